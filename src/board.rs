@@ -1,0 +1,1 @@
+//! The newest of everything.

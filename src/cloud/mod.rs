@@ -1,0 +1,1 @@
+//! The Enphase cloud: log in, fetch a token.

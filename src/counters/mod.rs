@@ -1,0 +1,1 @@
+//! Lifetime totals that never go backward, and the days made of them.

@@ -1,0 +1,1 @@
+//! A reading as messages to Domoticz, by idx.

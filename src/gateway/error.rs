@@ -1,0 +1,105 @@
+//! Why a gateway did not give what was asked, by what the caller does next.
+
+use std::time::Duration;
+
+use crate::tls::Fingerprint;
+
+/// A failed request to a gateway. None of these is a reason to log in to the cloud but [`Error::TokenRefused`],
+/// and that only by the rules of `logins`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No answer: try again later. `why` is the innermost cause in words.
+    #[error("the gateway at {address} did not answer {path}: {why}")]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// What was asked.
+        path: &'static str,
+        /// The cause.
+        why: String,
+    },
+    /// It asked to be left alone for a while (503, 429).
+    #[error("the gateway is busy (HTTP {status} at {path}); it is asked again later")]
+    Busy {
+        /// The answer's status.
+        status: u16,
+        /// What was asked.
+        path: &'static str,
+        /// How long it asked for.
+        retry_after: Option<Duration>,
+    },
+    /// It failed inside (other 5xx).
+    #[error("the gateway failed to answer {path} (HTTP {status})")]
+    Failing {
+        /// The answer's status.
+        status: u16,
+        /// What was asked.
+        path: &'static str,
+    },
+    /// `/auth/check_jwt` answered with a clean 401: the token is not accepted.
+    #[error("the gateway does not accept the token")]
+    TokenRefused,
+    /// 401 or 403 although the token is accepted: its role does not reach this page.
+    #[error("the token's role may not read {path} (HTTP {status})")]
+    Forbidden {
+        /// The answer's status.
+        status: u16,
+        /// What was asked.
+        path: &'static str,
+    },
+    /// This firmware has no such page.
+    #[error("the gateway has no {path}")]
+    Missing {
+        /// What was asked.
+        path: &'static str,
+    },
+    /// A redirect, which is never followed.
+    #[error("the gateway redirects {path} elsewhere, which is not followed")]
+    Moved {
+        /// What was asked.
+        path: &'static str,
+    },
+    /// An answer that is not what the page gives: HTML, cut off, another program.
+    #[error("the answer to {path} cannot be understood: {why}")]
+    Malformed {
+        /// What was asked.
+        path: &'static str,
+        /// What is odd about it, never its text.
+        why: String,
+    },
+    /// An answer beyond the cap.
+    #[error("the answer to {path} is longer than {limit} bytes, which no gateway sends")]
+    TooLarge {
+        /// What was asked.
+        path: &'static str,
+        /// The cap.
+        limit: usize,
+    },
+    /// It shows another public key than the one remembered for its serial.
+    #[error(
+        "the gateway at {address} shows another key ({seen}) than before ({known}). Nothing is sent to it. If \
+         you replaced or reset the gateway, or it was updated, accept the new key with `enphased gateway trust`"
+    )]
+    KeyChanged {
+        /// Where it is.
+        address: String,
+        /// The remembered key.
+        known: Fingerprint,
+        /// The key it shows.
+        seen: Fingerprint,
+    },
+    /// Its certificate cannot be checked at all.
+    #[error(
+        "the gateway's certificate at {address} cannot be checked ({why}). If no update of the gateway helps, \
+         set tls = \"insecure\" for it in the configuration"
+    )]
+    Certificate {
+        /// Where it is.
+        address: String,
+        /// What the TLS library said.
+        why: String,
+    },
+    /// A page that needs a token was asked for without one.
+    #[error("there is no token for the gateway yet")]
+    NoToken,
+}

@@ -1,0 +1,1 @@
+//! What the gateway's answers look like on the wire.

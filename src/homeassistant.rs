@@ -1,0 +1,1 @@
+//! Discovery messages for Home Assistant and Domoticz.

@@ -1,0 +1,1 @@
+//! A reading as one line of JSON.

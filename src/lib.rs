@@ -1,0 +1,86 @@
+//! `enphased` reads an Enphase gateway on the home network and hands the readings to Domoticz, Home
+//! Assistant or any pipe, on at most one cloud login per token lifetime.
+//!
+//! The modules below are a stack: each uses only those listed before it, and a test keeps it so. Read in this
+//! order, the program explains itself.
+//!
+//! **Words**, which everything speaks: [`units`] (a power is not an energy), [`reading`] (the document that
+//! one poll yields), [`clock`] (time as an argument), [`retry`] (growing delays), [`secrets`] (what must not
+//! be printed).
+//!
+//! **Outside things**, one each: [`state`] (the state directory), [`tls`] (which keys are trusted), [`token`]
+//! (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
+//! its identity, its endpoints, its wire formats), [`mqtt`] (the broker).
+//!
+//! **Rules**, which decide and never do: [`logins`] (the login promise), [`sources`] (which endpoint gives
+//! what, and the oddities of each firmware), [`counters`] (totals that never go backward, days),
+//! [`schedule`] (when to ask again).
+//!
+//! **Outputs**, a reading in and messages out: [`text`], [`json`], [`influx`], [`topics`], [`domoticz`],
+//! [`homeassistant`].
+//!
+//! **Beside** the daemon: [`simulator`], a cloud, a gateway and a sun for the demo and the tests.
+//!
+//! **The program**: [`config`], [`board`] (the newest of everything, for whoever publishes), [`supply`]
+//! (keeps a gateway's token, by the rules of `logins`), [`poller`], [`publisher`], [`daemon`], [`commands`],
+//! [`cli`].
+
+pub mod units;
+
+pub mod reading;
+
+pub mod clock;
+
+pub mod retry;
+
+pub mod secrets;
+
+pub mod state;
+
+pub mod tls;
+
+pub mod token;
+
+pub mod cloud;
+
+pub mod gateway;
+
+pub mod mqtt;
+
+pub mod logins;
+
+pub mod sources;
+
+pub mod counters;
+
+pub mod schedule;
+
+pub mod text;
+
+pub mod json;
+
+pub mod influx;
+
+pub mod topics;
+
+pub mod domoticz;
+
+pub mod homeassistant;
+
+pub mod simulator;
+
+pub mod config;
+
+pub mod board;
+
+pub mod supply;
+
+pub mod poller;
+
+pub mod publisher;
+
+pub mod daemon;
+
+pub mod commands;
+
+pub mod cli;

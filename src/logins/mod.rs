@@ -1,0 +1,1 @@
+//! The login promise: whether the cloud may be contacted now, and if not, when and why.

@@ -1,0 +1,1 @@
+//! Sends what is on the board to the broker and to stdout.

@@ -1,0 +1,1 @@
+//! The state directory: files that survive a power cut, and locks.

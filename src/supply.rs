@@ -1,0 +1,1 @@
+//! Keeps a gateway supplied with a token.

@@ -1,0 +1,1 @@
+//! A reading for a person.

@@ -1,0 +1,1 @@
+//! A gateway token: what it says, and where it is kept.

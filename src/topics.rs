@@ -1,0 +1,1 @@
+//! A reading as plain MQTT topics, one value each.
