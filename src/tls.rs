@@ -165,6 +165,12 @@ pub fn cloud_config() -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
+/// TLS that trusts nobody, for a client that speaks plain http only.
+pub fn empty_config() -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+}
+
 #[derive(Debug)]
 struct KeyJudge {
     trust: Trust,
