@@ -6,7 +6,7 @@
 //!
 //! **Words**, which everything speaks: [`units`] (a power is not an energy), [`reading`] (the document that
 //! one poll yields), [`message`] (what a broker is given), [`clock`] (time as an argument), [`retry`] (growing
-//! delays), [`secrets`] (what must not be printed).
+//! delays), [`pulse`] (a loop still turns), [`secrets`] (what must not be printed).
 //!
 //! **Outside things**, one each: [`state`] (the state directory), [`tls`] (which keys are trusted), [`token`]
 //! (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
@@ -31,12 +31,11 @@ pub mod reading;
 
 pub mod message;
 
-#[cfg(test)]
-pub mod sample;
-
 pub mod clock;
 
 pub mod retry;
+
+pub mod pulse;
 
 pub mod secrets;
 
