@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -114,11 +114,23 @@ impl StateDir {
     fn replace<T: Serialize>(&self, path: &Path, value: &T) -> io::Result<()> {
         // tempfile makes its files with mode 0600.
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.path)?;
+        self.hand_over(file.as_file());
         serde_json::to_writer_pretty(&mut file, value)?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         File::open(&self.path)?.sync_all()
+    }
+
+    /// Gives a file that root made to the directory's owner: a command run with sudo must not lock the daemon
+    /// out. For anybody else there is nothing to give.
+    fn hand_over(&self, file: &File) {
+        if let (Ok(directory), Ok(own)) = (fs::metadata(&self.path), file.metadata())
+            && (directory.uid(), directory.gid()) != (own.uid(), own.gid())
+            && let Err(error) = fchown(file, Some(directory.uid()), Some(directory.gid()))
+        {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a state file keeps its own owner");
+        }
     }
 
     /// Removes the file `name`, if it is there.
@@ -156,6 +168,7 @@ impl StateDir {
         let mut options = OpenOptions::new();
         let file =
             options.create(true).write(true).truncate(false).mode(0o600).open(&path).map_err(unwritable)?;
+        self.hand_over(&file);
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock(file))),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::cloud::answer::{Failure, Kind};
 use crate::cloud::{Addresses, Client};
+use crate::config::secret::{Account, UnreadableSecret};
 use crate::logins::age::Sight;
 use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
 use crate::logins::record::{Reason, Record, Step};
@@ -23,7 +24,6 @@ use crate::secrets::{Credentials, Secret};
 use crate::state::{self, Lock, Stamp, StateDir};
 use crate::token::Token;
 use crate::token::store::{self, Origin, Tokens};
-use account::Account;
 use ledger::Ledger;
 
 /// What a supply is made from.
@@ -47,7 +47,7 @@ pub enum Error {
     State(#[from] state::Error),
     /// The password cannot be read.
     #[error(transparent)]
-    Password(#[from] account::UnreadableSecret),
+    Password(#[from] UnreadableSecret),
     /// Another process is at it.
     #[error("another enphased is contacting the cloud just now; try again in a minute")]
     Busy,
