@@ -5,8 +5,8 @@
 //! order, the program explains itself.
 //!
 //! **Words**, which everything speaks: [`units`] (a power is not an energy), [`reading`] (the document that
-//! one poll yields), [`message`] (what a broker is given), [`clock`] (time as an argument), [`retry`] (growing
-//! delays), [`secrets`] (what must not be printed).
+//! one poll yields), [`message`] (what a broker is given), [`clock`] (time as an argument), [`retry`]
+//! (growing delays), [`secrets`] (what must not be printed).
 //!
 //! **Outside things**, one each: [`state`] (the state directory), [`tls`] (which keys are trusted), [`token`]
 //! (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
