@@ -71,16 +71,19 @@ pub(super) struct MqttTable {
 
 /// Reads the text of a configuration file.
 pub(super) fn parse(text: &str) -> Result<File, Vec<Problem>> {
-    let deserializer = toml::Deserializer::parse(text).map_err(|error| vec![problem(&error)])?;
+    let problem = |error: toml::de::Error| vec![problem(text, &error)];
+    let deserializer = toml::Deserializer::parse(text).map_err(problem)?;
     let mut unknown = Vec::new();
-    let file: File = serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string()))
-        .map_err(|error| vec![problem(&error)])?;
+    let file: File =
+        serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string())).map_err(problem)?;
     if unknown.is_empty() { Ok(file) } else { Err(unknown.iter().map(|path| unknown_key(path)).collect()) }
 }
 
-/// What the parser found, with the line it found it in.
-fn problem(error: &toml::de::Error) -> Problem {
-    Problem(error.to_string().trim_end().to_owned())
+/// What the parser found, and in which line. The line itself is not shown: people put passwords into files.
+fn problem(text: &str, error: &toml::de::Error) -> Problem {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+    Problem(format!("{}{}", line.unwrap_or_default(), error.message()))
 }
 
 /// `path` is written like `gateway.0.intervall`.

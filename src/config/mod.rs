@@ -243,7 +243,12 @@ mod tests {
     fn a_misspelt_key_is_met_with_the_nearest() {
         insta::assert_snapshot!(
             problems("state_dri = \"x\"\n[[gateway]]\nintervall = \"30s\"\n[mqtt]\npassword = \"x\"\n[could]\na = 1"),
-            @""
+            @"
+        unknown key `could`; did you mean `cloud`?
+        unknown key `intervall` in [gateway]; did you mean `interval`?
+        unknown key `password` in [mqtt]; secrets do not belong into this file: write the password into a file of its own and name it with `password_file`
+        unknown key `state_dri`; did you mean `state_dir`?
+        "
         );
     }
 
@@ -255,14 +260,23 @@ mod tests {
                  [[gateway]]\naddress = \"http://user:pw@host\"\n[[gateway]]\ninterval = \"2h\"\n\
                  [[gateway]]\ninterval = \"often\"\n[stdout]\nformat = \"xml\"\n[mqtt]\nurl = \"localhost\"\nprefix = \"a/#\""
             ),
-            @""
+            @r#"
+        time_zone: there is no time zone "Mars/Olympus" on this machine; write one like "Europe/Amsterdam"
+        gateway address: the address holds a user or password; a gateway's are configured by keys of their own
+        gateway interval: "2h" is out of range; it goes from "1s" to "1h"
+        gateway interval: "often" is no length of time; write it like "30s" or "5m"
+        cloud entrez_url: the password would travel in the clear; write https://
+        stdout format: write "text", "json", "domoticz" or "influx"
+        mqtt url: a broker is written as mqtt://host, mqtt://host:1883 or mqtts://host:8883
+        "#
         );
     }
 
     #[test]
     fn a_wrong_type_is_shown_where_it_stands() {
-        insta::assert_snapshot!(problems("[mqtt]\ntopics = \"yes\"\n"), @"");
-        insta::assert_snapshot!(problems("[mqtt]\ndomoticz = { producton = 12 }\n"), @"");
+        insta::assert_snapshot!(problems("[mqtt]\ntopics = \"yes\"\n"), @r#"line 2: invalid type: string "yes", expected a boolean"#);
+        insta::assert_snapshot!(problems("[mqtt]\ndomoticz = { producton = 12 }\n"), @"line 2: there is no value `producton` for Domoticz; did you mean `production`?");
+        insta::assert_snapshot!(problems("[cloud]\npassword = \"hunter2\n"), @r#"line 2: invalid basic string, expected `"`"#);
     }
 
     #[test]
