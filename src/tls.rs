@@ -26,9 +26,7 @@ pub struct Fingerprint(String);
 impl Fingerprint {
     /// Of the key in `certificate`; an error for what cannot be read, such as X.509 version 1.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, TlsError> {
-        let parsed = EndEntityCert::try_from(certificate).map_err(|error| {
-            TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
-        })?;
+        let parsed = EndEntityCert::try_from(certificate).map_err(|error| judged(Unreadable::from(error)))?;
         let digest = ring::digest::digest(&ring::digest::SHA256, &parsed.subject_public_key_info());
         let hex = digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
             // Writing to a String cannot fail.
@@ -100,10 +98,7 @@ impl Trust {
         }
         let seen = Fingerprint::of(certificate)?;
         match rule {
-            Rule::Only(known) if known != seen => {
-                let other = OtherError(Arc::new(OtherKey { known, seen }));
-                Err(TlsError::InvalidCertificate(CertificateError::Other(other)))
-            }
+            Rule::Only(known) if known != seen => Err(judged(OtherKey { known, seen })),
             _ => Ok(()),
         }
     }
@@ -131,6 +126,38 @@ impl OtherKey {
             TlsError::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner.downcast_ref(),
             _ => None,
         }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("it is of X.509 version 1, which is not read any more")]
+    Version,
+    #[error("it cannot be read: {0}")]
+    Other(webpki::Error),
+}
+
+impl From<webpki::Error> for Unreadable {
+    fn from(error: webpki::Error) -> Self {
+        match error {
+            webpki::Error::UnsupportedCertVersion => Self::Version,
+            other => Self::Other(other),
+        }
+    }
+}
+
+fn judged(why: impl std::error::Error + Send + Sync + 'static) -> TlsError {
+    TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
+}
+
+/// What is wrong with a gateway's certificate, for people.
+pub fn in_words(error: &TlsError) -> String {
+    match error {
+        TlsError::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner.to_string(),
+        TlsError::InvalidCertificate(CertificateError::BadSignature) => {
+            "it does not prove that it owns the key it shows".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 
