@@ -229,7 +229,7 @@ mod tests {
         .unwrap();
         assert_eq!(inventory.batteries.len(), 1);
         assert_eq!(inventory.batteries[0].soc, Percent::new(64.0));
-        assert_eq!(inventory.controller.unwrap().temperature.unwrap().published(), 25.0);
+        assert_eq!(inventory.controller.unwrap().temperature, Celsius::new(25.0));
     }
 
     #[test]
