@@ -137,7 +137,7 @@ impl Sources {
             let mut notices = std::mem::take(&mut self.notices);
             notices.push(Notice { kind: "firmware_changed", message });
             let cycle = self.cycle;
-            *self = Self { notices, cycle, ..Self::new(facts, self.options, now) };
+            *self = Self { cycle, notices, ..Self::new(facts, self.options, now) };
         } else {
             self.clock = facts.time.map(|time| (time, now)).or(self.clock);
             self.facts = facts;

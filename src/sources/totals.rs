@@ -8,8 +8,9 @@ use super::oddities::{Firmware, Oddity};
 use super::pages::Kept;
 use super::{Metering, Sources, enabled};
 use crate::gateway::Endpoint;
+use crate::gateway::wire::production::Production;
 use crate::gateway::wire::production_json::{ProductionJson, Row};
-use crate::reading::{Consumption, Grid, Production, Source};
+use crate::reading::{self, Consumption, Grid, Source};
 use crate::units::{WattHours, Watts};
 
 impl Sources {
@@ -22,12 +23,11 @@ impl Sources {
             Endpoint::Production => self.needs_totals() && !self.totals_stand_still(),
             Endpoint::Energy => self.needs_sum() && self.facts.firmware >= (8, 2, 4000),
             Endpoint::ProductionJson => self.needs_slow_page(),
-            Endpoint::EnsembleInventory => self.facts.firmware >= (5, 0, 0),
+            Endpoint::EnsembleInventory | Endpoint::Tariff => self.facts.firmware >= (5, 0, 0),
             Endpoint::EnsembleSecctrl | Endpoint::EnsemblePower => self.batteries_listed() > 0,
             Endpoint::DryContacts | Endpoint::DryContactSettings | Endpoint::EnsembleGenerator => {
                 self.has_controller()
             }
-            Endpoint::Tariff => self.facts.firmware >= (5, 0, 0),
             Endpoint::DeviceData => self.facts.firmware >= (8, 2, 0),
             Endpoint::Inverters => self.needs_plain_inverters(),
             Endpoint::LiveData => self.options.live_data,
@@ -90,7 +90,7 @@ impl Sources {
     }
 
     pub(super) fn totals_are_zero(&self) -> bool {
-        Kept::page(self.pages.production.as_ref()).is_some_and(|page| page.counts_nothing())
+        Kept::page(self.pages.production.as_ref()).is_some_and(Production::counts_nothing)
     }
 
     /// See [`Oddity::StalledTotals`].
@@ -125,7 +125,7 @@ impl Sources {
     }
 
     /// Production that no listed meter gives.
-    pub(super) fn total_production(&self) -> Option<Production> {
+    pub(super) fn total_production(&self) -> Option<reading::Production> {
         if !self.needs_totals() || self.meter_seen {
             return None;
         }
@@ -152,8 +152,8 @@ fn sum(
     power_w: Option<Watts>,
     energy_wh: Option<WattHours>,
     measured_at: Option<jiff::Timestamp>,
-) -> Production {
-    Production {
+) -> reading::Production {
+    reading::Production {
         power_w,
         energy_wh,
         today_wh: None,
@@ -169,8 +169,10 @@ pub(super) fn groups(page: &ProductionJson, batteries: Batteries, firmware: Firm
     let net = page.consumption_meter("net-consumption");
     let total = page.consumption_meter("total-consumption");
     Groups {
-        production: production
-            .map(|row| Production { source: Source::Meter, ..sum(row.power, row.energy, row.measured_at) }),
+        production: production.map(|row| reading::Production {
+            source: Source::Meter,
+            ..sum(row.power, row.energy, row.measured_at)
+        }),
         consumption: total.map(|row| house(row, net, production, batteries, firmware)),
         grid: net.map(|row| Grid { power_w: row.power, measured_at: row.measured_at, ..Grid::default() }),
         ..Groups::default()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use enphased::gateway::{Endpoint, Error};
 use enphased::reading::{Reading, Serial};
 use enphased::sources::{Facts, Options, Sources};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -62,7 +63,7 @@ fn answer(folder: &Path, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
     let log = fs::read(folder.join(format!("{file}_log.json"))).ok();
     let code = log.and_then(|log| serde_json::from_slice::<Value>(&log).ok()?.get("code")?.as_u64());
     match code.unwrap_or(200) {
-        200 => fs::read(folder.join(file)).map_err(|_| Error::Missing { path }),
+        200 => fs::read(folder.join(file)).map_err(|_gone| Error::Missing { path }),
         404 => Err(Error::Missing { path }),
         401 | 403 => Err(Error::Forbidden { status: 401, path }),
         _ => Err(Error::Failing { status: 500, path }),
@@ -105,8 +106,10 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn number(&mut self, what: &str, ours: Option<f64>, theirs: &Value) {
+    /// `ours` as it is published.
+    fn number(&mut self, what: &str, ours: Option<impl Serialize>, theirs: &Value) {
         let Some(theirs) = theirs.as_f64() else { return };
+        let ours = ours.and_then(|ours| serde_json::to_value(ours).unwrap().as_f64());
         if ours.is_none_or(|ours| (ours - theirs).abs() > 1.0) {
             self.differs(what, &format!("{ours:?} instead of {theirs}"));
         }
@@ -140,72 +143,44 @@ fn compare_production(it: &mut Comparison, reading: &Reading, data: &Value) {
         return;
     }
     let theirs = &data["system_production"];
-    it.number(
-        "production power",
-        production.and_then(|p| p.power_w).map(|w| w.value()),
-        &theirs["watts_now"],
-    );
-    let energy = production.and_then(|p| p.energy_wh).map(|wh| wh.value());
+    it.number("production power", production.and_then(|p| p.power_w), &theirs["watts_now"]);
+    let energy = production.and_then(|p| p.energy_wh);
     it.number("production energy", energy, &theirs["watt_hours_lifetime"]);
     let theirs = &data["system_consumption"];
     let ours = reading.consumption.as_ref();
-    it.number("house power", ours.and_then(|c| c.power_w).map(|w| w.value()), &theirs["watts_now"]);
-    it.number(
-        "house energy",
-        ours.and_then(|c| c.energy_wh).map(|w| w.value()),
-        &theirs["watt_hours_lifetime"],
-    );
+    it.number("house power", ours.and_then(|c| c.power_w), &theirs["watts_now"]);
+    it.number("house energy", ours.and_then(|c| c.energy_wh), &theirs["watt_hours_lifetime"]);
 }
 
 fn compare_meters(it: &mut Comparison, reading: &Reading, data: &Value) {
     let meter = |kind: &str| Some(&data["ctmeters"][kind]).filter(|meter| meter["state"] == "enabled");
     if let Some(theirs) = meter("production") {
         let ours = reading.production.as_ref();
-        it.number("meter power", ours.and_then(|p| p.power_w).map(|w| w.value()), &theirs["active_power"]);
-        it.number(
-            "meter energy",
-            ours.and_then(|p| p.energy_wh).map(|w| w.value()),
-            &theirs["energy_delivered"],
-        );
+        it.number("meter power", ours.and_then(|p| p.power_w), &theirs["active_power"]);
+        it.number("meter energy", ours.and_then(|p| p.energy_wh), &theirs["energy_delivered"]);
     }
     if let Some(theirs) = meter("net-consumption") {
         let ours = reading.grid.as_ref();
-        it.number("grid power", ours.and_then(|g| g.power_w).map(|w| w.value()), &theirs["active_power"]);
-        it.number("import", ours.and_then(|g| g.import_wh).map(|w| w.value()), &theirs["energy_delivered"]);
-        it.number("export", ours.and_then(|g| g.export_wh).map(|w| w.value()), &theirs["energy_received"]);
+        it.number("grid power", ours.and_then(|g| g.power_w), &theirs["active_power"]);
+        it.number("import", ours.and_then(|g| g.import_wh), &theirs["energy_delivered"]);
+        it.number("export", ours.and_then(|g| g.export_wh), &theirs["energy_received"]);
     }
     if let Some(theirs) = meter("total-consumption") {
         let ours = reading.consumption.as_ref();
-        it.number("house power", ours.and_then(|c| c.power_w).map(|w| w.value()), &theirs["active_power"]);
-        it.number(
-            "house energy",
-            ours.and_then(|c| c.energy_wh).map(|w| w.value()),
-            &theirs["energy_delivered"],
-        );
+        it.number("house power", ours.and_then(|c| c.power_w), &theirs["active_power"]);
+        it.number("house energy", ours.and_then(|c| c.energy_wh), &theirs["energy_delivered"]);
     }
     if let Some(theirs) = meter("storage") {
         let ours = reading.storage.as_ref();
-        it.number("storage power", ours.and_then(|s| s.power_w).map(|w| w.value()), &theirs["active_power"]);
-        it.number(
-            "discharged",
-            ours.and_then(|s| s.discharged_wh).map(|w| w.value()),
-            &theirs["energy_delivered"],
-        );
-        it.number("charged", ours.and_then(|s| s.charged_wh).map(|w| w.value()), &theirs["energy_received"]);
+        it.number("storage power", ours.and_then(|s| s.power_w), &theirs["active_power"]);
+        it.number("discharged", ours.and_then(|s| s.discharged_wh), &theirs["energy_delivered"]);
+        it.number("charged", ours.and_then(|s| s.charged_wh), &theirs["energy_received"]);
     }
     for (index, place) in ["L1", "L2", "L3"].iter().enumerate() {
         let theirs = &data["ctmeters_phases"]["production"][place];
         let ours = reading.phases.get(index).and_then(|phase| phase.production.as_ref());
-        it.number(
-            &format!("{place} power"),
-            ours.and_then(|p| p.power_w).map(|w| w.value()),
-            &theirs["active_power"],
-        );
-        it.number(
-            &format!("{place} voltage"),
-            ours.and_then(|p| p.voltage_v).map(|v| v.value()),
-            &theirs["voltage"],
-        );
+        it.number(&format!("{place} power"), ours.and_then(|p| p.power_w), &theirs["active_power"]);
+        it.number(&format!("{place} voltage"), ours.and_then(|p| p.voltage_v), &theirs["voltage"]);
     }
 }
 
@@ -220,12 +195,12 @@ fn compare_inverters(it: &mut Comparison, reading: &Reading, data: &Value) {
     }
     for (serial, inverter) in ours {
         let theirs = &theirs[serial];
-        it.number("inverter power", inverter.power_w.map(|w| w.value()), &theirs["last_report_watts"]);
-        it.number("inverter maximum", inverter.max_power_w.map(|w| w.value()), &theirs["max_report_watts"]);
-        it.number("inverter voltage", inverter.voltage_v.map(|v| v.value()), &theirs["ac_voltage"]);
-        it.number("inverter temperature", inverter.temperature_c.map(|c| c.value()), &theirs["temperature"]);
-        it.number("inverter energy", inverter.energy_wh.map(|w| w.value()), &theirs["lifetime_energy"]);
-        let reported = inverter.reported_at.map(|at| at.as_second());
+        it.number("inverter power", inverter.power_w, &theirs["last_report_watts"]);
+        it.number("inverter maximum", inverter.max_power_w, &theirs["max_report_watts"]);
+        it.number("inverter voltage", inverter.voltage_v, &theirs["ac_voltage"]);
+        it.number("inverter temperature", inverter.temperature_c, &theirs["temperature"]);
+        it.number("inverter energy", inverter.energy_wh, &theirs["lifetime_energy"]);
+        let reported = inverter.reported_at.map(jiff::Timestamp::as_second);
         if reported != theirs["last_report_date"].as_i64().filter(|at| *at > 0) {
             it.differs("inverter report", &format!("{reported:?} instead of {}", theirs["last_report_date"]));
         }
@@ -240,29 +215,17 @@ fn compare_batteries(it: &mut Comparison, reading: &Reading, data: &Value) {
     }
     for battery in &reading.batteries {
         let theirs = &data["encharge_inventory"][battery.serial.as_str()];
-        it.number("battery charge", battery.soc_percent.map(|soc| soc.value()), &theirs["percent_full"]);
-        it.number("battery temperature", battery.temperature_c.map(|c| c.value()), &theirs["temperature"]);
+        it.number("battery charge", battery.soc_percent, &theirs["percent_full"]);
+        it.number("battery temperature", battery.temperature_c, &theirs["temperature"]);
         let power = data["encharge_power"][battery.serial.as_str()]["real_power_mw"].as_f64();
-        it.number("battery power", battery.power_w.map(|w| w.value()), &power.map(|mw| mw / 1000.0).into());
+        it.number("battery power", battery.power_w, &power.map(|mw| mw / 1000.0).into());
     }
     let storage = reading.storage.as_ref();
     let theirs = &data["encharge_aggregate"];
     if ours > 0 {
-        it.number(
-            "charge",
-            storage.and_then(|s| s.soc_percent).map(|soc| soc.value()),
-            &theirs["state_of_charge"],
-        );
-        it.number(
-            "available",
-            storage.and_then(|s| s.available_wh).map(|w| w.value()),
-            &theirs["available_energy"],
-        );
-        it.number(
-            "capacity",
-            storage.and_then(|s| s.capacity_wh).map(|w| w.value()),
-            &theirs["max_available_capacity"],
-        );
+        it.number("charge", storage.and_then(|s| s.soc_percent), &theirs["state_of_charge"]);
+        it.number("available", storage.and_then(|s| s.available_wh), &theirs["available_energy"]);
+        it.number("capacity", storage.and_then(|s| s.capacity_wh), &theirs["max_available_capacity"]);
     }
     let controller = &data["enpower"];
     if controller.is_object() {
@@ -275,11 +238,7 @@ fn compare_batteries(it: &mut Comparison, reading: &Reading, data: &Value) {
             );
         }
         let celsius = controller["temperature"].as_f64().map(|f| (f - 32.0) / 1.8);
-        it.number(
-            "controller temperature",
-            ours.and_then(|c| c.temperature_c).map(|c| c.value()),
-            &celsius.into(),
-        );
+        it.number("controller temperature", ours.and_then(|c| c.temperature_c), &celsius.into());
     }
     let contacts = data["dry_contact_status"].as_object().map_or(0, serde_json::Map::len);
     if contacts != reading.dry_contacts.len() {
