@@ -1,1 +1,150 @@
-//! When to poll again.
+//! When to poll again: on a grid of the interval, further apart while the gateway is away.
+//!
+//! Ticks are skipped, never bunched: after a poll that took long the next one is on the grid again.
+
+use std::time::Duration;
+
+use jiff::Zoned;
+use tokio::time::Instant;
+
+use crate::gateway::Error;
+use crate::retry::Delays;
+
+/// While the gateway is away, polls are no further apart than this, so that it is noticed soon when it is back.
+const LONGEST_AWAY: Duration = Duration::from_secs(5 * 60);
+/// A gateway that asks to be left alone is heard, but not for ever.
+const LONGEST_BUSY: Duration = Duration::from_secs(60 * 60);
+/// Gateways restart about 23:00 local time and are away for 1 to 3 minutes: minutes of the day from and to
+/// which failures there are expected.
+const QUIET: std::ops::Range<i16> = 22 * 60 + 55..23 * 60 + 10;
+
+/// When to poll one gateway.
+#[derive(Debug)]
+pub struct Schedule {
+    start: Instant,
+    interval: Duration,
+    away: Delays,
+    next: Instant,
+}
+
+impl Schedule {
+    /// Polls every `interval` from `start` on; the first at `start`. An interval of zero counts as a second.
+    pub fn new(start: Instant, interval: Duration) -> Self {
+        let interval = interval.max(Duration::from_secs(1));
+        let away = Delays::new(interval, LONGEST_AWAY.max(interval));
+        Self { start, interval, away, next: start }
+    }
+
+    /// When the next poll is due.
+    pub fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// The gateway answered the poll that ended at `now`: the next is on the grid.
+    pub fn answered(&mut self, now: Instant) {
+        self.away.reset();
+        self.next = next_tick(self.start, self.interval, now);
+    }
+
+    /// The gateway did not answer the poll that ended at `now`: the next is later each time, or as late as the
+    /// gateway asked for.
+    pub fn away(&mut self, now: Instant, error: &Error) {
+        let delay = self.away.next_delay();
+        // On the grid again, so that many gateways of one process keep apart as they began.
+        self.next = next_tick(self.start, self.interval, now + delay.saturating_sub(self.interval));
+        if let Error::Busy { retry_after: Some(asked), .. } = error {
+            let earliest = now + (*asked).min(LONGEST_BUSY);
+            if self.next < earliest {
+                self.next = next_tick(self.start, self.interval, earliest);
+            }
+        }
+    }
+}
+
+/// The first instant after `now` that is a whole number of intervals after `start`.
+pub fn next_tick(start: Instant, interval: Duration, now: Instant) -> Instant {
+    let since = now.saturating_duration_since(start).as_nanos();
+    let step = interval.as_nanos().max(1);
+    let whole = u64::try_from((since / step + 1) * step).unwrap_or(u64::MAX);
+    start + Duration::from_nanos(whole)
+}
+
+/// Whether `local` is in the nightly restart, when a gateway that is away is no news.
+pub fn is_quiet(local: &Zoned) -> bool {
+    QUIET.contains(&(i16::from(local.hour()) * 60 + i16::from(local.minute())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALF_MINUTE: Duration = Duration::from_secs(30);
+
+    fn busy(retry_after: Option<Duration>) -> Error {
+        Error::Busy { status: 503, path: "/info", retry_after }
+    }
+
+    fn away() -> Error {
+        Error::Unreachable { address: "x".into(), path: "/info", why: "timeout".into() }
+    }
+
+    #[test]
+    fn a_long_poll_skips_ticks_and_bunches_none() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, HALF_MINUTE);
+        assert_eq!(schedule.next(), start);
+        schedule.answered(start + Duration::from_secs(1));
+        assert_eq!(schedule.next(), start + HALF_MINUTE);
+        schedule.answered(start + Duration::from_secs(95));
+        assert_eq!(schedule.next(), start + Duration::from_secs(120));
+        schedule.answered(start + Duration::from_secs(120));
+        assert_eq!(schedule.next(), start + Duration::from_secs(150));
+    }
+
+    #[test]
+    fn polls_grow_apart_while_the_gateway_is_away_and_recover_at_once() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, HALF_MINUTE);
+        let mut gaps = Vec::new();
+        for _ in 0..7 {
+            let now = schedule.next();
+            schedule.away(now, &away());
+            gaps.push((schedule.next() - now).as_secs());
+        }
+        assert_eq!(gaps, [30, 60, 120, 240, 300, 300, 300]);
+        let now = schedule.next();
+        schedule.answered(now);
+        assert_eq!(schedule.next() - now, HALF_MINUTE);
+        schedule.away(now, &away());
+        assert_eq!(schedule.next() - now, HALF_MINUTE);
+    }
+
+    #[test]
+    fn a_busy_gateway_is_left_alone_as_long_as_it_asks() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, HALF_MINUTE);
+        schedule.away(start, &busy(Some(Duration::from_secs(601))));
+        assert_eq!(schedule.next() - start, Duration::from_secs(630));
+        schedule.away(start, &busy(Some(Duration::from_secs(10 * 86400))));
+        assert!(schedule.next() - start <= Duration::from_secs(3630));
+    }
+
+    #[test]
+    fn the_nightly_restart_is_quiet() {
+        let at = |time: &str| is_quiet(&format!("2026-06-21T{time}[Europe/Amsterdam]").parse().unwrap());
+        assert!(!at("22:54:59") && at("22:55:00") && at("23:09:59") && !at("23:10:00"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_next_tick_is_on_the_grid_and_less_than_an_interval_away(
+            interval in 1_u64..4000, passed in 0_u64..100_000_000,
+        ) {
+            let start = Instant::now();
+            let (interval, now) = (Duration::from_millis(interval), start + Duration::from_millis(passed));
+            let next = next_tick(start, interval, now);
+            proptest::prop_assert!(next > now && next - now <= interval);
+            proptest::prop_assert_eq!((next - start).as_millis() % interval.as_millis(), 0);
+        }
+    }
+}

@@ -1,1 +1,304 @@
 //! Which endpoint gives what for this gateway, and the oddities of each firmware.
+//!
+//! [`Sources`] decides and never does: it names the next page to ask for, takes the answers, and makes the
+//! reading. It asks for meters before everything slow, for each page at most once a cycle, and for a page that
+//! is refused not again for hours.
+
+mod ensemble;
+mod inverters;
+mod meters;
+pub mod oddities;
+mod pages;
+mod totals;
+mod visits;
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+pub use self::visits::Refusal;
+
+use self::meters::{Batteries, Groups};
+use self::oddities::{Firmware, Oddity};
+use self::pages::{Kept, Pages, Read, period};
+use self::visits::{Trouble, Visits};
+use crate::gateway::wire::Malformed;
+use crate::gateway::wire::meters::Meter;
+use crate::gateway::{Endpoint, Error};
+use crate::reading::{GatewayFacts, Reading, Serial};
+
+/// What `/info` says of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its serial number.
+    pub serial: Serial,
+    /// Its firmware, for comparing.
+    pub firmware: Firmware,
+    /// Its firmware, for showing: without the leading letter.
+    pub firmware_name: String,
+    /// Its part number.
+    pub part_number: Option<String>,
+    /// `imeter`: whether the model has meters, wired or not; unknown before firmware 4.
+    pub metered_model: Option<bool>,
+    /// Its clock.
+    pub time: Option<Timestamp>,
+}
+
+/// What the operator may choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Ask for live values, whose stream the caller keeps enabled; for batteries without a storage meter.
+    pub live_data: bool,
+}
+
+/// Something that was found out, told once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// A stable word for programs.
+    pub kind: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// Where the production comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metering {
+    /// Not known yet: the list of meters did not come.
+    Unknown,
+    /// The list of meters has one that is switched on.
+    Listed,
+    /// There is no list of meters; `production.json` tells.
+    Unlisted,
+    /// No meter is switched on.
+    Without,
+}
+
+/// In this order pages are asked for: what costs little and tells most comes first.
+const ORDER: [Endpoint; 15] = [
+    Endpoint::Meters,
+    Endpoint::MeterReadings,
+    Endpoint::Production,
+    Endpoint::Energy,
+    Endpoint::ProductionJson,
+    Endpoint::EnsembleInventory,
+    Endpoint::EnsembleSecctrl,
+    Endpoint::EnsemblePower,
+    Endpoint::LiveData,
+    Endpoint::DeviceData,
+    Endpoint::Inverters,
+    Endpoint::DryContacts,
+    Endpoint::DryContactSettings,
+    Endpoint::EnsembleGenerator,
+    Endpoint::Tariff,
+];
+
+/// The sources of one gateway.
+#[derive(Debug)]
+pub struct Sources {
+    facts: Facts,
+    options: Options,
+    /// The gateway's clock as `/info` showed it, and when.
+    clock: Option<(Timestamp, Instant)>,
+    pages: Pages,
+    visits: Visits,
+    cycle: u64,
+    ended: bool,
+    yielded: bool,
+    /// `production.json` has shown a production meter: see [`Oddity::FlickeringMeter`].
+    meter_seen: bool,
+    notices: Vec<Notice>,
+    said: BTreeSet<Oddity>,
+}
+
+impl Sources {
+    /// For a gateway that has just been identified, at `now`.
+    pub fn new(facts: Facts, options: Options, now: Instant) -> Self {
+        Self {
+            clock: facts.time.map(|time| (time, now)),
+            facts,
+            options,
+            pages: Pages::default(),
+            visits: Visits::default(),
+            cycle: 0,
+            ended: true,
+            yielded: false,
+            meter_seen: false,
+            notices: Vec::new(),
+            said: BTreeSet::new(),
+        }
+    }
+
+    /// Takes what `/info` says now. Another firmware means that everything is found out anew.
+    pub fn identified(&mut self, facts: Facts, now: Instant) {
+        if facts.firmware_name != self.facts.firmware_name || facts.serial != self.facts.serial {
+            let (old, new) = (&self.facts.firmware_name, &facts.firmware_name);
+            let message = format!("the gateway's firmware changed from {old} to {new}");
+            let mut notices = std::mem::take(&mut self.notices);
+            notices.push(Notice { kind: "firmware_changed", message });
+            let cycle = self.cycle;
+            *self = Self { cycle, notices, ..Self::new(facts, self.options, now) };
+        } else {
+            self.clock = facts.time.map(|time| (time, now)).or(self.clock);
+            self.facts = facts;
+        }
+    }
+
+    /// The token's role may be another: what was refused is asked for again.
+    pub fn role_changed(&mut self) {
+        self.visits.forget_refusals();
+    }
+
+    /// Begins a poll.
+    pub fn begin_cycle(&mut self, now: Instant) {
+        self.cycle += 1;
+        self.ended = false;
+        self.yielded = false;
+        self.pages.drop_stale(self.cycle, now);
+    }
+
+    /// The page to ask for now, or `None` when the poll has all it needs.
+    pub fn next(&mut self, now: Instant) -> Option<Endpoint> {
+        if self.ended {
+            return None;
+        }
+        let cycle = self.cycle;
+        ORDER.into_iter().find(|endpoint| self.useful(*endpoint) && self.visits.due(*endpoint, cycle, now))
+    }
+
+    /// Takes the answer to the page that [`Sources::next`] named.
+    pub fn take(&mut self, endpoint: Endpoint, answer: Result<&[u8], &Error>, now: Instant) {
+        let first = !self.visits.asked_in(self.cycle);
+        let read = Read { cycle: self.cycle, at: now };
+        let trouble = match answer {
+            Ok(body) => match self.pages.keep(endpoint, body, read) {
+                Ok(()) => return self.answered(endpoint, now),
+                Err(Malformed::ErrorInside) => Trouble::Refused(Refusal::Missing),
+                Err(malformed) => {
+                    tracing::debug!(path = endpoint.path(), why = %malformed, "a page cannot be understood");
+                    Trouble::Other
+                }
+            },
+            Err(error) => {
+                self.ended |= ends_the_cycle(error, first);
+                Trouble::of(endpoint, error)
+            }
+        };
+        let refused = self.visits.went_wrong(endpoint, self.cycle, now, trouble);
+        if refused == Some(Refusal::Role) {
+            let message = format!("the token's role may not read {}; it is left out", endpoint.path());
+            self.notices.push(Notice { kind: "endpoint_forbidden", message });
+        }
+        if endpoint == Endpoint::MeterReadings {
+            self.visits.forget(Endpoint::Meters);
+        }
+    }
+
+    fn answered(&mut self, endpoint: Endpoint, now: Instant) {
+        let hold = match endpoint {
+            // Batteries are not bought every day.
+            Endpoint::EnsembleInventory if !self.has_ensemble() => period(Endpoint::Meters),
+            _ => period(endpoint),
+        };
+        self.yielded = true;
+        self.visits.answered(endpoint, self.cycle, now, hold);
+        if endpoint == Endpoint::ProductionJson {
+            self.meter_seen |= self.slow_page().is_some_and(|page| page.production_meter().is_some());
+        }
+        if endpoint == Endpoint::Production && self.totals_are_zero() {
+            self.say(Oddity::ZeroTotals);
+        }
+        if endpoint == Endpoint::Meters && self.metering() == Metering::Without && self.totals_stand_still() {
+            self.say(Oddity::StalledTotals);
+        }
+        if endpoint == Endpoint::DeviceData && self.device_data_is_cut() {
+            self.say(Oddity::CutDeviceData);
+        }
+    }
+
+    fn say(&mut self, oddity: Oddity) {
+        let news = self.said.insert(oddity);
+        if let Some(row) = oddity.row().filter(|_| news) {
+            self.notices
+                .push(Notice { kind: "firmware_oddity", message: format!("{}: {}", row.sign, row.remedy) });
+        }
+    }
+
+    /// The notices since the last call.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The endpoints that refuse, and why.
+    pub fn unavailable(&self) -> Vec<(Endpoint, Refusal)> {
+        self.visits.refusals().collect()
+    }
+
+    /// The gateway's clock at `now`, if it ever told.
+    pub fn gateway_time(&self, now: Instant) -> Option<Timestamp> {
+        let (shown, at) = self.clock?;
+        let passed = SignedDuration::try_from(now.saturating_duration_since(at)).ok()?;
+        shown.checked_add(passed).ok()
+    }
+
+    /// The reading of this poll at `time` by our clock, or `None` when no page of this cycle was understood.
+    pub fn reading(&self, time: Timestamp) -> Option<Reading> {
+        if !self.yielded {
+            return None;
+        }
+        let mut reading = Reading::empty(time, self.gateway_facts());
+        let groups = self.metered_groups();
+        reading.production = groups.production.or_else(|| self.total_production());
+        reading.consumption = groups.consumption;
+        reading.grid = groups.grid;
+        reading.storage = ensemble::storage(groups.storage, &self.pages);
+        reading.phases = groups.phases;
+        let detailed = Kept::page(self.pages.device_data.as_ref());
+        reading.inverters = inverters::inverters(detailed, Kept::page(self.pages.inverters.as_ref()));
+        reading.batteries = ensemble::batteries(&self.pages);
+        let inventory = Kept::page(self.pages.inventory.as_ref());
+        reading.grid_connection = inventory.and_then(ensemble::grid_connection);
+        reading.dry_contacts = ensemble::dry_contacts(&self.pages);
+        reading.generator = Kept::page(self.pages.generator.as_ref()).and_then(ensemble::generator);
+        reading.tariff = ensemble::tariff(&self.pages);
+        Some(reading)
+    }
+
+    fn gateway_facts(&self) -> GatewayFacts {
+        GatewayFacts {
+            serial: self.facts.serial.clone(),
+            firmware: self.facts.firmware_name.clone(),
+            part_number: self.facts.part_number.clone(),
+            metered: self.metering() == Metering::Listed || self.meter_seen,
+        }
+    }
+
+    fn metered_groups(&self) -> Groups {
+        let batteries = match self.batteries_listed() {
+            0 => Batteries::None,
+            _ => Batteries::Power(ensemble::power(&self.pages)),
+        };
+        let list = Kept::page(self.pages.meters.as_ref()).filter(|_| self.metering() == Metering::Listed);
+        match (list, Kept::page(self.pages.readings.as_ref())) {
+            (Some(list), Some(readings)) => meters::groups(list, readings, batteries, self.facts.firmware),
+            (None, _) if self.metering() == Metering::Unlisted => self
+                .slow_page()
+                .map(|page| totals::groups(page, batteries, self.facts.firmware))
+                .unwrap_or_default(),
+            _ => Groups::default(),
+        }
+    }
+}
+
+/// Whether there is no point in asking on: the gateway itself does not answer.
+fn ends_the_cycle(error: &Error, first: bool) -> bool {
+    match error {
+        Error::KeyChanged { .. } | Error::Certificate { .. } | Error::NoToken | Error::TokenRefused => true,
+        Error::Unreachable { .. } | Error::Busy { .. } => first,
+        _ => false,
+    }
+}
+
+fn enabled(meters: &[Meter], kind: &str) -> bool {
+    meters.iter().any(|meter| meter.enabled() && meter.measurement_type.as_deref() == Some(kind))
+}

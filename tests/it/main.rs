@@ -5,9 +5,11 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a test says what went wrong by failing"
 )]
 
 mod gateway_client;
 mod layers;
+mod recordings;
