@@ -40,18 +40,29 @@ impl Fault {
         Failure::from(self).once()
     }
 
-    pub(super) fn spoil(self, answer: Answer) -> Answer {
+    /// What is said instead of an answer. The request has then no effect: an outage opens no session.
+    pub(super) fn instead(&self) -> Option<Answer> {
+        match self {
+            Self::Busy => Some(Answer::text(503, "Resource busy, please retry after 30 seconds\n")),
+            Self::Redirect => Some(Answer::html(301, MOVED).header("location", "https://localhost/home")),
+            Self::Html => {
+                Some(Answer::html(200, "<!DOCTYPE html><html><body><h1>Please wait</h1></body></html>"))
+            }
+            Self::Says(answer) => Some(answer.clone()),
+            _ => None,
+        }
+    }
+
+    /// What becomes of an answer that was given: a session may have been opened and nobody learns of it.
+    pub(super) fn spoil(&self, answer: Answer) -> Answer {
         match self {
             Self::Hang => Answer { manner: Manner::Hung, ..answer },
             Self::Reset => Answer { manner: Manner::Dropped, ..answer },
             Self::Trickle => Answer { manner: Manner::Trickled, ..answer },
             Self::Huge => Answer { manner: Manner::Huge, ..answer },
-            Self::Delay(delay) => Answer { delay, ..answer },
+            Self::Delay(delay) => Answer { delay: *delay, ..answer },
             Self::Truncated => Answer { body: answer.body.slice(..answer.body.len() / 2), ..answer },
-            Self::Busy => Answer::text(503, "Resource busy, please retry after 30 seconds\n"),
-            Self::Redirect => Answer::html(301, MOVED).header("location", "https://localhost/home"),
-            Self::Html => Answer::html(200, "<!DOCTYPE html><html><body><h1>Please wait</h1></body></html>"),
-            Self::Says(answer) => answer,
+            Self::Busy | Self::Redirect | Self::Html | Self::Says(_) => answer,
         }
     }
 }
@@ -99,15 +110,14 @@ impl Faults {
         self.0.clear();
     }
 
-    /// The answer as it leaves the server.
-    pub(super) fn spoil(&mut self, target: &str, answer: Answer) -> Answer {
-        let Some(place) = self.0.iter().position(|failure| failure.strikes(target)) else { return answer };
-        let once = self.0.get(place).is_some_and(|failure| failure.once);
-        let failure = if once { Some(self.0.remove(place)) } else { self.0.get(place).cloned() };
-        match failure {
-            Some(failure) => failure.fault.spoil(answer),
-            None => answer,
+    /// The fault that strikes the answer to a request of `target`.
+    pub(super) fn strike(&mut self, target: &str) -> Option<Fault> {
+        let place = self.0.iter().position(|failure| failure.strikes(target))?;
+        let failure = self.0.get(place)?.clone();
+        if failure.once {
+            self.0.remove(place);
         }
+        Some(failure.fault)
     }
 }
 
@@ -119,19 +129,18 @@ mod tests {
     fn a_fault_strikes_where_it_was_put_and_as_often() {
         let mut faults = Faults::default();
         faults.add(Fault::Busy.at("/info").once());
-        let fine = || Answer::json(200, "{}");
-        assert_eq!(faults.spoil("/ivp/meters", fine()).status, 200);
-        assert_eq!(faults.spoil("/info", fine()).status, 503);
-        assert_eq!(faults.spoil("/info", fine()).status, 200);
+        assert!(faults.strike("/ivp/meters").is_none());
+        assert_eq!(faults.strike("/info").unwrap().instead().unwrap().status, 503);
+        assert!(faults.strike("/info").is_none());
     }
 
     #[test]
     fn a_path_covers_its_queries() {
         let mut faults = Faults::default();
         faults.add(Fault::Redirect.at("/production.json"));
-        assert_eq!(faults.spoil("/production.json?details=1", Answer::empty(200)).status, 301);
+        assert_eq!(faults.strike("/production.json?details=1").unwrap().instead().unwrap().status, 301);
         faults.heal();
-        assert_eq!(faults.spoil("/production.json", Answer::empty(200)).status, 200);
+        assert!(faults.strike("/production.json").is_none());
     }
 
     #[test]

@@ -65,19 +65,29 @@ impl State {
         }
     }
 
-    /// Answers one request and counts it.
+    /// Answers one request and counts it, whatever becomes of it.
     pub(super) fn respond(&mut self, host: Host, call: &Call) -> Answer {
-        let before = (self.counts.logins, self.counts.tokens);
-        let answer = self.well(host, call);
-        let answer = self.faults.spoil(&call.target, answer);
-        let came = !matches!(answer.manner, Manner::Hung | Manner::Dropped);
-        if !came || !answer.status.is_success() {
-            // What a fault swallowed was given to nobody.
-            (self.counts.logins, self.counts.tokens) = before;
+        self.count(call);
+        let fault = self.faults.strike(&call.target);
+        let mut answer = fault.as_ref().and_then(Fault::instead).unwrap_or_else(|| self.well(host, call));
+        if let Some(fault) = fault {
+            answer = fault.spoil(answer);
         }
+        let came = !matches!(answer.manner, Manner::Hung | Manner::Dropped);
         let status = came.then_some(answer.status.as_u16());
         self.log.add(Request { time: self.clock.now(), path: call.target.clone(), status });
         answer
+    }
+
+    fn count(&mut self, call: &Call) {
+        match call.path() {
+            LOGIN | VALIDATE_OTP => {
+                self.counts.login_attempts += 1;
+                self.counts.login_times.push(self.clock.now());
+            }
+            TOKENS | ENTREZ_AUTH_TOKEN => self.counts.token_fetches += 1,
+            _ => self.counts.other += 1,
+        }
     }
 
     fn well(&mut self, host: Host, call: &Call) -> Answer {
@@ -86,34 +96,28 @@ impl State {
             (Host::Enlighten, &Method::GET, ENTREZ_AUTH_TOKEN) => self.entrez_auth_token(call),
             (Host::Enlighten, &Method::POST, VALIDATE_OTP) => self.validate_otp(call),
             (Host::Enlighten, &Method::POST, SEND_OTP) => {
-                self.counts.other += 1;
                 Answer::json(200, r#"{"success":true,"isBlocked":false}"#)
             }
             (Host::Entrez, &Method::POST, TOKENS) => self.tokens(call),
-            _ => {
-                self.counts.other += 1;
-                Answer::html(404, "<html><body><h1>Not found</h1></body></html>")
-            }
+            _ => Answer::html(404, "<html><body><h1>Not found</h1></body></html>"),
         }
     }
 
     fn login(&mut self, call: &Call) -> Answer {
-        self.counts.login_attempts += 1;
-        self.counts.login_times.push(self.clock.now());
         if call.header("accept").is_none() || call.header("user-agent").is_none() {
-            return said(answers::not_acceptable());
+            return said(&answers::not_acceptable());
         }
         let (email, password) = (field(call, "user[email]"), field(call, "user[password]"));
         let known = self.options.accounts.iter().find(|account| {
             Some(&account.email) == email.as_ref() && Some(&account.password) == password.as_ref()
         });
         match known.cloned() {
-            None => said(answers::wrong_credentials()),
+            None => said(&answers::wrong_credentials()),
             Some(Account { second_factor: Some(SecondFactor::Code(_)), .. }) => {
-                said(answers::second_factor())
+                said(&answers::second_factor())
             }
             Some(Account { second_factor: Some(SecondFactor::Demanded), .. }) => {
-                said(answers::requires_mfa())
+                said(&answers::requires_mfa())
             }
             Some(account) => self.open_session(account),
         }
@@ -124,7 +128,7 @@ impl State {
         self.sessions.retain(|_, session| session.until > Instant::now());
         let open = self.sessions.values().filter(|session| session.account.email == account.email).count();
         if open >= self.options.session_limit {
-            return said(answers::too_many_sessions(self.options.session_limit_status));
+            return said(&answers::too_many_sessions(self.options.session_limit_status));
         }
         self.counts.logins += 1;
         let id = format!("{:032x}", self.random.u128(..));
@@ -143,8 +147,6 @@ impl State {
 
     /// The code comes in base64. What the cloud says to a right one is not recorded: this is a guess.
     fn validate_otp(&mut self, call: &Call) -> Answer {
-        self.counts.login_attempts += 1;
-        self.counts.login_times.push(self.clock.now());
         let decoded = |name| field(call, name).and_then(|value| super::decoded(&value));
         let (email, code) = (decoded("email"), decoded("otp"));
         let right = |account: &&Account| {
@@ -160,7 +162,6 @@ impl State {
 
     /// `POST /tokens` of Entrez.
     fn tokens(&mut self, call: &Call) -> Answer {
-        self.counts.token_fetches += 1;
         let Ok(request) = serde_json::from_slice::<Value>(&call.body) else {
             return Answer::json(400, r#"{"message":"Bad Request"}"#);
         };
@@ -178,10 +179,9 @@ impl State {
 
     /// `GET /entrez-auth-token` of Enlighten, the other way to a token.
     fn entrez_auth_token(&mut self, call: &Call) -> Answer {
-        self.counts.token_fetches += 1;
         let session = call.cookie("_enlighten_4_session").unwrap_or_default();
         let Some(account) = self.account(session).cloned() else {
-            return said(answers::sign_in_first(401));
+            return said(&answers::sign_in_first(401));
         };
         let mut pairs = form_urlencoded::parse(call.query().as_bytes());
         let Some((_, serial)) = pairs.find(|(name, _)| name == "serial_num") else {
@@ -197,7 +197,7 @@ impl State {
 
     fn grant(&mut self, account: &Account, serial: &str, wrap: impl Fn(u16, String) -> Answer) -> Answer {
         if !account.serials.iter().any(|own| own == serial) {
-            return said(answers::forbidden());
+            return said(&answers::forbidden());
         }
         self.counts.tokens += 1;
         wrap(200, self.token(account, serial))
@@ -215,8 +215,8 @@ impl State {
 }
 
 /// What a fault says, without a fault.
-fn said(fault: Fault) -> Answer {
-    fault.spoil(Answer::empty(500))
+fn said(fault: &Fault) -> Answer {
+    fault.instead().unwrap_or_else(|| Answer::empty(500))
 }
 
 /// A field of a form, with its percent signs and pluses undone.

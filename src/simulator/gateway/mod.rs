@@ -4,6 +4,7 @@ mod access;
 mod state;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ pub struct Gateway {
 struct Inner {
     server: Server,
     transport: Transport,
+    /// The listener is not what it was at the start.
+    disturbed: AtomicBool,
     state: Arc<Mutex<State>>,
 }
 
@@ -122,7 +125,12 @@ impl Gateway {
         let server = Server::start(options.transport, move |call| {
             answering.lock().unwrap_or_else(PoisonError::into_inner).respond(call)
         })?;
-        let inner = Arc::new(Inner { server, transport: options.transport, state });
+        let inner = Arc::new(Inner {
+            server,
+            transport: options.transport,
+            disturbed: AtomicBool::new(false),
+            state,
+        });
         if options.nightly_restart {
             tokio::spawn(restart_nightly(clock.clone(), Arc::downgrade(&inner)));
         }
@@ -146,26 +154,28 @@ impl Gateway {
 
     /// Changes the gateway from now on.
     pub fn suffer(&self, condition: Condition) {
-        let server = &self.inner.server;
-        match &condition {
+        let Inner { server, disturbed, .. } = &*self.inner;
+        match condition {
             Condition::ReplacedKey => {
                 server.present(Transport::Tls(Key::Replaced));
                 server.reopen();
             }
             Condition::Refusing => self.inner.go_down(),
             Condition::Silent => server.strike_dumb(true),
-            _ => {}
+            shown_in_answers => return self.inner.state().suffer(shown_in_answers),
         }
-        self.inner.state().suffer(condition);
+        disturbed.store(true, Ordering::Relaxed);
     }
 
     /// Ends all faults and conditions. Sessions that are gone stay gone.
     pub fn heal(&self) {
-        let server = &self.inner.server;
+        let Inner { server, disturbed, .. } = &*self.inner;
         self.inner.state().heal();
-        server.strike_dumb(false);
-        server.present(self.inner.transport);
-        server.reopen();
+        if disturbed.swap(false, Ordering::Relaxed) || server.is_shut() {
+            server.strike_dumb(false);
+            server.present(self.inner.transport);
+            server.reopen();
+        }
     }
 
     /// Refuses the tokens issued so far; new ones are good.

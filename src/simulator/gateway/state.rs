@@ -11,7 +11,7 @@ use super::{Condition, GatewayOptions};
 use crate::clock::Clock;
 use crate::simulator::answer::{Answer, Manner};
 use crate::simulator::counts::{GatewayCounts, Log, Request};
-use crate::simulator::fault::Faults;
+use crate::simulator::fault::{Fault, Faults};
 use crate::simulator::pages::Pages;
 use crate::simulator::patch;
 use crate::simulator::server::Call;
@@ -115,8 +115,11 @@ impl State {
 
     /// Answers one request and keeps it in the log.
     pub(super) fn respond(&mut self, call: &Call) -> Answer {
-        let answer = self.well(call);
-        let mut answer = self.faults.spoil(&call.target, answer);
+        let fault = self.faults.strike(&call.target);
+        let mut answer = fault.as_ref().and_then(Fault::instead).unwrap_or_else(|| self.well(call));
+        if let Some(fault) = fault {
+            answer = fault.spoil(answer);
+        }
         let date = self.time().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         answer = answer.header("date", &date);
         let came = !matches!(answer.manner, Manner::Hung | Manner::Dropped);
