@@ -13,3 +13,4 @@
 mod gateway_client;
 mod layers;
 mod recordings;
+mod simulated;
