@@ -31,6 +31,9 @@ pub mod reading;
 
 pub mod message;
 
+#[cfg(test)]
+pub mod sample;
+
 pub mod clock;
 
 pub mod retry;
