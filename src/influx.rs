@@ -1,9 +1,9 @@
 //! The reading in InfluxDB's line protocol, ready for telegraf's `execd` input.
 //!
-//! One line for each group that has values: `enphase_production,gateway=1223… power_w=3781.2,energy_wh=4545926i
-//! 1795173570000000000`. A group's time is when it was measured, so a repeated old value does not look new:
-//! it falls on the point that is already there. Whole energies are integers and everything else is a float, in every
-//! line, since a field's type is fixed by its first point.
+//! One line for each group that has values: `enphase_production,gateway=1223…
+//! power_w=3781.2,energy_wh=4545926i 1795173570000000000`. A group's time is when it was measured, so a
+//! repeated old value does not look new: it falls on the point that is already there. Whole energies are
+//! integers and everything else is a float, in every line, since a field's type is fixed by its first point.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};

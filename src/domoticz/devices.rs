@@ -1,5 +1,5 @@
-//! The devices that a user can make in Domoticz, and what each is sent: one table, for sending, for checking the
-//! configuration and for showing what to create.
+//! The devices that a user can make in Domoticz, and what each is sent: one table, for sending, for checking
+//! the configuration and for showing what to create.
 //!
 //! `grid` is a P1 smart meter because it alone holds both directions of a connection in one device, with
 //! counters that only grow. A kWh device for the net would need a counter that goes back whenever the house
@@ -18,7 +18,8 @@ pub enum Kind {
     Usage,
     /// `W;Wh`; the power may be negative.
     Kwh,
-    /// `import;0;export;0;W in;W out`, six whole numbers that are not negative: Domoticz reads them as unsigned.
+    /// `import;0;export;0;W in;W out`, six whole numbers that are not negative: Domoticz reads them as
+    /// unsigned.
     P1,
     /// 0 to 100.
     Percentage,

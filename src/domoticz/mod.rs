@@ -1,8 +1,8 @@
 //! Domoticz by idx: the user makes dummy devices in Domoticz and names their numbers in the configuration.
 //!
-//! What Domoticz V2025.1 makes of each payload on `domoticz/in` was found by driving it. It answers errors only in
-//! its own log, adds nothing up (counters are lifetime totals), and applies a retained message again at every
-//! reconnect: nothing here is retained, and an unknown value sends nothing.
+//! What Domoticz V2025.1 makes of each payload on `domoticz/in` was found by driving it. It answers errors
+//! only in its own log, adds nothing up (counters are lifetime totals), and applies a retained message again
+//! at every reconnect: nothing here is retained, and an unknown value sends nothing.
 
 pub mod devices;
 pub mod idx;

@@ -61,7 +61,8 @@ pub(super) struct Entity {
 }
 
 impl Entity {
-    /// Its member in the document's `entities`: the devices' begin with a letter, as a path with dots requires.
+    /// Its member in the document's `entities`: the devices' begin with a letter, as a path with dots
+    /// requires.
     pub(super) fn name_in_document(&self) -> String {
         match &self.owner {
             Owner::Gateway => self.id.clone(),
@@ -223,7 +224,8 @@ fn is_switch_state(state: &str) -> bool {
     ["closed", "open"].contains(&state)
 }
 
-/// A word that looks like a number becomes a custom sensor in Domoticz, and a later real word a second device.
+/// A word that looks like a number becomes a custom sensor in Domoticz, and a later real word a second
+/// device.
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
 }

@@ -3,18 +3,18 @@
 //! Domoticz V2025.1 was driven to find what it takes; the rules that follow, each with its test:
 //!
 //! - One message for each entity; the form that describes a whole device at once is ignored there.
-//! - W and Wh only: kilowatts and megawatt-hours are mistaken. Energies are lifetime counters: what the batteries hold and
-//!   what today has brought have plain topics, but there would be counted wrongly.
-//! - A counter there takes its W from the entity of the same device whose unique id shares the longest beginning
-//!   with its own, so each energy has a power of its own name (`…_grid_import_power` beside
+//! - W and Wh only: kilowatts and megawatt-hours are mistaken. Energies are lifetime counters: what the
+//!   batteries hold and what today has brought have plain topics, but there would be counted wrongly.
+//! - A counter there takes its W from the entity of the same device whose unique id shares the longest
+//!   beginning with its own, so each energy has a power of its own name (`…_grid_import_power` beside
 //!   `…_grid_import_energy`), and no unique id is the beginning of another.
 //! - A template is a path and nothing else: filters and arithmetic are dropped there. Brackets for energies,
 //!   which keep all digits; dots for the rest, which brackets would show with 17.
-//! - Every value is a member of the one object `entities` in the state document, under a name of its own. A place
-//!   in the list of inverters would mean another inverter once one is added; a path through a map of serials has
-//!   digits after a dot, or dots and brackets mixed, which one or the other program cannot read; a path through
-//!   a group that is missing is an error in Home Assistant's log at each poll. What is not known is null there,
-//!   which Domoticz skips and Home Assistant shows as unknown.
+//! - Every value is a member of the one object `entities` in the state document, under a name of its own. A
+//!   place in the list of inverters would mean another inverter once one is added; a path through a map of
+//!   serials has digits after a dot, or dots and brackets mixed, which one or the other program cannot read;
+//!   a path through a group that is missing is an error in Home Assistant's log at each poll. What is not
+//!   known is null there, which Domoticz skips and Home Assistant shows as unknown.
 
 mod config;
 mod entities;
@@ -43,7 +43,7 @@ pub struct Discovery {
     pub expire_after: Duration,
     /// Whether each inverter is a device.
     pub inverters: bool,
-    /// Whether phases, days and what serves diagnosis are there too.
+    /// Whether phases and what serves diagnosis are there too.
     pub details: bool,
 }
 
@@ -82,8 +82,8 @@ impl Announced {
         self.configs.values()
     }
 
-    /// The state document with the values of the entities; those that were announced and are not known now are
-    /// null.
+    /// The state document with the values of the entities; those that were announced and are not known now
+    /// are null.
     pub fn document(&self, reading: &Reading, settings: &Discovery) -> Message {
         let mut values: Map<String, Value> =
             self.names.iter().map(|name| (name.clone(), Value::Null)).collect();
