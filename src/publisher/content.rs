@@ -1,13 +1,12 @@
 //! What is published of a gateway.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::changes::Changes;
 use crate::domoticz::{self, idx::Idx};
+use crate::homeassistant::{Announced, Discovery};
 use crate::message::Message;
 use crate::reading::Reading;
 use crate::topics;
@@ -19,6 +18,8 @@ pub struct Options {
     pub prefix: String,
     /// Whether each value has a plain topic of its own beside the document.
     pub topics: bool,
+    /// Discovery for Home Assistant and for Domoticz.
+    pub homeassistant: Option<Discovery>,
     /// The devices in Domoticz that are fed by their idx.
     pub domoticz: Option<Domoticz>,
     /// How far the readings of a gateway are apart: an unchanged value is sent early enough before five minutes.
@@ -37,21 +38,16 @@ pub struct Domoticz {
 impl Options {
     /// Where Home Assistant, and Domoticz alike, says that it has come up.
     pub(super) fn birth_topic(&self) -> Option<String> {
-        None
-    }
-
-    /// The discovery messages.
-    fn announcements(&self, _reading: &Reading) -> Vec<Message> {
-        Vec::new()
+        self.homeassistant.as_ref().map(|discovery| format!("{}/status", discovery.discovery_prefix))
     }
 }
 
 /// What was published of one gateway.
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    hasher: RandomState,
-    /// Hashes of the values' topics at the announcements so far.
-    announced: HashSet<u64>,
+    announced: Announced,
+    /// Whether all of it has been announced to those who listen now.
+    heard: bool,
     values: Changes,
     devices: Changes,
 }
@@ -59,7 +55,7 @@ pub(super) struct Published {
 impl Published {
     /// Begins again: everything is due.
     pub(super) fn forget(&mut self) {
-        self.announced.clear();
+        self.heard = false;
         self.forget_state();
     }
 
@@ -69,18 +65,24 @@ impl Published {
         self.devices.forget();
     }
 
-    /// The announcements, when the reading has something that was not announced yet.
+    /// The announcements that are due before the state of this reading.
     pub(super) fn announcements(&mut self, options: &Options, reading: &Reading) -> Vec<Message> {
-        let mut news = false;
-        for value in topics::values(&options.prefix, reading) {
-            news |= self.announced.insert(self.hasher.hash_one(&value.topic));
+        let Some(discovery) = &options.homeassistant else { return Vec::new() };
+        let news = self.announced.news(reading, discovery);
+        if std::mem::replace(&mut self.heard, true) {
+            news
+        } else {
+            self.announced.again().cloned().collect()
         }
-        if news { options.announcements(reading) } else { Vec::new() }
     }
 
     /// What is due of a reading: the document always, values and devices when they changed or rested for long.
     pub(super) fn state(&mut self, options: &Options, reading: &Reading, now: Instant) -> Vec<Message> {
-        let mut messages = vec![topics::document(&options.prefix, reading, None)];
+        let document = match &options.homeassistant {
+            Some(discovery) => self.announced.document(reading, discovery),
+            None => topics::document(&options.prefix, reading, None),
+        };
+        let mut messages = vec![document];
         if options.topics {
             let values = topics::values(&options.prefix, reading).into_iter();
             let due = |value: &Message| self.values.due(&value.topic, &value.payload, options.interval, now);

@@ -199,6 +199,9 @@ impl Outbox {
     }
 
     fn begin_announcements(&mut self, sheet: &Sheet) {
+        if self.options.homeassistant.is_none() {
+            return;
+        }
         for (serial, known) in sheet.gateways() {
             let Some(reading) = &known.reading else { continue };
             let sent = self.gateways.entry(serial.clone()).or_default();
@@ -258,11 +261,13 @@ mod tests {
 
     use super::*;
     use crate::board::{Board, TokenReport};
+    use crate::homeassistant::Discovery;
     use crate::reading::{Event, Reading};
     use crate::sample;
 
     fn options() -> Options {
-        Options { prefix: "e".to_owned(), topics: false, domoticz: None, interval: Duration::from_secs(30) }
+        let interval = Duration::from_secs(30);
+        Options { prefix: "e".to_owned(), topics: false, homeassistant: None, domoticz: None, interval }
     }
 
     /// A board, its reader and an outbox that is not connected yet.
@@ -407,6 +412,71 @@ mod tests {
         sent(&mut outbox, &sheet, Instant::now());
         let topics: Vec<String> = outbox.farewell().into_iter().map(|message| message.topic).collect();
         assert_eq!(topics, ["e/1/availability", "e/status"]);
+    }
+
+    fn discovery() -> Options {
+        let discovery = Discovery {
+            discovery_prefix: "homeassistant".to_owned(),
+            prefix: "e".to_owned(),
+            expire_after: Duration::from_secs(300),
+            inverters: true,
+            details: true,
+        };
+        Options { homeassistant: Some(discovery), ..options() }
+    }
+
+    fn configurations(sent: &[String]) -> usize {
+        sent.iter().filter(|topic| topic.starts_with("homeassistant/")).count()
+    }
+
+    #[test]
+    fn configurations_come_before_the_state_and_again_at_a_birth() {
+        let (board, sheet, mut outbox) = bench(discovery());
+        let now = Instant::now();
+        board.put_reading(reading("1", 0));
+        outbox.connected();
+        let first = sent(&mut outbox, &sheet, now);
+        let all = configurations(&first);
+        assert!(all > 0);
+        assert!(first.contains(&"? homeassistant/status".to_owned()));
+        assert_eq!(first.last().unwrap(), "e/1/reading");
+
+        board.put_reading(reading("1", 30));
+        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/reading"]);
+
+        assert_eq!(outbox.incoming("homeassistant/status", b"online", true), Meaning::Nothing);
+        assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
+        let again = sent(&mut outbox, &sheet, now + Duration::from_secs(60));
+        assert_eq!(configurations(&again), all);
+        assert_eq!(again.last().unwrap(), "e/1/reading");
+    }
+
+    #[test]
+    fn many_configurations_are_spread_and_the_state_goes_on_meanwhile() {
+        let (board, sheet, mut outbox) = bench(discovery());
+        let now = Instant::now();
+        let mut many = sample::full();
+        let one = many.inverters[0].clone();
+        many.inverters = (0..50)
+            .map(|n| {
+                let serial = Serial::new(&format!("4822000000{n:02}"));
+                crate::reading::Inverter { serial, ..one.clone() }
+            })
+            .collect();
+        board.put_reading(many);
+        outbox.connected();
+        let burst = sent(&mut outbox, &sheet, now);
+        assert_eq!(configurations(&burst), 100);
+        assert!(burst.last().unwrap().ends_with("/reading"), "the state is not held up");
+
+        let (mut later, mut seconds, mut rest) = (now, 0, Vec::new());
+        while let Some(wake) = outbox.wakes() {
+            assert!(wake > later, "no turn without work");
+            (later, seconds) = (wake, seconds + 1);
+            rest.extend(sent(&mut outbox, &sheet, later));
+        }
+        assert_eq!(configurations(&rest), seconds, "one at a time");
+        assert!(rest.last().unwrap().ends_with("/reading"), "and again when all know what it means");
     }
 
     #[test]

@@ -192,6 +192,7 @@ impl Daemon {
         let content = publisher::Options {
             prefix: "enphased".to_owned(),
             topics: true,
+            homeassistant: None,
             domoticz: None,
             interval: Duration::from_secs(30),
         };
@@ -552,7 +553,7 @@ async fn tls_to_a_plain_port_and_the_reverse_are_told() {
     ca.sign("localhost", 30).await;
     let plain = Mosquitto::anybody().await;
     let trouble = Daemon::start(trusting(&plain, ca.file("ca.pem"))).trouble().await;
-    assert!(trouble.contains("cannot be"), "{trouble}");
+    assert!(trouble.contains("if that port does not speak TLS, write mqtt://"), "{trouble}");
     let tls = Mosquitto::start(dir, &ca.listener("localhost"), "").await;
     let trouble = Daemon::start(options(tls.address("mqtt"))).trouble().await;
     assert!(trouble.contains("if that port speaks TLS, write mqtts://"), "{trouble}");
