@@ -1,5 +1,5 @@
-//! The newest of everything, for whoever publishes. Writers replace what was there and never wait; a reader that
-//! was slow finds the newest and misses what lay between, except events, of which the last few are kept.
+//! The newest of everything, for whoever publishes. Writers replace what was there and never wait; a reader
+//! that was slow finds the newest and misses what lay between, except events, of which the last few are kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -18,8 +18,8 @@ const EVENTS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Board(watch::Sender<Sheet>);
 
-/// What is on the board. Every write has a number of its own, larger than those before, by which a reader sees
-/// what is new to it.
+/// What is on the board. Every write has a number of its own, larger than those before, by which a reader
+/// sees what is new to it.
 #[derive(Debug, Default)]
 pub struct Sheet {
     gateways: BTreeMap<Serial, Gateway>,

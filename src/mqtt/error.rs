@@ -30,8 +30,8 @@ pub enum Error {
     },
     /// Wrong user or password, or none where one is asked for.
     #[error(
-        "the MQTT broker at {broker} refuses {login}: check the user and the password of [mqtt] against those of the \
-         broker (mosquitto_passwd)"
+        "the MQTT broker at {broker} refuses {login}: check the user and the password of [mqtt] against those of \
+         the broker (mosquitto_passwd)"
     )]
     Refused {
         /// Which broker.
@@ -57,8 +57,8 @@ pub enum Error {
     },
     /// TLS: it does not accept our certificate, or wants one.
     #[error(
-        "the MQTT broker at {broker} ended the TLS handshake ({why}): if it asks for a client certificate, set \
-         client_cert and client_key in [mqtt] to one that its CA has signed"
+        "the MQTT broker at {broker} ended the TLS handshake ({why}): if it asks for a client certificate, \
+         set client_cert and client_key in [mqtt] to one that its CA has signed"
     )]
     ClientCertificate {
         /// Which broker.
@@ -181,8 +181,8 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     })
 }
 
-/// What to try when the other side ends the connection at once: mosquitto's plain port does so to who begins with
-/// TLS, and its TLS port to who does not.
+/// What to try when the other side ends the connection at once: mosquitto's plain port does so to who begins
+/// with TLS, and its TLS port to who does not.
 fn hung_up(broker: &Address, error: &ConnectionError) -> &'static str {
     let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     let aborted = matches!(error, ConnectionError::MqttState(_));

@@ -21,8 +21,8 @@ pub const BEAT: Duration = Duration::from_secs(5);
 /// How long the farewell may take: the will says the same to everybody if it does not get through.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Publishes until `stop`, and then says `offline` and disconnects, within two seconds. Dropped before that, it
-/// leaves `offline` to the last will.
+/// Publishes until `stop`, and then says `offline` and disconnects, within two seconds. Dropped before that,
+/// it leaves `offline` to the last will.
 pub async fn run(
     broker: mqtt::Options,
     options: Options,

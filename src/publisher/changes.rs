@@ -1,5 +1,5 @@
-//! Which values are worth sending again: a changed one at once, an unchanged one within five minutes. Domoticz
-//! writes its log every five minutes and shows a device red that was silent for an hour.
+//! Which values are worth sending again: a changed one at once, an unchanged one within five minutes.
+//! Domoticz writes its log every five minutes and shows a device red that was silent for an hour.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -10,8 +10,8 @@ use tokio::time::Instant;
 /// The longest rest of a value while its gateway answers.
 const REST: Duration = Duration::from_secs(5 * 60);
 
-/// Remembers what was sent last under each name; of names and values only hashes, since there are hundreds of them
-/// for each gateway with many inverters.
+/// Remembers what was sent last under each name; of names and values only hashes, since there are hundreds of
+/// them for each gateway with many inverters.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     hasher: RandomState,
@@ -19,7 +19,8 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Whether `value` is to be sent now, when the next chance comes after `interval`; if so, it counts as sent.
+    /// Whether `value` is to be sent now, when the next chance comes after `interval`; if so, it counts as
+    /// sent.
     pub(super) fn due(
         &mut self,
         name: impl Hash,

@@ -22,7 +22,8 @@ pub struct Options {
     pub homeassistant: Option<Discovery>,
     /// The devices in Domoticz that are fed by their idx.
     pub domoticz: Option<Domoticz>,
-    /// How far the readings of a gateway are apart: an unchanged value is sent early enough before five minutes.
+    /// How far the readings of a gateway are apart: an unchanged value is sent early enough before five
+    /// minutes.
     pub interval: Duration,
 }
 
@@ -76,7 +77,8 @@ impl Published {
         }
     }
 
-    /// What is due of a reading: the document always, values and devices when they changed or rested for long.
+    /// What is due of a reading: the document always, values and devices when they changed or rested for
+    /// long.
     pub(super) fn state(&mut self, options: &Options, reading: &Reading, now: Instant) -> Vec<Message> {
         let document = match &options.homeassistant {
             Some(discovery) => self.announced.document(reading, discovery),

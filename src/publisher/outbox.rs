@@ -1,7 +1,8 @@
 //! What the broker is owed: a pure state, asked for the next message whenever the connection has room.
 //!
-//! Nothing waits in a queue. What is owed follows from the numbers on the board and from what was sent on this
-//! connection, so a slow broker gets the newest when its turn comes, and one that was away gets everything again.
+//! Nothing waits in a queue. What is owed follows from the numbers on the board and from what was sent on
+//! this connection, so a slow broker gets the newest when its turn comes, and one that was away gets
+//! everything again.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -180,8 +181,9 @@ impl Outbox {
         self.gateways.values_mut().for_each(Sent::forget);
     }
 
-    /// The next announcement, if the pace allows it. They go before the state; when the pace holds them up the
-    /// state goes on meanwhile, and goes again after the last of them, since a consumer drops what it does not know.
+    /// The next announcement, if the pace allows it. They go before the state; when the pace holds them up
+    /// the state goes on meanwhile, and goes again after the last of them, since a consumer drops what it
+    /// does not know.
     fn announcement(&mut self, sheet: &Sheet, now: Instant) -> Option<Message> {
         if self.announcing.is_empty() {
             self.begin_announcements(sheet);

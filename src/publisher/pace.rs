@@ -1,5 +1,5 @@
-//! How fast announcements may go out. Domoticz takes ten messages a second (2022.2 to 2025.1), and what waits for
-//! it beyond the broker's queue (mosquitto: 1000 a client) is dropped.
+//! How fast announcements may go out. Domoticz takes ten messages a second (2022.2 to 2025.1), and what waits
+//! for it beyond the broker's queue (mosquitto: 1000 a client) is dropped.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Writes each reading to a pipe or a terminal as it comes. Who reads slowly misses readings and delays nobody.
+//! Writes each reading to a pipe or a terminal as it comes. Who reads slowly misses readings and delays
+//! nobody.
 
 use std::collections::HashMap;
 use std::io;
@@ -54,8 +55,8 @@ pub enum Ended {
 /// The newest reading and token of a gateway that were written, by their numbers on the board.
 type Written = (u64, u64);
 
-/// Writes every reading that comes on the board, and flushes after it. For people also how the token is, when that
-/// changes. Dropped while it writes, it may leave a line half written.
+/// Writes every reading that comes on the board, and flushes after it. For people also how the token is, when
+/// that changes. Dropped while it writes, it may leave a line half written.
 pub async fn run(
     format: &Format,
     mut sheet: watch::Receiver<Sheet>,

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use enphased::board::{Availability, Board};
+use enphased::homeassistant::Discovery;
 use enphased::mqtt::{self, certificates::Certificates};
 use enphased::publisher;
 use enphased::pulse::Pulse;
@@ -16,7 +17,7 @@ use enphased::reading::{GatewayFacts, Inverter, Production, Reading, Serial, Sou
 use enphased::secrets::Secret;
 use enphased::units::Watts;
 use fastrand::Rng;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
@@ -112,6 +113,7 @@ async fn answers(process: &mut Child, port: u16) -> bool {
 
 /// Somebody who watches all topics of the broker.
 struct Watcher {
+    client: AsyncClient,
     task: JoinHandle<()>,
     topics: watch::Receiver<BTreeMap<String, Vec<String>>>,
 }
@@ -123,11 +125,12 @@ impl Watcher {
         options.set_max_packet_size(1 << 20, 1 << 20);
         let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
         let (tell, topics) = watch::channel(BTreeMap::<String, Vec<String>>::new());
+        let listener = client.clone();
         let task = tokio::spawn(async move {
             loop {
                 match events.poll().await {
                     Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                        client.subscribe("#", QoS::AtMostOnce).await.unwrap();
+                        listener.subscribe("#", QoS::AtMostOnce).await.unwrap();
                     }
                     Ok(Event::Incoming(Packet::Publish(message))) => tell.send_modify(|topics| {
                         let topic = String::from_utf8(message.topic.to_vec()).unwrap();
@@ -139,7 +142,7 @@ impl Watcher {
                 }
             }
         });
-        Self { task, topics }
+        Self { client, task, topics }
     }
 
     /// Waits until the newest message on `topic` has `part` in it.
@@ -149,6 +152,10 @@ impl Watcher {
         };
         let found = timeout(PATIENCE, self.topics.wait_for(newest)).await.is_ok();
         assert!(found, "{topic} never said {part}; seen: {:?}", self.topics.borrow().get(topic));
+    }
+
+    async fn say(&self, topic: &str, payload: &'static str) {
+        self.client.publish(topic, payload, PublishOptions::at_least_once()).await.unwrap();
     }
 
     fn count(&self, topic: &str) -> usize {
@@ -189,10 +196,14 @@ fn options(address: mqtt::Address) -> mqtt::Options {
 
 impl Daemon {
     fn start(broker: mqtt::Options) -> Self {
+        Self::with_discovery(broker, None)
+    }
+
+    fn with_discovery(broker: mqtt::Options, homeassistant: Option<Discovery>) -> Self {
         let content = publisher::Options {
             prefix: "enphased".to_owned(),
             topics: true,
-            homeassistant: None,
+            homeassistant,
             domoticz: None,
             interval: Duration::from_secs(30),
         };
@@ -297,6 +308,31 @@ async fn a_daemon_that_dies_is_declared_offline_by_its_will() {
     drop(daemon);
     live.until(STATUS, "offline").await;
     kept(&broker, STATUS, "offline").await;
+}
+
+#[tokio::test]
+async fn who_comes_up_gets_the_announcements_and_the_state_again() {
+    let broker = Mosquitto::anybody().await;
+    let discovery = Discovery {
+        discovery_prefix: "homeassistant".to_owned(),
+        prefix: "enphased".to_owned(),
+        expire_after: Duration::from_secs(300),
+        inverters: false,
+        details: false,
+    };
+    let daemon = Daemon::with_discovery(options(broker.address("mqtt")), Some(discovery));
+    daemon.read(1.5);
+    kept(&broker, READING, "1.5").await;
+    let mut live = Watcher::new(&broker);
+    live.until(READING, "1.5").await;
+    live.say("homeassistant/status", "online").await;
+    let again = |topics: &BTreeMap<String, Vec<String>>| {
+        let mut configurations = topics.iter().filter(|(topic, _)| topic.ends_with("/config")).peekable();
+        configurations.peek().is_some()
+            && configurations.all(|(_, seen)| seen.len() == 2)
+            && topics[READING].len() == 2
+    };
+    assert!(timeout(PATIENCE, live.topics.wait_for(again)).await.is_ok(), "{:?}", live.topics.borrow());
 }
 
 #[tokio::test]
@@ -449,11 +485,13 @@ impl Ca {
         fs::write(self.file("names"), format!("subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n"))
             .unwrap();
         let request = format!(
-            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -keyout {name}.key \
+             -out {name}.csr"
         );
         self.openssl(&request).await;
         let sign = format!(
-            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -extfile names -out {name}.pem"
+            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -extfile names \
+             -out {name}.pem"
         );
         self.openssl(&sign).await;
     }
