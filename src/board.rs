@@ -1,7 +1,8 @@
-//! The newest of everything, for whoever publishes. Writers replace what was there and never wait; a reader that
-//! was slow finds the newest and misses what lay between, except events, of which the last few are kept.
+//! The newest of everything, for whoever publishes. Writers replace what was there and never wait; a reader
+//! that was slow finds the newest and misses what lay between, except events, of which the last few are kept.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,8 +18,8 @@ const EVENTS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Board(watch::Sender<Sheet>);
 
-/// What is on the board. Every write has a number of its own, larger than those before, by which a reader sees
-/// what is new to it.
+/// What is on the board. Every write has a number of its own, larger than those before, by which a reader
+/// sees what is new to it.
 #[derive(Debug, Default)]
 pub struct Sheet {
     gateways: BTreeMap<Serial, Gateway>,
@@ -106,6 +107,14 @@ impl Sheet {
     /// Every gateway that something is known of.
     pub fn gateways(&self) -> impl Iterator<Item = (&Serial, &Gateway)> {
         self.gateways.iter()
+    }
+
+    /// The same, beginning after `last` and coming round to it at the end.
+    pub fn gateways_in_turn(&self, last: Option<&Serial>) -> impl Iterator<Item = (&Serial, &Gateway)> {
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let first = move |serial: &Serial| last.is_some_and(|last| serial <= last);
+        let rest = self.gateways.range::<Serial, _>((after, Bound::Unbounded));
+        rest.chain(self.gateways.iter().take_while(move |(serial, _)| first(serial)))
     }
 
     /// What is known of one gateway.
@@ -265,6 +274,23 @@ mod tests {
         assert!(reader.borrow().gateway(&serial).unwrap().reading.is_some());
         board.put_reading(reading("1"));
         assert!(reader.borrow().gateway(&serial).unwrap().fresh_reading().is_some());
+    }
+
+    #[test]
+    fn every_gateway_has_its_turn() {
+        let board = Board::new();
+        for serial in ["1", "2", "3"] {
+            board.put_reading(reading(serial));
+        }
+        let reader = board.reader();
+        let after = |last: Option<&str>| -> Vec<String> {
+            let last = last.map(Serial::new);
+            let sheet = reader.borrow();
+            sheet.gateways_in_turn(last.as_ref()).map(|(serial, _)| serial.to_string()).collect()
+        };
+        assert_eq!(after(None), ["1", "2", "3"]);
+        assert_eq!(after(Some("2")), ["3", "1", "2"]);
+        assert_eq!(after(Some("9")), ["1", "2", "3"]);
     }
 
     #[test]

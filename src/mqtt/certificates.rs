@@ -55,8 +55,8 @@ impl Certificates {
 
     fn with_system_roots(&self) -> Result<TlsConfiguration, Error> {
         if let Some(client_cert) = &self.client_cert {
-            let why = "a client certificate needs ca_file as well (for a public CA the system's own list, on Debian \
-                       /etc/ssl/certs/ca-certificates.crt)";
+            let why = "a client certificate needs ca_file as well (for a public CA the system's own list, on \
+                       Debian /etc/ssl/certs/ca-certificates.crt)";
             return Err(unusable("client_cert", client_cert, why));
         }
         let list = Path::new("/etc/ssl/certs");

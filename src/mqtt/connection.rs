@@ -1,7 +1,7 @@
 //! A connection that is made again for ever.
 //!
-//! Nothing is kept for a broker that is away: each connection has a narrow channel of its own, and what was in
-//! it dies with it. Whoever publishes learns of a new connection and sends what is newest then.
+//! Nothing is kept for a broker that is away: each connection has a narrow channel of its own, and what was
+//! in it dies with it. Whoever publishes learns of a new connection and sends what is newest then.
 
 use std::future::pending;
 use std::time::Duration;
@@ -62,10 +62,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Waits until the connection can take another order, which a slow broker may delay for long. May be given
-    /// up at any time. `None` when the connection is gone.
-    pub async fn room(&self) -> Option<mpsc::Permit<'_, Order>> {
-        self.orders.reserve().await.ok()
+    /// Waits until the connection can take another order, which a slow broker may delay for long; `false`
+    /// when it is gone. May be given up at any time.
+    pub async fn ready(&self) -> bool {
+        self.orders.reserve().await.is_ok()
+    }
+
+    /// Gives an order to a connection that is [ready](Self::ready); to another one it is lost.
+    pub fn send(&self, order: Order) {
+        if self.orders.try_send(order).is_err() {
+            tracing::debug!("the connection to the broker did not take a message");
+        }
     }
 }
 

@@ -30,8 +30,8 @@ pub enum Error {
     },
     /// Wrong user or password, or none where one is asked for.
     #[error(
-        "the MQTT broker at {broker} refuses {login}: check the user and the password of [mqtt] against those of the \
-         broker (mosquitto_passwd)"
+        "the MQTT broker at {broker} refuses {login}: check the user and the password of [mqtt] against those of \
+         the broker (mosquitto_passwd)"
     )]
     Refused {
         /// Which broker.
@@ -57,8 +57,8 @@ pub enum Error {
     },
     /// TLS: it does not accept our certificate, or wants one.
     #[error(
-        "the MQTT broker at {broker} ended the TLS handshake ({why}): if it asks for a client certificate, set \
-         client_cert and client_key in [mqtt] to one that its CA has signed"
+        "the MQTT broker at {broker} ended the TLS handshake ({why}): if it asks for a client certificate, \
+         set client_cert and client_key in [mqtt] to one that its CA has signed"
     )]
     ClientCertificate {
         /// Which broker.
@@ -103,13 +103,9 @@ impl Error {
             ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
                 Self::Unreachable { broker, why: "it does not answer in time".to_owned() }
             }
-            // mosquitto's TLS listener hangs up on who does not begin with TLS.
-            ConnectionError::MqttState(_) if !broker.tls => Self::Unreachable {
-                broker,
-                why: format!("{}; if that port speaks TLS, write mqtts://", innermost(error)),
-            },
             ConnectionError::Io(_) | ConnectionError::Tls(_) | ConnectionError::MqttState(_) => {
-                Self::Unreachable { broker, why: innermost(error) }
+                let why = format!("{}{}", innermost(error), hung_up(&broker, error));
+                Self::Unreachable { broker, why }
             }
             other => Self::Protocol { broker, why: innermost(other) },
         }
@@ -183,6 +179,19 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source())
     })
+}
+
+/// What to try when the other side ends the connection at once: mosquitto's plain port does so to who begins
+/// with TLS, and its TLS port to who does not.
+fn hung_up(broker: &Address, error: &ConnectionError) -> &'static str {
+    let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let aborted = matches!(error, ConnectionError::MqttState(_));
+    let ended = matches!(kind, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof));
+    match (aborted || ended, broker.tls) {
+        (false, _) => "",
+        (true, true) => "; if that port does not speak TLS, write mqtt://",
+        (true, false) => "; if that port speaks TLS, write mqtts://",
+    }
 }
 
 fn tls_cause(error: &ConnectionError) -> Option<&rustls::Error> {

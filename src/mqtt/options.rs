@@ -23,8 +23,8 @@ pub struct Options {
     pub password: Option<Secret>,
     /// The files for TLS.
     pub certificates: Certificates,
-    /// Our name at the broker. No two clients may have the same, or they throw each other out; it stays the same for
-    /// the life of the process, so that the broker sees at once that an old connection is dead.
+    /// Our name at the broker. No two clients may have the same, or they throw each other out; it stays the
+    /// same for the life of the process, so that the broker sees at once that an old connection is dead.
     pub client_id: String,
     /// The topic that tells whether the daemon is there.
     pub status_topic: String,

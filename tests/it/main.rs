@@ -14,3 +14,4 @@ mod gateway_client;
 mod layers;
 mod recordings;
 mod simulated;
+mod mosquitto;
