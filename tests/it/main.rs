@@ -12,6 +12,6 @@
 
 mod gateway_client;
 mod layers;
+mod mosquitto;
 mod recordings;
 mod simulated;
-mod mosquitto;
