@@ -29,6 +29,8 @@ impl Role {
     }
 }
 
+/// Made with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1`, and worth nothing.
+const KEY: &[u8] = include_bytes!("../../fixtures/token.key");
 /// Entrez's own header, the same in every public token from 2022 to 2026.
 const HEADER: &str = r#"{"kid":"7d10005d-7899-4d0d-bcb4-244f98ee156b","typ":"JWT","alg":"ES256"}"#;
 
@@ -70,7 +72,7 @@ fn unique() -> String {
 
 #[expect(clippy::expect_used, reason = "the key is a part of the source")]
 fn signing_key() -> EcdsaKeyPair {
-    let key = PrivatePkcs8KeyDer::from_pem_slice(include_bytes!("../../fixtures/token.key")).expect("PEM");
+    let key = PrivatePkcs8KeyDer::from_pem_slice(KEY).expect("PEM");
     let random = SystemRandom::new();
     EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der(), &random)
         .expect("a P-256 key")

@@ -191,7 +191,7 @@ impl State {
             let world = self.world.now();
             let world = if self.zeros { world.zeroed() } else { world };
             if let Some(patched) = patch::patched(&self.pages, name, json, &world) {
-                answer.body = patched.to_string().into();
+                answer.body = serde_json::to_vec(&patched).unwrap_or_default().into();
             }
         }
         Some(answer)
