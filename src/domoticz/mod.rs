@@ -6,7 +6,6 @@
 
 pub mod devices;
 pub mod idx;
-pub mod repeats;
 
 use serde::Serialize;
 

@@ -49,10 +49,9 @@ impl Poller {
         if let Some((_, client)) = self.client.as_mut() {
             client.use_token(Some(&kept.token.secret));
         }
-        if self.access.used.is_some() && self.access.used != id {
-            if let Some(sources) = &mut self.sources {
-                sources.role_changed();
-            }
+        let changed = self.access.used.is_some() && self.access.used != id;
+        if let Some(sources) = self.sources.as_mut().filter(|_| changed) {
+            sources.role_changed();
         }
         self.access.used = id;
         Ok(())

@@ -7,7 +7,7 @@
 mod access;
 pub mod identity;
 pub mod known;
-mod outage;
+pub mod outage;
 pub mod report;
 pub mod trouble;
 
@@ -23,7 +23,6 @@ use crate::clock::Clock;
 use crate::config;
 use crate::gateway::address::Address;
 use crate::gateway::client::Client;
-use crate::gateway::{self};
 use crate::pulse::Pulse;
 use crate::reading::{Event, Reading, Serial};
 use crate::schedule::{Schedule, is_quiet};
@@ -187,9 +186,10 @@ impl Poller {
     fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) {
         let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
         let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
-        match self.outage.failed(trouble.kind(), quiet, now) {
-            Say::Warn => tracing::warn!("{trouble}"),
-            _ => tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}"),
+        if self.outage.failed(trouble.kind(), quiet, now) == Say::Warn {
+            tracing::warn!("{trouble}");
+        } else {
+            tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}");
         }
         let patience = OFFLINE.max(3 * self.settings.interval);
         let silent = self.last_reading.is_none_or(|last| now.saturating_duration_since(last) >= patience);
@@ -224,7 +224,7 @@ fn facts(identity: &Identity) -> Facts {
     let info = &identity.info;
     Facts {
         serial: identity.serial.clone(),
-        firmware: info.firmware,
+        firmware: (info.firmware.major, info.firmware.minor, info.firmware.build),
         firmware_name: info.firmware.to_string(),
         part_number: info.part_number.clone(),
         metered_model: info.metered_model,

@@ -8,4 +8,4 @@ pub mod outbox;
 mod pace;
 pub mod pipe;
 
-pub use content::Options;
+pub use content::{Domoticz, Options};
