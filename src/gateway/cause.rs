@@ -78,6 +78,14 @@ impl Cause {
         }
     }
 
+    /// The same where certificates are not checked anyway, so that nobody is told not to check them.
+    pub(crate) fn unchecked(self) -> Self {
+        match self.kind {
+            Kind::Certificate => Self { kind: Kind::Unreachable, ..self },
+            _ => self,
+        }
+    }
+
     /// The error for a request of `path` at `address`.
     pub(crate) fn into_error(self, address: &Address, path: &'static str) -> Error {
         let (address, why) = (address.to_string(), self.why);

@@ -142,6 +142,9 @@ impl Connection {
 
     fn told(&self, failure: Failure, path: &'static str) -> Error {
         match failure {
+            Failure::Cause(cause) if self.judged == Rule::Insecure => {
+                cause.unchecked().into_error(&self.address, path)
+            }
             Failure::Cause(cause) => cause.into_error(&self.address, path),
             Failure::Error(error) => error,
         }

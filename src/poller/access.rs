@@ -11,9 +11,8 @@ use super::trouble::Trouble;
 use crate::gateway;
 use crate::logins::decision::{Decision, Operator, Waiting};
 use crate::reading::{Reading, Serial};
-use crate::secrets::Secret;
 use crate::state::Stamp;
-use crate::supply::{Supply, Tended};
+use crate::supply::{self, Supply, Tended};
 use crate::token::store::Tokens;
 use crate::token::{Token, TokenId};
 
@@ -36,7 +35,7 @@ impl Poller {
         let Some(identity) = &self.identity else { return Err(Trouble::Nothing) };
         let serial = identity.serial.clone();
         if !identity.info.needs_token() {
-            return self.use_digest(&serial);
+            return self.use_digest();
         }
         self.access.serial = Some(serial.clone());
         let decision = self.tend(&serial).await?;
@@ -57,14 +56,10 @@ impl Poller {
         Ok(())
     }
 
-    fn use_digest(&mut self, serial: &Serial) -> Result<(), Trouble> {
-        let digits = serial.as_str();
-        let last_six = digits.get(digits.len().saturating_sub(6)..).unwrap_or(digits);
-        let password = match &self.settings.password {
-            None => Secret::new(last_six.to_owned()),
-            Some(source) => source.read("gateway's password").map_err(crate::supply::Error::Password)?,
-        };
-        if let Some((_, client)) = self.client.as_mut() {
+    /// What is configured in place of the client's own guess.
+    fn use_digest(&mut self) -> Result<(), Trouble> {
+        if let (Some(source), Some((_, client))) = (&self.settings.password, self.client.as_mut()) {
+            let password = source.read("gateway's password").map_err(supply::Error::Password)?;
             client.use_digest(self.settings.user.as_deref().unwrap_or("envoy"), &password);
         }
         Ok(())

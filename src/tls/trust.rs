@@ -1,47 +1,13 @@
-//! Which keys are trusted: the cloud by its certificate authority, a gateway by the key it showed first.
-//!
-//! A gateway's certificate is self-signed and names nobody, so its chain, name and dates say nothing. What
-//! says something is its public key: the same key as last time is the same gateway.
+//! Trust on first use: which key a gateway may show, and which one it has shown.
 
-use std::fmt;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, OtherError, SignatureScheme,
-};
-use rustls_platform_verifier::BuilderVerifierExt;
-use serde::{Deserialize, Serialize};
-use webpki::EndEntityCert;
+use rustls::{CertificateError, DigitallySignedStruct, Error as TlsError, OtherError, SignatureScheme};
 
-/// The SHA-256 of a gateway's public key (SPKI), in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Fingerprint(String);
-
-impl Fingerprint {
-    /// Of the key in `certificate`; an error for what cannot be read, such as X.509 version 1.
-    pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, TlsError> {
-        let parsed = EndEntityCert::try_from(certificate).map_err(|error| judged(Unreadable::from(error)))?;
-        let digest = ring::digest::digest(&ring::digest::SHA256, &parsed.subject_public_key_info());
-        let hex = digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        });
-        Ok(Self(hex))
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use super::{Fingerprint, judged};
 
 /// Which key a gateway may show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,79 +95,11 @@ impl OtherKey {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Unreadable {
-    #[error("it is of X.509 version 1, which is not read any more")]
-    Version,
-    #[error("it cannot be read: {0}")]
-    Other(webpki::Error),
-}
-
-impl From<webpki::Error> for Unreadable {
-    fn from(error: webpki::Error) -> Self {
-        match error {
-            webpki::Error::UnsupportedCertVersion => Self::Version,
-            other => Self::Other(other),
-        }
-    }
-}
-
-fn judged(why: impl std::error::Error + Send + Sync + 'static) -> TlsError {
-    TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
-}
-
-/// What is wrong with a gateway's certificate, for people.
-pub fn in_words(error: &TlsError) -> String {
-    match error {
-        TlsError::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner.to_string(),
-        TlsError::InvalidCertificate(CertificateError::BadSignature) => {
-            "it does not prove that it owns the key it shows".to_owned()
-        }
-        other => other.to_string(),
-    }
-}
-
-/// The cryptography behind every TLS connection: ring, which is small and builds for every Raspberry Pi.
-pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// TLS 1.2 or 1.3 to a gateway, by `trust`.
-pub fn gateway_config(trust: &Trust) -> Result<ClientConfig, TlsError> {
-    let provider = provider();
-    let judge = KeyJudge { trust: trust.clone(), provider: Arc::clone(&provider) };
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(judge))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A resumed session shows no certificate, so it would not be judged by a rule that has changed meanwhile.
-    config.resumption = Resumption::disabled();
-    Ok(config)
-}
-
-/// TLS to the cloud, trusted by the platform's certificate authorities. These are read from disk and kept in
-/// memory: build it when a login is due and drop it after. An error where the platform has none.
-pub fn cloud_config() -> Result<ClientConfig, TlsError> {
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// TLS that trusts nobody, for a client that speaks plain http only.
-pub fn empty_config() -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
-}
-
+/// What the TLS library asks about a gateway's key.
 #[derive(Debug)]
-struct KeyJudge {
-    trust: Trust,
-    provider: Arc<CryptoProvider>,
+pub(super) struct KeyJudge {
+    pub(super) trust: Trust,
+    pub(super) provider: Arc<CryptoProvider>,
 }
 
 impl KeyJudge {
@@ -273,26 +171,14 @@ mod tests {
     use rustls::pki_types::pem::PemObject;
 
     use super::*;
-
-    fn certificate(pem: &[u8]) -> CertificateDer<'static> {
-        CertificateDer::from_pem_slice(pem).unwrap()
-    }
+    use crate::tls::provider;
 
     fn gateway() -> CertificateDer<'static> {
-        certificate(include_bytes!("../fixtures/tls/gateway.pem"))
+        CertificateDer::from_pem_slice(include_bytes!("../../fixtures/tls/gateway.pem")).unwrap()
     }
 
     fn replaced() -> CertificateDer<'static> {
-        certificate(include_bytes!("../fixtures/tls/replaced.pem"))
-    }
-
-    #[test]
-    fn a_fingerprint_is_what_openssl_computes_from_the_public_key() {
-        // openssl x509 -in gateway.pem -noout -pubkey | openssl pkey -pubin -outform der | sha256sum
-        assert_eq!(
-            Fingerprint::of(&gateway()).unwrap().to_string(),
-            "07c3cb2d446fdcfca0a43f6c25ff2ab0d76d2090f20717ef173bb8f8301a9b38"
-        );
+        CertificateDer::from_pem_slice(include_bytes!("../../fixtures/tls/replaced.pem")).unwrap()
     }
 
     #[test]
@@ -314,23 +200,11 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_of_version_1_cannot_be_checked() {
-        let old = certificate(include_bytes!("../fixtures/tls/version1.pem"));
-        assert!(Fingerprint::of(&old).is_err());
-    }
-
-    #[test]
     fn insecure_offers_the_signatures_that_nobody_checks() {
         let schemes = |rule| {
             let judge = KeyJudge { trust: Trust::new(rule), provider: provider() };
             judge.supported_verify_schemes().contains(&SignatureScheme::ECDSA_NISTP521_SHA512)
         };
         assert!(schemes(Rule::Insecure) && !schemes(Rule::FirstUse));
-    }
-
-    #[test]
-    fn a_fingerprint_is_stored_as_plain_hexadecimal() {
-        let fingerprint = Fingerprint::of(&gateway()).unwrap();
-        assert_eq!(serde_json::to_string(&fingerprint).unwrap(), format!("\"{fingerprint}\""));
     }
 }

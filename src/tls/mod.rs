@@ -1,0 +1,77 @@
+//! Which keys are trusted: the cloud by its certificate authority, a gateway by the key it showed first.
+//!
+//! A gateway's certificate is self-signed and names nobody, so its chain, name and dates say nothing. What
+//! says something is its public key: the same key as last time is the same gateway.
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error as TlsError, OtherError, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+mod fingerprint;
+mod trust;
+
+pub use fingerprint::Fingerprint;
+use trust::KeyJudge;
+pub use trust::{OtherKey, Rule, Trust};
+
+/// The cryptography behind every TLS connection: ring, which is small and builds for every Raspberry Pi.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// TLS 1.2 or 1.3 to a gateway, by `trust`.
+pub fn gateway_config(trust: &Trust) -> Result<ClientConfig, TlsError> {
+    let provider = provider();
+    let judge = KeyJudge { trust: trust.clone(), provider: Arc::clone(&provider) };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(judge))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A resumed session shows no certificate, so it would not be judged by a rule that has changed meanwhile.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// TLS to the cloud, trusted by the platform's certificate authorities. These are read from disk and kept in
+/// memory: build it when a login is due and drop it after. An error where the platform has none.
+pub fn cloud_config() -> Result<ClientConfig, TlsError> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_platform_verifier()?
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// TLS that trusts nobody, for a client that speaks plain http only.
+pub fn empty_config() -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// Why a handshake with a gateway failed, for people.
+pub fn in_words(error: &TlsError) -> String {
+    match error {
+        TlsError::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner.to_string(),
+        // ring calls RSA below 2048 bits a bad signature.
+        TlsError::InvalidCertificate(CertificateError::BadSignature) => {
+            "it does not prove that it owns the key it shows, or the key is too short".to_owned()
+        }
+        TlsError::AlertReceived(AlertDescription::HandshakeFailure) => {
+            "it has no kind of key or cipher in common with this program".to_owned()
+        }
+        TlsError::AlertReceived(AlertDescription::ProtocolVersion) => {
+            "it speaks no TLS from version 1.2 on".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn judged(why: impl std::error::Error + Send + Sync + 'static) -> TlsError {
+    TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
+}
