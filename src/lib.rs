@@ -5,8 +5,8 @@
 //! order, the program explains itself.
 //!
 //! **Words**, which everything speaks: [`units`] (a power is not an energy), [`reading`] (the document that
-//! one poll yields), [`clock`] (time as an argument), [`retry`] (growing delays), [`secrets`] (what must not
-//! be printed).
+//! one poll yields), [`message`] (what a broker is given), [`clock`] (time as an argument), [`retry`] (growing
+//! delays), [`pulse`] (a loop still turns), [`secrets`] (what must not be printed).
 //!
 //! **Outside things**, one each: [`state`] (the state directory), [`tls`] (which keys are trusted), [`token`]
 //! (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
@@ -29,9 +29,16 @@ pub mod units;
 
 pub mod reading;
 
+pub mod message;
+
+#[cfg(test)]
+pub mod sample;
+
 pub mod clock;
 
 pub mod retry;
+
+pub mod pulse;
 
 pub mod secrets;
 

@@ -39,6 +39,12 @@ macro_rules! quantity {
             pub fn published(self) -> f64 {
                 rounded(self.0, $decimals)
             }
+
+            /// What flows in the positive direction, else nothing.
+            #[must_use]
+            pub fn positive(self) -> Self {
+                if self.0 > 0.0 { self } else { Self::ZERO }
+            }
         }
 
         impl Add for $name {

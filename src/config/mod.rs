@@ -1,1 +1,322 @@
-//! The configuration.
+//! The configuration: found, read, checked, and complete.
+//!
+//! Three steps: as written (`file.rs`), checked and completed (`check.rs`), and the [`Config`] that the
+//! program works with, in which nothing is left to check.
+
+mod check;
+pub mod environment;
+mod file;
+pub mod secret;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::cloud;
+use crate::domoticz::idx::Idx;
+use crate::gateway::address::Address;
+use crate::mqtt;
+use crate::reading::Serial;
+use environment::Environment;
+use secret::{Account, SecretSource};
+
+/// Every key with what it means.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// A configuration in which nothing is left to check.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from; `None` when there is none.
+    pub path: Option<PathBuf>,
+    /// Where the state lies.
+    pub state_dir: PathBuf,
+    /// The zone whose midnight ends a day.
+    pub zone: TimeZone,
+    /// Where the cloud is.
+    pub cloud: cloud::Addresses,
+    /// The account to log in with.
+    pub account: Account,
+    /// Whether tokens that live for hours are renewed too.
+    pub renew_short_tokens: bool,
+    /// At least one.
+    pub gateways: Vec<Gateway>,
+    /// Readings on standard output.
+    pub stdout: Option<Stdout>,
+    /// Readings to a broker.
+    pub mqtt: Option<Mqtt>,
+    /// What is allowed, and not wise.
+    pub warnings: Vec<String>,
+}
+
+/// One gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Where it is; `None` to find it by mDNS.
+    pub address: Option<Address>,
+    /// The only one accepted there.
+    pub serial: Option<Serial>,
+    /// From 1 s to 1 h.
+    pub interval: Duration,
+    /// Whether any certificate is accepted.
+    pub insecure: bool,
+    /// For firmware before 7, in place of `envoy`.
+    pub user: Option<String>,
+    /// For firmware before 7, in place of the last six digits of the serial.
+    pub password: Option<SecretSource>,
+}
+
+/// The forms of standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line for people.
+    Text,
+    /// The document.
+    Json,
+    /// Messages for `domoticz/in`.
+    Domoticz,
+    /// Line protocol.
+    Influx,
+}
+
+/// Standard output.
+#[derive(Clone, Debug)]
+pub struct Stdout {
+    /// In which form.
+    pub format: Format,
+    /// The devices in Domoticz.
+    pub idx: Idx,
+}
+
+/// The broker and what goes there.
+#[derive(Clone, Debug)]
+pub struct Mqtt {
+    /// Where it is.
+    pub address: mqtt::Address,
+    /// The user.
+    pub user: Option<String>,
+    /// Where the user's password is.
+    pub password: Option<SecretSource>,
+    /// The files for TLS.
+    pub certificates: mqtt::certificates::Certificates,
+    /// The first level of every topic of ours.
+    pub prefix: String,
+    /// Whether each value has a topic of its own.
+    pub topics: bool,
+    /// The first level of discovery topics; `None` for no discovery.
+    pub discovery: Option<String>,
+    /// Whether each inverter is announced.
+    pub inverters: bool,
+    /// Whether voltages, frequencies and temperatures are announced.
+    pub details: bool,
+    /// The devices in Domoticz.
+    pub idx: Idx,
+}
+
+/// Something wrong with a configuration, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(pub String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why there is no configuration to work with. The program ends with 78.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It has mistakes: all of them are told at once.
+    #[error("the configuration {} does not hold:\n{}", path.display(), listed(problems))]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problems: Vec<Problem>,
+    },
+}
+
+fn listed(problems: &[Problem]) -> String {
+    let lines: Vec<String> =
+        problems.iter().map(|problem| format!("- {}", problem.0.replace('\n', "\n  "))).collect();
+    lines.join("\n")
+}
+
+/// Finds and reads the configuration: `asked`, or `$ENPHASED_CONFIG`, or the first of the usual places that
+/// exists. Where there is none, everything has its default and the gateway is found by mDNS.
+pub fn load(asked: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
+    let named = asked.or(environment.config.as_deref());
+    let found = named.or_else(|| environment.places.iter().map(PathBuf::as_path).find(|path| path.exists()));
+    let Some(path) = found else {
+        return complete("", None, environment);
+    };
+    match fs::read_to_string(path) {
+        Ok(text) => complete(&text, Some(path), environment),
+        Err(source) => Err(Error::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+/// Checks and completes `text`, which was read from `path`.
+pub fn complete(text: &str, path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
+    let written = file::parse(text);
+    written
+        .and_then(|written| check::check(written, path, environment))
+        .map_err(|problems| Error::Invalid { path: path.unwrap_or(Path::new("(none)")).to_owned(), problems })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completed(text: &str) -> Config {
+        complete(text, None, &Environment::default()).unwrap()
+    }
+
+    /// The problems with `text`, a line each.
+    fn problems(text: &str) -> String {
+        match complete(text, None, &Environment::default()).unwrap_err() {
+            Error::Invalid { problems, .. } => {
+                problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+            }
+            Error::Unreadable { .. } => panic!("{text}"),
+        }
+    }
+
+    /// The example with every key switched on.
+    fn whole_example() -> String {
+        let switched_on = |line: &str| match line.strip_prefix('#') {
+            Some(rest)
+                if rest.starts_with('[') || rest.split_once(" = ").is_some_and(|(k, _)| !k.contains(' ')) =>
+            {
+                rest.to_owned()
+            }
+            _ => line.to_owned(),
+        };
+        EXAMPLE.lines().map(switched_on).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn nothing_written_means_one_gateway_by_mdns_and_text() {
+        let config = completed("");
+        assert_eq!(config.gateways.len(), 1);
+        assert_eq!(config.gateways[0].address, None);
+        assert_eq!(config.gateways[0].interval, Duration::from_secs(30));
+        assert_eq!(config.stdout.unwrap().format, Format::Text);
+        assert!(config.mqtt.is_none());
+    }
+
+    #[test]
+    fn the_example_holds_as_it_is_and_with_every_key_switched_on() {
+        assert!(completed(EXAMPLE).warnings.is_empty());
+        let config = completed(&whole_example());
+        assert_eq!(config.mqtt.unwrap().prefix, "enphased");
+    }
+
+    #[test]
+    fn the_example_shows_every_key() {
+        let written = format!("{:?}", file::parse(&whole_example()).unwrap());
+        assert!(!written.contains("None"), "a key is missing in the example: {written}");
+    }
+
+    #[test]
+    fn the_example_tells_the_defaults() {
+        let (plain, whole) = (completed("[mqtt]\n[stdout]\nformat = \"json\""), completed(&whole_example()));
+        assert_eq!(plain.cloud, whole.cloud);
+        assert_eq!(plain.gateways[0].interval, whole.gateways[0].interval);
+        let (plain, whole) = (plain.mqtt.unwrap(), whole.mqtt.unwrap());
+        assert_eq!((plain.prefix, plain.topics), (whole.prefix, whole.topics));
+        assert_eq!((plain.discovery, plain.inverters, plain.details), (whole.discovery, true, false));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_met_with_the_nearest() {
+        insta::assert_snapshot!(
+            problems("state_dri = \"x\"\n[[gateway]]\nintervall = \"30s\"\n[mqtt]\npassword = \"x\"\n[could]\na = 1"),
+            @"
+        unknown key `could`; did you mean `cloud`?
+        unknown key `intervall` in [gateway]; did you mean `interval`?
+        unknown key `password` in [mqtt]; secrets do not belong into this file: write the password into a file of its own and name it with `password_file`
+        unknown key `state_dri`; did you mean `state_dir`?
+        "
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        insta::assert_snapshot!(
+            problems(
+                "time_zone = \"Mars/Olympus\"\n[cloud]\nentrez_url = \"http://entrez.enphaseenergy.com\"\n\
+                 [[gateway]]\naddress = \"http://user:pw@host\"\n[[gateway]]\ninterval = \"2h\"\n\
+                 [[gateway]]\ninterval = \"often\"\n[stdout]\nformat = \"xml\"\n[mqtt]\nurl = \"localhost\"\nprefix = \"a/#\""
+            ),
+            @r#"
+        time_zone: there is no time zone "Mars/Olympus" on this machine; write one like "Europe/Amsterdam"
+        gateway address: the address holds a user or password; a gateway's are configured by keys of their own
+        gateway interval: "2h" is out of range; it goes from "1s" to "1h"
+        gateway interval: "often" is no length of time; write it like "30s" or "5m"
+        cloud entrez_url: the password would travel in the clear; write https://
+        stdout format: write "text", "json", "domoticz" or "influx"
+        mqtt url: a broker is written as mqtt://host, mqtt://host:1883 or mqtts://host:8883
+        "#
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_shown_where_it_stands() {
+        insta::assert_snapshot!(problems("[mqtt]\ntopics = \"yes\"\n"), @r#"line 2: invalid type: string "yes", expected a boolean"#);
+        insta::assert_snapshot!(problems("[mqtt]\ndomoticz = { producton = 12 }\n"), @"line 2: there is no value `producton` for Domoticz; did you mean `production`?");
+        insta::assert_snapshot!(problems("[cloud]\npassword = \"hunter2\n"), @r#"line 2: invalid basic string, expected `"`"#);
+    }
+
+    #[test]
+    fn a_short_interval_is_allowed_and_warned_about() {
+        assert_eq!(completed("[[gateway]]\ninterval = \"1s\"").warnings.len(), 1);
+        assert!(completed("[[gateway]]\ninterval = \"1h\"").warnings.is_empty());
+    }
+
+    #[test]
+    fn plain_http_to_a_cloud_is_for_loopback_only() {
+        let config = completed("[cloud]\nenlighten_url = \"http://127.0.0.1:8080/\"");
+        assert_eq!(config.cloud.enlighten, "http://127.0.0.1:8080");
+        assert!(problems("[cloud]\nenlighten_url = \"http://192.168.1.1\"").contains("in the clear"));
+    }
+
+    #[test]
+    fn the_password_comes_from_the_file_the_credential_or_the_environment() {
+        let credentials = tempfile::tempdir().unwrap();
+        let given = crate::secrets::Secret::new("from the environment".to_owned());
+        let mut environment = Environment { password: Some(given.clone()), ..Environment::default() };
+        let source = |text: &str, environment: &Environment| {
+            complete(text, None, environment).unwrap().account.password
+        };
+        assert_eq!(source("", &environment), Some(SecretSource::Given(given)));
+        environment.credentials = Some(credentials.path().to_owned());
+        let file = credentials.path().join("enlighten-password");
+        fs::write(&file, "secret").unwrap();
+        assert_eq!(source("", &environment), Some(SecretSource::File(file)));
+        let text = "[cloud]\npassword_file = \"/elsewhere\"";
+        assert_eq!(source(text, &environment), Some(SecretSource::File("/elsewhere".into())));
+    }
+
+    #[test]
+    fn the_first_configuration_that_exists_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (dir.path().join("a.toml"), dir.path().join("b.toml"));
+        fs::write(&second, "[stdout]\nformat = \"json\"").unwrap();
+        let environment =
+            Environment { places: vec![first.clone(), second.clone()], ..Environment::default() };
+        assert_eq!(load(None, &environment).unwrap().path, Some(second));
+        assert!(matches!(load(Some(&first), &environment), Err(Error::Unreadable { .. })));
+    }
+}

@@ -1,1 +1,209 @@
-//! Where a gateway is.
+//! Where a gateway is, as a person writes it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+/// How a gateway is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Over TLS: the only way since firmware 8.3.5286, and the only one that ever carries a token.
+    Https,
+    /// In the clear: firmware before 7, with Digest.
+    Http,
+}
+
+impl Scheme {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Https => Self::Http,
+            Self::Http => Self::Https,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        })
+    }
+}
+
+/// A gateway's place on the network: `envoy.local`, `192.168.1.20:8443`, `https://[fd00::20]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    scheme: Option<Scheme>,
+    /// An IPv6 address in its brackets.
+    host: String,
+    port: Option<u16>,
+}
+
+impl Address {
+    /// The scheme that was written, if any. Without one https is tried first, and http where https is refused.
+    pub const fn scheme(&self) -> Option<Scheme> {
+        self.scheme
+    }
+
+    /// The URL of `path` there. The scheme's own port is used unless another was written.
+    pub fn url(&self, scheme: Scheme, path: &str) -> String {
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{}{port}{path}", self.host)
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        let host = match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        Self { scheme: None, host, port: None }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(scheme) = self.scheme {
+            write!(f, "{scheme}://")?;
+        }
+        f.write_str(&self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// What is wrong with an address. Its text is shown only where it can hold no password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Nothing was written.
+    #[error("the address is empty; write the gateway's host name or IP address")]
+    Empty,
+    /// A scheme that no gateway speaks.
+    #[error("\"{0}://\" is no scheme of a gateway; write https:// or http://, or leave it out")]
+    Scheme(String),
+    /// A user or a password before the host.
+    #[error("the address holds a user or password; a gateway's are configured by keys of their own")]
+    Credentials,
+    /// An IPv6 address without its brackets.
+    #[error("an IPv6 address needs brackets: write [{0}]")]
+    Brackets(String),
+    /// Something after the host.
+    #[error("the address goes on after the host; write \"{0}\" alone")]
+    Path(String),
+    /// A port that is no number from 1 to 65535.
+    #[error("the port is no number from 1 to 65535")]
+    Port,
+    /// No host, or one that cannot be.
+    #[error("this is no host name or IP address: {0}")]
+    Host(String),
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        let (scheme, rest) = split_scheme(text)?;
+        if rest.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if rest.contains('@') {
+            return Err(AddressError::Credentials);
+        }
+        if rest.parse::<std::net::Ipv6Addr>().is_ok() {
+            return Err(AddressError::Brackets(rest.to_owned()));
+        }
+        // Always with the scheme whose default port is 80, so that a written 443 is not dropped as a default.
+        let url =
+            Url::parse(&format!("http://{rest}")).map_err(|error| match error.to_string().as_str() {
+                "invalid port number" => AddressError::Port,
+                why => AddressError::Host(why.to_owned()),
+            })?;
+        let host = url.host_str().ok_or(AddressError::Empty)?.to_owned();
+        let port = written_port(rest, &url)?;
+        let address = Self { scheme, host, port };
+        let nothing_more = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if nothing_more { Ok(address) } else { Err(AddressError::Path(address.to_string())) }
+    }
+}
+
+fn split_scheme(text: &str) -> Result<(Option<Scheme>, &str), AddressError> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Ok((None, text)) };
+    match scheme.to_ascii_lowercase().as_str() {
+        "https" => Ok((Some(Scheme::Https), rest)),
+        "http" => Ok((Some(Scheme::Http), rest)),
+        other => Err(AddressError::Scheme(other.to_owned())),
+    }
+}
+
+/// The port as it was written: the URL drops 80, which matters with https.
+fn written_port(rest: &str, url: &Url) -> Result<Option<u16>, AddressError> {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    match url.port().or_else(|| authority.ends_with(":80").then_some(80)) {
+        Some(0) => Err(AddressError::Port),
+        port => Ok(port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<String, AddressError> {
+        text.parse::<Address>().map(|address| {
+            format!("{address} {}", address.url(address.scheme().unwrap_or(Scheme::Https), "/info"))
+        })
+    }
+
+    #[test]
+    fn an_address_is_a_host_a_host_with_a_port_or_a_url() {
+        for (text, shown) in [
+            ("envoy.local", "envoy.local https://envoy.local/info"),
+            (" 192.168.1.20 ", "192.168.1.20 https://192.168.1.20/info"),
+            ("192.168.1.20:8443", "192.168.1.20:8443 https://192.168.1.20:8443/info"),
+            ("192.168.1.20:443", "192.168.1.20:443 https://192.168.1.20:443/info"),
+            ("https://envoy.local:80", "https://envoy.local:80 https://envoy.local:80/info"),
+            ("HTTP://Envoy.local/", "http://envoy.local http://envoy.local/info"),
+            ("[fd00::20]", "[fd00::20] https://[fd00::20]/info"),
+            ("http://[fd00::20]:8080", "http://[fd00::20]:8080 http://[fd00::20]:8080/info"),
+        ] {
+            assert_eq!(parsed(text).as_deref(), Ok(shown), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong() {
+        for (text, wrong) in [
+            ("", AddressError::Empty),
+            ("https://", AddressError::Empty),
+            ("mqtt://envoy.local", AddressError::Scheme("mqtt".to_owned())),
+            ("fd00::20", AddressError::Brackets("fd00::20".to_owned())),
+            ("http://envoy.local/home", AddressError::Path("http://envoy.local".to_owned())),
+            ("envoy.local?x", AddressError::Path("envoy.local".to_owned())),
+            ("envoy.local:70000", AddressError::Port),
+            ("envoy.local:0", AddressError::Port),
+            ("envoy.local:http", AddressError::Port),
+        ] {
+            assert_eq!(parsed(text), Err(wrong), "{text}");
+        }
+        assert!(matches!(parsed("my envoy"), Err(AddressError::Host(_))));
+        assert!(matches!(parsed("[fd00::20"), Err(AddressError::Host(_))));
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_repeated() {
+        let error = parsed("http://installer:hunter2@192.168.1.20").unwrap_err();
+        assert_eq!(error, AddressError::Credentials);
+        assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn an_ip_address_is_an_address() {
+        assert_eq!(Address::from("fd00::20".parse::<IpAddr>().unwrap()).to_string(), "[fd00::20]");
+    }
+}

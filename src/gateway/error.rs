@@ -39,8 +39,9 @@ pub enum Error {
     /// `/auth/check_jwt` answered with a clean 401: the token is not accepted.
     #[error("the gateway does not accept the token")]
     TokenRefused,
-    /// 401 or 403 although the token is accepted: its role does not reach this page.
-    #[error("the token's role may not read {path} (HTTP {status})")]
+    /// 401 or 403 although the token is accepted: its role does not reach this page. Before firmware 7: the
+    /// Digest user's password is wrong or not enough.
+    #[error("the login in use may not read {path} (HTTP {status}): it needs another role or password")]
     Forbidden {
         /// The answer's status.
         status: u16,
@@ -97,6 +98,21 @@ pub enum Error {
         /// Where it is.
         address: String,
         /// What the TLS library said.
+        why: String,
+    },
+    /// A token is never sent in the clear.
+    #[error(
+        "the gateway at {address} is configured with http://, over which no token is sent. Write https:// or \
+         leave the scheme out"
+    )]
+    NotEncrypted {
+        /// Where it is.
+        address: String,
+    },
+    /// The client could not be built at all.
+    #[error("requests to the gateway cannot be set up: {why}")]
+    Setup {
+        /// The cause.
         why: String,
     },
     /// A page that needs a token was asked for without one.

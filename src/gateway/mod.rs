@@ -1,10 +1,16 @@
 //! The gateway (Envoy, IQ Gateway): where it is, who it is, how to ask it, and what its answers look like.
 
 pub mod address;
+mod answer;
+mod cause;
 pub mod client;
+mod connection;
+mod digest;
 pub mod endpoint;
 pub mod error;
 pub mod info;
+pub mod mdns;
+mod session;
 pub mod wire;
 
 pub use endpoint::Endpoint;

@@ -1,1 +1,17 @@
 //! The login promise: whether the cloud may be contacted now, and if not, when and why.
+//!
+//! Everything here is a pure function of the [`record::Record`] on disk and of what is seen now; nothing here
+//! sends, waits or writes. [`crate::supply`] carries the decisions out: record first, then the request, then
+//! the outcome.
+//!
+//! The rules by their names in the design: L2 (reasons), L6 (hold-offs), L7 (one login, all tokens) and L8
+//! (short tokens) are in [`decision`]; what an attempt leaves behind (L4, L6, L7) is in [`record`]; L9
+//! (clocks) is in [`age`].
+
+pub mod age;
+pub mod decision;
+pub mod record;
+pub mod words;
+
+pub use decision::{Decision, decide};
+pub use record::Record;

@@ -10,5 +10,8 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod gateway_client;
 mod layers;
+mod mosquitto;
 mod recordings;
+mod simulated;

@@ -1,1 +1,0 @@
-//! A reading as messages to Domoticz, by idx.

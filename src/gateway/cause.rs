@@ -1,0 +1,125 @@
+//! Why a request got no answer: the innermost cause, in plain words.
+
+use std::error::Error as StdError;
+use std::io;
+use std::iter::successors;
+use std::time::Duration;
+
+use rustls::{AlertDescription, Error as TlsError};
+
+use super::Error;
+use super::address::Address;
+use crate::tls::{self, OtherKey};
+
+/// What ended a request below HTTP.
+#[derive(Debug)]
+pub(crate) struct Cause {
+    pub(crate) kind: Kind,
+    why: String,
+}
+
+/// The causes by what is done about them.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// Nobody listens there, or not in this scheme: the other may be answered.
+    Refused,
+    /// An open connection broke: if it was used before, the gateway may have closed it meanwhile.
+    Broken,
+    /// Another key than the trusted one.
+    KeyChanged(OtherKey),
+    /// The TLS library cannot check the certificate.
+    Certificate,
+    /// A timeout, an unknown name, no route.
+    Unreachable,
+}
+
+impl Cause {
+    /// Of the HTTP library's `error`, which came `after` so long.
+    pub(crate) fn of(error: &reqwest::Error, after: Duration) -> Self {
+        let found = find::<TlsError>(error);
+        if let Some(tls) = found {
+            return Self::of_tls(tls);
+        }
+        if error.is_timeout() {
+            return Self { kind: Kind::Unreachable, why: format!("timed out after {} s", after.as_secs()) };
+        }
+        let io = find::<io::Error>(error).map(io::Error::kind);
+        let kind = match io {
+            _ if !error.is_connect() => Kind::Broken,
+            // A program that speaks plain HTTP hangs up on a TLS greeting.
+            Some(
+                io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::UnexpectedEof,
+            ) => Kind::Refused,
+            _ => Kind::Unreachable,
+        };
+        let known = if error.is_dns() { Some("no such host") } else { io.and_then(in_words) };
+        Self { kind, why: known.map_or_else(|| innermost(error), str::to_owned) }
+    }
+
+    fn of_tls(error: &TlsError) -> Self {
+        let why = tls::in_words(error);
+        if let Some(other) = OtherKey::within(error) {
+            return Self { kind: Kind::KeyChanged(other.clone()), why };
+        }
+        match error {
+            TlsError::InvalidMessage(_) => {
+                Self { kind: Kind::Refused, why: "it does not speak TLS there".to_owned() }
+            }
+            // A key that only `insecure` offers to read, such as P-521, ends in an alert of the gateway.
+            TlsError::InvalidCertificate(_)
+            | TlsError::NoCertificatesPresented
+            | TlsError::PeerIncompatible(_)
+            | TlsError::AlertReceived(AlertDescription::HandshakeFailure) => {
+                Self { kind: Kind::Certificate, why }
+            }
+            _ => Self { kind: Kind::Unreachable, why },
+        }
+    }
+
+    /// The error for a request of `path` at `address`.
+    pub(crate) fn into_error(self, address: &Address, path: &'static str) -> Error {
+        let (address, why) = (address.to_string(), self.why);
+        match self.kind {
+            Kind::KeyChanged(OtherKey { known, seen }) => Error::KeyChanged { address, known, seen },
+            Kind::Certificate => Error::Certificate { address, why },
+            Kind::Refused | Kind::Broken | Kind::Unreachable => Error::Unreachable { address, path, why },
+        }
+    }
+}
+
+/// The error and what caused it, outermost first.
+fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    successors(Some(error as &(dyn StdError + 'static)), |error| within(*error))
+}
+
+/// What is inside `error`. An I/O error names as its source what caused the one inside it, and so would hide
+/// that one.
+fn within<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    }
+}
+
+fn find<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
+    chain(error).filter_map(|error| error.downcast_ref()).last()
+}
+
+fn innermost(error: &reqwest::Error) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn in_words(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset => "the connection was reset",
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+            "it closed the connection"
+        }
+        io::ErrorKind::HostUnreachable => "the host is unreachable",
+        io::ErrorKind::NetworkUnreachable => "the network is unreachable",
+        _ => return None,
+    })
+}

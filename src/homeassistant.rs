@@ -1,1 +1,0 @@
-//! Discovery messages for Home Assistant and Domoticz.

@@ -1,0 +1,202 @@
+//! Time that no jump of a clock can bend (L9).
+//!
+//! All hold-offs are counted in the record's own age, which grows by the time that has really passed since
+//! the record was last written. Within one boot the machine's uptime tells that exactly. Across a reboot the
+//! wall clock tells it, and the gateway's clock is the second opinion; the uptime since the boot is the least
+//! that can have passed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Moment;
+
+/// Two clocks that differ by no more than this agree.
+pub const AGREEMENT: Duration = Duration::from_secs(10 * 60);
+
+/// How long the record has lived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Age {
+    milliseconds: u64,
+}
+
+impl Age {
+    /// The age `length` later.
+    #[must_use]
+    pub fn plus(self, length: Duration) -> Self {
+        let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        Self { milliseconds: self.milliseconds.saturating_add(length) }
+    }
+
+    /// From `earlier` to here; nothing if that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.milliseconds.saturating_sub(earlier.milliseconds))
+    }
+}
+
+/// What the clocks show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// The machine's clocks.
+    pub moment: Moment,
+    /// The gateway's clock, if `/info` has just answered.
+    pub gateway: Option<Timestamp>,
+}
+
+impl Sight {
+    /// Whether the gateway's clock is seen and agrees with ours.
+    pub fn clocks_agree(&self) -> bool {
+        self.gateway.is_some_and(|gateway| agree(seconds_between(self.moment.wall, gateway), 0))
+    }
+}
+
+/// What the clocks showed when the record was last written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// Which boot of the machine it was.
+    pub boot: String,
+    /// How long that boot had lasted.
+    pub up_ms: u64,
+    /// The gateway's clock.
+    pub gateway: Option<Timestamp>,
+}
+
+impl Anchor {
+    /// Notes what the clocks show.
+    pub fn new(sight: &Sight) -> Self {
+        Self {
+            wall: sight.moment.wall,
+            boot: sight.moment.boot.clone(),
+            up_ms: u64::try_from(sight.moment.up.as_millis()).unwrap_or(u64::MAX),
+            gateway: sight.gateway,
+        }
+    }
+
+    /// How much time has passed since.
+    pub fn elapsed(&self, now: &Sight) -> Duration {
+        let up_then = Duration::from_millis(self.up_ms);
+        if self.boot == now.moment.boot
+            && let Some(passed) = now.moment.up.checked_sub(up_then)
+        {
+            return passed;
+        }
+        let wall = seconds_between(self.wall, now.moment.wall);
+        let gateway = self.gateway.zip(now.gateway).map(|(then, now)| seconds_between(then, now));
+        let told = match gateway {
+            Some(gateway) if agree(gateway, wall) => wall,
+            // The gateway's own clock was set back: it is no witness.
+            Some(gateway) if gateway < 0 => wall,
+            Some(gateway) if wall < 0 => gateway,
+            // They disagree, and both may be right: nothing opens early.
+            Some(gateway) => wall.min(gateway),
+            None => wall,
+        };
+        // The boot came after the anchor, so at least its uptime has passed.
+        Duration::from_secs(u64::try_from(told).unwrap_or(0)).max(now.moment.up)
+    }
+}
+
+fn seconds_between(earlier: Timestamp, later: Timestamp) -> i64 {
+    later.as_second() - earlier.as_second()
+}
+
+fn agree(one: i64, other: i64) -> bool {
+    one.abs_diff(other) <= AGREEMENT.as_secs()
+}
+
+/// Whether `deadline` has passed, by the clocks that can be trusted.
+///
+/// The system's clock is not trusted while it is behind `newest`, the newest time in the state directory,
+/// unless the gateway agrees with it. With both clocks at hand both have to say so: a clock that has jumped
+/// ahead must not make a token look expired.
+pub fn has_passed(deadline: Timestamp, newest: Timestamp, sight: &Sight) -> bool {
+    let system = sight.moment.wall >= deadline;
+    let trusted = sight.moment.wall >= newest || sight.clocks_agree();
+    match sight.gateway.map(|gateway| gateway >= deadline) {
+        Some(gateway) if trusted => system && gateway,
+        Some(gateway) => gateway,
+        None => trusted && system,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn sight(wall: &str, boot: &str, up: Duration, gateway: Option<&str>) -> Sight {
+        Sight { moment: Moment { wall: at(wall), boot: boot.to_owned(), up }, gateway: gateway.map(at) }
+    }
+
+    fn elapsed(then: &Sight, now: &Sight) -> Duration {
+        Anchor::new(then).elapsed(now)
+    }
+
+    #[test]
+    fn within_a_boot_no_jump_of_the_wall_clock_matters() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, None);
+        for wall in ["1970-01-01T00:00:00Z", "2026-11-20T10:00:00Z", "2099-01-01T00:00:00Z"] {
+            assert_eq!(elapsed(&then, &sight(wall, "a", 3 * HOUR, None)), 2 * HOUR);
+        }
+    }
+
+    #[test]
+    fn across_a_reboot_two_clocks_that_agree_are_believed() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:01:00Z"));
+        let now = sight("2026-11-20T22:00:00Z", "b", HOUR, Some("2026-11-20T22:01:30Z"));
+        assert_eq!(elapsed(&then, &now), 12 * HOUR);
+    }
+
+    #[test]
+    fn a_pi_that_wakes_in_the_past_asks_the_gateway() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2020-01-01T00:00:00Z", "b", Duration::ZERO, Some("2026-11-20T12:00:00Z"));
+        assert_eq!(elapsed(&then, &now), 2 * HOUR);
+        let alone = sight("2020-01-01T00:00:00Z", "b", HOUR, None);
+        assert_eq!(elapsed(&then, &alone), HOUR, "at least the uptime has passed");
+    }
+
+    #[test]
+    fn a_clock_corrected_after_the_anchor_opens_nothing_early() {
+        let then = sight("2020-01-01T00:00:00Z", "a", Duration::ZERO, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T11:00:00Z", "b", Duration::ZERO, Some("2026-11-20T11:00:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR);
+    }
+
+    #[test]
+    fn a_gateway_that_lost_its_clock_is_no_witness() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T12:00:00Z", "b", HOUR, Some("1970-01-01T00:10:00Z"));
+        assert_eq!(elapsed(&then, &now), 2 * HOUR);
+    }
+
+    #[test]
+    fn an_uptime_that_goes_back_is_another_boot() {
+        let then = sight("2026-11-20T10:00:00Z", "a", 5 * HOUR, None);
+        let now = sight("2026-11-20T12:00:00Z", "a", HOUR, None);
+        assert_eq!(elapsed(&then, &now), 2 * HOUR);
+    }
+
+    #[test]
+    fn a_deadline_passes_only_by_clocks_that_can_be_trusted() {
+        let (deadline, newest) = (at("2027-01-01T00:00:00Z"), at("2026-06-01T00:00:00Z"));
+        let passed = |wall: &str, gateway: Option<&str>| {
+            has_passed(deadline, newest, &sight(wall, "a", HOUR, gateway))
+        };
+        assert!(passed("2027-01-02T00:00:00Z", Some("2027-01-02T00:00:00Z")));
+        assert!(passed("2027-01-02T00:00:00Z", None));
+        assert!(!passed("2099-01-01T00:00:00Z", Some("2026-07-01T00:00:00Z")), "jumped ahead");
+        assert!(passed("2020-01-01T00:00:00Z", Some("2027-01-02T00:00:00Z")), "woke in the past");
+        assert!(!passed("2020-01-01T00:00:00Z", None));
+        assert!(!passed("2026-07-01T00:00:00Z", Some("2099-01-01T00:00:00Z")), "the gateway jumped");
+    }
+}

@@ -1,0 +1,567 @@
+//! Whether the cloud may be contacted now (L2, L3, L6, L8).
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::age::{Age, Sight, has_passed};
+use super::record::{Attempt, DAY, MONTH, Reason, Record, SHORTEST_HOLD, Step};
+use crate::cloud::answer::Kind;
+use crate::reading::Serial;
+use crate::token::{Token, TokenId};
+
+/// How many logins happen by themselves in a month.
+const LOGINS_IN_A_MONTH: usize = 3;
+
+/// What is known of the token in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// Its name.
+    pub id: TokenId,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Whether it lives for 30 days or more.
+    pub is_long_lived: bool,
+    /// When it was stored.
+    pub stored_at: Timestamp,
+}
+
+impl TokenFacts {
+    /// The facts of a token that was stored at `stored_at`.
+    pub fn new(token: &Token, stored_at: Timestamp) -> Self {
+        Self {
+            id: token.id(),
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            is_long_lived: token.is_long_lived(),
+            stored_at,
+        }
+    }
+
+    /// When a long-lived token may be renewed: 30 days before its end, or in the last third of a life of less
+    /// than 90 days, moved by up to a day that differs from token to token.
+    pub fn renewal_opens(&self) -> Timestamp {
+        let life = self.expires_at.duration_since(self.issued_at);
+        let month = SignedDuration::from_hours(30 * 24);
+        let ahead = month.min(life / 3);
+        let offset =
+            self.id.to_string().bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 86_400);
+        let opens = self.expires_at.saturating_sub(ahead).unwrap_or(self.expires_at);
+        opens.saturating_add(SignedDuration::from_secs(offset)).unwrap_or(opens)
+    }
+}
+
+/// Who wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// Nobody: the daemon looks by itself.
+    Absent,
+    /// A person asked; the hold-offs are obeyed.
+    Asks,
+    /// A person insists, and was told what it risks.
+    Insists,
+}
+
+/// What there is to log in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// Nothing.
+    Missing,
+    /// Credentials that were refused before, or a second factor is wanted for.
+    Refused,
+    /// Credentials that nothing speaks against.
+    Ready,
+}
+
+/// Everything a decision looks at beside the record.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// The gateway the token is for.
+    pub serial: &'a Serial,
+    /// The account's name, to know whether an open session is its own.
+    pub username: &'a str,
+    /// The token in use.
+    pub token: Option<TokenFacts>,
+    /// What the clocks show; the gateway's is seen only when it has just answered.
+    pub sight: &'a Sight,
+    /// Who wants it.
+    pub operator: Operator,
+    /// What there is to log in with.
+    pub account: Account,
+    /// Whether the configuration allows to renew short tokens (L8).
+    pub renew_short_tokens: bool,
+}
+
+/// What to do about the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: it is good.
+    Rest,
+    /// Contact the cloud.
+    Act {
+        /// With which request.
+        step: Step,
+        /// Why.
+        reason: Reason,
+    },
+    /// Not yet.
+    Wait {
+        /// What it is needed for.
+        reason: Reason,
+        /// How long; `None` where it depends on something else than time.
+        left: Option<Duration>,
+        /// What speaks against it.
+        why: Waiting,
+    },
+    /// Not before a person has done something.
+    Stop(Stopped),
+}
+
+/// What speaks against contacting the cloud now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The gateway does not answer: a token would be of no use, and there is no second clock.
+    GatewaySilent,
+    /// The hold-off after a failure.
+    HoldOff(Kind),
+    /// An attempt was interrupted, and counts as a login.
+    Interrupted,
+    /// There was a login within the last day.
+    OnceADay,
+    /// There were three logins within the last month.
+    ThriceAMonth,
+}
+
+/// What only a person can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// There are no credentials.
+    NoCredentials,
+    /// The cloud has refused these credentials.
+    WrongCredentials,
+    /// The account wants a second factor.
+    SecondFactor,
+    /// The token was short-lived and is over; such are not renewed by themselves.
+    ShortToken,
+}
+
+/// Decides.
+pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
+    let reason = match reason(record, situation) {
+        Ok(Some(reason)) => reason,
+        Ok(None) => return Decision::Rest,
+        Err(stopped) => return Decision::Stop(stopped),
+    };
+    let now = record.age(situation.sight);
+    let step = match record.open_session(situation.username, now) {
+        Some(_) => Step::Token,
+        None => Step::Login,
+    };
+    if let Some(stopped) = stopped(record, situation, step) {
+        return Decision::Stop(stopped);
+    }
+    if situation.operator == Operator::Insists {
+        return Decision::Act { step, reason };
+    }
+    if situation.operator == Operator::Absent && situation.sight.gateway.is_none() {
+        return Decision::Wait { reason, left: None, why: Waiting::GatewaySilent };
+    }
+    match longest_wait(record, step, reason, now) {
+        Some((left, why)) => Decision::Wait { reason, left: Some(left), why },
+        None => Decision::Act { step, reason },
+    }
+}
+
+/// Why the cloud is needed, if it is (L2). Nothing else that can happen is a reason (L3).
+fn reason(record: &Record, situation: &Situation<'_>) -> Result<Option<Reason>, Stopped> {
+    if situation.operator != Operator::Absent {
+        return Ok(Some(Reason::Operator));
+    }
+    let Some(token) = &situation.token else { return Ok(Some(Reason::NoToken)) };
+    let newest = record.newest_time().max(token.stored_at).max(token.issued_at);
+    let passed = |deadline| has_passed(deadline, newest, situation.sight);
+    let reason = if record.is_refused(situation.serial, &token.id) {
+        Reason::Refused
+    } else if passed(token.expires_at) {
+        Reason::Expired
+    } else if token.is_long_lived && passed(token.renewal_opens()) {
+        Reason::Renewal
+    } else {
+        return Ok(None);
+    };
+    if token.is_long_lived || situation.renew_short_tokens {
+        Ok(Some(reason))
+    } else {
+        Err(Stopped::ShortToken)
+    }
+}
+
+fn stopped(record: &Record, situation: &Situation<'_>, step: Step) -> Option<Stopped> {
+    let halt = record.halt.as_ref().map(|halt| halt.kind);
+    match situation.account {
+        // A token can still be fetched on an open session.
+        Account::Missing if step == Step::Login => Some(Stopped::NoCredentials),
+        Account::Refused if step == Step::Login => match halt {
+            // A person who asks has a code at hand, or has switched the second factor off.
+            Some(Kind::SecondFactor) if situation.operator != Operator::Absent => None,
+            Some(Kind::SecondFactor) => Some(Stopped::SecondFactor),
+            _ if situation.operator == Operator::Insists => None,
+            _ => Some(Stopped::WrongCredentials),
+        },
+        _ => None,
+    }
+}
+
+/// Of all that speaks against it now, what lasts longest (L6).
+fn longest_wait(record: &Record, step: Step, reason: Reason, now: Age) -> Option<(Duration, Waiting)> {
+    let mut waits = Vec::new();
+    let mut wait = |since: Age, length: Duration, why: Waiting| {
+        waits.push((length.saturating_sub(now.since(since)), why));
+    };
+    if let Some(attempt) = record.attempts.last().filter(|attempt| attempt.outcome.is_none()) {
+        // Without an outcome a login counts as one, and is found below.
+        wait(attempt.at, SHORTEST_HOLD, Waiting::Interrupted);
+    }
+    if step == Step::Login {
+        let logins: Vec<&Attempt> =
+            record.attempts.iter().rev().filter(|attempt| attempt.counts_as_login()).collect();
+        if let Some(last) = logins.first() {
+            let interrupted = last.outcome.is_none();
+            wait(last.at, DAY, if interrupted { Waiting::Interrupted } else { Waiting::OnceADay });
+        }
+        // When the third last login leaves the month, one more may be made.
+        if let Some(third) = logins.get(LOGINS_IN_A_MONTH - 1) {
+            wait(third.at, MONTH, Waiting::ThriceAMonth);
+        }
+        let tried = |attempt: &&Attempt| attempt.step == Step::Login && attempt.reason == Reason::Renewal;
+        if let Some(attempt) = record.attempts.iter().rfind(tried).filter(|_| reason == Reason::Renewal) {
+            wait(attempt.at, DAY, Waiting::OnceADay);
+        }
+    }
+    let hold = record.hold.as_ref().map(|hold| (hold.until.since(now), Waiting::HoldOff(hold.kind)));
+    waits.extend(hold);
+    waits.into_iter().filter(|(left, _)| !left.is_zero()).max_by_key(|(left, _)| *left)
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::clock::Moment;
+    use crate::cloud::answer::Failure;
+    use crate::secrets::Secret;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// An account whose record tests write, on clocks that tests move.
+    struct Story {
+        record: Record,
+        serial: Serial,
+        sight: Sight,
+        token: Option<TokenFacts>,
+        operator: Operator,
+        account: Account,
+        renew_short_tokens: bool,
+        rng: Rng,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            let wall: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+            let moment = Moment { wall, boot: "boot".to_owned(), up: HOUR };
+            let sight = Sight { moment, gateway: Some(wall) };
+            Self {
+                record: Record::new(&sight),
+                serial: Serial::new("122300000001"),
+                sight,
+                token: None,
+                operator: Operator::Absent,
+                account: Account::Ready,
+                renew_short_tokens: false,
+                rng: Rng::with_seed(1),
+            }
+        }
+
+        fn with_token(lifetime: Duration) -> Self {
+            let mut story = Self::new();
+            let now = story.sight.moment.wall;
+            story.token = Some(TokenFacts {
+                id: serde_json::from_str("\"token\"").unwrap(),
+                issued_at: now,
+                expires_at: now + lifetime,
+                is_long_lived: lifetime >= crate::token::LONG_LIVED,
+                stored_at: now,
+            });
+            story
+        }
+
+        fn later(&mut self, length: Duration) -> &mut Self {
+            self.sight.moment.wall += length;
+            self.sight.moment.up += length;
+            self.sight.gateway = self.sight.gateway.map(|time| time + length);
+            self
+        }
+
+        fn decide(&self) -> Decision {
+            decide(
+                &self.record,
+                &Situation {
+                    serial: &self.serial,
+                    username: "owner@example.com",
+                    token: self.token.clone(),
+                    sight: &self.sight,
+                    operator: self.operator,
+                    account: self.account,
+                    renew_short_tokens: self.renew_short_tokens,
+                },
+            )
+        }
+
+        /// Makes the attempt that is decided and lets it fail.
+        fn fail(&mut self, kind: Kind) -> &mut Self {
+            let Decision::Act { step, reason } = self.decide() else { panic!("{:?}", self.decide()) };
+            self.record.begin(step, reason, &self.serial, &self.sight);
+            let failure = Failure { kind, retry_after: None, why: "because".to_owned() };
+            self.record.failed(&failure, "hash", &self.sight, &mut self.rng);
+            self
+        }
+
+        /// Makes the login that is decided and lets it succeed.
+        fn log_in(&mut self) -> &mut Self {
+            let Decision::Act { step, reason } = self.decide() else { panic!("{:?}", self.decide()) };
+            assert_eq!(step, Step::Login);
+            self.record.begin(step, reason, &self.serial, &self.sight);
+            let id = Secret::new("session".to_owned());
+            self.record.logged_in(id, "owner@example.com", &self.sight);
+            self
+        }
+
+        /// Fetches the token on the session.
+        fn fetch(&mut self) -> &mut Self {
+            self.record.begin(Step::Token, Reason::NoToken, &self.serial, &self.sight);
+            self.record.token_came(&self.serial, false, &self.sight);
+            self
+        }
+
+        fn acts(&self) -> bool {
+            matches!(self.decide(), Decision::Act { .. })
+        }
+
+        fn waits(&self) -> (Duration, Waiting) {
+            match self.decide() {
+                Decision::Wait { left: Some(left), why, .. } => (left, why),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn because(reason: Reason) -> Decision {
+        Decision::Act { step: Step::Login, reason }
+    }
+
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+    #[test]
+    fn without_a_token_there_is_one_login() {
+        assert_eq!(Story::new().decide(), because(Reason::NoToken));
+    }
+
+    #[test]
+    fn a_good_token_rests_until_its_renewal_opens() {
+        let mut story = Story::with_token(YEAR);
+        assert_eq!(story.decide(), Decision::Rest);
+        story.later(334 * DAY + 23 * HOUR);
+        assert_eq!(story.decide(), Decision::Rest);
+        story.later(DAY + HOUR);
+        assert_eq!(story.decide(), because(Reason::Renewal));
+    }
+
+    #[test]
+    fn a_renewal_is_tried_once_a_day() {
+        let mut story = Story::with_token(YEAR);
+        story.later(336 * DAY).fail(Kind::Transient).later(HOUR);
+        assert_eq!(story.waits(), (23 * HOUR, Waiting::OnceADay));
+        assert!(story.later(23 * HOUR).acts());
+    }
+
+    #[test]
+    fn an_expired_token_is_replaced_and_a_short_one_is_not() {
+        let mut long = Story::with_token(YEAR);
+        assert_eq!(long.later(YEAR).decide(), because(Reason::Expired));
+        let mut short = Story::with_token(12 * HOUR);
+        assert_eq!(short.decide(), Decision::Rest);
+        assert_eq!(short.later(12 * HOUR).decide(), Decision::Stop(Stopped::ShortToken));
+        short.renew_short_tokens = true;
+        assert_eq!(short.decide(), because(Reason::Expired));
+    }
+
+    #[test]
+    fn a_refusal_counts_when_it_is_repeated_five_minutes_later() {
+        let mut story = Story::with_token(YEAR);
+        let id = story.token.clone().unwrap().id;
+        assert!(story.record.refused(&story.serial, &id, &story.sight));
+        story.later(Duration::from_secs(299));
+        assert!(!story.record.refused(&story.serial, &id, &story.sight));
+        assert_eq!(story.decide(), Decision::Rest);
+        story.later(Duration::from_secs(1));
+        assert!(story.record.refused(&story.serial, &id, &story.sight));
+        assert_eq!(story.decide(), because(Reason::Refused));
+        assert!(story.record.accepted(&story.serial));
+        assert_eq!(story.decide(), Decision::Rest);
+    }
+
+    #[test]
+    fn a_gateway_that_is_silent_costs_no_login() {
+        let mut story = Story::new();
+        story.sight.gateway = None;
+        let wait = Decision::Wait { reason: Reason::NoToken, left: None, why: Waiting::GatewaySilent };
+        assert_eq!(story.decide(), wait);
+    }
+
+    #[test]
+    fn transient_failures_hold_off_from_five_minutes_to_six_hours() {
+        let mut story = Story::new();
+        let mut holds = Vec::new();
+        for _ in 0..9 {
+            let (left, why) = story.fail(Kind::Transient).waits();
+            assert_eq!(why, Waiting::HoldOff(Kind::Transient));
+            holds.push(left.as_secs() / 60);
+            story.later(left);
+        }
+        for (hold, least) in holds.iter().zip([5, 10, 20, 40, 80, 160, 320, 360, 360]) {
+            assert!((least..=least + least / 10).contains(hold), "{holds:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_sessions_holds_off_for_one_to_three_days() {
+        let mut story = Story::new();
+        for days in [1, 2, 3, 3] {
+            let (left, why) = story.fail(Kind::TooManySessions).waits();
+            assert_eq!((left, why), (days * DAY, Waiting::HoldOff(Kind::TooManySessions)));
+            story.later(left);
+        }
+    }
+
+    #[test]
+    fn a_longer_retry_after_is_obeyed() {
+        use crate::cloud::answer::RetryAfter;
+        let mut story = Story::new();
+        for (asked, held) in [(2 * DAY, 2 * DAY), (HOUR, DAY), (1000 * MONTH, MONTH)] {
+            story.record.begin(Step::Login, Reason::NoToken, &story.serial, &story.sight);
+            let retry_after = Some(RetryAfter::Wait(asked));
+            let failure = Failure { kind: Kind::Blocked, retry_after, why: String::new() };
+            story.record.failed(&failure, "hash", &story.sight, &mut story.rng);
+            assert_eq!(story.waits(), (held, Waiting::HoldOff(Kind::Blocked)));
+        }
+    }
+
+    #[test]
+    fn wrong_credentials_stop_until_they_change() {
+        let mut story = Story::new();
+        story.fail(Kind::WrongCredentials).later(1000 * DAY);
+        story.account = Account::Refused;
+        assert_eq!(story.decide(), Decision::Stop(Stopped::WrongCredentials));
+        story.operator = Operator::Asks;
+        assert_eq!(story.decide(), Decision::Stop(Stopped::WrongCredentials));
+        story.account = Account::Ready;
+        assert!(story.acts());
+    }
+
+    #[test]
+    fn a_second_factor_stops_until_the_operator_acts() {
+        let mut story = Story::new();
+        story.fail(Kind::SecondFactor).later(1000 * DAY);
+        story.account = Account::Refused;
+        assert_eq!(story.decide(), Decision::Stop(Stopped::SecondFactor));
+        story.operator = Operator::Asks;
+        assert!(story.acts());
+    }
+
+    #[test]
+    fn after_a_login_only_the_token_is_asked_for_again() {
+        let mut story = Story::new();
+        story.log_in();
+        assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+        let (left, _) = story.fail(Kind::Transient).waits();
+        story.later(left);
+        assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+        story.account = Account::Missing;
+        assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+    }
+
+    #[test]
+    fn a_session_that_is_over_waits_for_the_day_to_end() {
+        let mut story = Story::new();
+        story.log_in().fail(Kind::SessionOver);
+        assert_eq!(story.waits(), (DAY, Waiting::OnceADay));
+        assert_eq!(story.later(DAY).decide(), because(Reason::NoToken));
+    }
+
+    #[test]
+    fn an_interrupted_login_counts_as_one() {
+        let mut story = Story::new();
+        story.record.begin(Step::Login, Reason::NoToken, &story.serial, &story.sight);
+        assert_eq!(story.waits(), (DAY, Waiting::Interrupted));
+        assert!(story.later(DAY).acts());
+    }
+
+    #[test]
+    fn an_interrupted_fetch_keeps_the_session() {
+        let mut story = Story::new();
+        story.log_in();
+        story.record.begin(Step::Token, Reason::NoToken, &story.serial, &story.sight);
+        assert_eq!(story.waits(), (SHORTEST_HOLD, Waiting::Interrupted));
+        story.later(SHORTEST_HOLD);
+        assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+    }
+
+    #[test]
+    fn three_logins_a_month_are_the_most() {
+        let mut story = Story::new();
+        for _ in 0..3 {
+            story.log_in().fetch().later(DAY);
+        }
+        assert_eq!(story.waits(), (27 * DAY, Waiting::ThriceAMonth));
+        story.operator = Operator::Insists;
+        assert_eq!(story.decide(), because(Reason::Operator));
+    }
+
+    #[test]
+    fn an_operator_who_asks_obeys_the_hold_offs_and_one_who_insists_does_not() {
+        let mut story = Story::new();
+        story.fail(Kind::TooManySessions);
+        story.operator = Operator::Asks;
+        assert_eq!(story.waits(), (DAY, Waiting::HoldOff(Kind::TooManySessions)));
+        story.operator = Operator::Insists;
+        assert_eq!(story.decide(), because(Reason::Operator));
+    }
+
+    #[test]
+    fn without_credentials_there_is_no_login() {
+        let mut story = Story::new();
+        story.account = Account::Missing;
+        assert_eq!(story.decide(), Decision::Stop(Stopped::NoCredentials));
+    }
+
+    #[test]
+    fn a_damaged_record_counts_as_a_login() {
+        let mut story = Story::new();
+        story.record = Record::after_damage(&story.serial, &story.sight);
+        assert_eq!(story.waits(), (DAY, Waiting::Interrupted));
+    }
+
+    #[test]
+    fn a_jump_of_the_clock_opens_no_hold_off_and_prolongs_none() {
+        for jump in [-20 * 365, -1, 1, 20 * 365] {
+            let mut story = Story::new();
+            story.fail(Kind::TooManySessions);
+            story.sight.moment.wall += SignedDuration::from_hours(24 * jump);
+            assert_eq!(story.waits(), (DAY, Waiting::HoldOff(Kind::TooManySessions)), "{jump} days");
+            assert!(story.later(DAY).acts(), "{jump} days");
+        }
+    }
+}

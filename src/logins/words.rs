@@ -1,0 +1,129 @@
+//! Decisions in plain words, for the log, `token status` and systemd's status line.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::decision::{Decision, Stopped, Waiting};
+use super::record::{Attempt, Outcome, Reason, Step};
+use crate::cloud::answer::Kind;
+
+/// A length of time as a person says it: `3 days`, `2 h 5 min`, `40 s`.
+pub fn length(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (2.., ..) => format!("{days} days"),
+        (_, 1.., _) if minutes.is_multiple_of(60) => format!("{hours} h"),
+        (_, 1.., _) => format!("{hours} h {} min", minutes % 60),
+        (_, _, 1..) => format!("{minutes} min"),
+        _ => format!("{seconds} s"),
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoToken => "there is no token yet",
+            Self::Expired => "the token has expired",
+            Self::Renewal => "the token is about to expire",
+            Self::Refused => "the gateway has refused the token twice",
+            Self::Operator => "the operator asked",
+        })
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GatewaySilent => "the gateway does not answer, so a token would be of no use yet",
+            Self::HoldOff(Kind::TooManySessions) => {
+                "the cloud said that the account has too many active sessions"
+            }
+            Self::HoldOff(Kind::Blocked) => "the cloud turned the last attempt away",
+            Self::HoldOff(_) => "the last attempt at the cloud failed",
+            Self::Interrupted => "the last attempt was interrupted, and may have been a login",
+            Self::OnceADay => "there was one within the last day, and one a day is the most",
+            Self::ThriceAMonth => "there were three within the last 30 days, which is the most",
+        })
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCredentials => {
+                "there is no account to log in with: run `enphased token refresh`, which asks for it, or \
+                 `enphased token import`, or put the username and the password into the configuration"
+            }
+            Self::WrongCredentials => {
+                "the cloud refused this e-mail address or password, and is not asked again until they change: \
+                 correct them in the configuration, or run `enphased token refresh`"
+            }
+            Self::SecondFactor => {
+                "the account asks for a second factor, which a daemon cannot give: get a token at \
+                 https://entrez.enphaseenergy.com and store it with `enphased token import`, or switch the \
+                 second factor off and run `enphased token refresh`"
+            }
+            Self::ShortToken => {
+                "the token was one of those that live for hours (installers get them), and such are not renewed \
+                 by themselves: run `enphased token refresh` or `enphased token import`, or set \
+                 renew_short_tokens = true in the configuration"
+            }
+        })
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rest => f.write_str("no login is needed"),
+            Self::Act { reason, .. } => write!(f, "a login is due, because {reason}"),
+            Self::Wait { reason, left: None, why } => {
+                write!(f, "a login is wanted, because {reason}, and waits: {why}")
+            }
+            Self::Wait { reason, left: Some(left), why } => {
+                let left = length(*left);
+                write!(f, "a login is wanted, because {reason}, and waits for {left}: {why}")
+            }
+            Self::Stop(stopped) => stopped.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = match self.step {
+            Step::Login => "login",
+            Step::Token => "request for the token",
+        };
+        match &self.outcome {
+            None => write!(f, "{step}, because {}: interrupted", self.reason),
+            Some(Outcome::Success) => write!(f, "{step}, because {}: succeeded", self.reason),
+            Some(Outcome::Failed { why, .. }) => write!(f, "{step}, because {}: {why}", self.reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_said_as_people_say_them() {
+        let said =
+            [0, 59, 60, 3600, 3660, 86_400, 172_800].map(|seconds| length(Duration::from_secs(seconds)));
+        assert_eq!(said, ["0 s", "59 s", "1 min", "1 h", "1 h 1 min", "24 h", "2 days"]);
+    }
+
+    #[test]
+    fn a_wait_says_what_for_how_long_and_why() {
+        let left = Some(Duration::from_secs(86_400));
+        let why = Waiting::HoldOff(Kind::TooManySessions);
+        let wait = Decision::Wait { reason: Reason::NoToken, left, why };
+        assert_eq!(
+            wait.to_string(),
+            "a login is wanted, because there is no token yet, and waits for 24 h: the cloud said that the \
+             account has too many active sessions"
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! How to reach a broker and what to leave there.
+
+use rumqttc::{LastWill, MqttOptions, QoS, Transport};
+
+use super::certificates::Certificates;
+use super::{Address, Error};
+use crate::secrets::Secret;
+
+/// The longest message either way. A reading with a thousand inverters stays below.
+const LARGEST: usize = 1 << 20;
+/// Seconds of silence after which the broker is asked whether it lives. It publishes the last will after one
+/// and a half of them.
+const KEEP_ALIVE: u16 = 20;
+
+/// What a connection is made from. Its `Debug` hides the password.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the broker is.
+    pub address: Address,
+    /// The user; `None` for a broker that asks for none.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// The files for TLS.
+    pub certificates: Certificates,
+    /// Our name at the broker. No two clients may have the same, or they throw each other out; it stays the
+    /// same for the life of the process, so that the broker sees at once that an old connection is dead.
+    pub client_id: String,
+    /// The topic that tells whether the daemon is there.
+    pub status_topic: String,
+    /// What the broker publishes there, retained, when the connection breaks off.
+    pub will: String,
+}
+
+impl Options {
+    /// Reads the files for TLS as a connection would, for who wants to know before.
+    pub fn check(&self) -> Result<(), Error> {
+        self.settings().map(drop)
+    }
+
+    pub(super) fn settings(&self) -> Result<MqttOptions, Error> {
+        let broker = (self.address.host.as_str(), self.address.port);
+        let mut settings = MqttOptions::new(self.client_id.as_str(), broker);
+        if self.address.tls {
+            settings.set_transport(Transport::tls_with_config(self.certificates.read()?));
+        }
+        match (&self.user, &self.password) {
+            (Some(user), Some(password)) => {
+                settings.set_credentials(user.as_str(), password.expose().to_owned());
+            }
+            (Some(user), None) => {
+                settings.set_username(user.as_str());
+            }
+            (None, _) => {}
+        }
+        let will = LastWill::new(self.status_topic.as_str(), self.will.as_str(), QoS::AtLeastOnce, true);
+        settings.set_last_will(will);
+        settings.set_clean_session(true).set_keep_alive(KEEP_ALIVE);
+        settings.set_max_packet_size(LARGEST, LARGEST).set_max_request_batch(16);
+        Ok(settings)
+    }
+}

@@ -1,1 +1,0 @@
-//! The poll loop of one gateway.

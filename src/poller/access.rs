@@ -1,0 +1,200 @@
+//! What lets a poller read its gateway: a token by the login rules, or Digest for firmware before 7.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::Poller;
+use super::report::report;
+use super::trouble::Trouble;
+use crate::gateway;
+use crate::logins::decision::{Decision, Operator, Waiting};
+use crate::reading::{Reading, Serial};
+use crate::secrets::Secret;
+use crate::state::Stamp;
+use crate::supply::{Supply, Tended};
+use crate::token::store::Tokens;
+use crate::token::{Token, TokenId};
+
+/// What is known about the access to a gateway.
+#[derive(Debug, Default)]
+pub(super) struct Access {
+    /// The gateway it is for.
+    pub(super) serial: Option<Serial>,
+    stamp: Option<Stamp>,
+    tokens: Tokens,
+    /// The token that the client uses.
+    used: Option<TokenId>,
+    /// The last decision that was told.
+    told: Option<Decision>,
+}
+
+impl Poller {
+    /// Sees to it that the client has a token, or a password where the firmware wants one.
+    pub(super) async fn authorise(&mut self) -> Result<(), Trouble> {
+        let Some(identity) = &self.identity else { return Err(Trouble::Nothing) };
+        let serial = identity.serial.clone();
+        if !identity.info.needs_token() {
+            return self.use_digest(&serial);
+        }
+        self.access.serial = Some(serial.clone());
+        let decision = self.tend(&serial).await?;
+        self.reload(&serial)?;
+        self.try_candidate(&serial).await?;
+        let state = report(&self.access.tokens, &decision, self.shared.clock.now());
+        self.shared.board.put_token(&serial, state);
+        let Some(kept) = self.access.tokens.in_use() else { return Err(Trouble::NoToken(decision)) };
+        let id = Some(kept.token.id());
+        if let Some((_, client)) = self.client.as_mut() {
+            client.use_token(Some(&kept.token.secret));
+        }
+        let changed = self.access.used.is_some() && self.access.used != id;
+        if let Some(sources) = self.sources.as_mut().filter(|_| changed) {
+            sources.role_changed();
+        }
+        self.access.used = id;
+        Ok(())
+    }
+
+    fn use_digest(&mut self, serial: &Serial) -> Result<(), Trouble> {
+        let digits = serial.as_str();
+        let last_six = digits.get(digits.len().saturating_sub(6)..).unwrap_or(digits);
+        let password = match &self.settings.password {
+            None => Secret::new(last_six.to_owned()),
+            Some(source) => source.read("gateway's password").map_err(crate::supply::Error::Password)?,
+        };
+        if let Some((_, client)) = self.client.as_mut() {
+            client.use_digest(self.settings.user.as_deref().unwrap_or("envoy"), &password);
+        }
+        Ok(())
+    }
+
+    /// Gets a token if the rules want one now. `None` of the supply means that another gateway's login is
+    /// under way, which is not waited for.
+    async fn tend(&mut self, serial: &Serial) -> Result<Decision, Trouble> {
+        let Some(mut supply) = self.supply() else { return Ok(self.told()) };
+        let decision = supply.consider(serial, None, Operator::Absent)?;
+        let decision = match decision {
+            // Wanted, and only the gateway's own clock is missing.
+            Decision::Wait { why: Waiting::GatewaySilent, .. } => {
+                let now = self.shared.clock.now();
+                let time = self.identify().await?.time(now);
+                let serial = serial.clone();
+                // A task of its own: if this poll is dropped, the login still ends in the record.
+                let task = tokio::spawn(async move {
+                    supply.tend(&serial, Some(time), Operator::Absent, Duration::ZERO).await
+                });
+                match task.await {
+                    Ok(tended) => self.tended(tended?),
+                    Err(_) => self.told(),
+                }
+            }
+            other => other,
+        };
+        if self.access.told.as_ref() != Some(&decision) {
+            if let Decision::Stop(stopped) = &decision {
+                tracing::warn!("{stopped}");
+                self.event("login_stopped", stopped.to_string());
+            }
+            self.access.told = Some(decision.clone());
+        }
+        Ok(decision)
+    }
+
+    fn told(&self) -> Decision {
+        self.access.told.clone().unwrap_or(Decision::Rest)
+    }
+
+    fn tended(&mut self, tended: Tended) -> Decision {
+        match tended {
+            Tended::Left(decision) => decision,
+            Tended::Arrived(token) => {
+                let message = format!("a new token arrived, good until {:.0}", token.expires_at);
+                tracing::info!("{message}");
+                self.event("token_arrived", message);
+                Decision::Rest
+            }
+            Tended::Failed { failure, next, .. } => {
+                let message = format!("the Enphase cloud gave no token: {failure}; {next}");
+                tracing::warn!("{message}");
+                self.event("login_failed", message);
+                next
+            }
+        }
+    }
+
+    fn supply(&self) -> Option<OwnedMutexGuard<Supply>> {
+        Arc::clone(&self.shared.supply).try_lock_owned().ok()
+    }
+
+    /// Takes up tokens that this or another process has stored since the last poll.
+    fn reload(&mut self, serial: &Serial) -> Result<(), Trouble> {
+        let Some(supply) = self.supply() else { return Ok(()) };
+        let stamp = supply.stamp(serial);
+        if stamp != self.access.stamp || stamp.is_none() {
+            self.access.tokens = supply.tokens(serial)?;
+            self.access.stamp = supply.stamp(serial);
+        }
+        Ok(())
+    }
+
+    /// Asks the gateway about a token that has just come; the old one stays until it is accepted.
+    async fn try_candidate(&mut self, serial: &Serial) -> Result<(), Trouble> {
+        let Some(candidate) = self.access.tokens.candidate.as_ref().map(|kept| kept.token.clone()) else {
+            return Ok(());
+        };
+        let Some((_, client)) = self.client.as_mut() else { return Ok(()) };
+        match client.check_token(&candidate.secret).await {
+            Ok(()) => {
+                let Some(mut supply) = self.supply() else { return Ok(()) };
+                supply.promote(serial).await?;
+                drop(supply);
+                tracing::info!(role = %candidate.role, until = %candidate.expires_at, "the gateway accepts the new token");
+                self.reload(serial)
+            }
+            Err(gateway::Error::TokenRefused) if self.access.tokens.current.is_some() => {
+                if self.note_refusal(serial, &candidate).await? {
+                    let Some(mut supply) = self.supply() else { return Ok(()) };
+                    supply.drop_candidate(serial).await?;
+                    drop(supply);
+                    let message = "the gateway refuses the new token; the old one stays in use".to_owned();
+                    tracing::warn!("{message}");
+                    self.event("token_refused", message);
+                }
+                self.reload(serial)
+            }
+            // Whether it is refused or the gateway is away will show when it is used.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes down that the gateway refused `token`, if it answers `/info` now; `true` when that was the second
+    /// time.
+    async fn note_refusal(&mut self, serial: &Serial, token: &Token) -> Result<bool, Trouble> {
+        let now = self.shared.clock.now();
+        let time = self.identify().await?.time(now);
+        let Some(mut supply) = self.supply() else { return Ok(false) };
+        Ok(supply.refused(serial, token, Some(time)).await?)
+    }
+
+    /// Writes down what the gateway thinks of the token, after pages were asked for with it.
+    pub(super) async fn judged(&mut self, read: &Result<Reading, Trouble>) -> Result<(), Trouble> {
+        let (Some(serial), Some(kept)) = (self.access.serial.clone(), self.access.tokens.in_use().cloned())
+        else {
+            return Ok(());
+        };
+        match read {
+            Err(Trouble::Gateway(gateway::Error::TokenRefused)) => {
+                self.note_refusal(&serial, &kept.token).await?;
+            }
+            Ok(_) => {
+                if let Some(mut supply) = self.supply() {
+                    supply.accepted(&serial).await?;
+                }
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+}

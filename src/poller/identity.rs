@@ -1,0 +1,112 @@
+//! Who answers at a gateway's address, and whether it is the one that is known there.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::known::{self, Known, Verdict};
+use super::trouble::Trouble;
+use crate::config;
+use crate::gateway::address::Address;
+use crate::gateway::client::Client;
+use crate::gateway::info::Info;
+use crate::gateway::{self, mdns};
+use crate::reading::Serial;
+use crate::state::StateDir;
+use crate::tls::{Fingerprint, Rule, Trust};
+
+/// How long announcements are listened for.
+const LISTEN: Duration = Duration::from_secs(5);
+
+/// A gateway that has said who it is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// What it said.
+    pub info: Info,
+    /// Its serial number.
+    pub serial: Serial,
+    /// When it said so.
+    pub asked: Instant,
+}
+
+impl Identity {
+    /// The gateway's clock when it was asked. One that does not tell the time is taken to agree with ours.
+    pub fn time(&self, now: Timestamp) -> Timestamp {
+        self.info.time.unwrap_or(now)
+    }
+}
+
+/// Where the gateway is: as configured, or as it announces itself.
+pub async fn locate(settings: &config::Gateway) -> Result<Address, Trouble> {
+    if let Some(address) = &settings.address {
+        return Ok(address.clone());
+    }
+    let wanted =
+        |found: &mdns::Found| settings.serial.as_ref().is_none_or(|serial| serial.as_str() == found.serial);
+    let mut found: Vec<mdns::Found> = mdns::browse(LISTEN).await?.into_iter().filter(wanted).collect();
+    match (found.len(), found.pop().and_then(|one| one.address())) {
+        (1, Some(address)) => Ok(address),
+        (0 | 1, _) => Err(Trouble::NotFound),
+        _ => {
+            let all = mdns::browse(LISTEN).await?;
+            let serials: Vec<&str> = all.iter().map(|found| found.serial.as_str()).collect();
+            Err(Trouble::SeveralFound(serials.join(", ")))
+        }
+    }
+}
+
+/// A client for the gateway at `address`.
+pub fn client(settings: &config::Gateway, address: &Address) -> Result<Client, Trouble> {
+    let rule = if settings.insecure { Rule::Insecure } else { Rule::FirstUse };
+    let agent = concat!("enphased/", env!("CARGO_PKG_VERSION"));
+    Ok(Client::new(address.clone(), Trust::new(rule), agent)?)
+}
+
+/// Asks the gateway who it is, and judges the key it shows by its serial. Until that is done nothing but
+/// `/info` is asked, and no token is sent.
+pub async fn identify(
+    client: &mut Client,
+    address: &Address,
+    settings: &config::Gateway,
+    state: &StateDir,
+    now: Timestamp,
+) -> Result<Identity, Trouble> {
+    if !settings.insecure {
+        client.trust().set_rule(Rule::FirstUse);
+    }
+    let info = client.info().await?;
+    let serial = Serial::new(&info.serial);
+    if let Some(wanted) = settings.serial.as_ref().filter(|wanted| **wanted != serial) {
+        let (address, wanted) = (address.to_string(), wanted.clone());
+        return Err(Trouble::OtherGateway { address, found: serial, wanted });
+    }
+    // Firmware before 7 speaks http and has no key.
+    if let Some(seen) = client.trust().seen().filter(|_| !settings.insecure) {
+        admit(&serial, seen, address, state, now, client.trust())?;
+    }
+    Ok(Identity { info, serial, asked: Instant::now() })
+}
+
+fn admit(
+    serial: &Serial,
+    seen: Fingerprint,
+    address: &Address,
+    state: &StateDir,
+    now: Timestamp,
+    trust: &Trust,
+) -> Result<(), Trouble> {
+    let address = address.to_string();
+    match known::judge(known::load(state, serial)?.as_ref(), &seen) {
+        Verdict::Same => {}
+        Verdict::First => {
+            tracing::info!(%serial, key = %seen, "first contact: this gateway's key is trusted from now on");
+            known::save(state, serial, &Known { key: seen.clone(), address, since: now })?;
+        }
+        Verdict::Changed(known) => {
+            return Err(gateway::Error::KeyChanged { address, known, seen }.into());
+        }
+    }
+    trust.set_rule(Rule::Only(seen));
+    Ok(())
+}

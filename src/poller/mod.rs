@@ -1,0 +1,233 @@
+//! The poll loop of one gateway: who is it, may we read it, what does it say.
+//!
+//! The loop does and the rules decide: `sources` which page comes next, `schedule` when, `logins` (through
+//! `supply`) whether a token is wanted, `outage` what is said of a failure. Nothing that happens here ends
+//! the daemon.
+
+mod access;
+pub mod identity;
+pub mod known;
+pub mod outage;
+pub mod report;
+pub mod trouble;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+use crate::board::{Availability, Board};
+use crate::clock::Clock;
+use crate::config;
+use crate::gateway::address::Address;
+use crate::gateway::client::Client;
+use crate::pulse::Pulse;
+use crate::reading::{Event, Reading, Serial};
+use crate::schedule::{Schedule, is_quiet};
+use crate::sources::{Facts, Options, Sources};
+use crate::state::StateDir;
+use crate::supply::Supply;
+use access::Access;
+use identity::Identity;
+use outage::{Outage, Say};
+use trouble::Trouble;
+
+/// How often a gateway that answers is asked who it is, to see a new firmware.
+const ASK_AGAIN: Duration = Duration::from_secs(3600);
+/// How often the loop beats while it waits.
+const BEAT: Duration = Duration::from_secs(20);
+/// A gateway without a reading for this long, or for three intervals, is shown as offline.
+const OFFLINE: Duration = Duration::from_secs(120);
+
+/// What the pollers of a daemon share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Where the state lies.
+    pub state: StateDir,
+    /// The time.
+    pub clock: Clock,
+    /// The zone of local midnight.
+    pub zone: TimeZone,
+    /// The account's tokens.
+    pub supply: Arc<Mutex<Supply>>,
+    /// Where readings are put.
+    pub board: Board,
+}
+
+/// Polls one gateway.
+#[derive(Debug)]
+pub struct Poller {
+    settings: config::Gateway,
+    shared: Shared,
+    pulse: Pulse,
+    client: Option<(Address, Client)>,
+    identity: Option<Identity>,
+    sources: Option<Sources>,
+    access: Access,
+    outage: Outage,
+    last_reading: Option<Instant>,
+}
+
+impl Poller {
+    /// A poller of the gateway that `settings` name.
+    pub fn new(settings: config::Gateway, shared: Shared, pulse: Pulse) -> Self {
+        Self {
+            settings,
+            shared,
+            pulse,
+            client: None,
+            identity: None,
+            sources: None,
+            access: Access::default(),
+            outage: Outage::default(),
+            last_reading: None,
+        }
+    }
+
+    /// Polls for ever. It may be dropped at any time: what is on disk is whole.
+    pub async fn run(mut self) {
+        let mut schedule = Schedule::new(Instant::now(), self.settings.interval);
+        loop {
+            self.wait_until(schedule.next()).await;
+            let polled = self.poll().await;
+            self.pulse.beat();
+            match &polled {
+                Err(Trouble::Gateway(error)) => schedule.away(Instant::now(), error),
+                _ => schedule.answered(Instant::now()),
+            }
+            self.tell(polled);
+        }
+    }
+
+    async fn wait_until(&self, due: Instant) {
+        while Instant::now() < due {
+            sleep_until(due.min(Instant::now() + BEAT)).await;
+            self.pulse.beat();
+        }
+    }
+
+    /// One poll.
+    pub async fn poll(&mut self) -> Result<Reading, Trouble> {
+        let polled = self.try_poll().await;
+        if polled.is_err() {
+            // Whoever answers next time has to say who it is; and one that was found by mDNS may have moved.
+            self.identity = None;
+            if self.settings.address.is_none() {
+                self.client = None;
+            }
+        }
+        polled
+    }
+
+    async fn try_poll(&mut self) -> Result<Reading, Trouble> {
+        if self.identity.as_ref().is_none_or(|known| known.asked.elapsed() >= ASK_AGAIN) {
+            self.identify().await?;
+        }
+        self.authorise().await?;
+        let read = self.read().await;
+        self.judged(&read).await?;
+        read
+    }
+
+    /// Asks `/info`, judges the answer, and takes a new firmware into account.
+    async fn identify(&mut self) -> Result<&Identity, Trouble> {
+        if self.client.is_none() {
+            let address = identity::locate(&self.settings).await?;
+            let client = identity::client(&self.settings, &address)?;
+            self.client = Some((address, client));
+        }
+        let Some((address, client)) = &mut self.client else { return Err(Trouble::NotFound) };
+        let now = self.shared.clock.now();
+        let identity = identity::identify(client, address, &self.settings, &self.shared.state, now).await?;
+        let facts = facts(&identity);
+        match &mut self.sources {
+            Some(sources) => sources.identified(facts, identity.asked),
+            none => *none = Some(Sources::new(facts, Options::default(), identity.asked)),
+        }
+        Ok(self.identity.insert(identity))
+    }
+
+    /// Asks every page that is due, and makes a reading of the answers.
+    async fn read(&mut self) -> Result<Reading, Trouble> {
+        let (Some((_, client)), Some(sources)) = (&mut self.client, &mut self.sources) else {
+            return Err(Trouble::Nothing);
+        };
+        let mut failure = None;
+        sources.begin_cycle(Instant::now());
+        while let Some(endpoint) = sources.next(Instant::now()) {
+            let answer = client.get(endpoint).await;
+            self.pulse.beat();
+            sources.take(endpoint, answer.as_deref(), Instant::now());
+            failure = failure.or(answer.err());
+        }
+        let reading = sources.reading(self.shared.clock.now());
+        reading.ok_or_else(|| failure.map_or(Trouble::Nothing, Trouble::Gateway))
+    }
+
+    /// Shows on the board and in the log what came of a poll.
+    fn tell(&mut self, polled: Result<Reading, Trouble>) {
+        let now = Instant::now();
+        self.tell_notices();
+        match polled {
+            Ok(reading) => {
+                self.last_reading = Some(now);
+                if let Say::Over(length) = self.outage.ended(now) {
+                    let length = crate::logins::words::length(length);
+                    tracing::info!(gateway = %reading.gateway.serial, after = %length, "the gateway is read again");
+                }
+                self.shared.board.put_reading(reading);
+            }
+            Err(trouble) => self.tell_trouble(&trouble, now),
+        }
+    }
+
+    fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) {
+        let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
+        let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
+        if self.outage.failed(trouble.kind(), quiet, now) == Say::Warn {
+            tracing::warn!("{trouble}");
+        } else {
+            tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}");
+        }
+        let patience = OFFLINE.max(3 * self.settings.interval);
+        let silent = self.last_reading.is_none_or(|last| now.saturating_duration_since(last) >= patience);
+        if let Some(serial) = self.serial().filter(|_| silent) {
+            self.shared.board.put_availability(&serial, Availability::Offline(trouble.to_string()));
+        }
+    }
+
+    fn tell_notices(&mut self) {
+        let notices = self.sources.as_mut().map(Sources::notices).unwrap_or_default();
+        for notice in notices {
+            tracing::info!(kind = notice.kind, "{}", notice.message);
+            self.event(notice.kind, notice.message);
+        }
+    }
+
+    fn event(&self, kind: &'static str, message: String) {
+        if let Some(serial) = self.serial() {
+            let time = self.shared.clock.now();
+            self.shared.board.tell(&serial, Event { time, kind, message });
+        }
+    }
+
+    /// The gateway's serial, once it is known.
+    fn serial(&self) -> Option<Serial> {
+        let seen = self.identity.as_ref().map(|identity| identity.serial.clone());
+        seen.or_else(|| self.access.serial.clone()).or_else(|| self.settings.serial.clone())
+    }
+}
+
+fn facts(identity: &Identity) -> Facts {
+    let info = &identity.info;
+    Facts {
+        serial: identity.serial.clone(),
+        firmware: (info.firmware.major, info.firmware.minor, info.firmware.build),
+        firmware_name: info.firmware.to_string(),
+        part_number: info.part_number.clone(),
+        metered_model: info.metered_model,
+        time: info.time,
+    }
+}

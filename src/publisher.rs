@@ -1,1 +1,0 @@
-//! Sends what is on the board to the broker and to stdout.

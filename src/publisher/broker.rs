@@ -1,0 +1,165 @@
+//! Publishes what is on the board to the broker, for as long as the daemon lives.
+
+use std::future::Future;
+use std::mem::{Discriminant, discriminant};
+use std::pin::pin;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::content::Options;
+use super::outbox::{Meaning, Outbox};
+use crate::board::{Board, Sheet};
+use crate::message::Message;
+use crate::mqtt::{self, Happened, Order, Session};
+use crate::pulse::Pulse;
+
+/// The loop comes around at least this often, which its pulse shows, whatever the broker does.
+pub const BEAT: Duration = Duration::from_secs(5);
+/// How long the farewell may take: the will says the same to everybody if it does not get through.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Publishes until `stop`, and then says `offline` and disconnects, within two seconds. Dropped before that,
+/// it leaves `offline` to the last will.
+pub async fn run(
+    broker: mqtt::Options,
+    options: Options,
+    board: &Board,
+    pulse: &Pulse,
+    rng: Rng,
+    stop: impl Future<Output = ()>,
+) {
+    let (tell, happened) = mpsc::channel(16);
+    let mut connection = pin!(mqtt::keep_connected(broker, rng, tell));
+    let mut publisher = Publisher {
+        outbox: Outbox::new(options, Instant::now()),
+        session: None,
+        outage: None,
+        sheet: board.reader(),
+        board,
+    };
+    tokio::select! {
+        () = publisher.turn(happened, pulse, stop) => {}
+        () = &mut connection => return,
+    }
+    if let Some(session) = publisher.session {
+        let farewell = say(session, publisher.outbox.farewell());
+        if timeout(FAREWELL, async { tokio::join!(farewell, connection) }).await.is_err() {
+            tracing::warn!(
+                "the MQTT broker did not take the farewell in time; it will publish the last will"
+            );
+        }
+    }
+}
+
+/// Sends the last messages; the session ends with them.
+async fn say(session: Session, messages: Vec<Message>) {
+    for message in messages {
+        if session.ready().await {
+            session.send(Order::Publish(message));
+        }
+    }
+}
+
+struct Publisher<'a> {
+    outbox: Outbox,
+    session: Option<Session>,
+    outage: Option<Outage>,
+    sheet: watch::Receiver<Sheet>,
+    board: &'a Board,
+}
+
+/// A row of failures.
+struct Outage {
+    since: Instant,
+    last: Discriminant<mqtt::Error>,
+}
+
+impl Publisher<'_> {
+    async fn turn(
+        &mut self,
+        mut happened: mpsc::Receiver<Happened>,
+        pulse: &Pulse,
+        stop: impl Future<Output = ()>,
+    ) {
+        let mut stop = pin!(stop);
+        // Whether there was nothing to send when it was last looked.
+        let mut idle = false;
+        loop {
+            pulse.beat();
+            let beat = Instant::now() + BEAT;
+            let wake = self.outbox.wakes().map_or(beat, |wake| wake.min(beat));
+            tokio::select! {
+                biased;
+                () = &mut stop => return,
+                Some(news) = happened.recv() => {
+                    self.note(news);
+                    idle = false;
+                }
+                ready = ready(self.session.as_ref()), if !idle => idle = !(ready && self.send_next()),
+                Ok(()) = self.sheet.changed() => idle = false,
+                () = sleep_until(wake) => idle = false,
+            }
+        }
+    }
+
+    /// Sends what is newest now, not what was when the connection became busy; `false` when nothing is owed.
+    fn send_next(&mut self) -> bool {
+        let Some(session) = &self.session else { return false };
+        let next = self.outbox.next(&self.sheet.borrow_and_update(), Instant::now());
+        next.map(|order| session.send(order)).is_some()
+    }
+
+    fn note(&mut self, happened: Happened) {
+        match happened {
+            Happened::Connected(session) => {
+                self.session = Some(session);
+                self.outbox.connected();
+                self.board.put_broker_trouble(None);
+                let outage = self.outage.take().map(|outage| outage.since.elapsed().as_secs());
+                tracing::info!(outage_s = outage, "connected to the MQTT broker");
+            }
+            Happened::Incoming { topic, payload, retained } => {
+                match self.outbox.incoming(&topic, &payload, retained) {
+                    Meaning::Birth => {
+                        tracing::info!(%topic, "a consumer came up; everything is announced again");
+                    }
+                    Meaning::Denied => {
+                        let advice = "another enphased with the same MQTT prefix? Give each its own";
+                        tracing::warn!(%topic, advice, "somebody declared this daemon offline");
+                    }
+                    Meaning::Nothing => {}
+                }
+            }
+            Happened::Lost(error) => {
+                self.session = None;
+                self.outbox.lost();
+                self.log(&error);
+                self.board.put_broker_trouble(Some(&error.to_string()));
+            }
+        }
+    }
+
+    /// Warns at the first failure of a row and when its kind changes.
+    fn log(&mut self, error: &mqtt::Error) {
+        let kind = discriminant(error);
+        let known = self.outage.as_ref().is_some_and(|outage| outage.last == kind);
+        if known {
+            tracing::debug!(%error, "still no MQTT broker");
+        } else {
+            tracing::warn!(%error, "no MQTT broker; it is tried again, readings go on");
+        }
+        let since = self.outage.as_ref().map_or_else(Instant::now, |outage| outage.since);
+        self.outage = Some(Outage { since, last: kind });
+    }
+}
+
+/// Whether the session can take an order, once it can; for ever without one.
+async fn ready(session: Option<&Session>) -> bool {
+    match session {
+        Some(session) => session.ready().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,11 @@
+//! Sends what is on the board: to the broker and to stdout, each in its own time, so that neither can delay a
+//! poll.
+
+pub mod broker;
+mod changes;
+mod content;
+pub mod outbox;
+mod pace;
+pub mod pipe;
+
+pub use content::{Domoticz, Options};

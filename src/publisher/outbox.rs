@@ -1,0 +1,578 @@
+//! What the broker is owed: a pure state, asked for the next message whenever the connection has room.
+//!
+//! Nothing waits in a queue. What is owed follows from the numbers on the board and from what was sent on
+//! this connection, so a slow broker gets the newest when its turn comes, and one that was away gets
+//! everything again.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tokio::time::Instant;
+
+use super::content::{Options, Published};
+use super::pace::Pace;
+use crate::board::{Availability, Gateway, Sheet};
+use crate::message::Message;
+use crate::mqtt::Order;
+use crate::reading::Serial;
+use crate::topics;
+
+/// What the broker is owed.
+#[derive(Debug)]
+pub struct Outbox {
+    options: Options,
+    connected: bool,
+    /// The rest of what was begun: one gateway's news at most.
+    begun: VecDeque<Order>,
+    /// The rest of one gateway's announcements.
+    announcing: VecDeque<Message>,
+    announced: Option<Serial>,
+    pace: Pace,
+    gateways: BTreeMap<Serial, Sent>,
+    /// Whose turn was last.
+    served: Option<Serial>,
+    /// The number of the last event that was sent, on whatever connection.
+    told: u64,
+}
+
+/// What was sent of one gateway on this connection: the numbers on the board, 0 for nothing.
+#[derive(Debug, Default)]
+struct Sent {
+    availability: u64,
+    token: u64,
+    reading: u64,
+    /// The last reading that was looked through for something to announce.
+    looked_through: u64,
+    published: Published,
+}
+
+impl Sent {
+    fn forget(&mut self) {
+        (self.availability, self.token, self.reading, self.looked_through) = (0, 0, 0, 0);
+        self.published.forget();
+    }
+
+    fn forget_state(&mut self) {
+        self.reading = 0;
+        self.published.forget_state();
+    }
+
+    /// What is owed of the gateway, announcements apart.
+    fn news(&mut self, options: &Options, serial: &Serial, known: &Gateway, now: Instant) -> Vec<Message> {
+        let mut messages = Vec::new();
+        if let Some(availability) = known.availability.as_ref().filter(|it| it.number > self.availability) {
+            self.availability = availability.number;
+            let online = *availability.value == Availability::Online;
+            messages.push(topics::availability(&options.prefix, serial, online));
+        }
+        if let Some(token) = known.token.as_ref().filter(|it| it.number > self.token) {
+            self.token = token.number;
+            messages.push(topics::token(&options.prefix, serial, &*token.value));
+        }
+        // An old reading would look fresh to whoever takes it.
+        if let Some(reading) = known.fresh_reading().filter(|it| it.number > self.reading) {
+            self.reading = reading.number;
+            messages.extend(self.published.state(options, &reading.value, now));
+        }
+        messages
+    }
+}
+
+/// What a message from the broker meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Home Assistant or Domoticz has come up: everything is owed again.
+    Birth,
+    /// Somebody else has declared us offline under our own topic; that is put right.
+    Denied,
+    /// None of ours.
+    Nothing,
+}
+
+impl Outbox {
+    /// Owes nothing until there is a connection.
+    pub fn new(options: Options, now: Instant) -> Self {
+        Self {
+            options,
+            connected: false,
+            begun: VecDeque::new(),
+            announcing: VecDeque::new(),
+            announced: None,
+            pace: Pace::new(now),
+            gateways: BTreeMap::new(),
+            served: None,
+            told: 0,
+        }
+    }
+
+    /// There is a connection, and a broker that may have forgotten everything.
+    pub fn connected(&mut self) {
+        self.owe_everything();
+        self.connected = true;
+        self.begun.clear();
+        self.begun.push_back(self.online());
+        self.begun.push_back(Order::Subscribe(topics::status_topic(&self.options.prefix)));
+        self.begun.extend(self.options.birth_topic().map(Order::Subscribe));
+    }
+
+    /// There is no connection any more.
+    pub fn lost(&mut self) {
+        self.connected = false;
+        self.begun.clear();
+        self.announcing.clear();
+    }
+
+    /// A message has come in.
+    pub fn incoming(&mut self, topic: &str, payload: &[u8], retained: bool) -> Meaning {
+        // What the broker had kept is older than this connection.
+        if retained || !self.connected {
+            return Meaning::Nothing;
+        }
+        if payload == b"online" && self.options.birth_topic().is_some_and(|birth| birth == topic) {
+            self.owe_everything();
+            return Meaning::Birth;
+        }
+        if payload == b"offline" && topic == topics::status_topic(&self.options.prefix) {
+            self.begun.push_back(self.online());
+            return Meaning::Denied;
+        }
+        Meaning::Nothing
+    }
+
+    /// The next order for the connection, or `None` while nothing is owed.
+    pub fn next(&mut self, sheet: &Sheet, now: Instant) -> Option<Order> {
+        if !self.connected {
+            return None;
+        }
+        loop {
+            if let Some(order) = self.begun.pop_front() {
+                return Some(order);
+            }
+            if let Some(message) = self.announcement(sheet, now) {
+                return Some(Order::Publish(message));
+            }
+            let begun = self.begin_event(sheet) || self.begin_gone(sheet) || self.begin_news(sheet, now);
+            if !begun {
+                return None;
+            }
+        }
+    }
+
+    /// When something is owed by time alone.
+    pub fn wakes(&self) -> Option<Instant> {
+        (self.connected && !self.announcing.is_empty()).then(|| self.pace.opens())
+    }
+
+    /// What is left to say before an orderly end.
+    pub fn farewell(&self) -> Vec<Message> {
+        let prefix = &self.options.prefix;
+        let gateways = self.gateways.keys();
+        let mut messages: Vec<Message> =
+            gateways.map(|serial| topics::availability(prefix, serial, false)).collect();
+        messages.push(topics::status(prefix, false));
+        messages
+    }
+
+    fn online(&self) -> Order {
+        Order::Publish(topics::status(&self.options.prefix, true))
+    }
+
+    fn owe_everything(&mut self) {
+        self.announcing.clear();
+        self.gateways.values_mut().for_each(Sent::forget);
+    }
+
+    /// The next announcement, if the pace allows it. They go before the state; when the pace holds them up
+    /// the state goes on meanwhile, and goes again after the last of them, since a consumer drops what it
+    /// does not know.
+    fn announcement(&mut self, sheet: &Sheet, now: Instant) -> Option<Message> {
+        if self.announcing.is_empty() {
+            self.begin_announcements(sheet);
+        }
+        if self.announcing.is_empty() || !self.pace.take(now) {
+            return None;
+        }
+        let message = self.announcing.pop_front();
+        if self.announcing.is_empty()
+            && let Some(sent) = self.announced.take().and_then(|serial| self.gateways.get_mut(&serial))
+        {
+            sent.forget_state();
+        }
+        message
+    }
+
+    fn begin_announcements(&mut self, sheet: &Sheet) {
+        if self.options.homeassistant.is_none() {
+            return;
+        }
+        for (serial, known) in sheet.gateways() {
+            let Some(reading) = &known.reading else { continue };
+            let sent = self.gateways.entry(serial.clone()).or_default();
+            if sent.looked_through == reading.number {
+                continue;
+            }
+            sent.looked_through = reading.number;
+            self.announcing = sent.published.announcements(&self.options, &reading.value).into();
+            if !self.announcing.is_empty() {
+                self.announced = Some(serial.clone());
+                return;
+            }
+        }
+    }
+
+    fn begin_event(&mut self, sheet: &Sheet) -> bool {
+        let Some(told) = sheet.events_after(self.told).next() else { return false };
+        self.told = told.number;
+        let message = topics::event(&self.options.prefix, &told.serial, &told.event);
+        self.begun.push_back(Order::Publish(message));
+        true
+    }
+
+    /// Declares a gateway offline that is polled no more.
+    fn begin_gone(&mut self, sheet: &Sheet) -> bool {
+        let Some(gone) = self.gateways.keys().find(|serial| sheet.gateway(serial).is_none()).cloned() else {
+            return false;
+        };
+        self.gateways.remove(&gone);
+        let offline = topics::availability(&self.options.prefix, &gone, false);
+        self.begun.push_back(Order::Publish(offline));
+        true
+    }
+
+    /// Begins the news of the next gateway that has some, in turn, so that none starves behind a slow broker.
+    fn begin_news(&mut self, sheet: &Sheet, now: Instant) -> bool {
+        let last = self.served.take();
+        for (serial, known) in sheet.gateways_in_turn(last.as_ref()) {
+            let sent = self.gateways.entry(serial.clone()).or_default();
+            let news = sent.news(&self.options, serial, known, now);
+            if !news.is_empty() {
+                self.begun.extend(news.into_iter().map(Order::Publish));
+                self.served = Some(serial.clone());
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::board::{Board, TokenReport};
+    use crate::homeassistant::Discovery;
+    use crate::reading::{Event, Reading};
+    use crate::sample;
+
+    fn options() -> Options {
+        let interval = Duration::from_secs(30);
+        Options { prefix: "e".to_owned(), topics: false, homeassistant: None, domoticz: None, interval }
+    }
+
+    /// A board, its reader and an outbox that is not connected yet.
+    fn bench(options: Options) -> (Board, watch::Receiver<Sheet>, Outbox) {
+        let board = Board::new();
+        let reader = board.reader();
+        (board, reader, Outbox::new(options, Instant::now()))
+    }
+
+    fn reading(serial: &str, second: u32) -> Reading {
+        let mut reading = sample::bare();
+        reading.gateway.serial = Serial::new(serial);
+        reading.time = sample::at(&format!("11:19:{second:02}"));
+        reading
+    }
+
+    /// Everything that is owed at `now`: topics, with the payload where it is a word.
+    fn sent(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, now: Instant) -> Vec<String> {
+        let mut sent = Vec::new();
+        while let Some(order) = outbox.next(&sheet.borrow(), now) {
+            sent.push(match order {
+                Order::Subscribe(filter) => format!("? {filter}"),
+                Order::Publish(message) if message.payload.len() < 10 => {
+                    format!("{} {}", message.topic, message.payload)
+                }
+                Order::Publish(message) => message.topic,
+            });
+        }
+        sent
+    }
+
+    fn event(message: &str) -> Event {
+        Event { time: sample::at("11:00:00"), kind: "test", message: message.to_owned() }
+    }
+
+    #[test]
+    fn nothing_is_owed_without_a_connection_and_everything_with_it() {
+        let (board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        board.put_reading(reading("1", 0));
+        assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None);
+        outbox.connected();
+        let all = sent(&mut outbox, &sheet, now);
+        assert_eq!(all, ["e/status online", "? e/status", "e/1/availability online", "e/1/reading"]);
+        assert_eq!(sent(&mut outbox, &sheet, now), Vec::<String>::new());
+        outbox.lost();
+        outbox.connected();
+        assert_eq!(sent(&mut outbox, &sheet, now), all);
+    }
+
+    #[test]
+    fn only_the_newest_reading_is_sent() {
+        let (board, sheet, mut outbox) = bench(options());
+        outbox.connected();
+        for second in 0..50 {
+            board.put_reading(reading("1", second));
+        }
+        let mut documents = Vec::new();
+        while let Some(order) = outbox.next(&sheet.borrow(), Instant::now()) {
+            if let Order::Publish(message) = order {
+                documents.extend(message.topic.ends_with("/reading").then_some(message.payload));
+            }
+        }
+        assert_eq!(documents.len(), 1);
+        assert!(documents[0].contains("11:19:49Z"));
+    }
+
+    #[test]
+    fn an_old_reading_of_a_silent_gateway_is_not_sent_again() {
+        let (board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        board.put_reading(reading("1", 0));
+        board.put_availability(&Serial::new("1"), Availability::Offline("no answer".to_owned()));
+        outbox.connected();
+        assert_eq!(sent(&mut outbox, &sheet, now)[2..], ["e/1/availability offline"]);
+        board.put_reading(reading("1", 30));
+        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability online", "e/1/reading"]);
+    }
+
+    #[test]
+    fn an_event_is_sent_once_whatever_the_connection_does() {
+        let (board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        let serial = Serial::new("1");
+        board.tell(&serial, event("while the broker is away"));
+        outbox.connected();
+        assert!(sent(&mut outbox, &sheet, now).contains(&"e/1/event".to_owned()));
+        outbox.lost();
+        outbox.connected();
+        assert_eq!(sent(&mut outbox, &sheet, now), ["e/status online", "? e/status"]);
+    }
+
+    #[test]
+    fn a_token_report_is_sent_when_it_changes() {
+        let (board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        outbox.connected();
+        sent(&mut outbox, &sheet, now);
+        let report = TokenReport {
+            state: "valid",
+            role: Some("owner".to_owned()),
+            issued_at: None,
+            expires_at: None,
+            days_left: Some(300),
+            message: "valid".to_owned(),
+        };
+        for _ in 0..2 {
+            board.put_token(&Serial::new("1"), report.clone());
+        }
+        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/token"]);
+    }
+
+    #[test]
+    fn another_daemon_that_declares_us_offline_is_put_right() {
+        let (_board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        outbox.connected();
+        sent(&mut outbox, &sheet, now);
+        assert_eq!(outbox.incoming("e/status", b"online", false), Meaning::Nothing);
+        assert_eq!(outbox.incoming("e/status", b"offline", true), Meaning::Nothing);
+        assert_eq!(outbox.incoming("e/status", b"offline", false), Meaning::Denied);
+        assert_eq!(sent(&mut outbox, &sheet, now), ["e/status online"]);
+    }
+
+    #[test]
+    fn a_gateway_that_is_polled_no_more_goes_offline() {
+        let (board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        board.put_reading(reading("1", 0));
+        outbox.connected();
+        sent(&mut outbox, &sheet, now);
+        board.remove(&Serial::new("1"));
+        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability offline"]);
+        assert_eq!(sent(&mut outbox, &sheet, now), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_farewell_ends_with_the_daemon_itself() {
+        let (board, sheet, mut outbox) = bench(options());
+        board.put_reading(reading("1", 0));
+        outbox.connected();
+        sent(&mut outbox, &sheet, Instant::now());
+        let topics: Vec<String> = outbox.farewell().into_iter().map(|message| message.topic).collect();
+        assert_eq!(topics, ["e/1/availability", "e/status"]);
+    }
+
+    fn discovery() -> Options {
+        let discovery = Discovery {
+            discovery_prefix: "homeassistant".to_owned(),
+            prefix: "e".to_owned(),
+            expire_after: Duration::from_secs(300),
+            inverters: true,
+            details: true,
+        };
+        Options { homeassistant: Some(discovery), ..options() }
+    }
+
+    fn configurations(sent: &[String]) -> usize {
+        sent.iter().filter(|topic| topic.starts_with("homeassistant/")).count()
+    }
+
+    #[test]
+    fn configurations_come_before_the_state_and_again_at_a_birth() {
+        let (board, sheet, mut outbox) = bench(discovery());
+        let now = Instant::now();
+        board.put_reading(reading("1", 0));
+        outbox.connected();
+        let first = sent(&mut outbox, &sheet, now);
+        let all = configurations(&first);
+        assert!(all > 0);
+        assert!(first.contains(&"? homeassistant/status".to_owned()));
+        assert_eq!(first.last().unwrap(), "e/1/reading");
+
+        board.put_reading(reading("1", 30));
+        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/reading"]);
+
+        assert_eq!(outbox.incoming("homeassistant/status", b"online", true), Meaning::Nothing);
+        assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
+        let again = sent(&mut outbox, &sheet, now + Duration::from_secs(60));
+        assert_eq!(configurations(&again), all);
+        assert_eq!(again.last().unwrap(), "e/1/reading");
+    }
+
+    #[test]
+    fn many_configurations_are_spread_and_the_state_goes_on_meanwhile() {
+        let (board, sheet, mut outbox) = bench(discovery());
+        let now = Instant::now();
+        let mut many = sample::full();
+        let one = many.inverters[0].clone();
+        many.inverters = (0..50)
+            .map(|n| {
+                let serial = Serial::new(&format!("4822000000{n:02}"));
+                crate::reading::Inverter { serial, ..one.clone() }
+            })
+            .collect();
+        board.put_reading(many);
+        outbox.connected();
+        let burst = sent(&mut outbox, &sheet, now);
+        assert_eq!(configurations(&burst), 100);
+        assert!(burst.last().unwrap().ends_with("/reading"), "the state is not held up");
+
+        let (mut later, mut seconds, mut rest) = (now, 0, Vec::new());
+        while let Some(wake) = outbox.wakes() {
+            assert!(wake > later, "no turn without work");
+            (later, seconds) = (wake, seconds + 1);
+            rest.extend(sent(&mut outbox, &sheet, later));
+        }
+        assert_eq!(configurations(&rest), seconds, "one at a time");
+        assert!(rest.last().unwrap().ends_with("/reading"), "and again when all know what it means");
+    }
+
+    #[test]
+    fn values_that_did_not_change_rest() {
+        let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
+        let now = Instant::now();
+        outbox.connected();
+        board.put_reading(reading("1", 0));
+        let first = sent(&mut outbox, &sheet, now);
+        assert!(first.len() > 5, "{first:?}");
+        board.put_reading(reading("1", 30));
+        let second = sent(&mut outbox, &sheet, now + Duration::from_secs(30));
+        assert_eq!(second, ["e/1/reading", "e/1/time"]);
+        board.put_reading(reading("1", 59));
+        let later = sent(&mut outbox, &sheet, now + Duration::from_secs(270));
+        assert_eq!(later.len(), first.len() - 3, "{later:?}");
+    }
+
+    /// What may happen, in any order.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Connect,
+        Lose,
+        Read(u8),
+        Silence(u8),
+        Send(u8),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            Just(Step::Connect),
+            Just(Step::Lose),
+            (0..3_u8).prop_map(Step::Read),
+            (0..3_u8).prop_map(Step::Silence),
+            (1..9_u8).prop_map(Step::Send),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_broker_ends_up_with_the_newest_of_every_gateway(steps in prop::collection::vec(step(), 0..80)) {
+            let (board, sheet, mut outbox) = bench(options());
+            let now = Instant::now();
+            let mut kept: BTreeMap<String, String> = BTreeMap::new();
+            let mut connected = false;
+            let mut take = |outbox: &mut Outbox, most: usize| {
+                for _ in 0..most {
+                    match outbox.next(&sheet.borrow(), now) {
+                        Some(Order::Publish(message)) => kept.insert(message.topic, message.payload),
+                        Some(Order::Subscribe(_)) => continue,
+                        None => return kept.clone(),
+                    };
+                }
+                kept.clone()
+            };
+            for (second, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Connect if !connected => {
+                        connected = true;
+                        outbox.connected();
+                    }
+                    Step::Lose if connected => {
+                        connected = false;
+                        outbox.lost();
+                    }
+                    Step::Read(serial) => {
+                        board.put_reading(reading(&serial.to_string(), u32::try_from(second % 60).unwrap()));
+                    }
+                    Step::Silence(serial) => board.put_availability(
+                        &Serial::new(&serial.to_string()),
+                        Availability::Offline("no answer".to_owned()),
+                    ),
+                    Step::Send(most) => {
+                        let before = take(&mut outbox, 0).len();
+                        let after = take(&mut outbox, most.into()).len();
+                        prop_assert!(connected || after == before, "sent without a connection");
+                    }
+                    Step::Connect | Step::Lose => {}
+                }
+            }
+            if !connected {
+                outbox.connected();
+            }
+            let kept = take(&mut outbox, 1000);
+            prop_assert_eq!(&kept["e/status"], "online");
+            for (serial, known) in sheet.borrow().gateways() {
+                let online = *known.availability.as_ref().unwrap().value == Availability::Online;
+                let word = if online { "online" } else { "offline" };
+                prop_assert_eq!(&kept[&format!("e/{serial}/availability")], word);
+                if let Some(reading) = known.fresh_reading() {
+                    let document = topics::document("e", &reading.value, None);
+                    prop_assert_eq!(&kept[&document.topic], &document.payload);
+                }
+            }
+        }
+    }
+}

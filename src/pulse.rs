@@ -1,0 +1,54 @@
+//! Shows that a loop still turns, for the watchdog of systemd.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The pulse of one loop. The loop beats, clones of it are looked at elsewhere.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    born: Instant,
+    /// Milliseconds from `born` to the newest beat.
+    beat: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    /// A pulse that has just beaten.
+    pub fn new() -> Self {
+        Self { born: Instant::now(), beat: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// The loop has come around.
+    pub fn beat(&self) {
+        let passed = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.beat.store(passed, Ordering::Relaxed);
+    }
+
+    /// How long ago the newest beat was, to the millisecond.
+    pub fn age(&self) -> Duration {
+        self.born.elapsed().saturating_sub(Duration::from_millis(self.beat.load(Ordering::Relaxed)))
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_hangs_is_seen_by_its_age() {
+        let pulse = Pulse::new();
+        let seen = pulse.clone();
+        tokio::time::advance(Duration::from_secs(7)).await;
+        assert_eq!(seen.age(), Duration::from_secs(7));
+        pulse.beat();
+        assert_eq!(seen.age(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,225 @@
+//! What the simulated cloud knows and answers: accounts, sessions, tokens.
+
+use std::collections::HashMap;
+
+use hyper::Method;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    Account, CloudOptions, ENTREZ_AUTH_TOKEN, LOGIN, SEND_OTP, SecondFactor, TOKENS, VALIDATE_OTP, answers,
+};
+use crate::clock::Clock;
+use crate::simulator::answer::{Answer, Manner};
+use crate::simulator::counts::{CloudCounts, Log, Request};
+use crate::simulator::fault::{Fault, Faults};
+use crate::simulator::jwt;
+use crate::simulator::server::Call;
+
+/// Which of the two names a request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    Enlighten,
+    Entrez,
+}
+
+/// The cloud behind its listeners.
+#[derive(Debug)]
+pub(super) struct State {
+    clock: Clock,
+    options: CloudOptions,
+    sessions: HashMap<String, Session>,
+    random: fastrand::Rng,
+    pub(super) faults: Faults,
+    pub(super) log: Log,
+    pub(super) counts: CloudCounts,
+}
+
+#[derive(Debug)]
+struct Session {
+    account: Account,
+    until: Instant,
+}
+
+impl State {
+    pub(super) fn new(clock: &Clock, options: CloudOptions) -> Self {
+        Self {
+            clock: clock.clone(),
+            random: fastrand::Rng::with_seed(options.seed),
+            options,
+            sessions: HashMap::new(),
+            faults: Faults::default(),
+            log: Log::default(),
+            counts: CloudCounts::default(),
+        }
+    }
+
+    pub(super) fn end_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
+    pub(super) fn set_password(&mut self, email: &str, password: &str) {
+        for account in self.options.accounts.iter_mut().filter(|account| account.email == email) {
+            password.clone_into(&mut account.password);
+        }
+    }
+
+    /// Answers one request and counts it, whatever becomes of it.
+    pub(super) fn respond(&mut self, host: Host, call: &Call) -> Answer {
+        self.count(call);
+        let fault = self.faults.strike(&call.target);
+        let mut answer = fault.as_ref().and_then(Fault::instead).unwrap_or_else(|| self.well(host, call));
+        if let Some(fault) = fault {
+            answer = fault.spoil(answer);
+        }
+        let came = !matches!(answer.manner, Manner::Hung | Manner::Dropped);
+        let status = came.then_some(answer.status.as_u16());
+        self.log.add(Request { time: self.clock.now(), path: call.target.clone(), status });
+        answer
+    }
+
+    fn count(&mut self, call: &Call) {
+        match call.path() {
+            LOGIN | VALIDATE_OTP => {
+                self.counts.login_attempts += 1;
+                self.counts.login_times.push(self.clock.now());
+            }
+            TOKENS | ENTREZ_AUTH_TOKEN => self.counts.token_fetches += 1,
+            _ => self.counts.other += 1,
+        }
+    }
+
+    fn well(&mut self, host: Host, call: &Call) -> Answer {
+        match (host, &call.method, call.path()) {
+            (Host::Enlighten, &Method::POST, LOGIN) => self.login(call),
+            (Host::Enlighten, &Method::GET, ENTREZ_AUTH_TOKEN) => self.entrez_auth_token(call),
+            (Host::Enlighten, &Method::POST, VALIDATE_OTP) => self.validate_otp(call),
+            (Host::Enlighten, &Method::POST, SEND_OTP) => {
+                Answer::json(200, r#"{"success":true,"isBlocked":false}"#)
+            }
+            (Host::Entrez, &Method::POST, TOKENS) => self.tokens(call),
+            _ => Answer::html(404, "<html><body><h1>Not found</h1></body></html>"),
+        }
+    }
+
+    fn login(&mut self, call: &Call) -> Answer {
+        if call.header("accept").is_none() || call.header("user-agent").is_none() {
+            return said(&answers::not_acceptable());
+        }
+        let (email, password) = (field(call, "user[email]"), field(call, "user[password]"));
+        let known = self.options.accounts.iter().find(|account| {
+            Some(&account.email) == email.as_ref() && Some(&account.password) == password.as_ref()
+        });
+        match known.cloned() {
+            None => said(&answers::wrong_credentials()),
+            Some(Account { second_factor: Some(SecondFactor::Code(_)), .. }) => {
+                said(&answers::second_factor())
+            }
+            Some(Account { second_factor: Some(SecondFactor::Demanded), .. }) => {
+                said(&answers::requires_mfa())
+            }
+            Some(account) => self.open_session(account),
+        }
+    }
+
+    /// A session for `account`, unless there are too many already.
+    fn open_session(&mut self, account: Account) -> Answer {
+        self.sessions.retain(|_, session| session.until > Instant::now());
+        let open = self.sessions.values().filter(|session| session.account.email == account.email).count();
+        if open >= self.options.session_limit {
+            return said(&answers::too_many_sessions(self.options.session_limit_status));
+        }
+        self.counts.logins += 1;
+        let id = format!("{:032x}", self.random.u128(..));
+        let until = Instant::now() + self.options.session_lifetime;
+        let manager = self.token(&account, account.serials.first().map_or("", String::as_str));
+        self.sessions.insert(id.clone(), Session { account, until });
+        let body = json!({
+            "message": "success", "session_id": id, "manager_token": manager, "is_consumer": true,
+            "system_id": "4000001", "redirect_url": "",
+        });
+        Answer::json(200, body.to_string())
+            .cookie("_enlighten_4_session", &id)
+            .cookie("enlighten_manager_token_production", &manager)
+            .cookie("locale", "en")
+    }
+
+    /// The code comes in base64. What the cloud says to a right one is not recorded: this is a guess.
+    fn validate_otp(&mut self, call: &Call) -> Answer {
+        let decoded = |name| field(call, name).and_then(|value| super::decoded(&value));
+        let (email, code) = (decoded("email"), decoded("otp"));
+        let right = |account: &&Account| {
+            let wanted = account.second_factor.as_ref();
+            Some(&account.email) == email.as_ref()
+                && matches!((wanted, &code), (Some(SecondFactor::Code(wanted)), Some(code)) if wanted == code)
+        };
+        match self.options.accounts.iter().find(right).cloned() {
+            Some(account) => self.open_session(account),
+            None => Answer::json(200, r#"{"isValid":false,"isBlocked":false}"#),
+        }
+    }
+
+    /// `POST /tokens` of Entrez.
+    fn tokens(&mut self, call: &Call) -> Answer {
+        let Ok(request) = serde_json::from_slice::<Value>(&call.body) else {
+            return Answer::json(400, r#"{"message":"Bad Request"}"#);
+        };
+        let text = |name| request.get(name).and_then(Value::as_str);
+        let Some(serial) = text("serial_num") else {
+            return Answer::json(400, r#"{"message":"serial_num is required"}"#);
+        };
+        match self.account(text("session_id").unwrap_or_default()).cloned() {
+            Some(account) if text("username") == Some(&account.email) => {
+                self.grant(&account, serial, Answer::text)
+            }
+            _ => Answer::json(401, r#"{"message":"Unauthorized"}"#),
+        }
+    }
+
+    /// `GET /entrez-auth-token` of Enlighten, the other way to a token.
+    fn entrez_auth_token(&mut self, call: &Call) -> Answer {
+        let session = call.cookie("_enlighten_4_session").unwrap_or_default();
+        let Some(account) = self.account(session).cloned() else {
+            return said(&answers::sign_in_first(401));
+        };
+        let mut pairs = form_urlencoded::parse(call.query().as_bytes());
+        let Some((_, serial)) = pairs.find(|(name, _)| name == "serial_num") else {
+            return Answer::json(400, r#"{"message":"serial_num is required"}"#);
+        };
+        let issued = self.clock.now().as_second();
+        let expires = issued.saturating_add_unsigned(self.options.token_lifetime.as_secs());
+        self.grant(&account, &serial, |status, token| {
+            let body = json!({"generation_time": issued, "token": token, "expires_at": expires});
+            Answer::json(status, body.to_string())
+        })
+    }
+
+    fn grant(&mut self, account: &Account, serial: &str, wrap: impl Fn(u16, String) -> Answer) -> Answer {
+        if !account.serials.iter().any(|own| own == serial) {
+            return said(&answers::forbidden());
+        }
+        self.counts.tokens += 1;
+        wrap(200, self.token(account, serial))
+    }
+
+    fn token(&self, account: &Account, serial: &str) -> String {
+        let now: Timestamp = self.clock.now();
+        jwt::mint(serial, &account.email, self.options.role, now, self.options.token_lifetime)
+    }
+
+    fn account(&self, session: &str) -> Option<&Account> {
+        let session = self.sessions.get(session)?;
+        (session.until > Instant::now()).then_some(&session.account)
+    }
+}
+
+/// What a fault says, without a fault.
+fn said(fault: &Fault) -> Answer {
+    fault.instead().unwrap_or_else(|| Answer::empty(500))
+}
+
+/// A field of a form, with its percent signs and pluses undone.
+fn field(call: &Call, name: &str) -> Option<String> {
+    form_urlencoded::parse(&call.body).find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+}

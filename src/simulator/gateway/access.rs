@@ -1,0 +1,218 @@
+//! Who is let in at a gateway: by token and session from firmware 7 on, by Digest before.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use digest_auth::{AuthContext, AuthorizationHeader, HttpMethod};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::simulator::jwt;
+use crate::simulator::server::Call;
+
+/// A session ends after this time without use.
+const IDLE: Duration = Duration::from_secs(600);
+const REALM: &str = "enphaseenergy.com";
+/// How many challenges are remembered.
+const NONCES: usize = 64;
+/// Pages that firmware before 7 shows to everybody.
+const OPEN_BEFORE_7: [&str; 11] = [
+    "/info",
+    "/info.xml",
+    "/home",
+    "/home.json",
+    "/production.json",
+    "/api/v1/production",
+    "/api/v1/consumption",
+    "/inventory",
+    "/inventory.json",
+    "/ivp/meters",
+    "/ivp/meters/readings",
+];
+
+/// The sessions of a gateway, and what it thinks of tokens.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub(super) serial: String,
+    /// Some firmware wants the cookie for `/ivp/*`, whatever else is sent (April 2026, firmware 7).
+    pub(super) cookie_required: bool,
+    /// No token is good enough.
+    pub(super) tokens_refused: bool,
+    /// Tokens issued up to this time are no longer good.
+    pub(super) revoked_until: Option<Timestamp>,
+    /// How many sessions were ever opened.
+    pub(super) opened: u64,
+    sessions: HashMap<String, Instant>,
+    nonces: VecDeque<String>,
+    asked: u64,
+}
+
+/// By what a request was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Credentials {
+    Bearer,
+    Session,
+}
+
+impl Access {
+    pub(super) fn new(serial: String, cookie_required: bool) -> Self {
+        Self {
+            serial,
+            cookie_required,
+            tokens_refused: false,
+            revoked_until: None,
+            opened: 0,
+            sessions: HashMap::new(),
+            nonces: VecDeque::new(),
+            asked: 0,
+        }
+    }
+
+    /// Whether a token is good at `now`, by the gateway's clock: for this gateway, not expired, not revoked.
+    pub(super) fn accepts(&self, token: &str, now: Timestamp) -> bool {
+        let Some(claims) = jwt::claims(token) else { return false };
+        let seconds = |name| claims.get(name).and_then(Value::as_i64);
+        let revoked = self.revoked_until.is_some_and(|until| seconds("iat") <= Some(until.as_second()));
+        !self.tokens_refused
+            && !revoked
+            && claims.get("aud").is_some_and(|serial| *serial == *self.serial)
+            && seconds("exp") > Some(now.as_second())
+    }
+
+    /// Opens a session and names its cookie.
+    pub(super) fn open_session(&mut self) -> String {
+        self.opened += 1;
+        // Ended ones make room, else a client without a cookie store fills the memory in a month.
+        self.sessions.retain(|_, used| used.elapsed() <= IDLE);
+        let session = format!("{:016x}{:08x}", self.opened.wrapping_mul(0x9E37_79B9_7F4A_7C15), self.opened);
+        self.sessions.insert(session.clone(), Instant::now());
+        session
+    }
+
+    pub(super) fn end_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
+    /// By what `call` is let in, on firmware 7 and later.
+    pub(super) fn credentials(&mut self, call: &Call, now: Timestamp) -> Option<Credentials> {
+        let session = call.cookie("sessionId").is_some_and(|cookie| self.touch(cookie));
+        let bearer = call.bearer().is_some_and(|token| self.accepts(token, now));
+        let session_only = self.cookie_required && call.path().starts_with("/ivp/");
+        match (bearer, session) {
+            (true, _) if !session_only => Some(Credentials::Bearer),
+            (_, true) => Some(Credentials::Session),
+            _ => None,
+        }
+    }
+
+    fn touch(&mut self, session: &str) -> bool {
+        let Some(used) = self.sessions.get_mut(session) else { return false };
+        let alive = used.elapsed() <= IDLE;
+        if alive {
+            *used = Instant::now();
+        }
+        alive
+    }
+
+    /// Whether firmware before 7 shows the page to this caller; the error is its challenge.
+    pub(super) fn digest(&mut self, call: &Call) -> Result<(), String> {
+        if OPEN_BEFORE_7.contains(&call.path()) || self.digest_fits(call) {
+            return Ok(());
+        }
+        self.asked += 1;
+        let nonce = format!("{:016x}", self.asked.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        self.nonces.truncate(NONCES - 1);
+        self.nonces.push_front(nonce.clone());
+        Err(format!(r#"Digest qop="auth", realm="{REALM}", nonce="{nonce}""#))
+    }
+
+    /// The user is `envoy`, the password the last six digits of the serial number.
+    fn digest_fits(&self, call: &Call) -> bool {
+        let said = call.header("authorization").and_then(|said| AuthorizationHeader::parse(said).ok());
+        let Some(said) = said else { return false };
+        let password = self.serial.get(self.serial.len().saturating_sub(6)..).unwrap_or_default();
+        let method = HttpMethod(call.method.as_str().into());
+        let context =
+            AuthContext::new_with_method("envoy", password, said.uri.as_str(), None::<&[u8]>, method);
+        let mut expected = said.clone();
+        expected.digest(&context);
+        said.username == "envoy"
+            && said.uri == call.target
+            && self.nonces.contains(&said.nonce)
+            && said.response == expected.response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::HeaderMap;
+    use hyper::body::Bytes;
+
+    use super::*;
+    use crate::simulator::{Role, mint_token};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn now() -> Timestamp {
+        "2026-06-21T12:00:00Z".parse().unwrap()
+    }
+
+    fn call(target: &str, headers: &[(&'static str, String)]) -> Call {
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        Call { method: hyper::Method::GET, target: target.into(), headers, body: Bytes::new() }
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_gateway_until_it_expires() {
+        let mut access = Access::new("122300000001".into(), false);
+        let token = mint_token("122300000001", Role::Owner, now(), DAY);
+        assert!(access.accepts(&token, now()));
+        assert!(!access.accepts(&token, now() + DAY));
+        assert!(!access.accepts(&mint_token("122300000002", Role::Owner, now(), DAY), now()));
+        assert!(!access.accepts("nonsense", now()));
+        access.revoked_until = Some(now());
+        assert!(!access.accepts(&token, now()));
+        assert!(access.accepts(&mint_token("122300000001", Role::Owner, now() + DAY, DAY), now() + DAY));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_ends_after_ten_minutes_without_use() {
+        let mut access = Access::new("1".into(), false);
+        let cookie = [("cookie", format!("a=b; sessionId={}", access.open_session()))];
+        for _ in 0..3 {
+            tokio::time::advance(IDLE).await;
+            let let_in = access.credentials(&call("/ivp/meters", &cookie), now());
+            assert_eq!(let_in, Some(Credentials::Session));
+        }
+        tokio::time::advance(IDLE + Duration::from_millis(1)).await;
+        assert_eq!(access.credentials(&call("/ivp/meters", &cookie), now()), None);
+    }
+
+    #[tokio::test]
+    async fn where_the_cookie_is_required_a_token_is_not_enough() {
+        let mut access = Access::new("1".into(), true);
+        let bearer = ("authorization", format!("Bearer {}", mint_token("1", Role::Owner, now(), DAY)));
+        assert_eq!(access.credentials(&call("/ivp/meters", std::slice::from_ref(&bearer)), now()), None);
+        let elsewhere = call("/api/v1/production", std::slice::from_ref(&bearer));
+        assert_eq!(access.credentials(&elsewhere, now()), Some(Credentials::Bearer));
+        let both = [bearer, ("cookie", format!("sessionId={}", access.open_session()))];
+        assert_eq!(access.credentials(&call("/ivp/meters", &both), now()), Some(Credentials::Session));
+    }
+
+    #[test]
+    fn digest_lets_in_who_knows_the_serial_number() {
+        let mut access = Access::new("121712345678".into(), false);
+        let target = "/api/v1/production/inverters";
+        let mut prompt = digest_auth::parse(&access.digest(&call(target, &[])).unwrap_err()).unwrap();
+        let mut answer = |password: &str| {
+            let context = AuthContext::new("envoy", password.to_owned(), target);
+            vec![("authorization", prompt.respond(&context).unwrap().to_header_string())]
+        };
+        let (right, wrong) = (answer("345678"), answer("000000"));
+        assert!(access.digest(&call(target, &right)).is_ok());
+        assert!(access.digest(&call(target, &wrong)).is_err());
+        assert!(access.digest(&call("/api/v1/production", &[])).is_ok());
+    }
+}

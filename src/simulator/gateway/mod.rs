@@ -1,0 +1,241 @@
+//! A simulated gateway: pages of a folder over TLS, tokens, sessions, and bad days.
+
+mod access;
+mod state;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::state::State;
+use super::counts::{GatewayCounts, Request};
+use super::fault::Failure;
+use super::pages::Pages;
+use super::server::Server;
+use super::tls::{Key, Transport};
+use super::world::World;
+use crate::clock::Clock;
+
+/// When a gateway restarts each night, in seconds of the day (UTC), and how long it is away.
+const NIGHTLY: i64 = 23 * 3600 + 60;
+const NIGHTLY_LENGTH: Duration = Duration::from_secs(107);
+
+/// What a gateway is like when all is well.
+#[derive(Clone, Debug)]
+pub struct GatewayOptions {
+    /// What it answers.
+    pub pages: Pages,
+    /// Its serial number, if not the recorded one.
+    pub serial: Option<String>,
+    /// How it is spoken to.
+    pub transport: Transport,
+    /// Puts the world's numbers into the pages. Otherwise they are served as they were recorded.
+    pub patch: bool,
+    /// Wants the session's cookie for `/ivp/*`, even beside a token.
+    pub cookie_required: bool,
+    /// How long each page takes.
+    pub delay: Duration,
+    /// Is away for two minutes from 23:01 UTC, every night.
+    pub nightly_restart: bool,
+}
+
+impl GatewayOptions {
+    /// A gateway that lives: TLS from firmware 7 on, plain http before.
+    pub fn new(pages: Pages) -> Self {
+        let transport = if pages.major() >= 7 { Transport::Tls(Key::First) } else { Transport::Plain };
+        Self {
+            pages,
+            serial: None,
+            transport,
+            patch: true,
+            cookie_required: false,
+            delay: Duration::ZERO,
+            nightly_restart: false,
+        }
+    }
+
+    /// A gateway that says again what was recorded.
+    pub fn recorded(pages: Pages) -> Self {
+        Self { patch: false, ..Self::new(pages) }
+    }
+}
+
+/// What can be wrong with a whole gateway. What goes wrong with single answers is a
+/// [`Fault`](super::Fault).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Another gateway is at this address.
+    OtherSerial(String),
+    /// It shows another key.
+    ReplacedKey,
+    /// It refuses every token, and its sessions are gone.
+    TokensRefused,
+    /// `check_jwt` passes and every page says 401.
+    DataRefused,
+    /// Its clock is ahead by this.
+    ClockOff(SignedDuration),
+    /// Connections are refused.
+    Refusing,
+    /// Connections are accepted and never answered.
+    Silent,
+    /// It has just booted and counts nothing.
+    Zeros,
+    /// Another firmware, `D8.3.5433` say; its sessions are gone.
+    Firmware(String),
+}
+
+/// A gateway on loopback, until it is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    server: Server,
+    transport: Transport,
+    /// The listener is not what it was at the start.
+    disturbed: AtomicBool,
+    state: Arc<Mutex<State>>,
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything a reboot does to the outside.
+    fn go_down(&self) {
+        self.state().access.end_sessions();
+        self.server.shut();
+    }
+}
+
+impl Gateway {
+    /// Starts a gateway in the tokio runtime around the caller.
+    ///
+    /// # Errors
+    /// No port of loopback is free.
+    pub fn start(clock: &Clock, world: &World, options: &GatewayOptions) -> io::Result<Self> {
+        let state = Arc::new(Mutex::new(State::new(clock, world, options)));
+        let answering = Arc::clone(&state);
+        let server = Server::start(options.transport, move |call| {
+            answering.lock().unwrap_or_else(PoisonError::into_inner).respond(call)
+        })?;
+        let inner = Arc::new(Inner {
+            server,
+            transport: options.transport,
+            disturbed: AtomicBool::new(false),
+            state,
+        });
+        if options.nightly_restart {
+            tokio::spawn(restart_nightly(clock.clone(), Arc::downgrade(&inner)));
+        }
+        Ok(Self { inner })
+    }
+
+    /// The gateway's URL, without a slash at its end.
+    pub fn address(&self) -> String {
+        format!("{}://{}", self.inner.transport.scheme(), self.inner.server.address())
+    }
+
+    /// The serial number it calls its own now.
+    pub fn serial(&self) -> String {
+        self.inner.state().access.serial.clone()
+    }
+
+    /// Lets answers go wrong from now on.
+    pub fn fail(&self, failure: impl Into<Failure>) {
+        self.inner.state().faults.add(failure.into());
+    }
+
+    /// Changes the gateway from now on.
+    pub fn suffer(&self, condition: Condition) {
+        let Inner { server, disturbed, .. } = &*self.inner;
+        match condition {
+            Condition::ReplacedKey => {
+                server.present(Transport::Tls(Key::Replaced));
+                server.reopen();
+            }
+            Condition::Refusing => self.inner.go_down(),
+            Condition::Silent => server.strike_dumb(true),
+            shown_in_answers => return self.inner.state().suffer(shown_in_answers),
+        }
+        disturbed.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends all faults and conditions. Sessions that are gone stay gone.
+    pub fn heal(&self) {
+        let Inner { server, disturbed, .. } = &*self.inner;
+        self.inner.state().heal();
+        if disturbed.swap(false, Ordering::Relaxed) || server.is_shut() {
+            server.strike_dumb(false);
+            server.present(self.inner.transport);
+            server.reopen();
+        }
+    }
+
+    /// Refuses the tokens issued so far; new ones are good.
+    pub fn revoke_tokens(&self) {
+        let mut state = self.inner.state();
+        state.access.revoked_until = Some(state.time());
+        state.access.end_sessions();
+    }
+
+    /// Reboots: connections are refused for `length` and the sessions are gone.
+    pub fn restart(&self, length: Duration) {
+        self.inner.go_down();
+        tokio::spawn(come_back(Arc::downgrade(&self.inner), length));
+    }
+
+    /// What was asked so far.
+    pub fn counts(&self) -> GatewayCounts {
+        self.inner.state().counts(self.inner.server.traffic())
+    }
+
+    /// The newest requests, oldest first; at most 20,000.
+    pub fn requests(&self) -> Vec<Request> {
+        self.inner.state().log.requests()
+    }
+}
+
+async fn come_back(gateway: Weak<Inner>, length: Duration) {
+    tokio::time::sleep(length).await;
+    if let Some(inner) = gateway.upgrade()
+        && inner.server.is_shut()
+    {
+        inner.server.reopen();
+    }
+}
+
+async fn restart_nightly(clock: Clock, gateway: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(until_restart(clock.now())).await;
+        let Some(inner) = gateway.upgrade() else { return };
+        inner.go_down();
+        drop(inner);
+        come_back(Weak::clone(&gateway), NIGHTLY_LENGTH).await;
+    }
+}
+
+/// How long from `now` to the next nightly restart, up to a day.
+fn until_restart(now: Timestamp) -> Duration {
+    let seconds = (NIGHTLY - now.as_second() - 1).rem_euclid(86_400) + 1;
+    Duration::from_secs(seconds.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nightly_restart_is_at_the_next_23_01() {
+        let wait = |now: &str| until_restart(now.parse().unwrap()).as_secs();
+        assert_eq!(wait("2026-06-21T22:00:00Z"), 3660);
+        assert_eq!(wait("2026-06-21T23:01:00Z"), 86_400);
+        assert_eq!(wait("2026-06-21T23:02:00Z"), 86_340);
+    }
+}

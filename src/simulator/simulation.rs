@@ -1,0 +1,111 @@
+//! Everything at once: a sun, gateways of one account, and the cloud that knows them.
+
+use std::io;
+use std::time::Duration;
+
+use super::cloud::{Account, Cloud, CloudOptions};
+use super::gateway::{Gateway, GatewayOptions};
+use super::pages::Pages;
+use super::world::{Battery, World, WorldOptions};
+use crate::clock::Clock;
+use crate::units::{WattHours, Watts};
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct SimulationOptions {
+    /// The gateways, all of one account. Those without a serial number of their own get one counted on from
+    /// the recorded one, so that the same pages can stand for several.
+    pub gateways: Vec<GatewayOptions>,
+    /// The cloud. Without accounts it knows [`Simulation::EMAIL`] with [`Simulation::PASSWORD`].
+    pub cloud: CloudOptions,
+    /// How far the sun is ahead of UTC.
+    pub offset: jiff::SignedDuration,
+    /// Chooses the weather and the habits.
+    pub seed: u64,
+}
+
+impl Default for SimulationOptions {
+    /// One gateway of three phases.
+    fn default() -> Self {
+        Self {
+            gateways: vec![GatewayOptions::new(Pages::metered())],
+            cloud: CloudOptions::default(),
+            offset: jiff::SignedDuration::ZERO,
+            seed: 1,
+        }
+    }
+}
+
+impl SimulationOptions {
+    /// What `demo` shows: one gateway with transformers and one with batteries, each page taking its time.
+    pub fn demo() -> Self {
+        let live = |pages| GatewayOptions {
+            delay: Duration::from_millis(40),
+            nightly_restart: true,
+            ..GatewayOptions::new(pages)
+        };
+        Self { gateways: vec![live(Pages::metered()), live(Pages::battery())], ..Self::default() }
+    }
+}
+
+/// A running simulation; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Simulation {
+    /// The cloud.
+    pub cloud: Cloud,
+    /// The gateways, in the order of the options.
+    pub gateways: Vec<Gateway>,
+    /// The house behind each gateway.
+    pub worlds: Vec<World>,
+}
+
+impl Simulation {
+    /// Who owns the gateways. The plus is there for those who forget to encode it.
+    pub const EMAIL: &str = "owner+home@example.com";
+    /// The owner's password.
+    pub const PASSWORD: &str = "sun & shade 100%";
+
+    /// Starts everything in the tokio runtime around the caller.
+    ///
+    /// # Errors
+    /// No port of loopback is free.
+    pub fn start(clock: &Clock, options: SimulationOptions) -> io::Result<Self> {
+        let (mut gateways, mut worlds) = (Vec::new(), Vec::new());
+        for (place, gateway) in (0_u64..).zip(options.gateways) {
+            let world =
+                WorldOptions { offset: options.offset, ..world(&gateway.pages, options.seed + place) };
+            let world = World::new(clock, world);
+            let serial = gateway.serial.clone().or_else(|| counted_on(&gateway.pages, place));
+            gateways.push(Gateway::start(clock, &world, &GatewayOptions { serial, ..gateway })?);
+            worlds.push(world);
+        }
+        let mut cloud = options.cloud;
+        if cloud.accounts.is_empty() {
+            cloud.accounts.push(Account {
+                email: Self::EMAIL.into(),
+                password: Self::PASSWORD.into(),
+                serials: gateways.iter().map(Gateway::serial).collect(),
+                second_factor: None,
+            });
+        }
+        Ok(Self { cloud: Cloud::start(clock, cloud)?, gateways, worlds })
+    }
+}
+
+/// A world of the size that the pages tell of.
+fn world(pages: &Pages, seed: u64) -> WorldOptions {
+    let options = WorldOptions { seed, ..WorldOptions::default() };
+    let inverters = pages.json("/api/v1/production/inverters").and_then(|rows| Some(rows.as_array()?.len()));
+    let capacity = pages.json("/ivp/ensemble/secctrl").and_then(|page| page["Max_energy"].as_f64());
+    let battery = capacity.filter(|capacity| *capacity > 0.0).and_then(|capacity| {
+        Some(Battery { capacity: WattHours::new(capacity)?, power: Watts::new(capacity * 0.384)? })
+    });
+    WorldOptions { inverters: inverters.unwrap_or(options.inverters), battery, ..options }
+}
+
+/// The recorded serial number plus the gateway's place; the first keeps it.
+fn counted_on(pages: &Pages, place: u64) -> Option<String> {
+    let serial = pages.serial()?;
+    let number: u64 = serial.parse().ok()?;
+    Some(if place == 0 { serial } else { format!("{:0>12}", number + place * 1000) })
+}

@@ -1,1 +1,0 @@
-//! Keeps a gateway supplied with a token.

@@ -1,0 +1,75 @@
+//! The record of logins on disk, and the lock around it.
+
+use std::time::Duration;
+
+use crate::logins::Record;
+use crate::logins::age::Sight;
+use crate::reading::Serial;
+use crate::state::{Error, Lock, Stamp, StateDir, Stored};
+
+/// The record.
+pub const RECORD: &str = "logins.json";
+/// Held while the record or a token is changed, by whichever process does it (L5).
+const LOCK: &str = "login.lock";
+/// How often a process that waits for the lock looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The record of logins in a state directory.
+#[derive(Debug)]
+pub struct Ledger {
+    state: StateDir,
+    /// The record as it was read last, so that a poll does not read the disk.
+    seen: Option<(Option<Stamp>, Record)>,
+}
+
+impl Ledger {
+    /// The ledger in `state`.
+    pub fn new(state: StateDir) -> Self {
+        Self { state, seen: None }
+    }
+
+    /// The record as it is now. One that is damaged is set aside, and another put in its place that counts as
+    /// a login just made.
+    pub fn read(&mut self, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
+        let stamp = self.state.stamp(RECORD);
+        if let Some((known, record)) = &self.seen
+            && *known == stamp
+            && stamp.is_some()
+        {
+            return Ok(record.clone());
+        }
+        let record = match self.state.read(RECORD)? {
+            Stored::Found(record) => record,
+            Stored::Absent => return Ok(Record::new(sight)),
+            Stored::Damaged(aside) => {
+                tracing::warn!(
+                    file = %aside.display(),
+                    "the record of logins was damaged and is set aside; to be safe it counts as a login made now"
+                );
+                let record = Record::after_damage(serial, sight);
+                self.write(&record)?;
+                record
+            }
+        };
+        self.seen = Some((stamp, record.clone()));
+        Ok(record)
+    }
+
+    /// Puts the record on disk. When this returns, it survives a power cut.
+    pub fn write(&mut self, record: &Record) -> Result<(), Error> {
+        self.state.write(RECORD, record)?;
+        self.seen = Some((self.state.stamp(RECORD), record.clone()));
+        Ok(())
+    }
+
+    /// Takes the lock, waiting for it up to `patience`; `None` when another process keeps it for longer.
+    pub async fn lock(&self, patience: Duration) -> Result<Option<Lock>, Error> {
+        let give_up = tokio::time::Instant::now() + patience;
+        loop {
+            match self.state.try_lock(LOCK)? {
+                None if tokio::time::Instant::now() < give_up => tokio::time::sleep(LOOK_AGAIN).await,
+                lock => return Ok(lock),
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Keeps gateways supplied with tokens, by the rules of [`crate::logins`].
+//!
+//! This is the only place that contacts the cloud. The order is the promise: take the lock, read the record
+//! again, decide, write the attempt down, send it, write its outcome down. A token is stored the moment it
+//! arrives.
+
+pub mod account;
+pub mod ledger;
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::cloud::answer::{Failure, Kind};
+use crate::cloud::{Addresses, Client};
+use crate::config::secret::{Account, UnreadableSecret};
+use crate::logins::age::Sight;
+use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
+use crate::logins::record::{Reason, Record, Step};
+use crate::reading::Serial;
+use crate::secrets::{Credentials, Secret};
+use crate::state::{self, Lock, Stamp, StateDir};
+use crate::token::Token;
+use crate::token::store::{self, Origin, Tokens};
+use ledger::Ledger;
+
+/// What a supply is made from.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where the cloud is.
+    pub cloud: Addresses,
+    /// Whose account it is.
+    pub account: Account,
+    /// Whether short tokens are renewed too (L8).
+    pub renew_short_tokens: bool,
+    /// Whether a session is kept for other gateways of the account (L7).
+    pub several_gateways: bool,
+}
+
+/// Why nothing could be decided or done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state directory does not serve: there is no login without it (L4).
+    #[error("{0}, and without its record there is no login")]
+    State(#[from] state::Error),
+    /// The password cannot be read.
+    #[error(transparent)]
+    Password(#[from] UnreadableSecret),
+    /// Another process is at it.
+    #[error("another enphased is contacting the cloud just now; try again in a minute")]
+    Busy,
+}
+
+/// What came of tending a gateway's token.
+#[derive(Debug)]
+pub enum Tended {
+    /// Nothing was sent, and this is why.
+    Left(Decision),
+    /// A token came and is stored; the gateway has not seen it yet.
+    Arrived(Token),
+    /// The cloud was contacted in vain.
+    Failed {
+        /// With which request.
+        step: Step,
+        /// What came of it.
+        failure: Failure,
+        /// What the rules say now.
+        next: Decision,
+    },
+}
+
+/// Supplies the gateways of one account.
+#[derive(Debug)]
+pub struct Supply {
+    state: StateDir,
+    clock: Clock,
+    settings: Settings,
+    ledger: Ledger,
+    rng: Rng,
+    /// The last answer to whether these credentials are the refused ones, because the hash is slow.
+    compared: Option<(String, Credentials, bool)>,
+}
+
+impl Supply {
+    /// A supply that keeps everything in `state`.
+    pub fn new(state: StateDir, clock: Clock, settings: Settings, rng: Rng) -> Self {
+        Self { ledger: Ledger::new(state.clone()), state, clock, settings, rng, compared: None }
+    }
+
+    /// Takes other settings, after the configuration was read again.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// What the clocks show, with the gateway's if it has just answered.
+    pub fn sight(&self, gateway: Option<Timestamp>) -> Sight {
+        Sight { moment: self.clock.moment(), gateway }
+    }
+
+    /// The stored tokens of a gateway.
+    pub fn tokens(&self, serial: &Serial) -> Result<Tokens, state::Error> {
+        let loaded = store::load(&self.state, serial)?;
+        if let Some(path) = loaded.damaged {
+            tracing::warn!(file = %path.display(), "the token file was damaged; its copy is used");
+            if loaded.tokens != Tokens::default() {
+                store::save(&self.state, serial, &loaded.tokens)?;
+            }
+        }
+        Ok(loaded.tokens)
+    }
+
+    /// Tells one version of the stored tokens from the next, cheaply.
+    pub fn stamp(&self, serial: &Serial) -> Option<Stamp> {
+        store::stamp(&self.state, serial)
+    }
+
+    /// The record of logins.
+    pub fn record(&mut self, serial: &Serial, sight: &Sight) -> Result<Record, state::Error> {
+        self.ledger.read(serial, sight)
+    }
+
+    /// What the rules say about the token of `serial` now. Sends nothing.
+    pub fn consider(
+        &mut self,
+        serial: &Serial,
+        gateway: Option<Timestamp>,
+        operator: Operator,
+    ) -> Result<Decision, Error> {
+        let sight = self.sight(gateway);
+        let record = self.ledger.read(serial, &sight)?;
+        Ok(self.decide(&record, serial, &sight, operator)?.0)
+    }
+
+    /// The decision, and the credentials to carry it out with.
+    fn decide(
+        &mut self,
+        record: &Record,
+        serial: &Serial,
+        sight: &Sight,
+        operator: Operator,
+    ) -> Result<(Decision, Option<Credentials>), Error> {
+        let tokens = self.tokens(serial)?;
+        // A candidate waits for the gateway's word: until then nothing else is wanted.
+        let newest = tokens.candidate.as_ref().or(tokens.current.as_ref());
+        let mut situation = Situation {
+            serial,
+            username: "",
+            token: newest.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)),
+            sight,
+            operator,
+            account: decision::Account::Ready,
+            renew_short_tokens: self.settings.renew_short_tokens,
+        };
+        if decide(record, &situation) == Decision::Rest {
+            return Ok((Decision::Rest, None));
+        }
+        let credentials = self.settings.account.credentials()?;
+        let username = self.settings.account.username.clone().unwrap_or_default();
+        situation.username = &username;
+        situation.account = match &credentials {
+            None => decision::Account::Missing,
+            Some(credentials) if self.is_refused(record, credentials) => decision::Account::Refused,
+            Some(_) => decision::Account::Ready,
+        };
+        Ok((decide(record, &situation), credentials))
+    }
+
+    /// Whether these are the credentials that were refused.
+    fn is_refused(&mut self, record: &Record, credentials: &Credentials) -> bool {
+        let Some(halt) = &record.halt else { return false };
+        if let Some((hash, compared, same)) = &self.compared
+            && *hash == halt.credentials
+            && compared == credentials
+        {
+            return *same;
+        }
+        let same = account::is_same(&halt.credentials, credentials);
+        self.compared = Some((halt.credentials.clone(), credentials.clone(), same));
+        same
+    }
+
+    /// Gets a token for `serial` from the cloud if the rules want it now. `gateway` is the gateway's clock, if
+    /// it has just answered; `patience` is how long another process is waited for.
+    pub async fn tend(
+        &mut self,
+        serial: &Serial,
+        gateway: Option<Timestamp>,
+        operator: Operator,
+        patience: Duration,
+    ) -> Result<Tended, Error> {
+        let decision = self.consider(serial, gateway, operator)?;
+        if !matches!(decision, Decision::Act { .. }) {
+            return Ok(Tended::Left(decision));
+        }
+        let _lock = self.lock(patience).await?;
+        // At most both requests, and each once: after a failure the hold-off speaks, after a token nothing is due.
+        loop {
+            let sight = self.sight(gateway);
+            let record = self.ledger.read(serial, &sight)?;
+            let (decision, credentials) = self.decide(&record, serial, &sight, operator)?;
+            let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
+            match self.attempt(record, serial, step, reason, gateway, credentials.as_ref()).await? {
+                Ok(Some(token)) => return Ok(Tended::Arrived(token)),
+                Ok(None) => {}
+                Err(failure) => {
+                    let next = self.consider(serial, gateway, Operator::Absent)?;
+                    return Ok(Tended::Failed { step, failure, next });
+                }
+            }
+        }
+    }
+
+    async fn lock(&self, patience: Duration) -> Result<Lock, Error> {
+        self.ledger.lock(patience).await?.ok_or(Error::Busy)
+    }
+
+    /// One request to the cloud: written down, sent, its outcome written down.
+    async fn attempt(
+        &mut self,
+        mut record: Record,
+        serial: &Serial,
+        step: Step,
+        reason: Reason,
+        gateway: Option<Timestamp>,
+        credentials: Option<&Credentials>,
+    ) -> Result<Result<Option<Token>, Failure>, Error> {
+        record.begin(step, reason, serial, &self.sight(gateway));
+        self.ledger.write(&record)?;
+        tracing::info!(%reason, step = ?step, "contacting the Enphase cloud");
+        let sent = self.send(&record, serial, step, credentials).await;
+        let sight = self.sight(gateway);
+        let came = match sent {
+            Ok(secret) if step == Step::Login => {
+                record.logged_in(secret, &self.username(), &sight);
+                Ok(None)
+            }
+            Ok(secret) => match Token::decode(secret.expose()) {
+                Ok(token) if token.serial == *serial => {
+                    self.keep(serial, &token, Origin::Login)?;
+                    record.token_came(serial, self.settings.several_gateways, &sight);
+                    Ok(Some(token))
+                }
+                _ => Err(Failure::transient("it gave a token for another gateway")),
+            },
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &came {
+            let halts = matches!(failure.kind, Kind::WrongCredentials | Kind::SecondFactor);
+            let hash = credentials.filter(|_| halts).map(|known| account::hash(known, &mut self.rng));
+            record.failed(failure, &hash.unwrap_or_default(), &sight, &mut self.rng);
+        }
+        self.ledger.write(&record)?;
+        Ok(came)
+    }
+
+    async fn send(
+        &self,
+        record: &Record,
+        serial: &Serial,
+        step: Step,
+        credentials: Option<&Credentials>,
+    ) -> Result<Secret, Failure> {
+        let client = Client::new(&self.settings.cloud)?;
+        match (step, credentials, &record.session) {
+            (Step::Login, Some(credentials), _) => client.login(credentials).await,
+            (Step::Token, _, Some(session)) => {
+                client.fetch_token(&session.id, serial, &session.username).await
+            }
+            _ => Err(Failure::transient("there was nothing to ask it with")),
+        }
+    }
+
+    fn username(&self) -> String {
+        self.settings.account.username.clone().unwrap_or_default()
+    }
+
+    fn keep(&self, serial: &Serial, token: &Token, origin: Origin) -> Result<(), state::Error> {
+        let mut tokens = self.tokens(serial)?;
+        tokens.arrived(token.clone(), origin, self.clock.now());
+        store::save(&self.state, serial, &tokens)
+    }
+
+    /// Stores a token that a person brought.
+    pub async fn import(&self, token: &Token, patience: Duration) -> Result<(), Error> {
+        let _lock = self.lock(patience).await?;
+        Ok(self.keep(&token.serial, token, Origin::Import)?)
+    }
+
+    /// Forgets the tokens of a gateway. The record of logins stays: it is what the next login is judged by.
+    pub async fn forget(&self, serial: &Serial, patience: Duration) -> Result<(), Error> {
+        let _lock = self.lock(patience).await?;
+        Ok(store::forget(&self.state, serial)?)
+    }
+
+    /// The gateway accepted its candidate, which is the token in use from now on.
+    pub async fn promote(&mut self, serial: &Serial) -> Result<(), Error> {
+        let _lock = self.lock(Duration::ZERO).await?;
+        let mut tokens = self.tokens(serial)?;
+        tokens.promote(self.clock.now());
+        Ok(store::save(&self.state, serial, &tokens)?)
+    }
+
+    /// The gateway refused its candidate clearly and twice, and the token in use stays.
+    pub async fn drop_candidate(&mut self, serial: &Serial) -> Result<(), Error> {
+        let _lock = self.lock(Duration::ZERO).await?;
+        let mut tokens = self.tokens(serial)?;
+        tokens.candidate = None;
+        Ok(store::save(&self.state, serial, &tokens)?)
+    }
+
+    /// The gateway answered `token` with a clean 401 while `/info` answered. `true` when that is the second
+    /// time, at least five minutes after the first, by clocks that agree.
+    pub async fn refused(
+        &mut self,
+        serial: &Serial,
+        token: &Token,
+        gateway: Option<Timestamp>,
+    ) -> Result<bool, Error> {
+        let sight = self.sight(gateway);
+        if !sight.clocks_agree() {
+            return Ok(false);
+        }
+        let _lock = self.lock(Duration::ZERO).await?;
+        let mut record = self.ledger.read(serial, &sight)?;
+        if record.refused(serial, &token.id(), &sight) {
+            self.ledger.write(&record)?;
+        }
+        Ok(record.is_refused(serial, &token.id()))
+    }
+
+    /// The gateway accepts its token again.
+    pub async fn accepted(&mut self, serial: &Serial) -> Result<(), Error> {
+        let sight = self.sight(None);
+        if !self.ledger.read(serial, &sight)?.refusals.contains_key(serial) {
+            return Ok(());
+        }
+        let _lock = self.lock(Duration::ZERO).await?;
+        let mut record = self.ledger.read(serial, &sight)?;
+        if record.accepted(serial) {
+            self.ledger.write(&record)?;
+        }
+        Ok(())
+    }
+}

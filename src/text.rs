@@ -1,1 +1,0 @@
-//! A reading for a person.

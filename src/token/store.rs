@@ -1,0 +1,252 @@
+//! Where the token of a gateway is kept: `token-SERIAL.json` and its copy, mode 0600.
+//!
+//! A new token is stored the moment it arrives, as a candidate beside the one in use, and takes its place when
+//! the gateway has accepted it (L7). The copy is there so that a file damaged by a dying SD card costs no
+//! login.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Token;
+use crate::reading::Serial;
+use crate::secrets::{self, Secret};
+use crate::state::{Error, Stamp, StateDir, Stored};
+
+/// How a token came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// By a login to the cloud.
+    Login,
+    /// A person pasted it.
+    Import,
+}
+
+/// A token as it lies in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The token.
+    pub token: Token,
+    /// How it came.
+    pub origin: Origin,
+    /// When it came.
+    pub stored_at: Timestamp,
+    /// When the gateway accepted it first.
+    pub verified_at: Option<Timestamp>,
+}
+
+/// The tokens of one gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// The one in use, accepted by the gateway before.
+    pub current: Option<Kept>,
+    /// A new one that the gateway has not seen yet.
+    pub candidate: Option<Kept>,
+}
+
+impl Tokens {
+    /// The token to ask the gateway with: a candidate only when there is nothing else.
+    pub fn in_use(&self) -> Option<&Kept> {
+        self.current.as_ref().or(self.candidate.as_ref())
+    }
+
+    /// Keeps a token that has just arrived, beside the one in use.
+    pub fn arrived(&mut self, token: Token, origin: Origin, now: Timestamp) {
+        let same = self.current.as_ref().is_some_and(|kept| kept.token == token);
+        if !same {
+            self.candidate = Some(Kept { token, origin, stored_at: now, verified_at: None });
+        }
+    }
+
+    /// The gateway accepted the candidate: it is the token in use from now on.
+    pub fn promote(&mut self, now: Timestamp) {
+        if let Some(kept) = self.candidate.take() {
+            self.current = Some(Kept { verified_at: Some(now), ..kept });
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct OnDisk {
+    current: Option<KeptOnDisk>,
+    candidate: Option<KeptOnDisk>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptOnDisk {
+    #[serde(serialize_with = "secrets::store")]
+    token: Secret,
+    origin: Origin,
+    stored_at: Timestamp,
+    verified_at: Option<Timestamp>,
+}
+
+impl KeptOnDisk {
+    fn from_kept(kept: &Kept) -> Self {
+        Self {
+            token: kept.token.secret.clone(),
+            origin: kept.origin,
+            stored_at: kept.stored_at,
+            verified_at: kept.verified_at,
+        }
+    }
+
+    fn kept(self) -> Option<Kept> {
+        let token = Token::decode(self.token.expose()).ok()?;
+        Some(Kept { token, origin: self.origin, stored_at: self.stored_at, verified_at: self.verified_at })
+    }
+}
+
+/// What loading the tokens of a gateway gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The tokens; none when nothing is stored.
+    pub tokens: Tokens,
+    /// A file that was damaged and set aside.
+    pub damaged: Option<PathBuf>,
+}
+
+fn name(serial: &Serial) -> String {
+    format!("token-{serial}.json")
+}
+
+fn copy_name(serial: &Serial) -> String {
+    format!("token-{serial}.copy.json")
+}
+
+/// Loads the tokens of `serial`, from the copy where the file itself is damaged.
+pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
+    let damaged = match read(state, &name(serial))? {
+        Stored::Found(tokens) => return Ok(Loaded { tokens, damaged: None }),
+        Stored::Absent => None,
+        Stored::Damaged(path) => Some(path),
+    };
+    let tokens = match read(state, &copy_name(serial))? {
+        Stored::Found(tokens) => tokens,
+        Stored::Absent | Stored::Damaged(_) => Tokens::default(),
+    };
+    Ok(Loaded { tokens, damaged })
+}
+
+/// A file whose JSON is whole but whose token is not is damaged too.
+fn read(state: &StateDir, name: &str) -> Result<Stored<Tokens>, Error> {
+    Ok(match state.read::<OnDisk>(name)? {
+        Stored::Found(disk) => {
+            let whole = |kept: Option<KeptOnDisk>| kept.map(KeptOnDisk::kept);
+            match (whole(disk.current), whole(disk.candidate)) {
+                (Some(None), _) | (_, Some(None)) => Stored::Damaged(state.path().join(name)),
+                (current, candidate) => {
+                    Stored::Found(Tokens { current: current.flatten(), candidate: candidate.flatten() })
+                }
+            }
+        }
+        Stored::Absent => Stored::Absent,
+        Stored::Damaged(path) => Stored::Damaged(path),
+    })
+}
+
+/// Stores the tokens of `serial`. When the first of the two files is written, they are safe.
+pub fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<(), Error> {
+    let disk = OnDisk {
+        current: tokens.current.as_ref().map(KeptOnDisk::from_kept),
+        candidate: tokens.candidate.as_ref().map(KeptOnDisk::from_kept),
+    };
+    state.write(&name(serial), &disk)?;
+    state.write(&copy_name(serial), &disk)
+}
+
+/// Forgets the tokens of `serial`.
+pub fn forget(state: &StateDir, serial: &Serial) -> Result<(), Error> {
+    state.remove(&copy_name(serial))?;
+    state.remove(&name(serial))
+}
+
+/// Tells whether another process has stored tokens since; cheap enough for every poll.
+pub fn stamp(state: &StateDir, serial: &Serial) -> Option<Stamp> {
+    state.stamp(&name(serial))
+}
+
+/// The gateways that tokens are stored for.
+pub fn serials(state: &StateDir) -> Vec<Serial> {
+    let names = state.names("token-", ".json");
+    let serial = |name: &String| Some(Serial::new(name.strip_prefix("token-")?.strip_suffix(".json")?));
+    names.iter().filter(|name| !name.ends_with(".copy.json")).filter_map(serial).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn token(jti: &str) -> Token {
+        use base64::Engine;
+        use base64::prelude::BASE64_URL_SAFE_NO_PAD as B64;
+        let claims = format!(
+            r#"{{"aud":"122300000001","iss":"Entrez","enphaseUser":"owner","exp":1795170000,"iat":1763634000,"jti":"{jti}"}}"#
+        );
+        let parts = [r#"{"alg":"ES256"}"#, &claims, "signature"].map(|part| B64.encode(part));
+        Token::decode(&parts.join(".")).unwrap()
+    }
+
+    fn setup() -> (tempfile::TempDir, StateDir, Serial, Timestamp) {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::open(outer.path()).unwrap();
+        (outer, state, Serial::new("122300000001"), Timestamp::from_second(1_763_634_000).unwrap())
+    }
+
+    #[test]
+    fn a_new_token_waits_beside_the_old_one() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("old"), Origin::Login, now);
+        tokens.promote(now);
+        tokens.arrived(token("new"), Origin::Import, now);
+        save(&state, &serial, &tokens).unwrap();
+        let loaded = load(&state, &serial).unwrap().tokens;
+        assert_eq!(loaded, tokens);
+        assert_eq!(loaded.in_use().unwrap().token, token("old"));
+        tokens.promote(now);
+        assert_eq!(tokens.in_use().unwrap().token, token("new"));
+        assert_eq!(serials(&state), [serial]);
+        assert_eq!(state.readable_by_others(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_damaged_at_any_byte_loses_no_token() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        save(&state, &serial, &tokens).unwrap();
+        let path = state.path().join("token-122300000001.json");
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() - 2 {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let loaded = load(&state, &serial).unwrap();
+            assert_eq!(loaded.tokens, tokens, "cut at {cut}");
+            assert!(loaded.damaged.is_some(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_does_not_come_back() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        save(&state, &serial, &tokens).unwrap();
+        forget(&state, &serial).unwrap();
+        assert_eq!(load(&state, &serial).unwrap().tokens, Tokens::default());
+    }
+
+    #[test]
+    fn the_token_in_use_does_not_become_its_own_candidate() {
+        let (_outer, _state, _serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        tokens.promote(now);
+        tokens.arrived(token("a"), Origin::Import, now);
+        assert_eq!(tokens.candidate, None);
+    }
+}
