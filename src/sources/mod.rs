@@ -302,3 +302,6 @@ fn ends_the_cycle(error: &Error, first: bool) -> bool {
 fn enabled(meters: &[Meter], kind: &str) -> bool {
     meters.iter().any(|meter| meter.enabled() && meter.measurement_type.as_deref() == Some(kind))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,391 @@
+//! One lifetime total and the rules that guard it.
+//!
+//! What is published is the gateway's total plus a base, and never less than before.
+//!
+//! - A **zero** after something else is held back (nothing is published) until the total is there again.
+//! - A drop by **2^32 J** less a little growth, of the inverters' total, is a wrap: the base grows by it.
+//! - A **small step back** (to 5 kWh) holds what is published until the total has caught up.
+//! - A larger step back, a **step that no roof can make** (200 kW since the last reading and a quarter of an hour
+//!   more) and the total of **another source** are held back. When the old total comes back, it goes on as if nothing
+//!   had been. When the new total has lasted half an hour and three readings, moving as a total does, it is accepted:
+//!   as it is if it is at least what is published, else on a new base that joins it on without a step.
+//! - After that, a return to the **old total** takes the old base again, so that the true total is reached.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::source_name;
+use crate::reading::Source;
+use crate::units::WattHours;
+
+/// 2^32 J: `production.json` of firmware 7.3.130 to before 8.2.4264 shows the inverters' total modulo this.
+pub const WRAP_WH: f64 = 4_294_967_296.0 / 3600.0;
+/// More than any gateway's inverters give (600 of them make 180 kW).
+const MOST_POWER_W: f64 = 200_000.0;
+/// Inverters report up to a quarter of an hour late, all at once.
+const LATE: SignedDuration = SignedDuration::from_mins(15);
+/// A step back up to this is waited for.
+const SMALL_STEP_WH: f64 = 5_000.0;
+/// A step back up to this is not worth a word: the pages of one cycle are a second apart.
+const NOISE_WH: f64 = 20.0;
+/// A new level must last so long.
+const QUARANTINE: SignedDuration = SignedDuration::from_mins(30);
+/// In so many readings at least.
+const QUARANTINE_READINGS: u32 = 3;
+
+/// A total as the gateway shows it, and what is added to it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Level {
+    #[serde(default)]
+    source: Option<Source>,
+    raw: f64,
+    base: f64,
+    at: Timestamp,
+}
+
+impl Level {
+    /// Whether `raw` can be this total at `time`: grown by no more than a roof can make, or back a little.
+    fn continues(&self, raw: f64, source: Option<Source>, time: Timestamp) -> bool {
+        let growth = raw - self.raw;
+        self.source == source && growth >= -SMALL_STEP_WH && growth <= self.most_growth(time)
+    }
+
+    fn most_growth(&self, time: Timestamp) -> f64 {
+        let passed = time.duration_since(self.at).max(SignedDuration::ZERO) + LATE;
+        MOST_POWER_W * passed.as_secs_f64() / 3600.0
+    }
+}
+
+/// A level that is not believed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Suspect {
+    first: f64,
+    since: Timestamp,
+    readings: u32,
+    level: Level,
+}
+
+/// One guarded total.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Track {
+    published: f64,
+    level: Level,
+    #[serde(default)]
+    former: Option<Level>,
+    #[serde(default)]
+    suspect: Option<Suspect>,
+    /// An incident that was told goes on.
+    #[serde(default)]
+    told: bool,
+}
+
+/// What happened to a total.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incident {
+    /// Held back, because of a zero.
+    Zero,
+    /// Held back, because it cannot be.
+    Held {
+        /// What was shown before.
+        from: f64,
+        /// What is shown now.
+        to: f64,
+        /// Whose total it is now.
+        source: Option<Source>,
+    },
+    /// It stepped back a little; what is published stands still for that long.
+    SteppedBack {
+        /// By how much.
+        by: f64,
+    },
+    /// It wrapped at 2^32 J.
+    Wrapped,
+    /// Another total goes on from what was published.
+    Rebased {
+        /// What is added to it from now on.
+        base: f64,
+        /// Whose total it is.
+        source: Option<Source>,
+    },
+    /// A step was believed in the end.
+    Accepted {
+        /// How large it is.
+        step: f64,
+    },
+    /// The total is there again.
+    Returned,
+}
+
+impl Incident {
+    /// A stable word for programs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Zero | Self::Held { .. } | Self::SteppedBack { .. } => "counter_held",
+            Self::Wrapped => "counter_wrapped",
+            Self::Rebased { .. } => "counter_rebased",
+            Self::Accepted { .. } => "counter_accepted",
+            Self::Returned => "counter_returned",
+        }
+    }
+}
+
+impl fmt::Display for Incident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zero => {
+                write!(f, "the gateway shows 0, as after a restart; held back until it is there again")
+            }
+            Self::Held { from, to, source } => {
+                let whose = source_name(*source);
+                write!(f, "{whose} show {to:.0} Wh after {from:.0} Wh, which cannot be; held back")
+            }
+            Self::SteppedBack { by } => {
+                write!(f, "a step back by {by:.0} Wh; waiting until it has caught up")
+            }
+            Self::Wrapped => write!(f, "it wrapped at 2^32 J and goes on from there"),
+            Self::Rebased { base, source } => {
+                write!(f, "the total of {} goes on with {base:.0} Wh added", source_name(*source))
+            }
+            Self::Accepted { step } => write!(f, "a step of {step:.0} Wh has lasted and is accepted"),
+            Self::Returned => write!(f, "it is there again"),
+        }
+    }
+}
+
+impl Track {
+    /// The first time a total is seen.
+    pub fn new(raw: WattHours, source: Option<Source>, at: Timestamp) -> Self {
+        let level = Level { source, raw: raw.value(), base: 0.0, at };
+        Self { published: raw.value(), level, former: None, suspect: None, told: false }
+    }
+
+    /// Takes the total as shown at `time`; gives what may be published and what happened.
+    pub fn step(
+        &mut self,
+        raw: WattHours,
+        source: Option<Source>,
+        time: Timestamp,
+    ) -> (Option<WattHours>, Option<Incident>) {
+        let raw = raw.value();
+        if raw <= 0.0 && self.level.raw > 0.0 {
+            return (None, self.tell(Incident::Zero));
+        }
+        // From nothing a total may go anywhere: a gateway seen first just after its boot.
+        let fresh = self.level.raw <= 0.0 && self.published <= 0.0;
+        if fresh || self.level.continues(raw, source, time) {
+            // The highest stays the mark, so that many small steps back do not add up to a large one.
+            let mark = raw.max(self.level.raw);
+            return self.go_on(raw, Level { source, raw: mark, base: self.level.base, at: time });
+        }
+        if self.wrapped(raw, source, time) {
+            let base = self.level.base + WRAP_WH;
+            let (published, _) = self.go_on(raw, Level { source, raw, base, at: time });
+            return (published, Some(Incident::Wrapped));
+        }
+        if let Some(former) = self.former.filter(|former| former.continues(raw, source, time)) {
+            self.former = None;
+            self.told = true;
+            return self.go_on(raw, Level { raw, at: time, ..former });
+        }
+        self.quarantine(raw, source, time)
+    }
+
+    /// The total goes on at `level`, where the gateway shows `raw`.
+    fn go_on(&mut self, raw: f64, level: Level) -> (Option<WattHours>, Option<Incident>) {
+        let total = raw + level.base;
+        let back = self.published - total;
+        self.level = level;
+        self.suspect = None;
+        self.published = self.published.max(total);
+        let incident = if back > NOISE_WH {
+            self.tell(Incident::SteppedBack { by: back })
+        } else if back <= 0.0 && self.told {
+            self.told = false;
+            Some(Incident::Returned)
+        } else {
+            None
+        };
+        (WattHours::new(self.published), incident)
+    }
+
+    fn tell(&mut self, incident: Incident) -> Option<Incident> {
+        let news = !self.told;
+        self.told = true;
+        news.then_some(incident)
+    }
+
+    fn wrapped(&self, raw: f64, source: Option<Source>, time: Timestamp) -> bool {
+        let growth = raw + WRAP_WH - self.level.raw;
+        source == Some(Source::Inverters)
+            && self.level.source == source
+            && (0.0..=self.level.most_growth(time)).contains(&growth)
+    }
+
+    fn quarantine(
+        &mut self,
+        raw: f64,
+        source: Option<Source>,
+        time: Timestamp,
+    ) -> (Option<WattHours>, Option<Incident>) {
+        let level = Level { source, raw, base: 0.0, at: time };
+        let known = self.suspect.filter(|suspect| suspect.level.continues(raw, source, time));
+        let suspect = known.map_or(Suspect { first: raw, since: time, readings: 1, level }, |suspect| {
+            Suspect { readings: suspect.readings + 1, level, ..suspect }
+        });
+        let lasted = time.duration_since(suspect.since) >= QUARANTINE;
+        if !lasted || suspect.readings < QUARANTINE_READINGS {
+            self.suspect = Some(suspect);
+            let from = self.level.raw;
+            return (None, self.tell(Incident::Held { from, to: raw, source }));
+        }
+        self.former = Some(self.level);
+        let step = raw - self.published;
+        let incident = if step >= 0.0 {
+            self.level = level;
+            Incident::Accepted { step }
+        } else {
+            // What was gained while it was not believed is counted.
+            let base = self.published - suspect.first;
+            self.level = Level { base, ..level };
+            Incident::Rebased { base, source }
+        };
+        self.suspect = None;
+        self.told = false;
+        self.published = self.published.max(self.level.raw + self.level.base);
+        (WattHours::new(self.published), Some(incident))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METER: Option<Source> = Some(Source::Meter);
+    const INVERTERS: Option<Source> = Some(Source::Inverters);
+
+    /// A day of readings, one a minute.
+    struct Day {
+        track: Track,
+        minute: i64,
+    }
+
+    impl Day {
+        fn from(total: f64, source: Option<Source>) -> Self {
+            Self { track: Track::new(wh(total), source, at(0)), minute: 0 }
+        }
+
+        fn see(&mut self, total: f64, source: Option<Source>) -> (Option<f64>, Option<&'static str>) {
+            self.minute += 1;
+            let (published, incident) = self.track.step(wh(total), source, at(self.minute));
+            (published.map(WattHours::value), incident.map(|incident| incident.kind()))
+        }
+    }
+
+    fn wh(value: f64) -> WattHours {
+        WattHours::new(value).unwrap()
+    }
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_782_000_000 + 60 * minute).unwrap()
+    }
+
+    #[test]
+    fn zeros_after_a_boot_are_held_back() {
+        let mut day = Day::from(9_000_000.0, METER);
+        assert_eq!(day.see(0.0, METER), (None, Some("counter_held")));
+        for _ in 0..100 {
+            assert_eq!(day.see(0.0, METER), (None, None));
+        }
+        assert_eq!(day.see(9_000_050.0, METER), (Some(9_000_050.0), Some("counter_returned")));
+        assert_eq!(day.see(9_000_060.0, METER), (Some(9_000_060.0), None));
+    }
+
+    #[test]
+    fn the_wrap_is_unwrapped() {
+        let mut day = Day::from(WRAP_WH - 100.0, INVERTERS);
+        assert_eq!(day.see(50.0, INVERTERS), (Some(WRAP_WH + 50.0), Some("counter_wrapped")));
+        assert_eq!(day.see(80.0, INVERTERS), (Some(WRAP_WH + 80.0), None));
+    }
+
+    #[test]
+    fn a_small_step_back_is_waited_for() {
+        let mut day = Day::from(1_000_000.0, METER);
+        assert_eq!(day.see(999_000.0, METER), (Some(1_000_000.0), Some("counter_held")));
+        assert_eq!(day.see(999_500.0, METER), (Some(1_000_000.0), None));
+        assert_eq!(day.see(1_000_001.0, METER), (Some(1_000_001.0), Some("counter_returned")));
+        assert_eq!(day.see(1_000_000.5, METER), (Some(1_000_001.0), None));
+    }
+
+    #[test]
+    fn a_phantom_of_a_few_minutes_never_shows() {
+        let mut day = Day::from(1_000_000.0, METER);
+        assert_eq!(day.see(20_000_000.0, METER).0, None);
+        for _ in 0..10 {
+            assert_eq!(day.see(20_000_000.0, METER), (None, None));
+        }
+        assert_eq!(day.see(1_000_010.0, METER), (Some(1_000_010.0), Some("counter_returned")));
+    }
+
+    #[test]
+    fn a_new_level_that_lasts_is_accepted() {
+        let mut day = Day::from(1_000_000.0, METER);
+        let seen: Vec<_> = (0..40).map(|minute| day.see(20_000_000.0 + f64::from(minute), METER)).collect();
+        assert_eq!(seen.iter().filter(|(published, _)| published.is_none()).count(), 30);
+        assert_eq!(seen[30], (Some(20_000_030.0), Some("counter_accepted")));
+        assert_eq!(seen[31], (Some(20_000_031.0), None));
+    }
+
+    #[test]
+    fn another_source_is_joined_on_and_the_true_total_comes_back() {
+        let mut day = Day::from(19_000_000.0, METER);
+        let seen: Vec<_> = (0..60).map(|minute| day.see(180_000.0 + f64::from(minute), INVERTERS)).collect();
+        assert_eq!(seen[30], (Some(19_000_030.0), Some("counter_rebased")));
+        assert_eq!(seen[59], (Some(19_000_059.0), None));
+        // The meter is back and has counted a little less than the inverters.
+        assert_eq!(day.see(19_000_050.0, METER), (Some(19_000_059.0), None));
+        assert_eq!(day.see(19_000_070.0, METER), (Some(19_000_070.0), Some("counter_returned")));
+    }
+
+    #[test]
+    fn a_week_switched_off_is_no_incident() {
+        let mut day = Day::from(1_000_000.0, METER);
+        day.minute += 7 * 24 * 60;
+        assert_eq!(day.see(1_200_000.0, METER), (Some(1_200_000.0), None));
+    }
+
+    proptest::proptest! {
+        /// Whatever a gateway shows, what is published does not go backward, and an hour of sound readings later
+        /// the guard follows them again.
+        #[test]
+        fn a_published_total_never_goes_backward(
+            history in proptest::collection::vec((0_u8..8, 0.0_f64..3_000.0, proptest::bool::ANY), 1..300),
+        ) {
+            let (mut total, mut shown) = (2_000_000.0, 2_000_000.0);
+            let mut day = Day::from(total, METER);
+            for (kind, growth, meter) in history {
+                total += growth;
+                let raw = match kind {
+                    0 => 0.0,
+                    1 => total % WRAP_WH,
+                    2 => total * 17.0,
+                    3 => total - 3_000.0,
+                    _ => total,
+                };
+                let (published, _) = day.see(raw, if meter { METER } else { INVERTERS });
+                if let Some(published) = published {
+                    proptest::prop_assert!(published >= shown, "{published} after {shown}");
+                    shown = published;
+                }
+            }
+            let mut last = None;
+            for _ in 0..70 {
+                total += 10.0;
+                last = day.see(total, METER).0;
+            }
+            let last = last.expect("sound readings are published");
+            proptest::prop_assert!(last >= shown && last >= total - 1.0, "{last}, true {total}");
+        }
+    }
+}
