@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::{AlertDescription, CertificateError, ClientConfig, Error as TlsError, OtherError, RootCertStore};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, Error as TlsError, OtherError, RootCertStore,
+};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 mod fingerprint;
