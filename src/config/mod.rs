@@ -21,6 +21,7 @@ use crate::domoticz::idx::Idx;
 use crate::gateway::address::Address;
 use crate::mqtt;
 use crate::reading::Serial;
+use crate::secrets::Secret;
 use environment::Environment;
 use secret::{Account, SecretSource};
 
@@ -98,8 +99,8 @@ pub struct Mqtt {
     pub address: mqtt::Address,
     /// The user.
     pub user: Option<String>,
-    /// Where the user's password is.
-    pub password: Option<SecretSource>,
+    /// The user's password.
+    pub password: Option<Secret>,
     /// The files for TLS.
     pub certificates: mqtt::certificates::Certificates,
     /// The first level of every topic of ours.
