@@ -26,7 +26,10 @@ pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
     let simulation = Simulation::start(&clock, SimulationOptions::demo())?;
     let state = tempfile::tempdir()?;
     let text = configuration(&simulation, &state.path().display().to_string());
-    writeln!(out, "This is a simulation: a cloud, a gateway and a sun inside this process, and the real daemon.")?;
+    writeln!(
+        out,
+        "This is a simulation: a cloud, a gateway and a sun inside this process, and the real daemon."
+    )?;
     writeln!(out, "It logs in once, keeps its token, and reads every {INTERVAL}. Ctrl-C ends it.\n")?;
     out.flush()?;
     let environment = Environment {
@@ -43,7 +46,11 @@ pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
     let surroundings = Surroundings { clock, rng, notify: Notify::Systemd, hangups };
     daemon::run(config, surroundings, load, stopped()?).await?;
     let counts = simulation.cloud.counts();
-    writeln!(out, "\nThe simulated cloud counted {} login(s) and {} token(s).", counts.logins, counts.tokens)?;
+    writeln!(
+        out,
+        "\nThe simulated cloud counted {} login(s) and {} token(s).",
+        counts.logins, counts.tokens
+    )?;
     Ok(())
 }
 

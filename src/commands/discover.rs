@@ -11,7 +11,8 @@ const LISTEN: Duration = Duration::from_secs(5);
 
 /// Listens, and shows who is there.
 pub async fn discover(out: &mut dyn Write) -> Result<(), Failure> {
-    let found = mdns::browse(LISTEN).await.map_err(|error| Failure::new(Code::Unavailable, error.to_string()))?;
+    let found =
+        mdns::browse(LISTEN).await.map_err(|error| Failure::new(Code::Unavailable, error.to_string()))?;
     if found.is_empty() {
         return Err(Failure::new(
             Code::Unavailable,

@@ -36,7 +36,10 @@ pub async fn trust(
         match ask(context, settings, &state).await {
             Ok(identity) => {
                 let known = known::load(&state, &identity.serial)?;
-                let key = known.map_or_else(|| "none, as it speaks plain http".to_owned(), |known| known.key.to_string());
+                let key = known.map_or_else(
+                    || "none, as it speaks plain http".to_owned(),
+                    |known| known.key.to_string(),
+                );
                 writeln!(out, "gateway {}: its key is the one that is known ({key})", identity.serial)?;
             }
             Err(Trouble::Gateway(Error::KeyChanged { address, known: old, seen })) => {
@@ -50,7 +53,10 @@ pub async fn trust(
                      another device may have taken its place in your network."
                 )?;
                 if !(assume_yes || yes(answers, out)?) {
-                    return Err(Failure::new(Code::Refused, "the new key was not accepted; nothing has changed"));
+                    return Err(Failure::new(
+                        Code::Refused,
+                        "the new key was not accepted; nothing has changed",
+                    ));
                 }
                 known::save(&state, &serial, &Known { key: seen, address, since: context.clock.now() })?;
                 writeln!(out, "The new key is trusted. A running daemon goes on at its next poll.")?;

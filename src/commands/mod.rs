@@ -66,7 +66,8 @@ async fn serial(context: &Context, asked: Option<&str>, state: &StateDir) -> Res
     if let Some(serial) = asked {
         return Ok(Serial::new(serial));
     }
-    if let [Some(serial)] = context.config.gateways.iter().map(|one| one.serial.clone()).collect::<Vec<_>>().as_slice()
+    if let [Some(serial)] =
+        context.config.gateways.iter().map(|one| one.serial.clone()).collect::<Vec<_>>().as_slice()
     {
         return Ok(serial.clone());
     }

@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn the_password_comes_from_the_file_the_credential_or_the_environment() {
         let credentials = tempfile::tempdir().unwrap();
-        let given = crate::secrets::Secret::new("from the environment".to_owned());
+        let given = Secret::new("from the environment".to_owned());
         let mut environment = Environment { password: Some(given.clone()), ..Environment::default() };
         let source = |text: &str, environment: &Environment| {
             complete(text, None, environment).unwrap().account.password

@@ -211,7 +211,7 @@ impl Daemon {
         let (their_board, their_pulse) = (board.clone(), pulse.clone());
         let task = tokio::spawn(async move {
             let stop = async { stopped.await.unwrap_or(()) };
-            let caught_up = tokio::sync::watch::Sender::new(0);
+            let caught_up = watch::Sender::new(0);
             publisher::broker::run(
                 broker,
                 content,
