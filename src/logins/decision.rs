@@ -409,8 +409,21 @@ mod tests {
         story.later(Duration::from_secs(1));
         assert!(story.record.refused(&story.serial, &id, &story.sight));
         assert_eq!(story.decide(), because(Reason::Refused));
-        assert!(story.record.accepted(&story.serial));
+        assert!(story.record.accepted(&story.serial, &id));
         assert_eq!(story.decide(), Decision::Rest);
+    }
+
+    #[test]
+    fn a_candidate_and_the_token_in_use_are_refused_each_by_itself() {
+        let mut story = Story::with_token(YEAR);
+        let id = |name: &str| -> TokenId { serde_json::from_str(&format!("\"{name}\"")).unwrap() };
+        for length in [0, 150, 150] {
+            story.later(Duration::from_secs(length));
+            story.record.refused(&story.serial, &id("candidate"), &story.sight);
+            story.record.accepted(&story.serial, &id("token"));
+        }
+        assert!(story.record.is_refused(&story.serial, &id("candidate")));
+        assert!(!story.record.is_refused(&story.serial, &id("token")));
     }
 
     #[test]

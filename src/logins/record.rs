@@ -28,6 +28,8 @@ pub const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 const LONGEST_RETRY_AFTER: Duration = MONTH;
 /// How far apart the gateway has to refuse a token twice (L2).
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(5 * 60);
+/// How many refused tokens of a gateway are remembered.
+const REFUSALS: usize = 4;
 /// How many attempts are kept beside the logins of the last month.
 const KEPT: usize = 40;
 
@@ -155,8 +157,8 @@ pub struct Record {
     pub halt: Option<Halt>,
     /// The session of the last login, while a token is still to be fetched on it.
     pub session: Option<Session>,
-    /// Tokens that gateways refuse.
-    pub refusals: BTreeMap<Serial, Refusal>,
+    /// Tokens that gateways refuse. A gateway may be asked with two by turns: the one in use and its candidate.
+    pub refusals: BTreeMap<Serial, Vec<Refusal>>,
 }
 
 /// The form of the file; one that a later program wrote is not understood, and so set aside.
@@ -276,28 +278,41 @@ impl Record {
     /// written.
     pub fn refused(&mut self, serial: &Serial, token: &TokenId, sight: &Sight) -> bool {
         let now = self.age(sight);
-        match self.refusals.get_mut(serial).filter(|refusal| refusal.token == *token) {
+        let refusals = self.refusals.entry(serial.clone()).or_default();
+        match refusals.iter_mut().find(|refusal| refusal.token == *token) {
             Some(refusal) if refusal.confirmed || now.since(refusal.first) < BETWEEN_REFUSALS => {
                 return false;
             }
             Some(refusal) => refusal.confirmed = true,
             None => {
                 let refusal = Refusal { token: token.clone(), first: now, confirmed: false };
-                self.refusals.insert(serial.clone(), refusal);
+                refusals.push(refusal);
+                // Those of tokens that were replaced long ago are of no more use.
+                let forgotten = refusals.len().saturating_sub(REFUSALS);
+                refusals.drain(..forgotten);
             }
         }
         self.settle(sight);
         true
     }
 
-    /// Notes that the gateway accepts its token; `true` when the record changed and has to be written.
-    pub fn accepted(&mut self, serial: &Serial) -> bool {
-        self.refusals.remove(serial).is_some()
+    /// Notes that the gateway accepts `token`; `true` when the record changed and has to be written.
+    pub fn accepted(&mut self, serial: &Serial, token: &TokenId) -> bool {
+        let Some(refusals) = self.refusals.get_mut(serial) else { return false };
+        let before = refusals.len();
+        refusals.retain(|refusal| refusal.token != *token);
+        before != refusals.len()
+    }
+
+    /// Whether the gateway has refused `token`, be it once.
+    pub fn has_refusal(&self, serial: &Serial, token: &TokenId) -> bool {
+        self.refusals.get(serial).into_iter().flatten().any(|refusal| refusal.token == *token)
     }
 
     /// Whether the gateway has refused `token` clearly and twice.
     pub fn is_refused(&self, serial: &Serial, token: &TokenId) -> bool {
-        self.refusals.get(serial).is_some_and(|refusal| refusal.confirmed && refusal.token == *token)
+        let mut refusals = self.refusals.get(serial).into_iter().flatten();
+        refusals.any(|refusal| refusal.confirmed && refusal.token == *token)
     }
 }
 

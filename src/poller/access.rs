@@ -208,7 +208,7 @@ impl Poller {
             }
             Ok(_) => {
                 if let Some(mut supply) = self.supply() {
-                    supply.accepted(&serial).await?;
+                    supply.accepted(&serial, &kept.token).await?;
                 }
             }
             Err(_) => {}

@@ -330,15 +330,15 @@ impl Supply {
         Ok(record.is_refused(serial, &token.id()))
     }
 
-    /// The gateway accepts its token again.
-    pub async fn accepted(&mut self, serial: &Serial) -> Result<(), Error> {
+    /// The gateway accepts `token`, be it again.
+    pub async fn accepted(&mut self, serial: &Serial, token: &Token) -> Result<(), Error> {
         let sight = self.sight(None);
-        if !self.ledger.read(serial, &sight)?.refusals.contains_key(serial) {
+        if !self.ledger.read(serial, &sight)?.has_refusal(serial, &token.id()) {
             return Ok(());
         }
         let _lock = self.lock(Duration::ZERO).await?;
         let mut record = self.ledger.read(serial, &sight)?;
-        if record.accepted(serial) {
+        if record.accepted(serial, &token.id()) {
             self.ledger.write(&record)?;
         }
         Ok(())
