@@ -13,7 +13,7 @@ use crate::token::{Token, TokenId};
 /// How many logins happen by themselves in a month.
 const LOGINS_IN_A_MONTH: usize = 3;
 
-/// What is known of the token in use.
+/// What is known of a stored token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFacts {
     /// Its name.
@@ -82,8 +82,8 @@ pub struct Situation<'a> {
     pub serial: &'a Serial,
     /// The account's name, to know whether an open session is its own.
     pub username: &'a str,
-    /// The token in use.
-    pub token: Option<TokenFacts>,
+    /// The stored tokens, the newest first: a candidate, and the one in use.
+    pub tokens: &'a [TokenFacts],
     /// What the clocks show; the gateway's is seen only when it has just answered.
     pub sight: &'a Sight,
     /// Who wants it.
@@ -179,7 +179,23 @@ fn reason(record: &Record, situation: &Situation<'_>) -> Result<Option<Reason>, 
     if situation.operator != Operator::Absent {
         return Ok(Some(Reason::Operator));
     }
-    let Some(token) = &situation.token else { return Ok(Some(Reason::NoToken)) };
+    // As long as one of them is good there is no reason; else the newest says what it is.
+    let mut said = Ok(Some(Reason::NoToken));
+    for token in situation.tokens.iter().rev() {
+        said = reason_of(token, record, situation);
+        if said == Ok(None) {
+            break;
+        }
+    }
+    said
+}
+
+/// Why a stored token has to be replaced, if it has to.
+fn reason_of(
+    token: &TokenFacts,
+    record: &Record,
+    situation: &Situation<'_>,
+) -> Result<Option<Reason>, Stopped> {
     let newest = record.newest_time().max(token.stored_at).max(token.issued_at);
     let passed = |deadline| has_passed(deadline, newest, situation.sight);
     let reason = if record.is_refused(situation.serial, &token.id) {
@@ -256,12 +272,22 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn token(id: &str, issued_at: Timestamp, lifetime: Duration) -> TokenFacts {
+        TokenFacts {
+            id: serde_json::from_str(&format!("\"{id}\"")).unwrap(),
+            issued_at,
+            expires_at: issued_at + lifetime,
+            is_long_lived: lifetime >= crate::token::LONG_LIVED,
+            stored_at: issued_at,
+        }
+    }
+
     /// An account whose record tests write, on clocks that tests move.
     struct Story {
         record: Record,
         serial: Serial,
         sight: Sight,
-        token: Option<TokenFacts>,
+        tokens: Vec<TokenFacts>,
         operator: Operator,
         account: Account,
         renew_short_tokens: bool,
@@ -277,7 +303,7 @@ mod tests {
                 record: Record::new(&sight),
                 serial: Serial::new("122300000001"),
                 sight,
-                token: None,
+                tokens: Vec::new(),
                 operator: Operator::Absent,
                 account: Account::Ready,
                 renew_short_tokens: false,
@@ -288,13 +314,7 @@ mod tests {
         fn with_token(lifetime: Duration) -> Self {
             let mut story = Self::new();
             let now = story.sight.moment.wall;
-            story.token = Some(TokenFacts {
-                id: serde_json::from_str("\"token\"").unwrap(),
-                issued_at: now,
-                expires_at: now + lifetime,
-                is_long_lived: lifetime >= crate::token::LONG_LIVED,
-                stored_at: now,
-            });
+            story.tokens.push(token("token", now, lifetime));
             story
         }
 
@@ -311,7 +331,7 @@ mod tests {
                 &Situation {
                     serial: &self.serial,
                     username: "owner@example.com",
-                    token: self.token.clone(),
+                    tokens: &self.tokens,
                     sight: &self.sight,
                     operator: self.operator,
                     account: self.account,
@@ -399,9 +419,19 @@ mod tests {
     }
 
     #[test]
+    fn a_candidate_that_has_expired_is_no_reason_while_the_token_in_use_is_good() {
+        for lifetime in [12 * HOUR, YEAR] {
+            let mut story = Story::with_token(YEAR);
+            let long_ago = story.sight.moment.wall - 2 * YEAR;
+            story.tokens.insert(0, token("imported", long_ago, lifetime));
+            assert_eq!(story.decide(), Decision::Rest);
+        }
+    }
+
+    #[test]
     fn a_refusal_counts_when_it_is_repeated_five_minutes_later() {
         let mut story = Story::with_token(YEAR);
-        let id = story.token.clone().unwrap().id;
+        let id = story.tokens[0].id.clone();
         assert!(story.record.refused(&story.serial, &id, &story.sight));
         story.later(Duration::from_secs(299));
         assert!(!story.record.refused(&story.serial, &id, &story.sight));

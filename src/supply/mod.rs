@@ -143,11 +143,13 @@ impl Supply {
     ) -> Result<(Decision, Option<Credentials>), Error> {
         let tokens = self.tokens(serial)?;
         // A candidate waits for the gateway's word: until then nothing else is wanted.
-        let newest = tokens.candidate.as_ref().or(tokens.current.as_ref());
+        let stored = tokens.candidate.iter().chain(&tokens.current);
+        let stored: Vec<TokenFacts> =
+            stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect();
         let mut situation = Situation {
             serial,
             username: "",
-            token: newest.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)),
+            tokens: &stored,
             sight,
             operator,
             account: decision::Account::Ready,
