@@ -584,6 +584,16 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_of_one_who_insists_shortens_no_hold_off() {
+        let mut story = Story::new();
+        story.fail(Kind::TooManySessions);
+        story.operator = Operator::Insists;
+        story.later(HOUR).fail(Kind::Transient);
+        story.operator = Operator::Absent;
+        assert_eq!(story.waits(), (23 * HOUR, Waiting::HoldOff(Kind::TooManySessions)));
+    }
+
+    #[test]
     fn without_credentials_there_is_no_login() {
         let mut story = Story::new();
         story.account = Account::Missing;

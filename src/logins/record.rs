@@ -255,7 +255,11 @@ impl Record {
             }
             kind => {
                 let length = hold_off(kind, in_a_row, rng).max(asked_for(failure, sight));
-                self.hold = Some(Hold { until: now.plus(length), kind });
+                let hold = Hold { until: now.plus(length), kind };
+                // An operator who insisted and failed must not have shortened what was still to come.
+                if self.hold.as_ref().is_none_or(|held| held.until < hold.until) {
+                    self.hold = Some(hold);
+                }
             }
         }
         if failure.kind == Kind::SessionOver {
