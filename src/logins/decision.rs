@@ -69,8 +69,8 @@ pub enum Operator {
 pub enum Account {
     /// Nothing.
     Missing,
-    /// Credentials that were refused before, or a second factor is wanted for.
-    Refused,
+    /// Credentials that were refused before (wrong), or that a second factor is wanted for.
+    Refused(Kind),
     /// Credentials that nothing speaks against.
     Ready,
 }
@@ -159,7 +159,7 @@ pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
         Some(_) => Step::Token,
         None => Step::Login,
     };
-    if let Some(stopped) = stopped(record, situation, step) {
+    if let Some(stopped) = stopped(situation, step) {
         return Decision::Stop(stopped);
     }
     if situation.operator == Operator::Insists {
@@ -214,15 +214,14 @@ fn reason_of(
     }
 }
 
-fn stopped(record: &Record, situation: &Situation<'_>, step: Step) -> Option<Stopped> {
-    let halt = record.halt.as_ref().map(|halt| halt.kind);
+fn stopped(situation: &Situation<'_>, step: Step) -> Option<Stopped> {
     match situation.account {
         // A token can still be fetched on an open session.
         Account::Missing if step == Step::Login => Some(Stopped::NoCredentials),
-        Account::Refused if step == Step::Login => match halt {
+        Account::Refused(kind) if step == Step::Login => match kind {
             // A person who asks has a code at hand, or has switched the second factor off.
-            Some(Kind::SecondFactor) if situation.operator != Operator::Absent => None,
-            Some(Kind::SecondFactor) => Some(Stopped::SecondFactor),
+            Kind::SecondFactor if situation.operator != Operator::Absent => None,
+            Kind::SecondFactor => Some(Stopped::SecondFactor),
             _ if situation.operator == Operator::Insists => None,
             _ => Some(Stopped::WrongCredentials),
         },
@@ -492,8 +491,8 @@ mod tests {
     #[test]
     fn a_longer_retry_after_is_obeyed() {
         use crate::cloud::answer::RetryAfter;
-        let mut story = Story::new();
         for (asked, held) in [(2 * DAY, 2 * DAY), (HOUR, DAY), (1000 * MONTH, MONTH)] {
+            let mut story = Story::new();
             story.record.begin(Step::Login, Reason::NoToken, &story.serial, &story.sight);
             let retry_after = Some(RetryAfter::Wait(asked));
             let failure = Failure { kind: Kind::Blocked, retry_after, why: String::new() };
@@ -506,7 +505,7 @@ mod tests {
     fn wrong_credentials_stop_until_they_change() {
         let mut story = Story::new();
         story.fail(Kind::WrongCredentials).later(1000 * DAY);
-        story.account = Account::Refused;
+        story.account = Account::Refused(Kind::WrongCredentials);
         assert_eq!(story.decide(), Decision::Stop(Stopped::WrongCredentials));
         story.operator = Operator::Asks;
         assert_eq!(story.decide(), Decision::Stop(Stopped::WrongCredentials));
@@ -518,7 +517,7 @@ mod tests {
     fn a_second_factor_stops_until_the_operator_acts() {
         let mut story = Story::new();
         story.fail(Kind::SecondFactor).later(1000 * DAY);
-        story.account = Account::Refused;
+        story.account = Account::Refused(Kind::SecondFactor);
         assert_eq!(story.decide(), Decision::Stop(Stopped::SecondFactor));
         story.operator = Operator::Asks;
         assert!(story.acts());

@@ -30,6 +30,9 @@ const LONGEST_RETRY_AFTER: Duration = MONTH;
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(5 * 60);
 /// How many refused tokens of a gateway are remembered.
 const REFUSALS: usize = 4;
+/// How many refused credentials are remembered: two daemons on one directory, each with a wrong password,
+/// must not make the other's look new for ever.
+const HALTS: usize = 8;
 /// How many attempts are kept beside the logins of the last month.
 const KEPT: usize = 40;
 
@@ -153,8 +156,8 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     /// Until when nothing is tried.
     pub hold: Option<Hold>,
-    /// What only a person can end.
-    pub halt: Option<Halt>,
+    /// What only a person can end, the newest last: each of some credentials.
+    pub halts: Vec<Halt>,
     /// The session of the last login, while a token is still to be fetched on it.
     pub session: Option<Session>,
     /// Tokens that gateways refuse. A gateway may be asked with two by turns: the one in use and its candidate.
@@ -177,7 +180,7 @@ impl Record {
             anchor: Anchor::new(sight),
             attempts: Vec::new(),
             hold: None,
-            halt: None,
+            halts: Vec::new(),
             session: None,
             refusals: BTreeMap::new(),
         }
@@ -225,7 +228,7 @@ impl Record {
     pub fn logged_in(&mut self, id: Secret, username: &str, sight: &Sight) {
         let since = self.settle(sight);
         self.end(Outcome::Success);
-        self.halt = None;
+        self.halts.clear();
         self.hold = None;
         self.session = Some(Session { id, username: username.to_owned(), since });
     }
@@ -251,7 +254,9 @@ impl Record {
         let in_a_row = u32::try_from(in_a_row).unwrap_or(u32::MAX);
         match failure.kind {
             Kind::WrongCredentials | Kind::SecondFactor => {
-                self.halt = Some(Halt { kind: failure.kind, credentials: credentials.to_owned() });
+                self.halts.push(Halt { kind: failure.kind, credentials: credentials.to_owned() });
+                let forgotten = self.halts.len().saturating_sub(HALTS);
+                self.halts.drain(..forgotten);
             }
             kind => {
                 let length = hold_off(kind, in_a_row, rng).max(asked_for(failure, sight));

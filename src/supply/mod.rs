@@ -18,7 +18,7 @@ use crate::cloud::{Addresses, Client};
 use crate::config::secret::{Account, UnreadableSecret};
 use crate::logins::age::Sight;
 use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
-use crate::logins::record::{Reason, Record, Step};
+use crate::logins::record::{Halt, Reason, Record, Step};
 use crate::reading::Serial;
 use crate::secrets::{Credentials, Secret};
 use crate::state::{self, Lock, Stamp, StateDir};
@@ -79,8 +79,8 @@ pub struct Supply {
     settings: Settings,
     ledger: Ledger,
     rng: Rng,
-    /// The last answer to whether these credentials are the refused ones, because the hash is slow.
-    compared: Option<(String, Credentials, bool)>,
+    /// The last answer to whether these credentials were refused, because the hash is slow.
+    compared: Option<(Vec<Halt>, Credentials, Option<Kind>)>,
 }
 
 impl Supply {
@@ -163,24 +163,26 @@ impl Supply {
         situation.username = &username;
         situation.account = match &credentials {
             None => decision::Account::Missing,
-            Some(credentials) if self.is_refused(record, credentials) => decision::Account::Refused,
-            Some(_) => decision::Account::Ready,
+            Some(credentials) => {
+                self.refusal(record, credentials).map_or(decision::Account::Ready, decision::Account::Refused)
+            }
         };
         Ok((decide(record, &situation), credentials))
     }
 
-    /// Whether these are the credentials that were refused.
-    fn is_refused(&mut self, record: &Record, credentials: &Credentials) -> bool {
-        let Some(halt) = &record.halt else { return false };
-        if let Some((hash, compared, same)) = &self.compared
-            && *hash == halt.credentials
+    /// How these credentials were refused, if they were.
+    fn refusal(&mut self, record: &Record, credentials: &Credentials) -> Option<Kind> {
+        if let Some((halts, compared, refusal)) = &self.compared
+            && *halts == record.halts
             && compared == credentials
         {
-            return *same;
+            return *refusal;
         }
-        let same = account::is_same(&halt.credentials, credentials);
-        self.compared = Some((halt.credentials.clone(), credentials.clone(), same));
-        same
+        let mut halts = record.halts.iter().rev();
+        let refusal =
+            halts.find(|halt| account::is_same(&halt.credentials, credentials)).map(|halt| halt.kind);
+        self.compared = Some((record.halts.clone(), credentials.clone(), refusal));
+        refusal
     }
 
     /// Gets a token for `serial` from the cloud if the rules want it now. `gateway` is the gateway's clock, if
