@@ -298,19 +298,25 @@ impl Supply {
         Ok(store::forget(&self.state, serial)?)
     }
 
-    /// The gateway accepted its candidate, which is the token in use from now on.
-    pub async fn promote(&mut self, serial: &Serial) -> Result<(), Error> {
+    /// The gateway accepted `candidate`, which is the token in use from now on, unless another process has put
+    /// one in its place meanwhile that the gateway has not seen.
+    pub async fn promote(&mut self, candidate: &Token) -> Result<(), Error> {
+        let serial = &candidate.serial;
         let _lock = self.lock(Duration::ZERO).await?;
         let mut tokens = self.tokens(serial)?;
+        if !tokens.candidate.as_ref().is_some_and(|kept| kept.token == *candidate) {
+            return Ok(());
+        }
         tokens.promote(self.clock.now());
         Ok(store::save(&self.state, serial, &tokens)?)
     }
 
-    /// The gateway refused its candidate clearly and twice, and the token in use stays.
-    pub async fn drop_candidate(&mut self, serial: &Serial) -> Result<(), Error> {
+    /// The gateway refused `candidate` clearly and twice, and the token in use stays.
+    pub async fn drop_candidate(&mut self, candidate: &Token) -> Result<(), Error> {
+        let serial = &candidate.serial;
         let _lock = self.lock(Duration::ZERO).await?;
         let mut tokens = self.tokens(serial)?;
-        tokens.candidate = None;
+        tokens.candidate = tokens.candidate.filter(|kept| kept.token != *candidate);
         Ok(store::save(&self.state, serial, &tokens)?)
     }
 
