@@ -128,9 +128,12 @@ impl Supply {
         gateway: Option<Timestamp>,
         operator: Operator,
     ) -> Result<Decision, Error> {
-        let sight = self.sight(gateway);
-        let record = self.ledger.read(serial, &sight)?;
-        Ok(self.decide(&record, serial, &sight, operator)?.0)
+        self.consider_at(serial, &self.sight(gateway), operator)
+    }
+
+    fn consider_at(&mut self, serial: &Serial, sight: &Sight, operator: Operator) -> Result<Decision, Error> {
+        let record = self.ledger.read(serial, sight)?;
+        Ok(self.decide(&record, serial, sight, operator)?.0)
     }
 
     /// The decision, and the credentials to carry it out with.
@@ -194,22 +197,24 @@ impl Supply {
         operator: Operator,
         patience: Duration,
     ) -> Result<Tended, Error> {
-        let decision = self.consider(serial, gateway, operator)?;
+        let seen = self.sight(gateway);
+        let decision = self.consider_at(serial, &seen, operator)?;
         if !matches!(decision, Decision::Act { .. }) {
             return Ok(Tended::Left(decision));
         }
         let _lock = self.lock(patience).await?;
         // At most both requests, and each once: after a failure the hold-off speaks, after a token nothing is due.
         loop {
-            let sight = self.sight(gateway);
+            let sight = seen.later(self.clock.moment());
             let record = self.ledger.read(serial, &sight)?;
             let (decision, credentials) = self.decide(&record, serial, &sight, operator)?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
-            match self.attempt(record, serial, step, reason, gateway, credentials.as_ref()).await? {
+            match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
                 Ok(Some(token)) => return Ok(Tended::Arrived(token)),
                 Ok(None) => {}
                 Err(failure) => {
-                    let next = self.consider(serial, gateway, Operator::Absent)?;
+                    let sight = seen.later(self.clock.moment());
+                    let next = self.consider_at(serial, &sight, Operator::Absent)?;
                     return Ok(Tended::Failed { step, failure, next });
                 }
             }
@@ -227,14 +232,14 @@ impl Supply {
         serial: &Serial,
         step: Step,
         reason: Reason,
-        gateway: Option<Timestamp>,
+        seen: &Sight,
         credentials: Option<&Credentials>,
     ) -> Result<Result<Option<Token>, Failure>, Error> {
-        record.begin(step, reason, serial, &self.sight(gateway));
+        record.begin(step, reason, serial, seen);
         self.ledger.write(&record)?;
         tracing::info!(%reason, step = ?step, "contacting the Enphase cloud");
         let sent = self.send(&record, serial, step, credentials).await;
-        let sight = self.sight(gateway);
+        let sight = seen.later(self.clock.moment());
         let came = match sent {
             Ok(secret) if step == Step::Login => {
                 record.logged_in(secret, &self.username(), &sight);
