@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
 use super::Poller;
@@ -15,6 +16,9 @@ use crate::state::Stamp;
 use crate::supply::{self, Supply, Tended};
 use crate::token::store::Tokens;
 use crate::token::{Token, TokenId};
+
+/// An answer of `/info` that is younger needs no other.
+const JUST_NOW: Duration = Duration::from_secs(2);
 
 /// What is known about the access to a gateway.
 #[derive(Debug, Default)]
@@ -100,8 +104,7 @@ impl Poller {
         let decision = match decision {
             // Wanted, and only the gateway's own clock is missing.
             Decision::Wait { why: Waiting::GatewaySilent, .. } => {
-                let now = self.shared.clock.now();
-                let time = self.identify().await?.time(now);
+                let time = self.gateway_time().await?;
                 let serial = serial.clone();
                 // A task of its own: if this poll is dropped, the login still ends in the record.
                 let task = tokio::spawn(async move {
@@ -122,6 +125,15 @@ impl Poller {
             self.access.told = Some(decision.clone());
         }
         Ok(decision)
+    }
+
+    /// The gateway's clock, which it has just told or is asked for now.
+    async fn gateway_time(&mut self) -> Result<Timestamp, Trouble> {
+        let now = self.shared.clock.now();
+        match &self.identity {
+            Some(identity) if identity.asked.elapsed() < JUST_NOW => Ok(identity.time(now)),
+            _ => Ok(self.identify().await?.time(now)),
+        }
     }
 
     fn told(&self) -> Decision {
@@ -194,8 +206,7 @@ impl Poller {
     /// Writes down that the gateway refused `token`, if it answers `/info` now; `true` when that was the second
     /// time.
     async fn note_refusal(&mut self, serial: &Serial, token: &Token) -> Result<bool, Trouble> {
-        let now = self.shared.clock.now();
-        let time = self.identify().await?.time(now);
+        let time = self.gateway_time().await?;
         let Some(mut supply) = self.supply() else { return Ok(false) };
         Ok(supply.refused(serial, token, Some(time)).await?)
     }

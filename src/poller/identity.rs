@@ -72,10 +72,14 @@ pub async fn identify(
     state: &StateDir,
     now: Timestamp,
 ) -> Result<Identity, Trouble> {
-    if !settings.insecure {
-        client.trust().set_rule(Rule::FirstUse);
-    }
-    let info = client.info().await?;
+    let info = match client.info().await {
+        // Another key: who it is decides whether that is right, and only who it is is asked.
+        Err(gateway::Error::KeyChanged { .. }) => {
+            client.trust().set_rule(Rule::FirstUse);
+            client.info().await?
+        }
+        answer => answer?,
+    };
     let serial = Serial::new(&info.serial);
     if let Some(wanted) = settings.serial.as_ref().filter(|wanted| **wanted != serial) {
         let (address, wanted) = (address.to_string(), wanted.clone());

@@ -10,7 +10,10 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod binary;
+mod daemon;
 mod gateway_client;
+mod house;
 mod layers;
 mod mosquitto;
 mod recordings;
