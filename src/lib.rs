@@ -21,9 +21,9 @@
 //!
 //! **Beside** the daemon: [`simulator`], a cloud, a gateway and a sun for the demo and the tests.
 //!
-//! **The program**: [`config`], [`board`] (the newest of everything, for whoever publishes), [`supply`]
-//! (keeps a gateway's token, by the rules of `logins`), [`poller`], [`publisher`], [`daemon`], [`commands`],
-//! [`cli`].
+//! **The program**: [`config`], [`board`] (the newest of everything, for whoever publishes), [`standing`]
+//! (how each gateway stands, in a few words), [`supply`] (keeps a gateway's token, by the rules of `logins`),
+//! [`poller`], [`publisher`], [`daemon`], [`commands`], [`cli`].
 
 pub mod units;
 
@@ -79,6 +79,8 @@ pub mod simulator;
 pub mod config;
 
 pub mod board;
+
+pub mod standing;
 
 pub mod supply;
 

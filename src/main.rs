@@ -1,3 +1,12 @@
-//! The program: everything is in the library.
+//! The program: arguments and environment in, exit code out. Everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use enphased::cli;
+use enphased::config::environment::Environment;
+
+fn main() -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "the one lawful place")]
+    let environment = Environment::collect(|name| std::env::var(name).ok());
+    ExitCode::from(cli::main(std::env::args_os(), environment))
+}

@@ -1,1 +1,95 @@
-//! The commands.
+//! The commands, one file each. A command writes what a person or a program asked for to `out`, and gives
+//! back why it could not.
+
+pub mod check;
+pub mod config;
+pub mod demo;
+pub mod discover;
+pub mod failure;
+pub mod gateway;
+pub mod read;
+pub mod run;
+pub mod token;
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::environment::Environment;
+use crate::daemon;
+use crate::poller::{Poller, Shared};
+use crate::pulse::Pulse;
+use crate::reading::Serial;
+use crate::state::StateDir;
+use crate::token::store;
+use failure::{Code, Failure};
+
+/// How long a command waits for another process that is logging in.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// The environment.
+    pub environment: Environment,
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub rng: Rng,
+}
+
+impl Context {
+    /// Opens the state directory.
+    pub fn state(&self) -> Result<StateDir, Failure> {
+        Ok(StateDir::open(&self.config.state_dir)?)
+    }
+
+    /// What pollers and the supply work with.
+    pub fn shared(&mut self, state: &StateDir) -> Shared {
+        daemon::shared(&self.config, state, &self.clock, self.rng.fork())
+    }
+
+    /// A poller for each gateway.
+    pub fn pollers(&mut self, shared: &Shared) -> Vec<Poller> {
+        let gateways = self.config.gateways.iter().enumerate();
+        gateways.map(|(place, one)| Poller::new(place, one.clone(), shared.clone(), Pulse::new())).collect()
+    }
+}
+
+/// The gateway that a command about tokens is meant for: the one asked for, or configured, or that a token is
+/// stored for, or that answers.
+async fn serial(context: &Context, asked: Option<&str>, state: &StateDir) -> Result<Serial, Failure> {
+    if let Some(serial) = asked {
+        return Ok(Serial::new(serial));
+    }
+    if let [Some(serial)] =
+        context.config.gateways.iter().map(|one| one.serial.clone()).collect::<Vec<_>>().as_slice()
+    {
+        return Ok(serial.clone());
+    }
+    if let [gateway] = context.config.gateways.as_slice() {
+        let identity = gateway::ask(context, gateway, state).await;
+        if let Ok(identity) = identity {
+            return Ok(identity.serial);
+        }
+    }
+    match store::serials(state).as_slice() {
+        [serial] => Ok(serial.clone()),
+        [] => Err(Failure::new(
+            Code::TryLater,
+            "the gateway does not answer, so its serial number is not known; name it with --gateway SERIAL (it is \
+             printed on the gateway and shown in the Enphase app)",
+        )),
+        several => {
+            let names: Vec<&str> = several.iter().map(Serial::as_str).collect();
+            Err(Failure::new(
+                Code::Usage,
+                format!("there are several gateways ({}); name one with --gateway SERIAL", names.join(", ")),
+            ))
+        }
+    }
+}

@@ -221,6 +221,9 @@ fn broker(table: MqttTable, environment: &Environment, findings: &mut Findings) 
     if table.client_cert.is_none() && table.client_key.is_some() {
         findings.wrong("mqtt client_key", "there is a key without a certificate; name client_cert too");
     }
+    let password =
+        environment.secret(table.password_file, "mqtt-password", environment.mqtt_password.as_ref());
+    let password = password.and_then(|source| findings.take("mqtt", source.read("broker's password")));
     if !address.tls && (table.ca_file.is_some() || table.client_cert.is_some()) {
         findings
             .warnings
@@ -229,11 +232,7 @@ fn broker(table: MqttTable, environment: &Environment, findings: &mut Findings) 
     Some(Mqtt {
         address,
         user: table.user,
-        password: environment.secret(
-            table.password_file,
-            "mqtt-password",
-            environment.mqtt_password.as_ref(),
-        ),
+        password,
         certificates: mqtt::certificates::Certificates {
             ca_file: table.ca_file,
             client_cert: table.client_cert,

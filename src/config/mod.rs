@@ -21,6 +21,7 @@ use crate::domoticz::idx::Idx;
 use crate::gateway::address::Address;
 use crate::mqtt;
 use crate::reading::Serial;
+use crate::secrets::Secret;
 use environment::Environment;
 use secret::{Account, SecretSource};
 
@@ -98,8 +99,8 @@ pub struct Mqtt {
     pub address: mqtt::Address,
     /// The user.
     pub user: Option<String>,
-    /// Where the user's password is.
-    pub password: Option<SecretSource>,
+    /// The user's password.
+    pub password: Option<Secret>,
     /// The files for TLS.
     pub certificates: mqtt::certificates::Certificates,
     /// The first level of every topic of ours.
@@ -295,7 +296,7 @@ mod tests {
     #[test]
     fn the_password_comes_from_the_file_the_credential_or_the_environment() {
         let credentials = tempfile::tempdir().unwrap();
-        let given = crate::secrets::Secret::new("from the environment".to_owned());
+        let given = Secret::new("from the environment".to_owned());
         let mut environment = Environment { password: Some(given.clone()), ..Environment::default() };
         let source = |text: &str, environment: &Environment| {
             complete(text, None, environment).unwrap().account.password

@@ -27,6 +27,8 @@ pub(super) struct Access {
     used: Option<TokenId>,
     /// The last decision that was told.
     told: Option<Decision>,
+    /// The trouble with the state that was told.
+    trouble: Option<String>,
 }
 
 impl Poller {
@@ -38,9 +40,11 @@ impl Poller {
             return self.use_digest();
         }
         self.access.serial = Some(serial.clone());
-        let decision = self.tend(&serial).await?;
+        let tended = self.tend(&serial).await;
         self.reload(&serial)?;
-        self.try_candidate(&serial).await?;
+        let decision = self.unless_readable(tended)?;
+        let tried = self.try_candidate(&serial).await;
+        self.unless_readable(tried.map(|()| Decision::Rest))?;
         let state = report(&self.access.tokens, &decision, self.shared.clock.now());
         self.shared.board.put_token(&serial, state);
         let Some(kept) = self.access.tokens.in_use() else { return Err(Trouble::NoToken(decision)) };
@@ -56,6 +60,25 @@ impl Poller {
         Ok(())
     }
 
+    /// A state directory that fails, or a password that cannot be read, costs the login and not the reading: it is
+    /// told, and the token that there is stays in use (L4).
+    fn unless_readable(&mut self, tended: Result<Decision, Trouble>) -> Result<Decision, Trouble> {
+        match tended {
+            Err(Trouble::Supply(error)) if self.access.tokens.in_use().is_some() => {
+                let message = error.to_string();
+                if self.access.trouble.as_ref() != Some(&message) {
+                    tracing::error!("{message}");
+                    self.access.trouble = Some(message);
+                }
+                Ok(Decision::Rest)
+            }
+            other => {
+                self.access.trouble = self.access.trouble.take().filter(|_| other.is_err());
+                other
+            }
+        }
+    }
+
     /// What is configured in place of the client's own guess.
     fn use_digest(&mut self) -> Result<(), Trouble> {
         if let (Some(source), Some((_, client))) = (&self.settings.password, self.client.as_mut()) {
@@ -65,10 +88,14 @@ impl Poller {
         Ok(())
     }
 
-    /// Gets a token if the rules want one now. `None` of the supply means that another gateway's login is
-    /// under way, which is not waited for.
+    /// Gets a token if the rules want one now. Another gateway's login that is under way is waited for only
+    /// where there is nothing to read with meanwhile.
     async fn tend(&mut self, serial: &Serial) -> Result<Decision, Trouble> {
-        let Some(mut supply) = self.supply() else { return Ok(self.told()) };
+        let mut supply = match self.supply() {
+            Some(supply) => supply,
+            None if self.access.tokens.in_use().is_some() => return Ok(self.told()),
+            None => Arc::clone(&self.shared.supply).lock_owned().await,
+        };
         let decision = supply.consider(serial, None, Operator::Absent)?;
         let decision = match decision {
             // Wanted, and only the gateway's own clock is missing.

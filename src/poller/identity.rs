@@ -101,7 +101,10 @@ fn admit(
         Verdict::Same => {}
         Verdict::First => {
             tracing::info!(%serial, key = %seen, "first contact: this gateway's key is trusted from now on");
-            known::save(state, serial, &Known { key: seen.clone(), address, since: now })?;
+            let known = Known { key: seen.clone(), address, since: now };
+            if let Err(error) = known::save(state, serial, &known) {
+                tracing::error!("{error}; the key is trusted until the restart");
+            }
         }
         Verdict::Changed(known) => {
             return Err(gateway::Error::KeyChanged { address, known, seen }.into());

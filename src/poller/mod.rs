@@ -11,6 +11,8 @@ pub mod outage;
 pub mod report;
 pub mod trouble;
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +29,10 @@ use crate::pulse::Pulse;
 use crate::reading::{Event, Reading, Serial};
 use crate::schedule::{Schedule, is_quiet};
 use crate::sources::{Facts, Options, Sources};
+use crate::standing::{Standing, Standings};
 use crate::state::StateDir;
 use crate::supply::Supply;
+use crate::text;
 use access::Access;
 use identity::Identity;
 use outage::{Outage, Say};
@@ -54,11 +58,14 @@ pub struct Shared {
     pub supply: Arc<Mutex<Supply>>,
     /// Where readings are put.
     pub board: Board,
+    /// Where each poller says how it stands.
+    pub standings: Standings,
 }
 
 /// Polls one gateway.
 #[derive(Debug)]
 pub struct Poller {
+    place: usize,
     settings: config::Gateway,
     shared: Shared,
     pulse: Pulse,
@@ -71,9 +78,10 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// A poller of the gateway that `settings` name.
-    pub fn new(settings: config::Gateway, shared: Shared, pulse: Pulse) -> Self {
+    /// A poller of the gateway that `settings` name, the one at `place` in the configuration.
+    pub fn new(place: usize, settings: config::Gateway, shared: Shared, pulse: Pulse) -> Self {
         Self {
+            place,
             settings,
             shared,
             pulse,
@@ -86,19 +94,34 @@ impl Poller {
         }
     }
 
-    /// Polls for ever. It may be dropped at any time: what is on disk is whole.
-    pub async fn run(mut self) {
+    /// Polls until `stop`, in the middle of a poll if need be: what is on disk is always whole.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut schedule = Schedule::new(Instant::now(), self.settings.interval);
+        let mut stop = pin!(stop);
         loop {
-            self.wait_until(schedule.next()).await;
-            let polled = self.poll().await;
-            self.pulse.beat();
-            match &polled {
-                Err(Trouble::Gateway(error)) => schedule.away(Instant::now(), error),
-                _ => schedule.answered(Instant::now()),
+            tokio::select! {
+                biased;
+                () = &mut stop => return,
+                () = self.turn(&mut schedule) => {}
             }
-            self.tell(polled);
         }
+    }
+
+    async fn turn(&mut self, schedule: &mut Schedule) {
+        self.wait_until(schedule.next()).await;
+        let polled = self.poll().await;
+        self.pulse.beat();
+        match &polled {
+            Err(Trouble::Gateway(error)) => schedule.away(Instant::now(), error),
+            _ => schedule.answered(Instant::now()),
+        }
+        self.tell(polled);
+    }
+
+    /// Polls once, whatever comes of it.
+    pub async fn run_once(mut self) {
+        let polled = self.poll().await;
+        self.tell(polled);
     }
 
     async fn wait_until(&self, due: Instant) {
@@ -127,7 +150,10 @@ impl Poller {
         }
         self.authorise().await?;
         let read = self.read().await;
-        self.judged(&read).await?;
+        if let Err(error) = self.judged(&read).await {
+            // What was read is worth more than what could not be written down about it.
+            tracing::debug!(%error, "the gateway's judgement of the token was not written down");
+        }
         read
     }
 
@@ -177,6 +203,7 @@ impl Poller {
                     let length = crate::logins::words::length(length);
                     tracing::info!(gateway = %reading.gateway.serial, after = %length, "the gateway is read again");
                 }
+                self.shared.standings.put(self.place, Standing::Read(text::status(&reading)));
                 self.shared.board.put_reading(reading);
             }
             Err(trouble) => self.tell_trouble(&trouble, now),
@@ -191,6 +218,7 @@ impl Poller {
         } else {
             tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}");
         }
+        self.shared.standings.put(self.place, Standing::Trouble(trouble.to_string()));
         let patience = OFFLINE.max(3 * self.settings.interval);
         let silent = self.last_reading.is_none_or(|last| now.saturating_duration_since(last) >= patience);
         if let Some(serial) = self.serial().filter(|_| silent) {

@@ -22,13 +22,15 @@ pub const BEAT: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Publishes until `stop`, and then says `offline` and disconnects, within two seconds. Dropped before that,
-/// it leaves `offline` to the last will.
+/// it leaves `offline` to the last will. `caught_up` tells up to which write of the board everything has been
+/// handed to the broker.
 pub async fn run(
     broker: mqtt::Options,
     options: Options,
     board: &Board,
     pulse: &Pulse,
     rng: Rng,
+    caught_up: &watch::Sender<u64>,
     stop: impl Future<Output = ()>,
 ) {
     let (tell, happened) = mpsc::channel(16);
@@ -39,6 +41,7 @@ pub async fn run(
         outage: None,
         sheet: board.reader(),
         board,
+        caught_up,
     };
     tokio::select! {
         () = publisher.turn(happened, pulse, stop) => {}
@@ -69,6 +72,7 @@ struct Publisher<'a> {
     outage: Option<Outage>,
     sheet: watch::Receiver<Sheet>,
     board: &'a Board,
+    caught_up: &'a watch::Sender<u64>,
 }
 
 /// A row of failures.
@@ -108,7 +112,11 @@ impl Publisher<'_> {
     /// Sends what is newest now, not what was when the connection became busy; `false` when nothing is owed.
     fn send_next(&mut self) -> bool {
         let Some(session) = &self.session else { return false };
-        let next = self.outbox.next(&self.sheet.borrow_and_update(), Instant::now());
+        let sheet = self.sheet.borrow_and_update();
+        let next = self.outbox.next(&sheet, Instant::now());
+        if next.is_none() {
+            self.caught_up.send_replace(sheet.written());
+        }
         next.map(|order| session.send(order)).is_some()
     }
 

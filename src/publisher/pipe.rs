@@ -77,6 +77,16 @@ pub async fn run(
     }
 }
 
+/// Writes what is on the board now, once.
+pub async fn write_once(
+    format: &Format,
+    mut sheet: watch::Receiver<Sheet>,
+    mut out: impl AsyncWrite + Unpin,
+) -> io::Result<()> {
+    let news = news(format, &sheet.borrow_and_update(), &mut HashMap::new());
+    write(&mut out, &news).await
+}
+
 async fn write(out: &mut (impl AsyncWrite + Unpin), news: &str) -> io::Result<()> {
     if !news.is_empty() {
         out.write_all(news.as_bytes()).await?;

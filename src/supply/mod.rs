@@ -228,7 +228,10 @@ impl Supply {
     ) -> Result<Result<Option<Token>, Failure>, Error> {
         record.begin(step, reason, serial, &self.sight(gateway));
         self.ledger.write(&record)?;
-        tracing::info!(%reason, step = ?step, "contacting the Enphase cloud");
+        match step {
+            Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
+            Step::Token => tracing::info!("fetching a token from the Enphase cloud, because {reason}"),
+        }
         let sent = self.send(&record, serial, step, credentials).await;
         let sight = self.sight(gateway);
         let came = match sent {

@@ -211,8 +211,17 @@ impl Daemon {
         let (their_board, their_pulse) = (board.clone(), pulse.clone());
         let task = tokio::spawn(async move {
             let stop = async { stopped.await.unwrap_or(()) };
-            publisher::broker::run(broker, content, &their_board, &their_pulse, Rng::with_seed(1), stop)
-                .await;
+            let caught_up = watch::Sender::new(0);
+            publisher::broker::run(
+                broker,
+                content,
+                &their_board,
+                &their_pulse,
+                Rng::with_seed(1),
+                &caught_up,
+                stop,
+            )
+            .await;
         });
         Self { board, pulse, stop: Some(stop), task }
     }

@@ -1,0 +1,230 @@
+//! The command line: what was asked, and which command does it.
+
+pub mod logging;
+mod terminal;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use fastrand::Rng;
+
+use crate::clock::Clock;
+use crate::commands::failure::{Code, Failure};
+use crate::commands::{Context, check, config, demo, discover, gateway, read, run, token};
+use crate::config::environment::Environment;
+use crate::config::{self as configuration, Format};
+use terminal::Terminal;
+
+/// Reads an Enphase gateway on the home network, on at most one cloud login per token lifetime.
+#[derive(Debug, Parser)]
+#[command(name = "enphased", version, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    /// The configuration file, in place of the usual ones.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The daemon: reads every 30 seconds, publishes, and goes on whatever fails.
+    Run {
+        /// Read once, publish, and end.
+        #[arg(long)]
+        once: bool,
+    },
+    /// The daemon against a simulated cloud and gateway; needs no hardware.
+    Demo,
+    /// One reading.
+    Read {
+        /// Without it a table for people.
+        #[arg(long, value_enum)]
+        format: Option<FormatName>,
+    },
+    /// Gateways that announce themselves on the network.
+    Discover,
+    /// What works and what does not, and what to do about it. Never logs in.
+    Check,
+    /// The gateway's token.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// The same as `token refresh`.
+    #[command(hide = true)]
+    TokenRefresh(RefreshArgs),
+    /// The gateway's key.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Whose it is, until when it is good, and when and why the next login may happen.
+    Status(GatewayArgs),
+    /// Fetches a new one from the cloud; asks for the password where none is configured, and does not keep it.
+    Refresh(RefreshArgs),
+    /// Stores one that you bring, from a file or from standard input.
+    Import {
+        /// The file; standard input without it.
+        file: Option<PathBuf>,
+    },
+    /// Forgets it.
+    Forget(GatewayArgs),
+}
+
+#[derive(Debug, Args)]
+struct GatewayArgs {
+    /// Which gateway, where there are several or it does not answer.
+    #[arg(long, value_name = "SERIAL")]
+    gateway: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct RefreshArgs {
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    /// Set the hold-offs aside; says what that risks.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum GatewayCommand {
+    /// Accepts the key of a gateway that was replaced, reset or updated.
+    Trust {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Shows every key with what it means.
+    Example,
+    /// Says whether the configuration holds.
+    Validate,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatName {
+    Text,
+    Json,
+    Domoticz,
+    Influx,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Text => Self::Text,
+            FormatName::Json => Self::Json,
+            FormatName::Domoticz => Self::Domoticz,
+            FormatName::Influx => Self::Influx,
+        }
+    }
+}
+
+/// Does what `arguments` ask for; gives the exit code.
+pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    logging::start(&environment);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.map_err(Failure::from).and_then(|runtime| {
+        let done = runtime.block_on(dispatch(cli, environment));
+        // A reader that has stopped reading must not keep us from ending.
+        runtime.shutdown_background();
+        done
+    });
+    match done {
+        Ok(()) => 0,
+        // Whoever closed the pipe wants no more of it.
+        Err(failure) if failure.code == Code::InputOutput && failure.message.contains("Broken pipe") => 0,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                say(&mut io::stderr(), &format!("enphased: {}\n", failure.message));
+            }
+            failure.code as u8
+        }
+    }
+}
+
+fn usage(error: &clap::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            say(&mut io::stdout(), &error.to_string());
+            0
+        }
+        _ => {
+            say(&mut io::stderr(), &error.to_string());
+            Code::Usage as u8
+        }
+    }
+}
+
+/// There is nobody left to tell when this fails.
+fn say(out: &mut dyn Write, text: &str) {
+    out.write_all(text.as_bytes()).ok();
+}
+
+async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    match &cli.command {
+        Command::Config(ConfigCommand::Example) => return config::example(&mut out),
+        Command::Discover => return discover::discover(&mut out).await,
+        Command::Demo => return demo::demo(Rng::new(), &mut out).await,
+        _ => {}
+    }
+    let colour = out.is_terminal() && !environment.no_color;
+    let config = match configuration::load(cli.config.as_deref(), &environment) {
+        Ok(config) => config,
+        Err(error) if matches!(cli.command, Command::Check) => return check::unreadable(&error, &mut out),
+        Err(error) => return Err(error.into()),
+    };
+    let mut context = Context { config, environment, clock: Clock::system(), rng: Rng::new() };
+    match cli.command {
+        Command::Run { once: false } => run::run(context, cli.config).await,
+        Command::Run { once: true } => run::once(context).await,
+        Command::Read { format } => {
+            let look = read::Look { format: format.map(Format::from), colour, width: terminal::WIDTH };
+            read::read(&mut context, look, &mut out).await
+        }
+        Command::Check => check::check(&mut context, &mut out).await,
+        Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => {
+            let asked = args.gateway.gateway.as_deref();
+            token::refresh(&mut context, asked, args.force, &mut Terminal, &mut out).await
+        }
+        Command::Token(TokenCommand::Status(args)) => {
+            token::status(&mut context, args.gateway.as_deref(), &mut out).await
+        }
+        Command::Token(TokenCommand::Import { file }) => {
+            token::import(&mut context, &mut *input(file)?, &mut out).await
+        }
+        Command::Token(TokenCommand::Forget(args)) => {
+            token::forget(&mut context, args.gateway.as_deref(), &mut out).await
+        }
+        Command::Gateway(GatewayCommand::Trust { yes }) => {
+            gateway::trust(&context, yes, &mut io::stdin().lock(), &mut out).await
+        }
+        Command::Config(_) => config::validate(&context.config, &mut out),
+        Command::Demo | Command::Discover => Ok(()),
+    }
+}
+
+fn input(file: Option<PathBuf>) -> Result<Box<dyn Read>, Failure> {
+    let Some(path) = file.filter(|path| path.as_os_str() != "-") else { return Ok(Box::new(io::stdin())) };
+    match File::open(&path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(Failure::new(Code::Data, format!("cannot read {}: {error}", path.display()))),
+    }
+}
