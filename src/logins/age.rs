@@ -48,7 +48,15 @@ pub struct Sight {
 impl Sight {
     /// Whether the gateway's clock is seen and agrees with ours.
     pub fn clocks_agree(&self) -> bool {
-        self.gateway.is_some_and(|gateway| agree(seconds_between(self.moment.wall, gateway), 0))
+        self.gateway.is_some_and(|gateway| agree(between(self.moment.wall, gateway), 0))
+    }
+
+    /// What the clocks show a while later, at `moment`; the gateway's has gone on as long as the machine has.
+    #[must_use]
+    pub fn later(&self, moment: Moment) -> Self {
+        let passed = moment.up.saturating_sub(self.moment.up);
+        let gateway = self.gateway.and_then(|time| time.checked_add(passed).ok());
+        Self { moment, gateway }
     }
 }
 
@@ -79,33 +87,35 @@ impl Anchor {
     /// How much time has passed since.
     pub fn elapsed(&self, now: &Sight) -> Duration {
         let up_then = Duration::from_millis(self.up_ms);
-        if self.boot == now.moment.boot
-            && let Some(passed) = now.moment.up.checked_sub(up_then)
-        {
+        let same_boot = self.boot == now.moment.boot;
+        if same_boot && let Some(passed) = now.moment.up.checked_sub(up_then) {
             return passed;
         }
-        let wall = seconds_between(self.wall, now.moment.wall);
-        let gateway = self.gateway.zip(now.gateway).map(|(then, now)| seconds_between(then, now));
+        let wall = between(self.wall, now.moment.wall);
+        let gateway = self.gateway.zip(now.gateway).map(|(then, now)| between(then, now));
         let told = match gateway {
-            Some(gateway) if agree(gateway, wall) => wall,
+            // Of two that nearly agree, too: nothing opens early.
+            Some(gateway) if agree(gateway, wall) => wall.min(gateway),
             // The gateway's own clock was set back: it is no witness.
             Some(gateway) if gateway < 0 => wall,
             Some(gateway) if wall < 0 => gateway,
-            // They disagree, and both may be right: nothing opens early.
+            // They disagree, and both may be right.
             Some(gateway) => wall.min(gateway),
             None => wall,
         };
-        // The boot came after the anchor, so at least its uptime has passed.
-        Duration::from_secs(u64::try_from(told).unwrap_or(0)).max(now.moment.up)
+        // A boot that came after the anchor has lasted for its uptime at least.
+        let least = if same_boot || !now.moment.tells_boot() { Duration::ZERO } else { now.moment.up };
+        Duration::from_millis(u64::try_from(told).unwrap_or(0)).max(least)
     }
 }
 
-fn seconds_between(earlier: Timestamp, later: Timestamp) -> i64 {
-    later.as_second() - earlier.as_second()
+/// In milliseconds.
+fn between(earlier: Timestamp, later: Timestamp) -> i64 {
+    later.as_millisecond() - earlier.as_millisecond()
 }
 
 fn agree(one: i64, other: i64) -> bool {
-    one.abs_diff(other) <= AGREEMENT.as_secs()
+    u128::from(one.abs_diff(other)) <= AGREEMENT.as_millis()
 }
 
 /// Whether `deadline` has passed, by the clocks that can be trusted.
@@ -177,6 +187,29 @@ mod tests {
         let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
         let now = sight("2026-11-20T12:00:00Z", "b", HOUR, Some("1970-01-01T00:10:00Z"));
         assert_eq!(elapsed(&then, &now), 2 * HOUR);
+    }
+
+    #[test]
+    fn of_two_clocks_that_nearly_agree_the_slower_is_believed() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T22:09:00Z", "b", HOUR, Some("2026-11-20T22:00:00Z"));
+        assert_eq!(elapsed(&then, &now), 12 * HOUR);
+    }
+
+    #[test]
+    fn where_the_boot_is_not_known_an_uptime_proves_nothing() {
+        let then = sight("2026-11-20T10:00:00Z", "process-1", HOUR, None);
+        let now = sight("2026-11-20T10:01:00Z", "process-2", 10 * HOUR, None);
+        assert_eq!(elapsed(&then, &now), HOUR / 60, "the other process had run for long");
+        let fell_back = sight("2026-11-20T10:01:00Z", "process-1", HOUR / 2, None);
+        assert_eq!(elapsed(&then, &fell_back), HOUR / 60, "nor one that goes back");
+    }
+
+    #[test]
+    fn the_gateway_s_clock_goes_on_during_a_request() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:05Z"));
+        let jumped = sight("2020-01-01T00:00:00Z", "a", HOUR + HOUR / 60, None).moment;
+        assert_eq!(then.later(jumped).gateway, Some(at("2026-11-20T10:01:05Z")));
     }
 
     #[test]

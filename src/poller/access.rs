@@ -170,7 +170,7 @@ impl Poller {
         match client.check_token(&candidate.secret).await {
             Ok(()) => {
                 let Some(mut supply) = self.supply() else { return Ok(()) };
-                supply.promote(serial).await?;
+                supply.promote(&candidate).await?;
                 drop(supply);
                 tracing::info!(role = %candidate.role, until = %candidate.expires_at, "the gateway accepts the new token");
                 self.reload(serial)
@@ -178,7 +178,7 @@ impl Poller {
             Err(gateway::Error::TokenRefused) if self.access.tokens.current.is_some() => {
                 if self.note_refusal(serial, &candidate).await? {
                     let Some(mut supply) = self.supply() else { return Ok(()) };
-                    supply.drop_candidate(serial).await?;
+                    supply.drop_candidate(&candidate).await?;
                     drop(supply);
                     let message = "the gateway refuses the new token; the old one stays in use".to_owned();
                     tracing::warn!("{message}");
@@ -212,7 +212,7 @@ impl Poller {
             }
             Ok(_) => {
                 if let Some(mut supply) = self.supply() {
-                    supply.accepted(&serial).await?;
+                    supply.accepted(&serial, &kept.token).await?;
                 }
             }
             Err(_) => {}
