@@ -92,10 +92,16 @@ impl Poller {
     /// under way, which is not waited for.
     async fn tend(&mut self, serial: &Serial) -> Result<Decision, Trouble> {
         let Some(mut supply) = self.supply() else { return Ok(self.told()) };
-        let decision = supply.consider(serial, None, Operator::Absent)?;
+        let now = self.shared.clock.now();
+        let time = self.identity.as_ref().map(|identity| identity.time_by_now(now));
+        if let Some(time) = time {
+            // A state directory that cannot be written is told when something is wanted of it.
+            supply.keep_time(serial, time).await.unwrap_or_else(|error| tracing::debug!("{error}"));
+        }
+        let decision = supply.consider(serial, time, Operator::Absent)?;
         let decision = match decision {
-            // Wanted, and only the gateway's own clock is missing.
-            Decision::Wait { why: Waiting::GatewaySilent, .. } => {
+            // The gateway has to answer now, not an hour ago.
+            Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
                 let now = self.shared.clock.now();
                 let time = self.identify().await?.time(now);
                 let serial = serial.clone();
