@@ -212,8 +212,7 @@ mod tests {
         let then = sight("2026-11-20T10:00:00Z", "process-1", HOUR, Some("2026-11-20T10:00:00Z"));
         let now = sight("2026-11-20T10:01:00Z", "process-2", 10 * HOUR, Some("2026-11-20T10:01:00Z"));
         assert_eq!(elapsed(&then, &now), HOUR / 60, "the other process had run for long");
-        let fell_back =
-            sight("2026-11-20T10:01:00Z", "process-1", HOUR / 2, Some("2026-11-20T10:01:00Z"));
+        let fell_back = sight("2026-11-20T10:01:00Z", "process-1", HOUR / 2, Some("2026-11-20T10:01:00Z"));
         assert_eq!(elapsed(&then, &fell_back), HOUR / 60, "nor one that goes back");
     }
 
