@@ -88,10 +88,14 @@ impl Poller {
         Ok(())
     }
 
-    /// Gets a token if the rules want one now. `None` of the supply means that another gateway's login is
-    /// under way, which is not waited for.
+    /// Gets a token if the rules want one now. Another gateway's login that is under way is waited for only
+    /// where there is nothing to read with meanwhile.
     async fn tend(&mut self, serial: &Serial) -> Result<Decision, Trouble> {
-        let Some(mut supply) = self.supply() else { return Ok(self.told()) };
+        let mut supply = match self.supply() {
+            Some(supply) => supply,
+            None if self.access.tokens.in_use().is_some() => return Ok(self.told()),
+            None => Arc::clone(&self.shared.supply).lock_owned().await,
+        };
         let now = self.shared.clock.now();
         let time = self.identity.as_ref().map(|identity| identity.time_by_now(now));
         if let Some(time) = time {

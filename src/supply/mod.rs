@@ -251,7 +251,10 @@ impl Supply {
     ) -> Result<Result<Option<Token>, Failure>, Error> {
         record.begin(step, reason, serial, seen);
         self.ledger.write(&record)?;
-        tracing::info!(%reason, step = ?step, "contacting the Enphase cloud");
+        match step {
+            Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
+            Step::Token => tracing::info!("fetching a token from the Enphase cloud, because {reason}"),
+        }
         let sent = self.send(&record, serial, step, credentials).await;
         let sight = seen.later(self.clock.moment());
         let came = match sent {
