@@ -211,6 +211,16 @@ impl Record {
         self.age
     }
 
+    /// Takes the time that has passed into the record if the clocks of now would be of more use after the next
+    /// boot than those it knows (L9); `true` when it has to be written.
+    pub fn keep_time(&mut self, sight: &Sight) -> bool {
+        let stale = !self.attempts.is_empty() && self.anchor.is_stale(sight);
+        if stale {
+            self.settle(sight);
+        }
+        stale
+    }
+
     /// Notes that a request is about to leave. It must be on disk before it does (L4).
     pub fn begin(&mut self, step: Step, reason: Reason, serial: &Serial, sight: &Sight) {
         let at = self.settle(sight);
@@ -254,6 +264,7 @@ impl Record {
         let in_a_row = u32::try_from(in_a_row).unwrap_or(u32::MAX);
         match failure.kind {
             Kind::WrongCredentials | Kind::SecondFactor => {
+                self.halts.retain(|halt| halt.credentials != credentials);
                 self.halts.push(Halt { kind: failure.kind, credentials: credentials.to_owned() });
                 let forgotten = self.halts.len().saturating_sub(HALTS);
                 self.halts.drain(..forgotten);

@@ -100,10 +100,16 @@ impl Poller {
             None if self.access.tokens.in_use().is_some() => return Ok(self.told()),
             None => Arc::clone(&self.shared.supply).lock_owned().await,
         };
-        let decision = supply.consider(serial, None, Operator::Absent)?;
+        let now = self.shared.clock.now();
+        let time = self.identity.as_ref().map(|identity| identity.time_by_now(now));
+        if let Some(time) = time {
+            // A state directory that cannot be written is told when something is wanted of it.
+            supply.keep_time(serial, time).await.unwrap_or_else(|error| tracing::debug!("{error}"));
+        }
+        let decision = supply.consider(serial, time, Operator::Absent)?;
         let decision = match decision {
-            // Wanted, and only the gateway's own clock is missing.
-            Decision::Wait { why: Waiting::GatewaySilent, .. } => {
+            // The gateway has to answer now, not an hour ago.
+            Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
                 let time = self.gateway_time().await?;
                 let serial = serial.clone();
                 // A task of its own: if this poll is dropped, the login still ends in the record.

@@ -35,6 +35,11 @@ impl Identity {
     pub fn time(&self, now: Timestamp) -> Timestamp {
         self.info.time.unwrap_or(now)
     }
+
+    /// What the gateway's clock shows now, if it has gone on since.
+    pub fn time_by_now(&self, now: Timestamp) -> Timestamp {
+        self.info.time.and_then(|time| time.checked_add(self.asked.elapsed()).ok()).unwrap_or(now)
+    }
 }
 
 /// Where the gateway is: as configured, or as it announces itself.

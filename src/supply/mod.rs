@@ -136,6 +136,20 @@ impl Supply {
         Ok(self.decide(&record, serial, sight, operator)?.0)
     }
 
+    /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
+    pub async fn keep_time(&mut self, serial: &Serial, gateway: Timestamp) -> Result<(), Error> {
+        let sight = self.sight(Some(gateway));
+        if !self.ledger.read(serial, &sight)?.keep_time(&sight) {
+            return Ok(());
+        }
+        let _lock = self.lock(Duration::ZERO).await?;
+        let mut record = self.ledger.read(serial, &sight)?;
+        if record.keep_time(&sight) {
+            self.ledger.write(&record)?;
+        }
+        Ok(())
+    }
+
     /// The decision, and the credentials to carry it out with.
     fn decide(
         &mut self,
@@ -260,11 +274,17 @@ impl Supply {
         };
         if let Err(failure) = &came {
             let halts = matches!(failure.kind, Kind::WrongCredentials | Kind::SecondFactor);
-            let hash = credentials.filter(|_| halts).map(|known| account::hash(known, &mut self.rng));
+            let hash = credentials.filter(|_| halts).map(|used| self.hash(&record, used));
             record.failed(failure, &hash.unwrap_or_default(), &sight, &mut self.rng);
         }
         self.ledger.write(&record)?;
         Ok(came)
+    }
+
+    /// The hash that the record knows them by, or a new one.
+    fn hash(&mut self, record: &Record, used: &Credentials) -> String {
+        let known = record.halts.iter().find(|halt| account::is_same(&halt.credentials, used));
+        known.map_or_else(|| account::hash(used, &mut self.rng), |halt| halt.credentials.clone())
     }
 
     async fn send(
