@@ -228,7 +228,7 @@ impl Promises {
 
     /// At most three in 30 days.
     fn three_logins_a_month(&self, before: &[Request], world: &World) {
-        let month = 30 * DAY - self.slack();
+        let month = (30 * DAY).checked_sub(self.slack()).unwrap();
         let recent = |request: &&Request| {
             let known = request.at >= self.damaged;
             known && request.counts_as_login() && since(request.at, world.now) < month

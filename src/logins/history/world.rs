@@ -206,9 +206,12 @@ impl World {
         if self.rng.u8(..20) == 0 {
             return Err(Failure::transient("no answer in time"));
         }
-        let well = || match credentials == self.right {
-            true => Self::say(200, r#"{"message":"success","session_id":"5e55"}"#.to_owned()),
-            false => Self::say(401, r#"{"message":"Invalid"}"#.to_owned()),
+        let well = || {
+            if credentials == self.right {
+                Self::say(200, r#"{"message":"success","session_id":"5e55"}"#.to_owned())
+            } else {
+                Self::say(401, r#"{"message":"Invalid"}"#.to_owned())
+            }
         };
         answer::login(&self.answer().unwrap_or_else(well))
     }
