@@ -13,5 +13,6 @@
 mod gateway_client;
 mod layers;
 mod mosquitto;
+mod promise;
 mod recordings;
 mod simulated;
