@@ -55,7 +55,7 @@ fn listen() {
 /// Lives until a minute and a half after a poll of that day; between polls time is skipped.
 async fn until(house: &House, start: Timestamp, day: u32) {
     while house.clock.now() < start + day * DAY {
-        tokio::time::advance(INTERVAL - 2 * AROUND).await;
+        tokio::time::advance(INTERVAL.saturating_sub(2 * AROUND)).await;
         tokio::time::sleep(2 * AROUND).await;
     }
 }
