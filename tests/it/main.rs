@@ -16,5 +16,6 @@ mod gateway_client;
 mod house;
 mod layers;
 mod mosquitto;
+mod promise;
 mod recordings;
 mod simulated;
