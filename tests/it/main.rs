@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::unnecessary_debug_formatting,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
