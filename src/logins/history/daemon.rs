@@ -71,7 +71,7 @@ impl Story {
         let event = self.happen();
         let after = &self.world.disk.tokens;
         if !Rc::ptr_eq(&before, after) {
-            Promises::no_token_is_lost(&before, after, event);
+            Promises::no_token_is_lost(&before, after, event, &self.world);
         }
     }
 

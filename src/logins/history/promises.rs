@@ -289,10 +289,12 @@ impl Promises {
     /// A stored token is lost only when the operator forgets it, when the gateway has accepted another in its
     /// place, when it was refused clearly beside a good one, or, while the gateway has not seen it yet, when a
     /// newer comes.
-    pub(super) fn no_token_is_lost(before: &Tokens, after: &Tokens, event: TokenEvent) {
+    pub(super) fn no_token_is_lost(before: &Tokens, after: &Tokens, event: TokenEvent, world: &World) {
         let id = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.token.id());
         let (was, is) = (id(&before.current), id(&after.current));
-        let accepted = event == TokenEvent::Accepted && is == id(&before.candidate) && is.is_some();
+        let accepted = event == TokenEvent::Accepted && is == id(&before.candidate);
+        let good = after.current.as_ref().is_some_and(|kept| world.accepts(&kept.token));
+        assert!(event != TokenEvent::Accepted || good, "taken into use and not accepted");
         assert!(was == is || accepted || event == TokenEvent::Forgotten, "the token in use: {event:?}");
         let (was, is) = (id(&before.candidate), id(&after.candidate));
         assert!(was == is || event != TokenEvent::Nothing, "the candidate");
