@@ -1,7 +1,9 @@
 //! Logs to stderr: a line for people on a terminal, with the journal's priorities under systemd.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
@@ -25,7 +27,7 @@ pub fn start(environment: &Environment) {
         Err(_) => (USUAL.parse().unwrap_or_default(), true),
     };
     let colour = io::stderr().is_terminal() && !environment.no_color;
-    let lines = Lines { journal: environment.journal };
+    let lines = Lines { journal: environment.journal.as_deref().is_some_and(is_stderr) };
     let layer =
         tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colour).event_format(lines);
     // A second start in one process keeps the first.
@@ -35,6 +37,11 @@ pub fn start(environment: &Environment) {
             "RUST_LOG is not understood and ignored; write it like \"debug\" or \"enphased=debug\""
         );
     }
+}
+
+/// Whether `journal`, written `device:inode`, is where stderr goes.
+fn is_stderr(journal: &str) -> bool {
+    fs::metadata("/proc/self/fd/2").is_ok_and(|file| journal == format!("{}:{}", file.dev(), file.ino()))
 }
 
 /// The form of a line.

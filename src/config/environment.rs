@@ -32,8 +32,8 @@ pub struct Environment {
     pub mqtt_password: Option<Secret>,
     /// `$RUST_LOG`.
     pub log: Option<String>,
-    /// Whether stderr goes to the journal (`$JOURNAL_STREAM`).
-    pub journal: bool,
+    /// Which file is the journal, as `device:inode` (`$JOURNAL_STREAM`); stderr may have been led elsewhere.
+    pub journal: Option<String>,
     /// Whether colours are not wanted (`$NO_COLOR`).
     pub no_color: bool,
 }
@@ -58,7 +58,7 @@ impl Environment {
             password: read("ENPHASED_PASSWORD").map(Secret::new),
             mqtt_password: read("ENPHASED_MQTT_PASSWORD").map(Secret::new),
             log: read("RUST_LOG"),
-            journal: read("JOURNAL_STREAM").is_some(),
+            journal: read("JOURNAL_STREAM"),
             no_color: read("NO_COLOR").is_some(),
         }
     }

@@ -150,7 +150,7 @@ impl Poller {
         match tended {
             Tended::Left(decision) => decision,
             Tended::Arrived(token) => {
-                let message = format!("a new token arrived, good until {:.0}", token.expires_at);
+                let message = arrival(&token);
                 tracing::info!("{message}");
                 self.event("token_arrived", message);
                 Decision::Rest
@@ -236,4 +236,16 @@ impl Poller {
         }
         Ok(())
     }
+}
+
+/// What is worth saying of a token that has just come (L8, L11).
+fn arrival(token: &Token) -> String {
+    let mut message = format!("a new token arrived, good until {:.0}", token.expires_at);
+    if !token.is_long_lived() {
+        message += "; that is short, and such tokens are not renewed by themselves";
+    }
+    if !token.signed_by_entrez() {
+        message += "; its signature is not by the known Entrez key, and the gateway is the judge";
+    }
+    message
 }
