@@ -126,7 +126,8 @@ impl Guard {
         let date = reading.time.to_zoned(zone.clone()).date();
         let today = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.today(date));
         let yesterday = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.yesterday(date));
-        if let Some(production) = &mut reading.production {
+        // A source that counts the day itself has a total too coarse for it (see `Production::today_wh`).
+        if let Some(production) = reading.production.as_mut().filter(|it| it.today_wh.is_none()) {
             production.today_wh = today(Counter::Production);
             production.yesterday_wh = yesterday(Counter::Production);
         }
