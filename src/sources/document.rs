@@ -1,6 +1,6 @@
 //! The reading, put together from the pages.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::meters::{self, Batteries, Groups};
 use super::pages::Kept;
@@ -12,9 +12,9 @@ use crate::reading::{GatewayFacts, Reading};
 impl Sources {
     /// What this cycle yields, at `time` by our clock.
     pub fn cycle(&self, time: Timestamp) -> Cycle {
-        if self.yielded {
+        if self.course.yielded {
             Cycle::Reading(Box::new(self.reading(time)))
-        } else if self.visits.asked_in(self.cycle) {
+        } else if self.course.missed || self.pages.is_empty() {
             Cycle::Nothing
         } else {
             Cycle::NotDue
@@ -79,6 +79,9 @@ impl Sources {
 
     /// The gateway's clock, for judging the age of its values: see [`age`].
     fn gateway_clock(&self) -> Option<Timestamp> {
-        age::gateway_clock(self.facts.time, self.pages.stamps())
+        let asked = self.clock.map_or(self.began, |(_, at)| at);
+        let since = self.began.saturating_duration_since(asked);
+        let since = SignedDuration::try_from(since).unwrap_or(SignedDuration::MAX);
+        age::gateway_clock(self.clock.map(|(info, _)| info), since, self.pages.stamps())
     }
 }

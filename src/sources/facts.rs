@@ -34,9 +34,9 @@ pub struct Options {
 pub enum Cycle {
     /// A reading.
     Reading(Box<Reading>),
-    /// Nothing was due: this gateway has slow pages only, which are left alone for a minute.
+    /// Nothing was due, or only a page that failed before: what was read last still holds.
     NotDue,
-    /// Pages were asked for, and none was understood.
+    /// Pages were asked for, and what was wanted did not come.
     Nothing,
 }
 

@@ -68,6 +68,17 @@ const ORDER: [Endpoint; 17] = [
     Endpoint::Inventory,
 ];
 
+/// How the cycle goes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Course {
+    /// There is no point in asking on.
+    ended: bool,
+    /// A page was understood.
+    yielded: bool,
+    /// A page that belongs to each cycle did not come.
+    missed: bool,
+}
+
 /// The sources of one gateway.
 #[derive(Debug)]
 pub struct Sources {
@@ -79,8 +90,9 @@ pub struct Sources {
     visits: Visits,
     stream: Stream,
     cycle: u64,
-    ended: bool,
-    yielded: bool,
+    /// When the cycle began.
+    began: Instant,
+    course: Course,
     /// `production.json` has shown a production meter: see [`Oddity::FlickeringMeter`].
     meter_seen: bool,
     notices: Vec<Notice>,
@@ -98,8 +110,8 @@ impl Sources {
             visits: Visits::default(),
             stream: Stream::default(),
             cycle: 0,
-            ended: true,
-            yielded: false,
+            began: now,
+            course: Course { ended: true, ..Course::default() },
             meter_seen: false,
             notices: Vec::new(),
             said: BTreeSet::new(),
@@ -129,14 +141,14 @@ impl Sources {
     /// Begins a poll.
     pub fn begin_cycle(&mut self, now: Instant) {
         self.cycle += 1;
-        self.ended = false;
-        self.yielded = false;
+        self.began = now;
+        self.course = Course::default();
         self.pages.drop_stale(self.cycle, now);
     }
 
     /// The page to ask for now, or `None` when the poll has all it needs.
     pub fn next(&mut self, now: Instant) -> Option<Endpoint> {
-        if self.ended {
+        if self.course.ended {
             return None;
         }
         let cycle = self.cycle;
@@ -157,10 +169,11 @@ impl Sources {
                 }
             },
             Err(error) => {
-                self.ended |= ends_the_cycle(error, first);
+                self.course.ended |= ends_the_cycle(error, first);
                 Trouble::of(endpoint, error)
             }
         };
+        self.course.missed |= self.course.ended || period(endpoint).is_zero();
         let refused = self.visits.went_wrong(endpoint, self.cycle, now, trouble);
         if refused == Some(Refusal::Role) {
             let message = format!("the token's role may not read {}; it is left out", endpoint.path());
@@ -177,7 +190,7 @@ impl Sources {
             Endpoint::EnsembleInventory if !self.has_ensemble() => period(Endpoint::Meters),
             _ => period(endpoint),
         };
-        self.yielded = true;
+        self.course.yielded = true;
         self.visits.answered(endpoint, self.cycle, now, hold);
         if endpoint == Endpoint::ProductionJson {
             self.meter_seen |= self.slow_page().is_some_and(|page| page.production_meter().is_some());

@@ -78,6 +78,11 @@ macro_rules! pages {
                 Ok(())
             }
 
+            /// Whether nothing is kept.
+            pub(super) fn is_empty(&self) -> bool {
+                $(self.$field.is_none())&&*
+            }
+
             /// Drops what is too old to be shown at `now`, in the cycle `cycle`.
             pub(super) fn drop_stale(&mut self, cycle: u64, now: Instant) {
                 $(

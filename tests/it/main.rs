@@ -10,6 +10,7 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod damaged;
 mod gateway_client;
 mod layers;
 mod mosquitto;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 /// The folder of the recordings, or `None` with a word where there is none.
-fn recordings() -> Option<PathBuf> {
+pub(crate) fn recordings() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
     let folder = std::env::var_os("ENPHASED_RECORDINGS").map_or(beside, PathBuf::from);
     if folder.join("sets").is_dir() {
@@ -24,14 +24,14 @@ fn recordings() -> Option<PathBuf> {
     None
 }
 
-fn folders(under: &Path) -> Vec<PathBuf> {
+pub(crate) fn folders(under: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(under).unwrap().map(|entry| entry.unwrap().path());
     let mut folders: Vec<PathBuf> = entries.filter(|path| path.join("info").is_file()).collect();
     folders.sort();
     folders
 }
 
-fn name(folder: &Path) -> String {
+pub(crate) fn name(folder: &Path) -> String {
     folder.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
@@ -41,7 +41,7 @@ fn element<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     Some(rest.split_once('<')?.0.trim())
 }
 
-fn facts(folder: &Path) -> Facts {
+pub(crate) fn facts(folder: &Path) -> Facts {
     let info = String::from_utf8_lossy(&fs::read(folder.join("info")).unwrap()).into_owned();
     let firmware_name = element(&info, "software").unwrap().trim_start_matches(|c: char| !c.is_ascii_digit());
     let mut numbers = firmware_name.split('.').map(|part| part.parse().unwrap_or(0));
@@ -57,7 +57,7 @@ fn facts(folder: &Path) -> Facts {
 }
 
 /// What the recorded gateway answers.
-fn answer(folder: &Path, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
+pub(crate) fn answer(folder: &Path, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
     let path = endpoint.path();
     let named = |path: &str| path.trim_start_matches('/').replace(['/', '?', '=', '&'], "_");
     // A page and the same in detail stand for each other where one of them was recorded.
