@@ -11,6 +11,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+/// What the name of a boot begins with where only the process is known.
+const PROCESS: &str = "process-";
+
 /// One instant, told by two clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
@@ -20,6 +23,14 @@ pub struct Moment {
     pub boot: String,
     /// How long that run has lasted, sleep included; it never jumps.
     pub up: Duration,
+}
+
+impl Moment {
+    /// Whether `boot` stands for the machine's boot. Where the machine does not tell, it stands for this
+    /// process, and the uptime is the process's.
+    pub fn tells_boot(&self) -> bool {
+        !self.boot.starts_with(PROCESS)
+    }
 }
 
 /// Where the time comes from.
@@ -36,7 +47,7 @@ impl Clock {
     pub fn system() -> Self {
         let boot = read_trimmed("/proc/sys/kernel/random/boot_id");
         // Without Linux's own boot id each process is a boot of its own: careful, never wrong.
-        let boot = boot.unwrap_or_else(|| format!("process-{:016x}", fastrand::u64(..)));
+        let boot = boot.unwrap_or_else(|| format!("{PROCESS}{:016x}", fastrand::u64(..)));
         Self::System(SystemClock { boot: boot.into(), started: Instant::now() })
     }
 

@@ -59,7 +59,10 @@ where
         if self.journal {
             write!(writer, "<{}>", priority(level))?;
         } else {
-            SystemTime.format_time(&mut writer)?;
+            let mut time = String::new();
+            SystemTime.format_time(&mut Writer::new(&mut time))?;
+            // Whole seconds are enough for people.
+            write!(writer, "{}Z", time.get(..19).unwrap_or(&time))?;
             let word = word(level);
             match colour(level).filter(|_| writer.has_ansi_escapes()) {
                 Some(code) => write!(writer, " \x1b[{code}m{word}\x1b[0m ")?,

@@ -19,6 +19,8 @@ pub struct Answer {
     pub status: u16,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
+    /// The `Date` header: the cloud's clock.
+    pub date: Option<String>,
     /// Whether its type is HTML.
     pub is_html: bool,
     /// Its body.
@@ -73,12 +75,14 @@ impl RetryAfter {
         }
     }
 
-    fn parse(header: &str) -> Option<Self> {
+    /// `date` is the cloud's clock: our own may be years off.
+    fn parse(header: &str, date: Option<&str>) -> Option<Self> {
         if let Ok(seconds) = header.trim().parse() {
             return Some(Self::Wait(Duration::from_secs(seconds)));
         }
-        let time = jiff::fmt::rfc2822::parse(header.trim()).ok()?;
-        Some(Self::Until(time.timestamp()))
+        let time = |text: &str| jiff::fmt::rfc2822::parse(text.trim()).ok().map(|time| time.timestamp());
+        let until = Self::Until(time(header)?);
+        Some(date.and_then(time).map_or(until, |now| Self::Wait(until.from(now))))
     }
 }
 
@@ -91,7 +95,8 @@ impl Failure {
 
 impl Answer {
     fn failure(&self, kind: Kind, why: impl Into<String>) -> Failure {
-        let retry_after = self.retry_after.as_deref().and_then(RetryAfter::parse);
+        let retry_after =
+            self.retry_after.as_deref().and_then(|header| RetryAfter::parse(header, self.date.as_deref()));
         Failure { kind, retry_after, why: why.into() }
     }
 
@@ -186,7 +191,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, is_html: false, body: body.as_bytes().to_vec() }
+        Answer { status, retry_after: None, date: None, is_html: false, body: body.as_bytes().to_vec() }
     }
 
     fn login_kind(status: u16, body: &str) -> Kind {
@@ -274,11 +279,18 @@ mod tests {
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
         let now: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
-        let seconds = RetryAfter::parse("3600").unwrap();
-        let date = RetryAfter::parse("Fri, 20 Nov 2026 12:00:00 GMT").unwrap();
+        let seconds = RetryAfter::parse("3600", None).unwrap();
+        let date = RetryAfter::parse("Fri, 20 Nov 2026 12:00:00 GMT", None).unwrap();
         assert_eq!(seconds.from(now), Duration::from_secs(3600));
         assert_eq!(date.from(now), Duration::from_secs(7200));
-        assert_eq!(RetryAfter::parse("soon"), None);
+        assert_eq!(RetryAfter::parse("soon", None), None);
+    }
+
+    #[test]
+    fn a_retry_after_is_measured_by_the_cloud_s_own_clock() {
+        let (until, date) = ("Fri, 20 Nov 2026 12:00:00 GMT", "Fri, 20 Nov 2026 10:00:00 GMT");
+        let wait = Some(RetryAfter::Wait(Duration::from_secs(7200)));
+        assert_eq!(RetryAfter::parse(until, Some(date)), wait, "whatever our clock shows");
     }
 
     #[test]

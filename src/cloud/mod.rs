@@ -6,7 +6,7 @@ pub mod answer;
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 
 use crate::reading::Serial;
@@ -95,8 +95,9 @@ impl Client {
         let failed = |error: reqwest::Error| Failure::transient(reason(&error));
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.map(str::to_owned);
+        let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let (retry_after, date) = (header(RETRY_AFTER), header(DATE));
+        let (retry_after, date) = (retry_after.map(str::to_owned), date.map(str::to_owned));
         let is_html = says_html(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -105,7 +106,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, retry_after, is_html, body })
+        Ok(Answer { status, retry_after, date, is_html, body })
     }
 }
 

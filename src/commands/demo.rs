@@ -23,7 +23,10 @@ const INTERVAL: &str = "3s";
 /// Runs the daemon for one house with a roof and batteries, until Ctrl-C. Its state is forgotten afterwards.
 pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
     let clock = Clock::simulated(noon());
-    let simulation = Simulation::start(&clock, SimulationOptions::demo())?;
+    let mut options = SimulationOptions::demo();
+    // Of the gateways that can be simulated the one with batteries shows most.
+    options.gateways = options.gateways.pop().into_iter().collect();
+    let simulation = Simulation::start(&clock, options)?;
     let state = tempfile::tempdir()?;
     let text = configuration(&simulation, &state.path().display().to_string());
     writeln!(

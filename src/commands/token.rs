@@ -204,7 +204,7 @@ async fn verify(
     match check(context, serial, token, shared).await {
         Ok(()) => {
             let mut supply = shared.supply.lock().await;
-            promote(&mut supply, serial).await?;
+            promote(&mut supply, token).await?;
             writeln!(out, "The gateway accepts it. A running daemon uses it from its next poll on.")?;
             Ok(())
         }
@@ -220,8 +220,8 @@ async fn verify(
     }
 }
 
-async fn promote(supply: &mut Supply, serial: &Serial) -> Result<(), Failure> {
-    match supply.promote(serial).await {
+async fn promote(supply: &mut Supply, token: &Token) -> Result<(), Failure> {
+    match supply.promote(token).await {
         // The daemon may be doing the same at this moment.
         Ok(()) | Err(crate::supply::Error::Busy) => Ok(()),
         Err(error) => Err(error.into()),

@@ -1,5 +1,6 @@
 //! What the configuration takes from the environment, read once in `main` and handed down.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
@@ -72,14 +73,17 @@ impl Environment {
         self.state_directory.clone().unwrap_or_else(fallback)
     }
 
-    /// A secret: the file that is configured, else the credential `name`, else the environment.
+    /// A secret: the systemd credential `name`, else the file that is configured, else the environment. The
+    /// credential is that very file, handed over by root to a daemon whose own user cannot open it; a command run
+    /// by root has no credential, and opens the file. Where there is no file the unit gives a line break.
     pub(super) fn secret(
         &self,
         file: Option<PathBuf>,
         name: &str,
         variable: Option<&Secret>,
     ) -> Option<SecretSource> {
-        let credential = self.credentials.as_ref().map(|dir| dir.join(name)).filter(|path| path.exists());
-        file.or(credential).map(SecretSource::File).or(variable.cloned().map(SecretSource::Given))
+        let filled = |path: &PathBuf| fs::metadata(path).is_ok_and(|data| data.len() > 1);
+        let credential = self.credentials.as_ref().map(|dir| dir.join(name)).filter(filled);
+        credential.or(file).map(SecretSource::File).or(variable.cloned().map(SecretSource::Given))
     }
 }

@@ -204,7 +204,9 @@ mod tests {
             }
             _ => line.to_owned(),
         };
-        EXAMPLE.lines().map(switched_on).collect::<Vec<_>>().join("\n")
+        let text = EXAMPLE.lines().map(switched_on).collect::<Vec<_>>().join("\n");
+        // The broker's password is read at once.
+        text.replace("/etc/enphased/mqtt-password", "/dev/null")
     }
 
     #[test]
@@ -294,20 +296,24 @@ mod tests {
     }
 
     #[test]
-    fn the_password_comes_from_the_file_the_credential_or_the_environment() {
+    fn the_password_comes_from_the_credential_the_file_or_the_environment() {
         let credentials = tempfile::tempdir().unwrap();
         let given = Secret::new("from the environment".to_owned());
         let mut environment = Environment { password: Some(given.clone()), ..Environment::default() };
         let source = |text: &str, environment: &Environment| {
             complete(text, None, environment).unwrap().account.password
         };
-        assert_eq!(source("", &environment), Some(SecretSource::Given(given)));
-        environment.credentials = Some(credentials.path().to_owned());
-        let file = credentials.path().join("enlighten-password");
-        fs::write(&file, "secret").unwrap();
-        assert_eq!(source("", &environment), Some(SecretSource::File(file)));
         let text = "[cloud]\npassword_file = \"/elsewhere\"";
-        assert_eq!(source(text, &environment), Some(SecretSource::File("/elsewhere".into())));
+        let elsewhere = Some(SecretSource::File("/elsewhere".into()));
+        assert_eq!(source("", &environment), Some(SecretSource::Given(given.clone())));
+        assert_eq!(source(text, &environment), elsewhere);
+        environment.credentials = Some(credentials.path().to_owned());
+        let credential = credentials.path().join("enlighten-password");
+        fs::write(&credential, "\n").unwrap();
+        assert_eq!(source("", &environment), Some(SecretSource::Given(given)), "an empty one is none");
+        assert_eq!(source(text, &environment), elsewhere);
+        fs::write(&credential, "secret\n").unwrap();
+        assert_eq!(source(text, &environment), Some(SecretSource::File(credential)));
     }
 
     #[test]

@@ -153,6 +153,9 @@ impl Connection {
     /// One request; a connection that has gone stale since the last one is replaced once.
     async fn exchange(&mut self, scheme: Scheme, request: &Request<'_>) -> Result<Answer, Failure> {
         self.obey_trust().map_err(Failure::Error)?;
+        // The task that owns the connection gives it back after the body's last byte, when it gets its turn; asked
+        // before that, the client would open a second one.
+        tokio::task::yield_now().await;
         let reused = self.warm;
         match self.attempt(scheme, request).await {
             Err(Failure::Cause(Cause { kind: Kind::Broken, .. })) if reused => {

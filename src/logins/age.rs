@@ -3,7 +3,7 @@
 //! All hold-offs are counted in the record's own age, which grows by the time that has really passed since
 //! the record was last written. Within one boot the machine's uptime tells that exactly. Across a reboot the
 //! wall clock tells it, and the gateway's clock is the second opinion; the uptime since the boot is the least
-//! that can have passed.
+//! that can have passed, and all that is counted where the gateway was not seen before and after.
 
 use std::time::Duration;
 
@@ -48,7 +48,15 @@ pub struct Sight {
 impl Sight {
     /// Whether the gateway's clock is seen and agrees with ours.
     pub fn clocks_agree(&self) -> bool {
-        self.gateway.is_some_and(|gateway| agree(seconds_between(self.moment.wall, gateway), 0))
+        self.gateway.is_some_and(|gateway| agree(between(self.moment.wall, gateway), 0))
+    }
+
+    /// What the clocks show a while later, at `moment`; the gateway's has gone on as long as the machine has.
+    #[must_use]
+    pub fn later(&self, moment: Moment) -> Self {
+        let passed = moment.up.saturating_sub(self.moment.up);
+        let gateway = self.gateway.and_then(|time| time.checked_add(passed).ok());
+        Self { moment, gateway }
     }
 }
 
@@ -76,36 +84,49 @@ impl Anchor {
         }
     }
 
+    /// Whether it has to be made anew while the clocks of `now` are seen, because it would tell less after
+    /// the next boot, or something wrong: the clocks were not both seen, the machine has booted since, or one
+    /// of them was set.
+    pub fn is_stale(&self, now: &Sight) -> bool {
+        let Some(gateway_now) = now.gateway else { return false };
+        let passed = i64::try_from(now.moment.up.as_millis()).unwrap_or(i64::MAX)
+            - i64::try_from(self.up_ms).unwrap_or(i64::MAX);
+        self.boot != now.moment.boot
+            || !agree(between(self.wall, now.moment.wall), passed)
+            || self.gateway.is_none_or(|then| !agree(between(then, gateway_now), passed))
+    }
+
     /// How much time has passed since.
     pub fn elapsed(&self, now: &Sight) -> Duration {
         let up_then = Duration::from_millis(self.up_ms);
-        if self.boot == now.moment.boot
-            && let Some(passed) = now.moment.up.checked_sub(up_then)
-        {
+        let same_boot = self.boot == now.moment.boot;
+        if same_boot && let Some(passed) = now.moment.up.checked_sub(up_then) {
             return passed;
         }
-        let wall = seconds_between(self.wall, now.moment.wall);
-        let gateway = self.gateway.zip(now.gateway).map(|(then, now)| seconds_between(then, now));
-        let told = match gateway {
-            Some(gateway) if agree(gateway, wall) => wall,
-            // The gateway's own clock was set back: it is no witness.
-            Some(gateway) if gateway < 0 => wall,
-            Some(gateway) if wall < 0 => gateway,
-            // They disagree, and both may be right: nothing opens early.
-            Some(gateway) => wall.min(gateway),
-            None => wall,
-        };
-        // The boot came after the anchor, so at least its uptime has passed.
-        Duration::from_secs(u64::try_from(told).unwrap_or(0)).max(now.moment.up)
+        let told = self.gateway.zip(now.gateway).map_or(0, |(gateway_then, gateway_now)| {
+            let wall = between(self.wall, now.moment.wall);
+            let gateway = between(gateway_then, gateway_now);
+            match (wall >= 0, gateway >= 0) {
+                // A clock that was set back is no witness.
+                (true, false) => wall,
+                (false, true) => gateway,
+                // Both may be right: nothing opens early.
+                _ => wall.min(gateway),
+            }
+        });
+        // A boot that came after the anchor has lasted for its uptime at least.
+        let least = if same_boot || !now.moment.tells_boot() { Duration::ZERO } else { now.moment.up };
+        Duration::from_millis(u64::try_from(told).unwrap_or(0)).max(least)
     }
 }
 
-fn seconds_between(earlier: Timestamp, later: Timestamp) -> i64 {
-    later.as_second() - earlier.as_second()
+/// In milliseconds.
+fn between(earlier: Timestamp, later: Timestamp) -> i64 {
+    later.as_millisecond() - earlier.as_millisecond()
 }
 
 fn agree(one: i64, other: i64) -> bool {
-    one.abs_diff(other) <= AGREEMENT.as_secs()
+    u128::from(one.abs_diff(other)) <= AGREEMENT.as_millis()
 }
 
 /// Whether `deadline` has passed, by the clocks that can be trusted.
@@ -180,10 +201,52 @@ mod tests {
     }
 
     #[test]
+    fn of_two_clocks_that_nearly_agree_the_slower_is_believed() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T22:09:00Z", "b", HOUR, Some("2026-11-20T22:00:00Z"));
+        assert_eq!(elapsed(&then, &now), 12 * HOUR);
+    }
+
+    #[test]
+    fn where_the_boot_is_not_known_an_uptime_proves_nothing() {
+        let then = sight("2026-11-20T10:00:00Z", "process-1", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T10:01:00Z", "process-2", 10 * HOUR, Some("2026-11-20T10:01:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR / 60, "the other process had run for long");
+        let fell_back = sight("2026-11-20T10:01:00Z", "process-1", HOUR / 2, Some("2026-11-20T10:01:00Z"));
+        assert_eq!(elapsed(&then, &fell_back), HOUR / 60, "nor one that goes back");
+    }
+
+    #[test]
+    fn the_gateway_s_clock_goes_on_during_a_request() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:05Z"));
+        let jumped = sight("2020-01-01T00:00:00Z", "a", HOUR + HOUR / 60, None).moment;
+        assert_eq!(then.later(jumped).gateway, Some(at("2026-11-20T10:01:05Z")));
+    }
+
+    #[test]
     fn an_uptime_that_goes_back_is_another_boot() {
-        let then = sight("2026-11-20T10:00:00Z", "a", 5 * HOUR, None);
-        let now = sight("2026-11-20T12:00:00Z", "a", HOUR, None);
+        let then = sight("2026-11-20T10:00:00Z", "a", 5 * HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T12:00:00Z", "a", HOUR, Some("2026-11-20T12:00:00Z"));
         assert_eq!(elapsed(&then, &now), 2 * HOUR);
+    }
+
+    #[test]
+    fn across_a_reboot_the_wall_clock_alone_proves_nothing() {
+        let then = sight("2020-01-01T00:00:00Z", "a", Duration::ZERO, None);
+        let now = sight("2026-11-20T12:00:00Z", "b", HOUR, Some("2026-11-20T12:00:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR, "it may have been corrected since");
+    }
+
+    #[test]
+    fn an_anchor_is_made_anew_after_a_boot_and_after_a_clock_was_set() {
+        let wall = "2026-11-20T10:00:00Z";
+        let stale = |then: &Sight, now: &Sight| Anchor::new(then).is_stale(now);
+        let (then, alone) = (sight(wall, "a", HOUR, Some(wall)), sight(wall, "a", HOUR, None));
+        assert!(!stale(&then, &then) && !stale(&then, &alone));
+        assert!(stale(&alone, &then));
+        assert!(stale(&then, &sight(wall, "b", HOUR, Some(wall))));
+        assert!(stale(&then, &sight("2020-01-01T00:00:00Z", "a", HOUR, Some(wall))));
+        assert!(stale(&then, &sight(wall, "a", HOUR, Some("2020-01-01T00:00:00Z"))));
     }
 
     #[test]

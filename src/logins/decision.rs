@@ -13,7 +13,7 @@ use crate::token::{Token, TokenId};
 /// How many logins happen by themselves in a month.
 const LOGINS_IN_A_MONTH: usize = 3;
 
-/// What is known of the token in use.
+/// What is known of a stored token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFacts {
     /// Its name.
@@ -69,8 +69,8 @@ pub enum Operator {
 pub enum Account {
     /// Nothing.
     Missing,
-    /// Credentials that were refused before, or a second factor is wanted for.
-    Refused,
+    /// Credentials that were refused before (wrong), or that a second factor is wanted for.
+    Refused(Kind),
     /// Credentials that nothing speaks against.
     Ready,
 }
@@ -82,8 +82,8 @@ pub struct Situation<'a> {
     pub serial: &'a Serial,
     /// The account's name, to know whether an open session is its own.
     pub username: &'a str,
-    /// The token in use.
-    pub token: Option<TokenFacts>,
+    /// The stored tokens, the newest first: a candidate, and the one in use.
+    pub tokens: &'a [TokenFacts],
     /// What the clocks show; the gateway's is seen only when it has just answered.
     pub sight: &'a Sight,
     /// Who wants it.
@@ -159,7 +159,7 @@ pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
         Some(_) => Step::Token,
         None => Step::Login,
     };
-    if let Some(stopped) = stopped(record, situation, step) {
+    if let Some(stopped) = stopped(situation, step) {
         return Decision::Stop(stopped);
     }
     if situation.operator == Operator::Insists {
@@ -179,7 +179,23 @@ fn reason(record: &Record, situation: &Situation<'_>) -> Result<Option<Reason>, 
     if situation.operator != Operator::Absent {
         return Ok(Some(Reason::Operator));
     }
-    let Some(token) = &situation.token else { return Ok(Some(Reason::NoToken)) };
+    // As long as one of them is good there is no reason; else the newest says what it is.
+    let mut said = Ok(Some(Reason::NoToken));
+    for token in situation.tokens.iter().rev() {
+        said = reason_of(token, record, situation);
+        if said == Ok(None) {
+            break;
+        }
+    }
+    said
+}
+
+/// Why a stored token has to be replaced, if it has to.
+fn reason_of(
+    token: &TokenFacts,
+    record: &Record,
+    situation: &Situation<'_>,
+) -> Result<Option<Reason>, Stopped> {
     let newest = record.newest_time().max(token.stored_at).max(token.issued_at);
     let passed = |deadline| has_passed(deadline, newest, situation.sight);
     let reason = if record.is_refused(situation.serial, &token.id) {
@@ -198,15 +214,14 @@ fn reason(record: &Record, situation: &Situation<'_>) -> Result<Option<Reason>, 
     }
 }
 
-fn stopped(record: &Record, situation: &Situation<'_>, step: Step) -> Option<Stopped> {
-    let halt = record.halt.as_ref().map(|halt| halt.kind);
+fn stopped(situation: &Situation<'_>, step: Step) -> Option<Stopped> {
     match situation.account {
         // A token can still be fetched on an open session.
         Account::Missing if step == Step::Login => Some(Stopped::NoCredentials),
-        Account::Refused if step == Step::Login => match halt {
+        Account::Refused(kind) if step == Step::Login => match kind {
             // A person who asks has a code at hand, or has switched the second factor off.
-            Some(Kind::SecondFactor) if situation.operator != Operator::Absent => None,
-            Some(Kind::SecondFactor) => Some(Stopped::SecondFactor),
+            Kind::SecondFactor if situation.operator != Operator::Absent => None,
+            Kind::SecondFactor => Some(Stopped::SecondFactor),
             _ if situation.operator == Operator::Insists => None,
             _ => Some(Stopped::WrongCredentials),
         },
@@ -256,12 +271,22 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn token(id: &str, issued_at: Timestamp, lifetime: Duration) -> TokenFacts {
+        TokenFacts {
+            id: serde_json::from_str(&format!("\"{id}\"")).unwrap(),
+            issued_at,
+            expires_at: issued_at + lifetime,
+            is_long_lived: lifetime >= crate::token::LONG_LIVED,
+            stored_at: issued_at,
+        }
+    }
+
     /// An account whose record tests write, on clocks that tests move.
     struct Story {
         record: Record,
         serial: Serial,
         sight: Sight,
-        token: Option<TokenFacts>,
+        tokens: Vec<TokenFacts>,
         operator: Operator,
         account: Account,
         renew_short_tokens: bool,
@@ -277,7 +302,7 @@ mod tests {
                 record: Record::new(&sight),
                 serial: Serial::new("122300000001"),
                 sight,
-                token: None,
+                tokens: Vec::new(),
                 operator: Operator::Absent,
                 account: Account::Ready,
                 renew_short_tokens: false,
@@ -288,13 +313,7 @@ mod tests {
         fn with_token(lifetime: Duration) -> Self {
             let mut story = Self::new();
             let now = story.sight.moment.wall;
-            story.token = Some(TokenFacts {
-                id: serde_json::from_str("\"token\"").unwrap(),
-                issued_at: now,
-                expires_at: now + lifetime,
-                is_long_lived: lifetime >= crate::token::LONG_LIVED,
-                stored_at: now,
-            });
+            story.tokens.push(token("token", now, lifetime));
             story
         }
 
@@ -311,7 +330,7 @@ mod tests {
                 &Situation {
                     serial: &self.serial,
                     username: "owner@example.com",
-                    token: self.token.clone(),
+                    tokens: &self.tokens,
                     sight: &self.sight,
                     operator: self.operator,
                     account: self.account,
@@ -399,9 +418,19 @@ mod tests {
     }
 
     #[test]
+    fn a_candidate_that_has_expired_is_no_reason_while_the_token_in_use_is_good() {
+        for lifetime in [12 * HOUR, YEAR] {
+            let mut story = Story::with_token(YEAR);
+            let long_ago = story.sight.moment.wall - 2 * YEAR;
+            story.tokens.insert(0, token("imported", long_ago, lifetime));
+            assert_eq!(story.decide(), Decision::Rest);
+        }
+    }
+
+    #[test]
     fn a_refusal_counts_when_it_is_repeated_five_minutes_later() {
         let mut story = Story::with_token(YEAR);
-        let id = story.token.clone().unwrap().id;
+        let id = story.tokens[0].id.clone();
         assert!(story.record.refused(&story.serial, &id, &story.sight));
         story.later(Duration::from_secs(299));
         assert!(!story.record.refused(&story.serial, &id, &story.sight));
@@ -409,8 +438,21 @@ mod tests {
         story.later(Duration::from_secs(1));
         assert!(story.record.refused(&story.serial, &id, &story.sight));
         assert_eq!(story.decide(), because(Reason::Refused));
-        assert!(story.record.accepted(&story.serial));
+        assert!(story.record.accepted(&story.serial, &id));
         assert_eq!(story.decide(), Decision::Rest);
+    }
+
+    #[test]
+    fn a_candidate_and_the_token_in_use_are_refused_each_by_itself() {
+        let mut story = Story::with_token(YEAR);
+        let id = |name: &str| -> TokenId { serde_json::from_str(&format!("\"{name}\"")).unwrap() };
+        for length in [0, 150, 150] {
+            story.later(Duration::from_secs(length));
+            story.record.refused(&story.serial, &id("candidate"), &story.sight);
+            story.record.accepted(&story.serial, &id("token"));
+        }
+        assert!(story.record.is_refused(&story.serial, &id("candidate")));
+        assert!(!story.record.is_refused(&story.serial, &id("token")));
     }
 
     #[test]
@@ -449,8 +491,8 @@ mod tests {
     #[test]
     fn a_longer_retry_after_is_obeyed() {
         use crate::cloud::answer::RetryAfter;
-        let mut story = Story::new();
         for (asked, held) in [(2 * DAY, 2 * DAY), (HOUR, DAY), (1000 * MONTH, MONTH)] {
+            let mut story = Story::new();
             story.record.begin(Step::Login, Reason::NoToken, &story.serial, &story.sight);
             let retry_after = Some(RetryAfter::Wait(asked));
             let failure = Failure { kind: Kind::Blocked, retry_after, why: String::new() };
@@ -463,7 +505,7 @@ mod tests {
     fn wrong_credentials_stop_until_they_change() {
         let mut story = Story::new();
         story.fail(Kind::WrongCredentials).later(1000 * DAY);
-        story.account = Account::Refused;
+        story.account = Account::Refused(Kind::WrongCredentials);
         assert_eq!(story.decide(), Decision::Stop(Stopped::WrongCredentials));
         story.operator = Operator::Asks;
         assert_eq!(story.decide(), Decision::Stop(Stopped::WrongCredentials));
@@ -475,7 +517,7 @@ mod tests {
     fn a_second_factor_stops_until_the_operator_acts() {
         let mut story = Story::new();
         story.fail(Kind::SecondFactor).later(1000 * DAY);
-        story.account = Account::Refused;
+        story.account = Account::Refused(Kind::SecondFactor);
         assert_eq!(story.decide(), Decision::Stop(Stopped::SecondFactor));
         story.operator = Operator::Asks;
         assert!(story.acts());
@@ -538,6 +580,16 @@ mod tests {
         assert_eq!(story.waits(), (DAY, Waiting::HoldOff(Kind::TooManySessions)));
         story.operator = Operator::Insists;
         assert_eq!(story.decide(), because(Reason::Operator));
+    }
+
+    #[test]
+    fn a_failure_of_one_who_insists_shortens_no_hold_off() {
+        let mut story = Story::new();
+        story.fail(Kind::TooManySessions);
+        story.operator = Operator::Insists;
+        story.later(HOUR).fail(Kind::Transient);
+        story.operator = Operator::Absent;
+        assert_eq!(story.waits(), (23 * HOUR, Waiting::HoldOff(Kind::TooManySessions)));
     }
 
     #[test]

@@ -10,6 +10,8 @@
 
 pub mod age;
 pub mod decision;
+#[cfg(test)]
+mod history;
 pub mod record;
 pub mod words;
 

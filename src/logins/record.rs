@@ -28,6 +28,11 @@ pub const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 const LONGEST_RETRY_AFTER: Duration = MONTH;
 /// How far apart the gateway has to refuse a token twice (L2).
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(5 * 60);
+/// How many refused tokens of a gateway are remembered.
+const REFUSALS: usize = 4;
+/// How many refused credentials are remembered: two daemons on one directory, each with a wrong password,
+/// must not make the other's look new for ever.
+const HALTS: usize = 8;
 /// How many attempts are kept beside the logins of the last month.
 const KEPT: usize = 40;
 
@@ -151,12 +156,12 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     /// Until when nothing is tried.
     pub hold: Option<Hold>,
-    /// What only a person can end.
-    pub halt: Option<Halt>,
+    /// What only a person can end, the newest last: each of some credentials.
+    pub halts: Vec<Halt>,
     /// The session of the last login, while a token is still to be fetched on it.
     pub session: Option<Session>,
-    /// Tokens that gateways refuse.
-    pub refusals: BTreeMap<Serial, Refusal>,
+    /// Tokens that gateways refuse. A gateway may be asked with two by turns: the one in use and its candidate.
+    pub refusals: BTreeMap<Serial, Vec<Refusal>>,
 }
 
 /// The form of the file; one that a later program wrote is not understood, and so set aside.
@@ -175,7 +180,7 @@ impl Record {
             anchor: Anchor::new(sight),
             attempts: Vec::new(),
             hold: None,
-            halt: None,
+            halts: Vec::new(),
             session: None,
             refusals: BTreeMap::new(),
         }
@@ -206,6 +211,16 @@ impl Record {
         self.age
     }
 
+    /// Takes the time that has passed into the record if the clocks of now would be of more use after the next
+    /// boot than those it knows (L9); `true` when it has to be written.
+    pub fn keep_time(&mut self, sight: &Sight) -> bool {
+        let stale = !self.attempts.is_empty() && self.anchor.is_stale(sight);
+        if stale {
+            self.settle(sight);
+        }
+        stale
+    }
+
     /// Notes that a request is about to leave. It must be on disk before it does (L4).
     pub fn begin(&mut self, step: Step, reason: Reason, serial: &Serial, sight: &Sight) {
         let at = self.settle(sight);
@@ -223,7 +238,7 @@ impl Record {
     pub fn logged_in(&mut self, id: Secret, username: &str, sight: &Sight) {
         let since = self.settle(sight);
         self.end(Outcome::Success);
-        self.halt = None;
+        self.halts.clear();
         self.hold = None;
         self.session = Some(Session { id, username: username.to_owned(), since });
     }
@@ -249,11 +264,18 @@ impl Record {
         let in_a_row = u32::try_from(in_a_row).unwrap_or(u32::MAX);
         match failure.kind {
             Kind::WrongCredentials | Kind::SecondFactor => {
-                self.halt = Some(Halt { kind: failure.kind, credentials: credentials.to_owned() });
+                self.halts.retain(|halt| halt.credentials != credentials);
+                self.halts.push(Halt { kind: failure.kind, credentials: credentials.to_owned() });
+                let forgotten = self.halts.len().saturating_sub(HALTS);
+                self.halts.drain(..forgotten);
             }
             kind => {
                 let length = hold_off(kind, in_a_row, rng).max(asked_for(failure, sight));
-                self.hold = Some(Hold { until: now.plus(length), kind });
+                let hold = Hold { until: now.plus(length), kind };
+                // An operator who insisted and failed must not have shortened what was still to come.
+                if self.hold.as_ref().is_none_or(|held| held.until < hold.until) {
+                    self.hold = Some(hold);
+                }
             }
         }
         if failure.kind == Kind::SessionOver {
@@ -276,28 +298,41 @@ impl Record {
     /// written.
     pub fn refused(&mut self, serial: &Serial, token: &TokenId, sight: &Sight) -> bool {
         let now = self.age(sight);
-        match self.refusals.get_mut(serial).filter(|refusal| refusal.token == *token) {
+        let refusals = self.refusals.entry(serial.clone()).or_default();
+        match refusals.iter_mut().find(|refusal| refusal.token == *token) {
             Some(refusal) if refusal.confirmed || now.since(refusal.first) < BETWEEN_REFUSALS => {
                 return false;
             }
             Some(refusal) => refusal.confirmed = true,
             None => {
                 let refusal = Refusal { token: token.clone(), first: now, confirmed: false };
-                self.refusals.insert(serial.clone(), refusal);
+                refusals.push(refusal);
+                // Those of tokens that were replaced long ago are of no more use.
+                let forgotten = refusals.len().saturating_sub(REFUSALS);
+                refusals.drain(..forgotten);
             }
         }
         self.settle(sight);
         true
     }
 
-    /// Notes that the gateway accepts its token; `true` when the record changed and has to be written.
-    pub fn accepted(&mut self, serial: &Serial) -> bool {
-        self.refusals.remove(serial).is_some()
+    /// Notes that the gateway accepts `token`; `true` when the record changed and has to be written.
+    pub fn accepted(&mut self, serial: &Serial, token: &TokenId) -> bool {
+        let Some(refusals) = self.refusals.get_mut(serial) else { return false };
+        let before = refusals.len();
+        refusals.retain(|refusal| refusal.token != *token);
+        before != refusals.len()
+    }
+
+    /// Whether the gateway has refused `token`, be it once.
+    pub fn has_refusal(&self, serial: &Serial, token: &TokenId) -> bool {
+        self.refusals.get(serial).into_iter().flatten().any(|refusal| refusal.token == *token)
     }
 
     /// Whether the gateway has refused `token` clearly and twice.
     pub fn is_refused(&self, serial: &Serial, token: &TokenId) -> bool {
-        self.refusals.get(serial).is_some_and(|refusal| refusal.confirmed && refusal.token == *token)
+        let mut refusals = self.refusals.get(serial).into_iter().flatten();
+        refusals.any(|refusal| refusal.confirmed && refusal.token == *token)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
 use super::Poller;
@@ -15,6 +16,9 @@ use crate::state::Stamp;
 use crate::supply::{self, Supply, Tended};
 use crate::token::store::Tokens;
 use crate::token::{Token, TokenId};
+
+/// An answer of `/info` that is younger needs no other.
+const JUST_NOW: Duration = Duration::from_secs(2);
 
 /// What is known about the access to a gateway.
 #[derive(Debug, Default)]
@@ -88,16 +92,25 @@ impl Poller {
         Ok(())
     }
 
-    /// Gets a token if the rules want one now. `None` of the supply means that another gateway's login is
-    /// under way, which is not waited for.
+    /// Gets a token if the rules want one now. Another gateway's login that is under way is waited for only
+    /// where there is nothing to read with meanwhile.
     async fn tend(&mut self, serial: &Serial) -> Result<Decision, Trouble> {
-        let Some(mut supply) = self.supply() else { return Ok(self.told()) };
-        let decision = supply.consider(serial, None, Operator::Absent)?;
+        let mut supply = match self.supply() {
+            Some(supply) => supply,
+            None if self.access.tokens.in_use().is_some() => return Ok(self.told()),
+            None => Arc::clone(&self.shared.supply).lock_owned().await,
+        };
+        let now = self.shared.clock.now();
+        let time = self.identity.as_ref().map(|identity| identity.time_by_now(now));
+        if let Some(time) = time {
+            // A state directory that cannot be written is told when something is wanted of it.
+            supply.keep_time(serial, time).await.unwrap_or_else(|error| tracing::debug!("{error}"));
+        }
+        let decision = supply.consider(serial, time, Operator::Absent)?;
         let decision = match decision {
-            // Wanted, and only the gateway's own clock is missing.
-            Decision::Wait { why: Waiting::GatewaySilent, .. } => {
-                let now = self.shared.clock.now();
-                let time = self.identify().await?.time(now);
+            // The gateway has to answer now, not an hour ago.
+            Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
+                let time = self.gateway_time().await?;
                 let serial = serial.clone();
                 // A task of its own: if this poll is dropped, the login still ends in the record.
                 let task = tokio::spawn(async move {
@@ -118,6 +131,15 @@ impl Poller {
             self.access.told = Some(decision.clone());
         }
         Ok(decision)
+    }
+
+    /// The gateway's clock, which it has just told or is asked for now.
+    async fn gateway_time(&mut self) -> Result<Timestamp, Trouble> {
+        let now = self.shared.clock.now();
+        match &self.identity {
+            Some(identity) if identity.asked.elapsed() < JUST_NOW => Ok(identity.time(now)),
+            _ => Ok(self.identify().await?.time(now)),
+        }
     }
 
     fn told(&self) -> Decision {
@@ -166,7 +188,7 @@ impl Poller {
         match client.check_token(&candidate.secret).await {
             Ok(()) => {
                 let Some(mut supply) = self.supply() else { return Ok(()) };
-                supply.promote(serial).await?;
+                supply.promote(&candidate).await?;
                 drop(supply);
                 tracing::info!(role = %candidate.role, until = %candidate.expires_at, "the gateway accepts the new token");
                 self.reload(serial)
@@ -174,7 +196,7 @@ impl Poller {
             Err(gateway::Error::TokenRefused) if self.access.tokens.current.is_some() => {
                 if self.note_refusal(serial, &candidate).await? {
                     let Some(mut supply) = self.supply() else { return Ok(()) };
-                    supply.drop_candidate(serial).await?;
+                    supply.drop_candidate(&candidate).await?;
                     drop(supply);
                     let message = "the gateway refuses the new token; the old one stays in use".to_owned();
                     tracing::warn!("{message}");
@@ -190,8 +212,7 @@ impl Poller {
     /// Writes down that the gateway refused `token`, if it answers `/info` now; `true` when that was the second
     /// time.
     async fn note_refusal(&mut self, serial: &Serial, token: &Token) -> Result<bool, Trouble> {
-        let now = self.shared.clock.now();
-        let time = self.identify().await?.time(now);
+        let time = self.gateway_time().await?;
         let Some(mut supply) = self.supply() else { return Ok(false) };
         Ok(supply.refused(serial, token, Some(time)).await?)
     }
@@ -208,7 +229,7 @@ impl Poller {
             }
             Ok(Some(_)) => {
                 if let Some(mut supply) = self.supply() {
-                    supply.accepted(&serial).await?;
+                    supply.accepted(&serial, &kept.token).await?;
                 }
             }
             Ok(None) | Err(_) => {}

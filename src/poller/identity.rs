@@ -35,6 +35,11 @@ impl Identity {
     pub fn time(&self, now: Timestamp) -> Timestamp {
         self.info.time.unwrap_or(now)
     }
+
+    /// What the gateway's clock shows now, if it has gone on since.
+    pub fn time_by_now(&self, now: Timestamp) -> Timestamp {
+        self.info.time.and_then(|time| time.checked_add(self.asked.elapsed()).ok()).unwrap_or(now)
+    }
 }
 
 /// Where the gateway is: as configured, or as it announces itself.
@@ -72,10 +77,14 @@ pub async fn identify(
     state: &StateDir,
     now: Timestamp,
 ) -> Result<Identity, Trouble> {
-    if !settings.insecure {
-        client.trust().set_rule(Rule::FirstUse);
-    }
-    let info = client.info().await?;
+    let info = match client.info().await {
+        // Another key: who it is decides whether that is right, and only who it is is asked.
+        Err(gateway::Error::KeyChanged { .. }) => {
+            client.trust().set_rule(Rule::FirstUse);
+            client.info().await?
+        }
+        answer => answer?,
+    };
     let serial = Serial::new(&info.serial);
     if let Some(wanted) = settings.serial.as_ref().filter(|wanted| **wanted != serial) {
         let (address, wanted) = (address.to_string(), wanted.clone());

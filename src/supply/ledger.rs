@@ -9,6 +9,8 @@ use crate::state::{Error, Lock, Stamp, StateDir, Stored};
 
 /// The record.
 pub const RECORD: &str = "logins.json";
+/// A record that was damaged, as [`StateDir::read`] sets it aside.
+const ASIDE: &str = "logins.json.damaged";
 /// Held while the record or a token is changed, by whichever process does it (L5).
 const LOCK: &str = "login.lock";
 /// How often a process that waits for the lock looks again.
@@ -38,20 +40,26 @@ impl Ledger {
         {
             return Ok(record.clone());
         }
-        let record = match self.state.read(RECORD)? {
+        let record: Record = match self.state.read(RECORD)? {
             Stored::Found(record) => record,
+            // One that was set aside, and a crash or a full disk before the other was in its place.
+            Stored::Absent if self.state.stamp(ASIDE).is_some() => return self.replace(serial, sight),
             Stored::Absent => return Ok(Record::new(sight)),
             Stored::Damaged(aside) => {
                 tracing::warn!(
                     file = %aside.display(),
                     "the record of logins was damaged and is set aside; to be safe it counts as a login made now"
                 );
-                let record = Record::after_damage(serial, sight);
-                self.write(&record)?;
-                record
+                return self.replace(serial, sight);
             }
         };
         self.seen = Some((stamp, record.clone()));
+        Ok(record)
+    }
+
+    fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
+        let record = Record::after_damage(serial, sight);
+        self.write(&record)?;
         Ok(record)
     }
 
@@ -71,5 +79,41 @@ impl Ledger {
                 lock => return Ok(lock),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    fn setup() -> (tempfile::TempDir, StateDir, Sight) {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::open(outer.path()).unwrap();
+        let sight = Sight { moment: Clock::system().moment(), gateway: None };
+        (outer, state, sight)
+    }
+
+    fn logins(state: &StateDir, sight: &Sight) -> usize {
+        let record = Ledger::new(state.clone()).read(&Serial::new("1"), sight).unwrap();
+        record.attempts.iter().filter(|attempt| attempt.counts_as_login()).count()
+    }
+
+    #[test]
+    fn a_damaged_record_counts_as_a_login() {
+        let (_outer, state, sight) = setup();
+        assert_eq!(logins(&state, &sight), 0);
+        fs::write(state.path().join(RECORD), "{").unwrap();
+        assert_eq!(logins(&state, &sight), 1);
+    }
+
+    #[test]
+    fn a_crash_after_a_damaged_record_was_set_aside_forgets_no_login() {
+        let (_outer, state, sight) = setup();
+        fs::write(state.path().join(ASIDE), "{").unwrap();
+        assert_eq!(logins(&state, &sight), 1);
+        assert_eq!(logins(&state, &sight), 1);
     }
 }

@@ -18,7 +18,7 @@ use crate::cloud::{Addresses, Client};
 use crate::config::secret::{Account, UnreadableSecret};
 use crate::logins::age::Sight;
 use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
-use crate::logins::record::{Reason, Record, Step};
+use crate::logins::record::{Halt, Reason, Record, Step};
 use crate::reading::Serial;
 use crate::secrets::{Credentials, Secret};
 use crate::state::{self, Lock, Stamp, StateDir};
@@ -79,8 +79,8 @@ pub struct Supply {
     settings: Settings,
     ledger: Ledger,
     rng: Rng,
-    /// The last answer to whether these credentials are the refused ones, because the hash is slow.
-    compared: Option<(String, Credentials, bool)>,
+    /// The last answer to whether these credentials were refused, because the hash is slow.
+    compared: Option<(Vec<Halt>, Credentials, Option<Kind>)>,
 }
 
 impl Supply {
@@ -128,9 +128,26 @@ impl Supply {
         gateway: Option<Timestamp>,
         operator: Operator,
     ) -> Result<Decision, Error> {
-        let sight = self.sight(gateway);
-        let record = self.ledger.read(serial, &sight)?;
-        Ok(self.decide(&record, serial, &sight, operator)?.0)
+        self.consider_at(serial, &self.sight(gateway), operator)
+    }
+
+    fn consider_at(&mut self, serial: &Serial, sight: &Sight, operator: Operator) -> Result<Decision, Error> {
+        let record = self.ledger.read(serial, sight)?;
+        Ok(self.decide(&record, serial, sight, operator)?.0)
+    }
+
+    /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
+    pub async fn keep_time(&mut self, serial: &Serial, gateway: Timestamp) -> Result<(), Error> {
+        let sight = self.sight(Some(gateway));
+        if !self.ledger.read(serial, &sight)?.keep_time(&sight) {
+            return Ok(());
+        }
+        let _lock = self.lock(Duration::ZERO).await?;
+        let mut record = self.ledger.read(serial, &sight)?;
+        if record.keep_time(&sight) {
+            self.ledger.write(&record)?;
+        }
+        Ok(())
     }
 
     /// The decision, and the credentials to carry it out with.
@@ -143,11 +160,13 @@ impl Supply {
     ) -> Result<(Decision, Option<Credentials>), Error> {
         let tokens = self.tokens(serial)?;
         // A candidate waits for the gateway's word: until then nothing else is wanted.
-        let newest = tokens.candidate.as_ref().or(tokens.current.as_ref());
+        let stored = tokens.candidate.iter().chain(&tokens.current);
+        let stored: Vec<TokenFacts> =
+            stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect();
         let mut situation = Situation {
             serial,
             username: "",
-            token: newest.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)),
+            tokens: &stored,
             sight,
             operator,
             account: decision::Account::Ready,
@@ -161,24 +180,26 @@ impl Supply {
         situation.username = &username;
         situation.account = match &credentials {
             None => decision::Account::Missing,
-            Some(credentials) if self.is_refused(record, credentials) => decision::Account::Refused,
-            Some(_) => decision::Account::Ready,
+            Some(credentials) => {
+                self.refusal(record, credentials).map_or(decision::Account::Ready, decision::Account::Refused)
+            }
         };
         Ok((decide(record, &situation), credentials))
     }
 
-    /// Whether these are the credentials that were refused.
-    fn is_refused(&mut self, record: &Record, credentials: &Credentials) -> bool {
-        let Some(halt) = &record.halt else { return false };
-        if let Some((hash, compared, same)) = &self.compared
-            && *hash == halt.credentials
+    /// How these credentials were refused, if they were.
+    fn refusal(&mut self, record: &Record, credentials: &Credentials) -> Option<Kind> {
+        if let Some((halts, compared, refusal)) = &self.compared
+            && *halts == record.halts
             && compared == credentials
         {
-            return *same;
+            return *refusal;
         }
-        let same = account::is_same(&halt.credentials, credentials);
-        self.compared = Some((halt.credentials.clone(), credentials.clone(), same));
-        same
+        let mut halts = record.halts.iter().rev();
+        let refusal =
+            halts.find(|halt| account::is_same(&halt.credentials, credentials)).map(|halt| halt.kind);
+        self.compared = Some((record.halts.clone(), credentials.clone(), refusal));
+        refusal
     }
 
     /// Gets a token for `serial` from the cloud if the rules want it now. `gateway` is the gateway's clock, if
@@ -190,22 +211,24 @@ impl Supply {
         operator: Operator,
         patience: Duration,
     ) -> Result<Tended, Error> {
-        let decision = self.consider(serial, gateway, operator)?;
+        let seen = self.sight(gateway);
+        let decision = self.consider_at(serial, &seen, operator)?;
         if !matches!(decision, Decision::Act { .. }) {
             return Ok(Tended::Left(decision));
         }
         let _lock = self.lock(patience).await?;
         // At most both requests, and each once: after a failure the hold-off speaks, after a token nothing is due.
         loop {
-            let sight = self.sight(gateway);
+            let sight = seen.later(self.clock.moment());
             let record = self.ledger.read(serial, &sight)?;
             let (decision, credentials) = self.decide(&record, serial, &sight, operator)?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
-            match self.attempt(record, serial, step, reason, gateway, credentials.as_ref()).await? {
+            match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
                 Ok(Some(token)) => return Ok(Tended::Arrived(token)),
                 Ok(None) => {}
                 Err(failure) => {
-                    let next = self.consider(serial, gateway, Operator::Absent)?;
+                    let sight = seen.later(self.clock.moment());
+                    let next = self.consider_at(serial, &sight, Operator::Absent)?;
                     return Ok(Tended::Failed { step, failure, next });
                 }
             }
@@ -223,14 +246,17 @@ impl Supply {
         serial: &Serial,
         step: Step,
         reason: Reason,
-        gateway: Option<Timestamp>,
+        seen: &Sight,
         credentials: Option<&Credentials>,
     ) -> Result<Result<Option<Token>, Failure>, Error> {
-        record.begin(step, reason, serial, &self.sight(gateway));
+        record.begin(step, reason, serial, seen);
         self.ledger.write(&record)?;
-        tracing::info!(%reason, step = ?step, "contacting the Enphase cloud");
+        match step {
+            Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
+            Step::Token => tracing::info!("fetching a token from the Enphase cloud, because {reason}"),
+        }
         let sent = self.send(&record, serial, step, credentials).await;
-        let sight = self.sight(gateway);
+        let sight = seen.later(self.clock.moment());
         let came = match sent {
             Ok(secret) if step == Step::Login => {
                 record.logged_in(secret, &self.username(), &sight);
@@ -248,11 +274,17 @@ impl Supply {
         };
         if let Err(failure) = &came {
             let halts = matches!(failure.kind, Kind::WrongCredentials | Kind::SecondFactor);
-            let hash = credentials.filter(|_| halts).map(|known| account::hash(known, &mut self.rng));
+            let hash = credentials.filter(|_| halts).map(|used| self.hash(&record, used));
             record.failed(failure, &hash.unwrap_or_default(), &sight, &mut self.rng);
         }
         self.ledger.write(&record)?;
         Ok(came)
+    }
+
+    /// The hash that the record knows them by, or a new one.
+    fn hash(&mut self, record: &Record, used: &Credentials) -> String {
+        let known = record.halts.iter().find(|halt| account::is_same(&halt.credentials, used));
+        known.map_or_else(|| account::hash(used, &mut self.rng), |halt| halt.credentials.clone())
     }
 
     async fn send(
@@ -294,19 +326,25 @@ impl Supply {
         Ok(store::forget(&self.state, serial)?)
     }
 
-    /// The gateway accepted its candidate, which is the token in use from now on.
-    pub async fn promote(&mut self, serial: &Serial) -> Result<(), Error> {
+    /// The gateway accepted `candidate`, which is the token in use from now on, unless another process has put
+    /// one in its place meanwhile that the gateway has not seen.
+    pub async fn promote(&mut self, candidate: &Token) -> Result<(), Error> {
+        let serial = &candidate.serial;
         let _lock = self.lock(Duration::ZERO).await?;
         let mut tokens = self.tokens(serial)?;
+        if !tokens.candidate.as_ref().is_some_and(|kept| kept.token == *candidate) {
+            return Ok(());
+        }
         tokens.promote(self.clock.now());
         Ok(store::save(&self.state, serial, &tokens)?)
     }
 
-    /// The gateway refused its candidate clearly and twice, and the token in use stays.
-    pub async fn drop_candidate(&mut self, serial: &Serial) -> Result<(), Error> {
+    /// The gateway refused `candidate` clearly and twice, and the token in use stays.
+    pub async fn drop_candidate(&mut self, candidate: &Token) -> Result<(), Error> {
+        let serial = &candidate.serial;
         let _lock = self.lock(Duration::ZERO).await?;
         let mut tokens = self.tokens(serial)?;
-        tokens.candidate = None;
+        tokens.candidate = tokens.candidate.filter(|kept| kept.token != *candidate);
         Ok(store::save(&self.state, serial, &tokens)?)
     }
 
@@ -330,15 +368,15 @@ impl Supply {
         Ok(record.is_refused(serial, &token.id()))
     }
 
-    /// The gateway accepts its token again.
-    pub async fn accepted(&mut self, serial: &Serial) -> Result<(), Error> {
+    /// The gateway accepts `token`, be it again.
+    pub async fn accepted(&mut self, serial: &Serial, token: &Token) -> Result<(), Error> {
         let sight = self.sight(None);
-        if !self.ledger.read(serial, &sight)?.refusals.contains_key(serial) {
+        if !self.ledger.read(serial, &sight)?.has_refusal(serial, &token.id()) {
             return Ok(());
         }
         let _lock = self.lock(Duration::ZERO).await?;
         let mut record = self.ledger.read(serial, &sight)?;
-        if record.accepted(serial) {
+        if record.accepted(serial, &token.id()) {
             self.ledger.write(&record)?;
         }
         Ok(())

@@ -10,8 +10,11 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod binary;
+mod daemon;
 mod damaged;
 mod gateway_client;
+mod house;
 mod layers;
 mod mosquitto;
 mod recordings;

@@ -1,0 +1,363 @@
+//! Two daemons on one state directory, and their operator: the steps of `supply` and `poller`, one by one, so
+//! that anything can happen between them.
+
+use std::time::Duration;
+
+use super::promises::{Promises, TokenEvent};
+use super::world::{DAY, HOUR, MINUTE, World};
+use crate::cloud::answer::Failure;
+use crate::logins::age::Sight;
+use crate::logins::decision::{Account, Decision, Operator, Situation, TokenFacts, decide};
+use crate::logins::record::{Reason, Record, Step};
+use crate::secrets::Secret;
+use crate::token::Token;
+use crate::token::store::Origin;
+
+/// An attempt under way; it ends with its process.
+#[derive(Debug)]
+struct Attempt {
+    record: Record,
+    step: Step,
+    by: Operator,
+    credentials: u8,
+    sight: Sight,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Session(Secret),
+    Token(Box<Token>),
+    Failure(Failure),
+}
+
+/// What one process remembers.
+#[derive(Debug, Default)]
+struct Daemon {
+    credentials: u8,
+    attempt: Option<Attempt>,
+}
+
+#[derive(Debug)]
+pub(super) struct Story {
+    pub(super) world: World,
+    pub(super) promises: Promises,
+    daemons: [Daemon; 2],
+    renews_short: bool,
+    /// The gateway and honest clocks were seen when the record was last written, and since.
+    certain: bool,
+}
+
+impl Story {
+    pub(super) fn new(mut world: World) -> Self {
+        let promises = Promises::new(&world);
+        let renews_short = world.rng.u8(..4) == 0;
+        Self { world, promises, daemons: Default::default(), renews_short, certain: false }
+    }
+
+    /// One thing happens.
+    pub(super) fn step(&mut self) {
+        let before = self.world.disk.tokens.clone();
+        let event = self.happen();
+        Promises::no_token_is_lost(&before, &self.world.disk.tokens, event);
+    }
+
+    fn happen(&mut self) -> TokenEvent {
+        let which = self.world.rng.usize(..2);
+        match self.world.rng.u16(..1000) {
+            0..750 => return self.poll(which),
+            750..780 => self.daemons[which].attempt = None,
+            780..820 => self.world.set_clock(),
+            820..835 => self.reboot(),
+            835..855 => self.world.gateway_answers = self.world.rng.u8(..4) != 0,
+            855..860 => self.world.revoke(),
+            860..900 => self.world.change_mood(),
+            900..920 => self.world.disk.is_writable = self.world.rng.u8(..3) != 0,
+            // Not in the seconds of a request: who makes it would put its own record, whole, over the damage.
+            920..924 if !self.is_locked() => {
+                self.world.disk.is_damaged = self.world.disk.record.is_some();
+            }
+            924..940 => self.daemons[which].credentials = self.world.rng.u8(..3),
+            940..945 => self.world.right = self.world.rng.u8(..3),
+            945..965 => {
+                let asked = self.world.rng.bool();
+                return self.tend(which, Operator::Asks, asked);
+            }
+            965..973 => {
+                let asked = self.world.rng.bool();
+                return self.tend(which, Operator::Insists, asked);
+            }
+            973..977 => return self.import(),
+            977..979 => return self.forget(),
+            _ => {
+                let length = [HOUR, DAY, 9 * DAY, 100 * DAY][self.world.rng.usize(..4)];
+                self.world.pass(length);
+            }
+        }
+        TokenEvent::Nothing
+    }
+
+    fn reboot(&mut self) {
+        for daemon in &mut self.daemons {
+            daemon.attempt = None;
+        }
+        self.world.reboot();
+        self.promises.rebooted();
+    }
+
+    fn import(&mut self) -> TokenEvent {
+        let lifetime = [365 * DAY, 12 * HOUR][self.world.rng.usize(..2)];
+        let ago = [Duration::ZERO, 400 * DAY][self.world.rng.usize(..2)];
+        let token = self.world.token(self.world.now - ago, lifetime);
+        self.keep(token, Origin::Import)
+    }
+
+    fn keep(&mut self, token: Token, origin: Origin) -> TokenEvent {
+        let wall = self.world.sight(false).moment.wall;
+        if !self.world.disk.is_writable || self.is_locked() {
+            return TokenEvent::Nothing;
+        }
+        self.world.disk.tokens.arrived(token, origin, wall);
+        TokenEvent::Arrived
+    }
+
+    fn forget(&mut self) -> TokenEvent {
+        if self.world.disk.is_writable && !self.is_locked() {
+            self.world.disk.tokens = Default::default();
+        }
+        TokenEvent::Forgotten
+    }
+
+    /// The lock is held for as long as an attempt lasts.
+    fn is_locked(&self) -> bool {
+        self.daemons.iter().any(|daemon| daemon.attempt.is_some())
+    }
+
+    fn poll(&mut self, which: usize) -> TokenEvent {
+        let length = [30 * MINUTE / 60, 5 * MINUTE, 40 * MINUTE, 6 * HOUR][self.world.rng.usize(..4)];
+        self.world.pass(length);
+        match self.tend(which, Operator::Absent, true) {
+            TokenEvent::Nothing if self.world.gateway_answers => self.ask_gateway(),
+            event => event,
+        }
+    }
+
+    /// The record as `supply::ledger` reads it; `None` where it cannot be written.
+    fn read(&mut self, sight: &Sight) -> Option<Record> {
+        let disk = &mut self.world.disk;
+        if disk.is_damaged {
+            (disk.record, disk.aside, disk.is_damaged) = (None, true, false);
+        }
+        match &disk.record {
+            Some(record) => Some(record.clone()),
+            None if disk.aside => {
+                let record = Record::after_damage(&World::serial(), sight);
+                if !disk.write(&record) {
+                    return None;
+                }
+                self.certain = self.sees_truth(sight);
+                self.promises.record_was_damaged(&self.world);
+                Some(record)
+            }
+            None => Some(Record::new(sight)),
+        }
+    }
+
+    fn write(&mut self, record: &Record, sight: &Sight) -> bool {
+        let is_first = self.world.disk.record.is_none();
+        self.certain &= self.sees_truth(sight);
+        let written = self.world.disk.write(record);
+        if written && is_first {
+            self.promises.record_began(&self.world);
+        }
+        if written {
+            if !self.certain {
+                self.promises.no_jump_of_a_clock_counts(record, false, &self.world);
+            }
+            self.certain = self.sees_truth(sight);
+        }
+        written
+    }
+
+    fn sees_truth(&self, sight: &Sight) -> bool {
+        let right = |time: jiff::Timestamp| {
+            time.duration_since(self.world.now).abs() < jiff::SignedDuration::from_mins(6)
+        };
+        right(sight.moment.wall) && sight.gateway.is_some_and(right)
+    }
+
+    fn decide(&self, record: &Record, sight: &Sight, operator: Operator, credentials: u8) -> Decision {
+        let tokens = &self.world.disk.tokens;
+        let stored = tokens.candidate.iter().chain(&tokens.current);
+        let stored: Vec<TokenFacts> =
+            stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect();
+        let name = credentials.to_string();
+        let halt = record.halts.iter().rev().find(|halt| halt.credentials == name);
+        let serial = World::serial();
+        let situation = Situation {
+            serial: &serial,
+            username: if credentials < 2 { "owner" } else { "neighbour" },
+            tokens: &stored,
+            sight,
+            operator,
+            account: halt.map_or(Account::Ready, |halt| Account::Refused(halt.kind)),
+            renew_short_tokens: self.renews_short,
+        };
+        decide(record, &situation)
+    }
+
+    /// `Supply::tend`, in as many pieces as it has waits.
+    fn tend(&mut self, which: usize, operator: Operator, asked: bool) -> TokenEvent {
+        if let Some(attempt) = self.daemons[which].attempt.take() {
+            return self.go_on(which, attempt);
+        }
+        let sight = self.world.sight(asked);
+        let Some(mut record) = self.read(&sight) else { return TokenEvent::Nothing };
+        if self.world.disk.record.is_some() {
+            let seen = self.world.sight(true);
+            let certain = self.certain && self.sees_truth(&seen);
+            if seen.gateway.is_some() {
+                self.promises.no_jump_of_a_clock_counts(&record, certain, &self.world);
+            }
+        }
+        if sight.gateway.is_some() && !self.is_locked() && record.keep_time(&sight) {
+            self.write(&record, &sight);
+            let Some(again) = self.read(&sight) else { return TokenEvent::Nothing };
+            record = again;
+        }
+        let credentials = self.daemons[which].credentials;
+        let decision = self.decide(&record, &sight, operator, credentials);
+        if operator == Operator::Absent && self.world.disk.record.is_some() && !self.is_locked() {
+            self.promises.no_wait_outlives_its_length(&decision, &self.world);
+        }
+        let Decision::Act { step, reason } = decision else { return TokenEvent::Nothing };
+        if !self.is_locked() {
+            self.begin(which, record, step, reason, operator, sight);
+        }
+        TokenEvent::Nothing
+    }
+
+    fn begin(
+        &mut self,
+        which: usize,
+        mut record: Record,
+        step: Step,
+        reason: Reason,
+        by: Operator,
+        sight: Sight,
+    ) {
+        let credentials = self.daemons[which].credentials;
+        record.begin(step, reason, &World::serial(), &sight);
+        if !self.write(&record, &sight) {
+            return;
+        }
+        self.promises.began(step, credentials, &self.world);
+        self.daemons[which].attempt = Some(Attempt { record, step, by, credentials, sight, answer: None });
+    }
+
+    fn go_on(&mut self, which: usize, mut attempt: Attempt) -> TokenEvent {
+        let Some(answer) = attempt.answer.take() else {
+            attempt.answer = Some(self.send(&attempt));
+            self.daemons[which].attempt = Some(attempt);
+            return TokenEvent::Nothing;
+        };
+        self.end(attempt, answer)
+    }
+
+    /// The request leaves.
+    fn send(&mut self, attempt: &Attempt) -> Answer {
+        self.promises.no_request_without_a_record(attempt.step, self.world.disk.record.as_ref());
+        if attempt.by == Operator::Absent {
+            self.promises.judge(attempt.step, attempt.credentials, self.renews_short, &self.world);
+        }
+        let answer = match attempt.step {
+            Step::Login => self.world.log_in(attempt.credentials).map(Answer::Session),
+            Step::Token => self.world.fetch().map(|token| Answer::Token(Box::new(token))),
+        };
+        answer.unwrap_or_else(Answer::Failure)
+    }
+
+    /// The outcome is written down, if it can be.
+    fn end(&mut self, attempt: Attempt, answer: Answer) -> TokenEvent {
+        let Attempt { mut record, credentials, sight, .. } = attempt;
+        let sight = sight.later(self.world.sight(false).moment);
+        let mut event = TokenEvent::Nothing;
+        let failure = match answer {
+            Answer::Session(id) => {
+                let username = if credentials < 2 { "owner" } else { "neighbour" };
+                record.logged_in(id, username, &sight);
+                None
+            }
+            Answer::Token(token) => {
+                event = self.keep(*token, Origin::Login);
+                if event == TokenEvent::Nothing {
+                    return event;
+                }
+                record.token_came(&World::serial(), false, &sight);
+                None
+            }
+            Answer::Failure(failure) => {
+                record.failed(&failure, &credentials.to_string(), &sight, &mut self.world.rng);
+                Some(failure)
+            }
+        };
+        if self.write(&record, &sight) {
+            match failure {
+                Some(failure) => self.promises.failed(&failure, &self.world),
+                None => self.promises.succeeded(&self.world),
+            }
+        }
+        event
+    }
+
+    /// What the poller asks the gateway: first about a candidate, then with the token in use.
+    fn ask_gateway(&mut self) -> TokenEvent {
+        let tokens = self.world.disk.tokens.clone();
+        let mut event = TokenEvent::Nothing;
+        if let Some(candidate) = tokens.candidate {
+            let free = self.world.disk.is_writable && !self.is_locked();
+            if self.world.accepts(&candidate.token) {
+                if free {
+                    let wall = self.world.sight(false).moment.wall;
+                    self.world.disk.tokens.promote(wall);
+                    event = TokenEvent::Accepted;
+                }
+            } else if self.note_refusal(&candidate.token) && tokens.current.is_some() && free {
+                self.world.disk.tokens.candidate = None;
+                event = TokenEvent::Dropped;
+            }
+        }
+        let Some(kept) = self.world.disk.tokens.in_use().cloned() else { return event };
+        if self.world.accepts(&kept.token) {
+            self.note_acceptance(&kept.token);
+        } else {
+            self.note_refusal(&kept.token);
+        }
+        event
+    }
+
+    /// `Supply::refused`.
+    fn note_refusal(&mut self, token: &Token) -> bool {
+        let sight = self.world.sight(true);
+        if !sight.clocks_agree() || self.is_locked() {
+            return false;
+        }
+        let Some(mut record) = self.read(&sight) else { return false };
+        let refused = record.refused(&World::serial(), &token.id(), &sight);
+        if refused && !self.write(&record, &sight) {
+            return false;
+        }
+        self.promises.gateway_refused(token, &self.world);
+        record.is_refused(&World::serial(), &token.id())
+    }
+
+    /// `Supply::accepted`.
+    fn note_acceptance(&mut self, token: &Token) {
+        let sight = self.world.sight(false);
+        let Some(mut record) = self.read(&sight) else { return };
+        let noted = record.accepted(&World::serial(), &token.id());
+        if !noted || !self.is_locked() && self.write(&record, &sight) {
+            self.promises.gateway_accepted(token);
+        }
+    }
+}

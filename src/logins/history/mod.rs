@@ -1,0 +1,71 @@
+//! Long random histories of the login rules: everything that can happen to them, in any order, with the
+//! promises checked at every step.
+//!
+//! `ENPHASED_STEPS` sets how many steps are taken (a million by default), `ENPHASED_SEED` the first seed. A
+//! history that breaks a promise names its seed; `ENPHASED_STEPS=1 ENPHASED_SEED=...` tells it again.
+
+mod daemon;
+mod promises;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use fastrand::Rng;
+
+use daemon::Story;
+use world::{Liar, World};
+
+/// How long a history is.
+const LENGTH: u64 = 500;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.replace('_', "").parse().unwrap())
+}
+
+/// Tells the history of `seed`; how many logins and waits were judged in it.
+fn tell(seed: u64, liar: Liar) -> (u64, u64) {
+    let world = World::new(Rng::with_seed(seed), liar);
+    let mut story = Story::new(world);
+    for _ in 0..LENGTH {
+        story.step();
+    }
+    story.promises.judged
+}
+
+/// Searches a share of all steps for a history in which a promise is broken.
+fn search(liar: Liar) {
+    let histories = number("ENPHASED_STEPS").unwrap_or(1_000_000).div_ceil(4 * LENGTH);
+    let first = number("ENPHASED_SEED").unwrap_or(0);
+    let (mut logins, mut waits) = (0, 0);
+    for seed in first..first + histories {
+        match catch_unwind(AssertUnwindSafe(|| tell(seed, liar))) {
+            Ok(judged) => (logins, waits) = (logins + judged.0, waits + judged.1),
+            Err(broken) => {
+                println!("{liar:?}: the history of seed {seed} breaks a promise");
+                resume_unwind(broken);
+            }
+        }
+    }
+    println!("{liar:?}: {histories} histories from seed {first}, {logins} logins, {waits} waits");
+    assert!(histories < 100 || logins > histories, "hardly anything was tried");
+}
+
+#[test]
+fn with_two_honest_clocks_every_promise_is_kept() {
+    search(Liar::Nobody);
+}
+
+#[test]
+fn with_a_machine_whose_clock_shows_anything_every_promise_is_kept() {
+    search(Liar::Machine);
+}
+
+#[test]
+fn with_a_gateway_whose_clock_shows_anything_every_promise_is_kept() {
+    search(Liar::Gateway);
+}
+
+#[test]
+fn with_no_honest_clock_nothing_leaves_unwritten_and_no_token_is_lost() {
+    search(Liar::Both);
+}

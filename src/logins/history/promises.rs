@@ -1,0 +1,320 @@
+//! What is promised, checked in true time and without a look at what the record thinks of it.
+//!
+//! What the promises take for granted, because nobody could know better:
+//!
+//! - One of the two clocks is right to five minutes, or both are ([`Liar`]). Where both may show anything, only
+//!   the promises that have nothing to do with time are checked.
+//! - What was in a record that the disk has damaged is lost: the hold-offs and refusals of before. It counts
+//!   as a login made when the damage is seen, so that one login a day stays the most.
+//! - A login whose answer was lost on the way (transient) may have opened a session. It is tried again after
+//!   5 minutes, doubling, as L6 says.
+//! - A success ends the hold-offs before it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::world::{DAY, HOUR, Liar, MINUTE, World};
+use crate::cloud::answer::{Failure, Kind, RetryAfter};
+use crate::logins::age::AGREEMENT;
+use crate::logins::decision::{Decision, TokenFacts, Waiting};
+use crate::logins::record::{Record, Step};
+use crate::retry::doubling;
+use crate::token::store::{Kept, Tokens};
+use crate::token::{Token, TokenId};
+
+/// The gateway tells whole seconds: so much may be lost or won at a boot.
+const ROUNDING: Duration = Duration::from_secs(2);
+
+/// One request, as it really went.
+#[derive(Clone, Debug)]
+struct Request {
+    at: Timestamp,
+    step: Step,
+    credentials: u8,
+    /// `None`: it was never written down.
+    outcome: Option<Result<(), Kind>>,
+}
+
+impl Request {
+    fn counts_as_login(&self) -> bool {
+        self.step == Step::Login && matches!(self.outcome, None | Some(Ok(())))
+    }
+}
+
+/// What has really happened.
+#[derive(Debug)]
+pub(super) struct Promises {
+    liar: Liar,
+    requests: Vec<Request>,
+    /// Nothing may be asked before, by the failures since the last success.
+    hold_until: Timestamp,
+    /// Credentials that were refused, and as what.
+    refused: Vec<(u8, Kind)>,
+    /// When the gateway refused which token while the clocks agreed.
+    refusals: BTreeMap<TokenId, Vec<Timestamp>>,
+    /// When the record was begun, for its age.
+    born: Timestamp,
+    /// By how much its age was behind when it was last looked at, and during which boot.
+    behind: Duration,
+    /// When a record was damaged last.
+    damaged: Timestamp,
+    /// Boots that the record has lived through.
+    boots: u32,
+    /// How many logins and how many waits were judged, so that a search that finds nothing is seen.
+    pub(super) judged: (u64, u64),
+}
+
+impl Promises {
+    pub(super) fn new(world: &World) -> Self {
+        Self {
+            liar: world.liar,
+            requests: Vec::new(),
+            hold_until: world.now,
+            refused: Vec::new(),
+            refusals: BTreeMap::new(),
+            born: world.now,
+            behind: Duration::ZERO,
+            damaged: world.now,
+            boots: 0,
+            judged: (0, 0),
+        }
+    }
+
+    fn knows_time(&self) -> bool {
+        self.liar != Liar::Both
+    }
+
+    /// Since a boot the clocks may have lost seconds.
+    fn slack(&self) -> Duration {
+        ROUNDING * self.boots
+    }
+
+    // What happens.
+
+    pub(super) fn record_began(&mut self, world: &World) {
+        (self.born, self.behind, self.boots) = (world.now, Duration::ZERO, 0);
+    }
+
+    /// What the record held is lost, and it counts as a login.
+    pub(super) fn record_was_damaged(&mut self, world: &World) {
+        self.record_began(world);
+        self.hold_until = world.now;
+        self.damaged = world.now;
+        self.refused.clear();
+        self.refusals.clear();
+        self.requests.retain(|request| since(request.at, world.now) < DAY);
+        let (at, step) = (world.now, Step::Login);
+        self.requests.push(Request { at, step, credentials: u8::MAX, outcome: None });
+    }
+
+    pub(super) fn rebooted(&mut self) {
+        self.boots += 1;
+    }
+
+    pub(super) fn began(&mut self, step: Step, credentials: u8, world: &World) {
+        self.requests.push(Request { at: world.now, step, credentials, outcome: None });
+    }
+
+    pub(super) fn succeeded(&mut self, world: &World) {
+        self.hold_until = world.now;
+        if let Some(last) = self.requests.last_mut() {
+            last.outcome = Some(Ok(()));
+            if last.step == Step::Login {
+                self.refused.clear();
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, failure: &Failure, world: &World) {
+        let kind = failure.kind;
+        let Some(last) = self.requests.last_mut() else { return };
+        last.outcome = Some(Err(kind));
+        if matches!(kind, Kind::WrongCredentials | Kind::SecondFactor) {
+            self.refused.push((last.credentials, kind));
+            return;
+        }
+        let row = self.requests.iter().rev().take_while(|request| request.outcome == Some(Err(kind))).count();
+        let row = u32::try_from(row.min(40)).unwrap();
+        let table = match kind {
+            Kind::TooManySessions => doubling(DAY, 3 * DAY, row),
+            Kind::Blocked => DAY,
+            _ => doubling(5 * MINUTE, 6 * HOUR, row),
+        };
+        let asked = match failure.retry_after {
+            Some(RetryAfter::Wait(length)) => length.min(30 * DAY),
+            _ => Duration::ZERO,
+        };
+        self.hold_until = self.hold_until.max(world.now + table.max(asked));
+    }
+
+    pub(super) fn gateway_refused(&mut self, token: &Token, world: &World) {
+        self.refusals.entry(token.id()).or_default().push(world.now);
+    }
+
+    pub(super) fn gateway_accepted(&mut self, token: &Token) {
+        self.refusals.remove(&token.id());
+    }
+
+    // What is promised.
+
+    /// A request never leaves without being on disk.
+    pub(super) fn no_request_without_a_record(&self, step: Step, on_disk: Option<&Record>) {
+        let last = on_disk.and_then(|record| record.attempts.last());
+        let written = last.is_some_and(|last| last.step == step && last.outcome.is_none());
+        assert!(written, "a request leaves and is not on disk: {last:?}");
+    }
+
+    /// A request that leaves by itself keeps every promise.
+    pub(super) fn judge(&mut self, step: Step, credentials: u8, renews_short: bool, world: &World) {
+        self.judged.0 += u64::from(step == Step::Login);
+        // The last is this one.
+        let before = self.requests.split_last().map(|(_, before)| before).unwrap_or_default();
+        self.no_request_with_refused_credentials(step, credentials);
+        self.no_short_token_is_renewed_by_itself(renews_short, world);
+        if self.knows_time() {
+            self.no_request_while_a_token_is_good(world);
+            self.no_request_within_a_hold_off(world);
+        }
+        if self.knows_time() && step == Step::Login {
+            self.one_login_a_day(before, world);
+            self.three_logins_a_month(before, world);
+        }
+    }
+
+    /// After wrong credentials nothing is tried by itself until they change; nor after a second factor.
+    fn no_request_with_refused_credentials(&self, step: Step, credentials: u8) {
+        let refused = self.refused.iter().find(|(refused, _)| *refused == credentials);
+        assert!(step == Step::Token || refused.is_none(), "a login with {refused:?}");
+    }
+
+    /// L8.
+    fn no_short_token_is_renewed_by_itself(&self, renews_short: bool, world: &World) {
+        let mut stored = stored(&world.disk.tokens).peekable();
+        let short = stored.peek().is_some() && stored.all(|kept| !kept.token.is_long_lived());
+        assert!(renews_short || !short, "a short token is renewed");
+    }
+
+    /// No request while a stored token is valid, the gateway has not clearly refused it (twice, at least five
+    /// minutes apart, while the clocks agree), and it is outside its renewal window. A clock that is right to
+    /// five minutes may be wrong by so much.
+    fn no_request_while_a_token_is_good(&self, world: &World) {
+        let soon = world.now + 5 * MINUTE;
+        for kept in stored(&world.disk.tokens) {
+            let facts = TokenFacts::new(&kept.token, kept.stored_at);
+            let over = soon >= facts.expires_at || facts.is_long_lived && soon >= facts.renewal_opens();
+            let refusals = self.refusals.get(&facts.id).map(Vec::as_slice).unwrap_or_default();
+            let refused = refusals
+                .first()
+                .zip(refusals.last())
+                .is_some_and(|(first, last)| since(*first, *last) + self.slack() >= 5 * MINUTE);
+            assert!(over || refused, "a request while a token is good: {facts:?}");
+        }
+    }
+
+    /// Never two within the hold-off of the first's outcome.
+    fn no_request_within_a_hold_off(&self, world: &World) {
+        let left = since(world.now, self.hold_until);
+        assert!(left <= self.slack(), "a request {left:?} too early");
+    }
+
+    /// At most one login (success, or an end that nobody saw) in 24 hours.
+    fn one_login_a_day(&self, before: &[Request], world: &World) {
+        let last = before.iter().rev().find(|request| request.counts_as_login());
+        let early = last.map(|last| DAY.saturating_sub(since(last.at, world.now)));
+        assert!(early.unwrap_or_default() <= self.slack(), "two logins in a day: {last:?}");
+    }
+
+    /// At most three in 30 days.
+    fn three_logins_a_month(&self, before: &[Request], world: &World) {
+        let month = 30 * DAY - self.slack();
+        let recent = |request: &&Request| {
+            let known = request.at >= self.damaged;
+            known && request.counts_as_login() && since(request.at, world.now) < month
+        };
+        let logins: Vec<&Request> = before.iter().filter(recent).collect();
+        assert!(logins.len() < 3, "a fourth login in a month: {logins:?}");
+    }
+
+    /// The record's age never runs ahead of the truth, so that no hold-off opens early by a jump of a clock;
+    /// and falls behind only at a boot, so that none is prolonged by a jump while the machine runs, and at a
+    /// boot with honest clocks seen before and after (`certain`) not at all.
+    pub(super) fn no_jump_of_a_clock_counts(&mut self, record: &Record, certain: bool, world: &World) {
+        if record.attempts.is_empty() || !self.knows_time() {
+            return;
+        }
+        let truth = since(self.born, world.now);
+        let age = record.age(&world.sight(true)).since(Default::default());
+        assert!(age <= truth + self.slack(), "the record is {age:?} old, in truth {truth:?}");
+        let behind = truth.saturating_sub(age);
+        if certain {
+            // Of two that nearly agree the slower is believed.
+            let lost = if self.liar == Liar::Nobody { ROUNDING } else { AGREEMENT };
+            assert!(behind <= self.behind + lost, "{behind:?} behind, before {:?}", self.behind);
+        }
+        self.behind = behind;
+    }
+
+    /// What is waited for ends when the table says, prolonged by nothing but what the record's age is behind.
+    pub(super) fn no_wait_outlives_its_length(&mut self, decision: &Decision, world: &World) {
+        let Decision::Wait { left: Some(left), why, .. } = decision else { return };
+        if !self.knows_time() {
+            return;
+        }
+        self.judged.1 += 1;
+        let counted = |nth: usize, length: Duration| {
+            let mut logins = self.requests.iter().rev().filter(|request| request.counts_as_login());
+            logins.nth(nth).map(|login| login.at + length)
+        };
+        let latest_login = self.requests.iter().rev().find(|request| request.step == Step::Login);
+        let until = match why {
+            Waiting::GatewaySilent => None,
+            Waiting::HoldOff(_) => {
+                let length = since(self.requests.last().map_or(world.now, |last| last.at), self.hold_until);
+                Some(self.hold_until + length.mul_f64(0.1))
+            }
+            Waiting::Interrupted => {
+                let last = self.requests.last().map(|last| last.at + 5 * MINUTE);
+                last.max(counted(0, DAY))
+            }
+            Waiting::OnceADay => latest_login.map(|login| login.at + DAY),
+            Waiting::ThriceAMonth => counted(2, 30 * DAY),
+        };
+        let Some(until) = until else { panic!("waits for {why:?} without a reason") };
+        let longest = since(world.now, until) + self.behind + HOUR;
+        assert!(*left <= longest, "waits {left:?} for {why:?}, and {longest:?} is the most");
+    }
+
+    /// A stored token is lost only when the operator forgets it, when the gateway has accepted another in its
+    /// place, when it was refused clearly beside a good one, or, while the gateway has not seen it yet, when a
+    /// newer comes.
+    pub(super) fn no_token_is_lost(before: &Tokens, after: &Tokens, event: TokenEvent) {
+        let id = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.token.id());
+        let (was, is) = (id(&before.current), id(&after.current));
+        let accepted = event == TokenEvent::Accepted && is == id(&before.candidate) && is.is_some();
+        assert!(was == is || accepted || event == TokenEvent::Forgotten, "the token in use: {event:?}");
+        let (was, is) = (id(&before.candidate), id(&after.candidate));
+        assert!(was == is || event != TokenEvent::Nothing, "the candidate");
+        assert!(is.is_some() || event != TokenEvent::Arrived || id(&after.current).is_some());
+    }
+}
+
+/// What has happened to the tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenEvent {
+    Nothing,
+    Arrived,
+    Accepted,
+    Dropped,
+    Forgotten,
+}
+
+fn stored(tokens: &Tokens) -> impl Iterator<Item = &Kept> {
+    tokens.candidate.iter().chain(&tokens.current)
+}
+
+/// From `earlier` to `later`; nothing if that comes first.
+fn since(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}

@@ -1,0 +1,242 @@
+//! The world around the daemons: the true time, two clocks that may lie, a gateway, a cloud and a disk.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::Moment;
+use crate::cloud::answer::{self, Answer, Failure};
+use crate::logins::Record;
+use crate::logins::age::Sight;
+use crate::reading::Serial;
+use crate::secrets::Secret;
+use crate::token::store::Tokens;
+use crate::token::{Role, Token};
+
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+/// Which clock may show anything in a history. The other is right to five minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Liar {
+    Nobody,
+    Machine,
+    Gateway,
+    /// Beyond what the design can promise: there is no honest clock to ask.
+    Both,
+}
+
+/// The files, which outlive processes and boots.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) record: Option<Record>,
+    /// A damaged record was set aside.
+    pub(super) aside: bool,
+    pub(super) is_damaged: bool,
+    pub(super) tokens: Tokens,
+    pub(super) is_writable: bool,
+}
+
+impl Disk {
+    /// Writes the record as the program does: as JSON, whole or not at all.
+    pub(super) fn write(&mut self, record: &Record) -> bool {
+        if self.is_writable {
+            let json = serde_json::to_vec(record).unwrap();
+            let read: Record = serde_json::from_slice(&json).unwrap();
+            assert_eq!(read, *record, "the file tells the same");
+            self.record = Some(read);
+        }
+        self.is_writable
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) rng: Rng,
+    pub(super) liar: Liar,
+    /// The truth.
+    pub(super) now: Timestamp,
+    machine_is_off_by: SignedDuration,
+    gateway_is_off_by: SignedDuration,
+    boot: u32,
+    booted: Timestamp,
+    pub(super) gateway_answers: bool,
+    /// The gateway refuses tokens that were made up to then.
+    revoked_until: Timestamp,
+    /// Which of the answers the cloud gives; beyond the list it does what it should.
+    mood: usize,
+    /// The credentials that are right.
+    pub(super) right: u8,
+    pub(super) lifetime: Duration,
+    pub(super) disk: Disk,
+}
+
+/// Every row of L6 as the protocol notes list it (1.5, 1.6, 1.8): status, `Retry-After`, body.
+const ANSWERS: [(u16, Option<&str>, &str); 17] = [
+    (200, None, r#"{"message":"Too many active sessions.."}"#),
+    (401, Some("200000"), "<html><p>Too many active sessions..</p></html>"),
+    (200, None, r#"{"success":false,"isBlocked":true}"#),
+    (200, None, "<!DOCTYPE html><html><form></form></html>"),
+    (429, Some("864000"), "Retry later"),
+    (429, Some("99999999999"), ""),
+    (429, None, "{}"),
+    (401, None, r#"{"message":"Invalid"}"#),
+    (200, None, r#"{"success":true,"isBlocked":false}"#),
+    (200, None, r#"{"requires_mfa":true}"#),
+    (503, Some("7200"), "<html>We'll be back soon</html>"),
+    (500, None, ""),
+    (200, None, ""),
+    (406, None, "<html>Not Acceptable</html>"),
+    (401, None, r#"{"message":"You need to sign in first"}"#),
+    (403, None, "Forbidden"),
+    (200, None, "Error: could not generate a token"),
+];
+
+impl World {
+    pub(super) fn new(mut rng: Rng, liar: Liar) -> Self {
+        let now: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+        let mut small = || SignedDuration::from_secs(rng.i64(-290..290));
+        let (machine_is_off_by, gateway_is_off_by) = (small(), small());
+        let lifetime = [365 * DAY, 365 * DAY, 12 * HOUR, HOUR, 45 * DAY][rng.usize(..5)];
+        let disk = Disk {
+            record: None,
+            aside: false,
+            is_damaged: false,
+            tokens: Tokens::default(),
+            is_writable: true,
+        };
+        Self {
+            rng,
+            liar,
+            now,
+            machine_is_off_by,
+            gateway_is_off_by,
+            boot: 0,
+            booted: now,
+            gateway_answers: true,
+            revoked_until: Timestamp::UNIX_EPOCH,
+            mood: ANSWERS.len(),
+            right: 0,
+            lifetime,
+            disk,
+        }
+    }
+
+    pub(super) fn serial() -> Serial {
+        Serial::new("122300000001")
+    }
+
+    fn gateway_time(&self) -> Timestamp {
+        // It tells whole seconds.
+        Timestamp::from_second((self.now + self.gateway_is_off_by).as_second()).unwrap()
+    }
+
+    /// What a daemon sees of the clocks; `asked` is whether it asks the gateway.
+    pub(super) fn sight(&self, asked: bool) -> Sight {
+        let up = Duration::try_from(self.now.duration_since(self.booted)).unwrap();
+        let moment = Moment { wall: self.now + self.machine_is_off_by, boot: self.boot.to_string(), up };
+        Sight { moment, gateway: (asked && self.gateway_answers).then(|| self.gateway_time()) }
+    }
+
+    pub(super) fn pass(&mut self, length: Duration) {
+        self.now += length;
+    }
+
+    /// Sets the clock of whoever lies in this history: by minutes, days or years, or right again.
+    pub(super) fn set_clock(&mut self) {
+        let length = [11 * MINUTE, 26 * HOUR, 40 * DAY, 400 * DAY, 7000 * DAY][self.rng.usize(..5)];
+        let length = SignedDuration::try_from(length).unwrap();
+        let off_by = [length, -length, SignedDuration::ZERO][self.rng.usize(..3)];
+        match self.liar {
+            Liar::Machine => self.machine_is_off_by = off_by,
+            Liar::Gateway => self.gateway_is_off_by = off_by,
+            Liar::Both if self.rng.bool() => self.machine_is_off_by = off_by,
+            Liar::Both => self.gateway_is_off_by = off_by,
+            Liar::Nobody => {}
+        }
+    }
+
+    /// The machine is off for a while. A Pi has no battery: its clock may stand still meanwhile, or begin anew.
+    pub(super) fn reboot(&mut self) {
+        let length = [MINUTE, HOUR, 30 * HOUR, 40 * DAY][self.rng.usize(..4)];
+        self.pass(length);
+        self.boot += 1;
+        self.booted = self.now;
+        if matches!(self.liar, Liar::Machine | Liar::Both) {
+            let off_by = self.machine_is_off_by;
+            let still = off_by - SignedDuration::try_from(length).unwrap();
+            let anew = "2020-01-01T00:00:00Z".parse::<Timestamp>().unwrap().duration_since(self.now);
+            self.machine_is_off_by = [still, anew, off_by][self.rng.usize(..3)];
+        }
+    }
+
+    pub(super) fn revoke(&mut self) {
+        self.revoked_until = self.now;
+    }
+
+    /// Whether the gateway lets `token` in, by its own clock.
+    pub(super) fn accepts(&self, token: &Token) -> bool {
+        token.expires_at > self.gateway_time() && token.issued_at > self.revoked_until
+    }
+
+    pub(super) fn change_mood(&mut self) {
+        self.mood = self.rng.usize(..2 * ANSWERS.len());
+    }
+
+    fn answer(&self) -> Option<Answer> {
+        let (status, retry_after, body) = ANSWERS.get(self.mood)?;
+        let (is_html, body) = (body.starts_with('<'), body.as_bytes().to_vec());
+        Some(Answer {
+            status: *status,
+            retry_after: retry_after.map(str::to_owned),
+            date: None,
+            is_html,
+            body,
+        })
+    }
+
+    fn say(status: u16, body: String) -> Answer {
+        Answer { status, retry_after: None, date: None, is_html: false, body: body.into_bytes() }
+    }
+
+    /// Asks the cloud for a session.
+    pub(super) fn log_in(&mut self, credentials: u8) -> Result<Secret, Failure> {
+        if self.rng.u8(..20) == 0 {
+            return Err(Failure::transient("no answer in time"));
+        }
+        let well = || match credentials == self.right {
+            true => Self::say(200, r#"{"message":"success","session_id":"5e55"}"#.to_owned()),
+            false => Self::say(401, r#"{"message":"Invalid"}"#.to_owned()),
+        };
+        answer::login(&self.answer().unwrap_or_else(well))
+    }
+
+    /// Asks the cloud for a token.
+    pub(super) fn fetch(&mut self) -> Result<Token, Failure> {
+        if self.rng.u8(..20) == 0 {
+            return Err(Failure::transient("connection reset"));
+        }
+        let token = self.token(self.now, self.lifetime);
+        let answer = self.answer().unwrap_or_else(|| Self::say(200, token.secret.expose().to_owned()));
+        answer::token(&answer).map(|_| token)
+    }
+
+    /// A token as Entrez makes it, signed with nothing.
+    pub(super) fn token(&mut self, issued_at: Timestamp, lifetime: Duration) -> Token {
+        use base64::Engine;
+        use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+        let issued_at = Timestamp::from_second(issued_at.as_second()).unwrap();
+        let claims = format!(
+            r#"{{"aud":"122300000001","iss":"Entrez","enphaseUser":"owner","exp":{},"iat":{},"jti":"{}"}}"#,
+            (issued_at + lifetime).as_second(),
+            issued_at.as_second(),
+            self.rng.u64(..),
+        );
+        let parts = [r#"{"alg":"ES256"}"#, &claims, "signature"].map(|part| BASE64.encode(part));
+        let token = Token::decode(&parts.join(".")).unwrap();
+        assert_eq!(token.role, Role::Owner);
+        token
+    }
+}

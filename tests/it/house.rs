@@ -1,0 +1,126 @@
+//! A simulated house with the real daemon in it, in virtual time.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use enphased::clock::Clock;
+use enphased::config::environment::Environment;
+use enphased::config::{self, Config};
+use enphased::daemon::notify::Notify;
+use enphased::daemon::{self, Surroundings};
+use enphased::secrets::Secret;
+use enphased::simulator::{CloudCounts, Fault, Simulation, SimulationOptions, answers};
+use fastrand::Rng;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+/// A house: a cloud, a gateway, a sun, and a state directory that outlives the daemons in it.
+pub(crate) struct House {
+    pub(crate) clock: Clock,
+    pub(crate) simulation: Simulation,
+    state: tempfile::TempDir,
+    password: String,
+    extra: String,
+}
+
+impl House {
+    /// On a summer morning.
+    pub(crate) fn new(options: SimulationOptions) -> Self {
+        let clock = Clock::simulated("2026-06-21T06:00:00Z".parse().unwrap());
+        let simulation = Simulation::start(&clock, options).unwrap();
+        let password = Simulation::PASSWORD.to_owned();
+        Self { clock, simulation, state: tempfile::tempdir().unwrap(), password, extra: String::new() }
+    }
+
+    /// With more lines at the end of the configuration.
+    pub(crate) fn with(mut self, extra: &str) -> Self {
+        self.extra = extra.to_owned();
+        self
+    }
+
+    pub(crate) fn with_password(mut self, password: &str) -> Self {
+        self.password = password.to_owned();
+        self
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    pub(crate) fn environment(&self) -> Environment {
+        Environment { password: Some(Secret::new(self.password.clone())), ..Environment::default() }
+    }
+
+    pub(crate) fn toml(&self) -> String {
+        let (cloud, state) = (&self.simulation.cloud, self.state.path());
+        let mut text = format!(
+            "state_dir = {state:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n",
+            Simulation::EMAIL,
+            cloud.enlighten_url(),
+            cloud.entrez_url(),
+        );
+        for gateway in &self.simulation.gateways {
+            text += &format!("[[gateway]]\naddress = {:?}\n", gateway.address());
+        }
+        text + &self.extra
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        let config = config::complete(&self.toml(), None, &self.environment()).unwrap();
+        Config { stdout: None, zone: TimeZone::UTC, ..config }
+    }
+
+    /// Lets a daemon live for `length`; gives what it told systemd.
+    pub(crate) async fn live(&self, length: Duration) -> Vec<String> {
+        self.live_until(tokio::time::sleep(length)).await
+    }
+
+    pub(crate) async fn live_until(&self, stop: impl Future<Output = ()> + Send) -> Vec<String> {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let (_nobody, hangups) = mpsc::channel(1);
+        let notify = Notify::Channel(tell, Some(3 * MINUTE));
+        let clock = self.clock.clone();
+        let surroundings = Surroundings { clock, rng: Rng::with_seed(5), notify, hangups };
+        daemon::run(self.config(), surroundings, || Ok(self.config()), stop).await.unwrap();
+        std::iter::from_fn(|| told.try_recv().ok()).collect()
+    }
+
+    pub(crate) fn cloud(&self) -> CloudCounts {
+        CloudCounts { login_times: Vec::new(), ..self.simulation.cloud.counts() }
+    }
+
+    /// How often the meters were read.
+    pub(crate) fn polls(&self) -> u64 {
+        let counts = self.simulation.gateways[0].counts();
+        counts.paths.get("/ivp/meters/readings").copied().unwrap_or_default()
+    }
+}
+
+/// What a cloud counts that was asked for one token.
+pub(crate) fn one_login() -> CloudCounts {
+    CloudCounts { login_attempts: 1, logins: 1, token_fetches: 1, tokens: 1, ..CloudCounts::default() }
+}
+
+/// The rows of L6 that are not a success, as the cloud shows them, with the attempts to log in that the rules
+/// allow in the first 23 hours and in the first 49.
+pub(crate) fn refusals() -> Vec<(&'static str, Fault, RangeInclusive<u64>, RangeInclusive<u64>)> {
+    vec![
+        ("too many sessions", answers::too_many_sessions(200), 1..=1, 2..=2),
+        ("too many sessions, as a page", answers::too_many_sessions_page(401), 1..=1, 2..=2),
+        ("blocked", answers::blocked(), 1..=1, 3..=3),
+        ("login wall", answers::login_wall(), 1..=1, 3..=3),
+        ("slow down", answers::too_many_requests(None), 1..=1, 3..=3),
+        ("slow down for 40 hours", answers::too_many_requests(Some(144_000)), 1..=1, 2..=2),
+        ("wrong credentials", answers::wrong_credentials(), 1..=1, 1..=1),
+        ("second factor", answers::second_factor(), 1..=1, 1..=1),
+        ("second factor, otherwise", answers::requires_mfa(), 1..=1, 1..=1),
+        // 5 min doubling to 6 h, each up to a tenth longer: 0, 5, 15, 35, 75, 155, 315, 635, 995, 1355 minutes.
+        ("outage", answers::outage(503), 9..=9, 13..=14),
+        ("empty", answers::empty(), 9..=9, 13..=14),
+    ]
+}
