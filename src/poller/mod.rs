@@ -9,6 +9,7 @@ pub mod identity;
 pub mod known;
 pub mod outage;
 pub mod report;
+pub mod totals;
 pub mod trouble;
 
 use std::future::Future;
@@ -37,6 +38,7 @@ use crate::text;
 use access::Access;
 use identity::Identity;
 use outage::{Outage, Say};
+use totals::Totals;
 use trouble::Trouble;
 
 /// How often a gateway that answers is asked who it is, to see a new firmware.
@@ -76,6 +78,9 @@ pub struct Poller {
     access: Access,
     outage: Outage,
     last_reading: Option<Instant>,
+    totals: Option<Totals>,
+    /// What happened to the totals and is not told yet.
+    incidents: Vec<Event>,
 }
 
 impl Poller {
@@ -92,6 +97,8 @@ impl Poller {
             access: Access::default(),
             outage: Outage::default(),
             last_reading: None,
+            totals: None,
+            incidents: Vec::new(),
         }
     }
 
@@ -102,9 +109,17 @@ impl Poller {
         loop {
             tokio::select! {
                 biased;
-                () = &mut stop => return,
+                () = &mut stop => break,
                 () = self.turn(&mut schedule) => {}
             }
+        }
+        self.save();
+    }
+
+    /// Writes down the totals; nothing else waits to be written.
+    pub fn save(&mut self) {
+        if let Some(totals) = &mut self.totals {
+            totals.save(&self.shared.state);
         }
     }
 
@@ -195,9 +210,32 @@ impl Poller {
             sources.stream_asked(accepted.is_ok(), Instant::now());
         }
         match sources.cycle(self.shared.clock.now()) {
-            Cycle::Reading(reading) => Ok(Some(*reading)),
+            Cycle::Reading(reading) => Ok(Some(self.guarded(*reading))),
             Cycle::NotDue => Ok(None),
             Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),
+        }
+    }
+
+    /// The reading with its totals guarded, and its days.
+    fn guarded(&mut self, mut reading: Reading) -> Reading {
+        let serial = &reading.gateway.serial;
+        if self.totals.as_ref().is_none_or(|totals| totals.serial() != serial) {
+            self.totals = Some(Totals::load(&self.shared.state, serial));
+        }
+        if let Some(totals) = &mut self.totals {
+            self.incidents.extend(totals.apply(&mut reading, &self.shared.zone));
+        }
+        reading
+    }
+
+    fn tell_incidents(&mut self) {
+        for incident in std::mem::take(&mut self.incidents) {
+            tracing::warn!(kind = incident.kind, "{}", incident.message);
+            self.event(incident.kind, incident.message);
+        }
+        let day = self.shared.clock.now().to_zoned(self.shared.zone.clone()).date();
+        if let Some(totals) = &mut self.totals {
+            totals.save_when_due(&self.shared.state, day, Instant::now());
         }
     }
 
@@ -208,6 +246,7 @@ impl Poller {
         match polled {
             Ok(None) => {}
             Ok(Some(reading)) => {
+                self.tell_incidents();
                 self.last_reading = Some(now);
                 if let Say::Over(length) = self.outage.ended(now) {
                     let length = crate::logins::words::length(length);
