@@ -30,6 +30,7 @@ use crate::gateway::wire::livedata;
 use crate::pulse::Pulse;
 use crate::reading::{Event, Reading, Serial};
 use crate::schedule::{Schedule, is_quiet};
+use crate::siblings::Siblings;
 use crate::sources::{Cycle, Facts, Options, Sources};
 use crate::standing::{Standing, Standings};
 use crate::state::StateDir;
@@ -79,7 +80,8 @@ pub struct Poller {
     outage: Outage,
     last_reading: Option<Instant>,
     totals: Option<Totals>,
-    /// What happened to the totals and is not told yet.
+    siblings: Siblings,
+    /// What happened to totals and inverters and is not told yet.
     incidents: Vec<Event>,
 }
 
@@ -98,6 +100,7 @@ impl Poller {
             outage: Outage::default(),
             last_reading: None,
             totals: None,
+            siblings: Siblings::default(),
             incidents: Vec::new(),
         }
     }
@@ -186,7 +189,10 @@ impl Poller {
         let facts = facts(&identity);
         match &mut self.sources {
             Some(sources) => sources.identified(facts, identity.asked),
-            none => *none = Some(Sources::new(facts, Options::default(), identity.asked)),
+            none => {
+                let options = Options { live_data: self.settings.live_data };
+                *none = Some(Sources::new(facts, options, identity.asked));
+            }
         }
         Ok(self.identity.insert(identity))
     }
@@ -225,6 +231,8 @@ impl Poller {
         if let Some(totals) = &mut self.totals {
             self.incidents.extend(totals.apply(&mut reading, &self.shared.zone));
         }
+        let date = reading.time.to_zoned(self.shared.zone.clone()).date();
+        self.incidents.extend(self.siblings.see(&reading.inverters, date, reading.time));
         reading
     }
 
