@@ -202,13 +202,13 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Command::Check => check::check(&mut context, &mut out).await,
         Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => {
             let asked = args.gateway.gateway.as_deref();
-            token::refresh(&mut context, asked, args.force, &mut Terminal, &mut out).await
+            token::refresh::refresh(&mut context, asked, args.force, &mut Terminal, &mut out).await
         }
         Command::Token(TokenCommand::Status(args)) => {
-            token::status(&mut context, args.gateway.as_deref(), &mut out).await
+            token::status::status(&mut context, args.gateway.as_deref(), &mut out).await
         }
         Command::Token(TokenCommand::Import { file }) => {
-            token::import(&mut context, &mut *input(file)?, &mut out).await
+            token::import::import(&mut context, &mut *input(file)?, &mut out).await
         }
         Command::Token(TokenCommand::Forget(args)) => {
             token::forget(&mut context, args.gateway.as_deref(), &mut out).await

@@ -132,11 +132,13 @@ fn agree(one: i64, other: i64) -> bool {
 /// Whether `deadline` has passed, by the clocks that can be trusted.
 ///
 /// The system's clock is not trusted while it is behind `newest`, the newest time in the state directory,
-/// unless the gateway agrees with it. With both clocks at hand both have to say so: a clock that has jumped
+/// unless the gateway agrees with it. A token tells the time by the cloud's clock, so being a little behind is
+/// no sign of anything. With both clocks at hand both have to say so: a clock that has jumped
 /// ahead must not make a token look expired.
 pub fn has_passed(deadline: Timestamp, newest: Timestamp, sight: &Sight) -> bool {
     let system = sight.moment.wall >= deadline;
-    let trusted = sight.moment.wall >= newest || sight.clocks_agree();
+    let behind = between(sight.moment.wall, newest);
+    let trusted = behind <= 0 || agree(behind, 0) || sight.clocks_agree();
     match sight.gateway.map(|gateway| gateway >= deadline) {
         Some(gateway) if trusted => system && gateway,
         Some(gateway) => gateway,
@@ -260,6 +262,7 @@ mod tests {
         assert!(!passed("2099-01-01T00:00:00Z", Some("2026-07-01T00:00:00Z")), "jumped ahead");
         assert!(passed("2020-01-01T00:00:00Z", Some("2027-01-02T00:00:00Z")), "woke in the past");
         assert!(!passed("2020-01-01T00:00:00Z", None));
+        assert!(!passed("2026-05-31T23:57:00Z", Some("2099-01-01T00:00:00Z")), "we are a little slow");
         assert!(!passed("2026-07-01T00:00:00Z", Some("2099-01-01T00:00:00Z")), "the gateway jumped");
     }
 }

@@ -211,14 +211,14 @@ impl Record {
         self.age
     }
 
-    /// Takes the time that has passed into the record if the clocks of now would be of more use after the next
-    /// boot than those it knows (L9); `true` when it has to be written.
-    pub fn keep_time(&mut self, sight: &Sight) -> bool {
-        let stale = !self.attempts.is_empty() && self.anchor.is_stale(sight);
-        if stale {
-            self.settle(sight);
-        }
-        stale
+    /// Whether the clocks of now would be of more use after the next boot than those the record knows (L9).
+    pub fn wants_time(&self, sight: &Sight) -> bool {
+        !self.attempts.is_empty() && self.anchor.is_stale(sight)
+    }
+
+    /// Takes the time that has passed into the record, which has to be written afterwards.
+    pub fn keep_time(&mut self, sight: &Sight) {
+        self.settle(sight);
     }
 
     /// Notes that a request is about to leave. It must be on disk before it does (L4).

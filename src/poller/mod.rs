@@ -119,13 +119,6 @@ impl Poller {
         self.save();
     }
 
-    /// Writes down the totals; nothing else waits to be written.
-    pub fn save(&mut self) {
-        if let Some(totals) = &mut self.totals {
-            totals.save(&self.shared.state);
-        }
-    }
-
     async fn turn(&mut self, schedule: &mut Schedule) {
         self.wait_until(schedule.next()).await;
         let polled = self.poll().await;
@@ -219,31 +212,6 @@ impl Poller {
             Cycle::Reading(reading) => Ok(Some(self.guarded(*reading))),
             Cycle::NotDue => Ok(None),
             Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),
-        }
-    }
-
-    /// The reading with its totals guarded, and its days.
-    fn guarded(&mut self, mut reading: Reading) -> Reading {
-        let serial = &reading.gateway.serial;
-        if self.totals.as_ref().is_none_or(|totals| totals.serial() != serial) {
-            self.totals = Some(Totals::load(&self.shared.state, serial));
-        }
-        if let Some(totals) = &mut self.totals {
-            self.incidents.extend(totals.apply(&mut reading, &self.shared.zone));
-        }
-        let date = reading.time.to_zoned(self.shared.zone.clone()).date();
-        self.incidents.extend(self.siblings.see(&reading.inverters, date, reading.time));
-        reading
-    }
-
-    fn tell_incidents(&mut self) {
-        for incident in std::mem::take(&mut self.incidents) {
-            tracing::warn!(kind = incident.kind, "{}", incident.message);
-            self.event(incident.kind, incident.message);
-        }
-        let day = self.shared.clock.now().to_zoned(self.shared.zone.clone()).date();
-        if let Some(totals) = &mut self.totals {
-            totals.save_when_due(&self.shared.state, day, Instant::now());
         }
     }
 

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
+use super::Poller;
 use crate::counters::{Guard, GuardState};
 use crate::reading::{Event, Reading, Serial};
 use crate::state::{StateDir, Stored};
@@ -83,6 +84,41 @@ impl Totals {
                 self.warned = true;
                 tracing::warn!("{error}; totals and days are kept until the program ends");
             }
+        }
+    }
+}
+
+impl Poller {
+    /// Writes down the totals; nothing else waits to be written.
+    pub fn save(&mut self) {
+        if let Some(totals) = &mut self.totals {
+            totals.save(&self.shared.state);
+        }
+    }
+
+    /// The reading with its totals guarded, and its days.
+    pub(super) fn guarded(&mut self, mut reading: Reading) -> Reading {
+        let serial = &reading.gateway.serial;
+        if self.totals.as_ref().is_none_or(|totals| totals.serial() != serial) {
+            self.totals = Some(Totals::load(&self.shared.state, serial));
+        }
+        if let Some(totals) = &mut self.totals {
+            self.incidents.extend(totals.apply(&mut reading, &self.shared.zone));
+        }
+        let date = reading.time.to_zoned(self.shared.zone.clone()).date();
+        self.incidents.extend(self.siblings.see(&reading.inverters, date, reading.time));
+        reading
+    }
+
+    /// Tells what has happened to totals and inverters, and writes the totals if it is time.
+    pub(super) fn tell_incidents(&mut self) {
+        for incident in std::mem::take(&mut self.incidents) {
+            tracing::warn!(kind = incident.kind, "{}", incident.message);
+            self.event(incident.kind, incident.message);
+        }
+        let day = self.shared.clock.now().to_zoned(self.shared.zone.clone()).date();
+        if let Some(totals) = &mut self.totals {
+            totals.save_when_due(&self.shared.state, day, Instant::now());
         }
     }
 }

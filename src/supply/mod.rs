@@ -139,12 +139,13 @@ impl Supply {
     /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
     pub async fn keep_time(&mut self, serial: &Serial, gateway: Timestamp) -> Result<(), Error> {
         let sight = self.sight(Some(gateway));
-        if !self.ledger.read(serial, &sight)?.keep_time(&sight) {
+        if !self.ledger.read(serial, &sight)?.wants_time(&sight) {
             return Ok(());
         }
         let _lock = self.lock(Duration::ZERO).await?;
         let mut record = self.ledger.read(serial, &sight)?;
-        if record.keep_time(&sight) {
+        if record.wants_time(&sight) {
+            record.keep_time(&sight);
             self.ledger.write(&record)?;
         }
         Ok(())

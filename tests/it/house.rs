@@ -39,12 +39,12 @@ impl House {
 
     /// With more lines at the end of the configuration.
     pub(crate) fn with(mut self, extra: &str) -> Self {
-        self.extra = extra.to_owned();
+        extra.clone_into(&mut self.extra);
         self
     }
 
     pub(crate) fn with_password(mut self, password: &str) -> Self {
-        self.password = password.to_owned();
+        password.clone_into(&mut self.password);
         self
     }
 
@@ -65,7 +65,7 @@ impl House {
             cloud.entrez_url(),
         );
         for gateway in &self.simulation.gateways {
-            text += &format!("[[gateway]]\naddress = {:?}\n", gateway.address());
+            text.extend(["[[gateway]]\naddress = \"", &gateway.address(), "\"\n"]);
         }
         text + &self.extra
     }

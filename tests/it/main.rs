@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::unnecessary_debug_formatting,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -17,5 +18,6 @@ mod gateway_client;
 mod house;
 mod layers;
 mod mosquitto;
+mod promise;
 mod recordings;
 mod simulated;

@@ -1,6 +1,7 @@
 //! Two daemons on one state directory, and their operator: the steps of `supply` and `poller`, one by one, so
 //! that anything can happen between them.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::promises::{Promises, TokenEvent};
@@ -11,7 +12,7 @@ use crate::logins::decision::{Account, Decision, Operator, Situation, TokenFacts
 use crate::logins::record::{Reason, Record, Step};
 use crate::secrets::Secret;
 use crate::token::Token;
-use crate::token::store::Origin;
+use crate::token::store::{Origin, Tokens};
 
 /// An attempt under way; it ends with its process.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Story {
     pub(super) promises: Promises,
     daemons: [Daemon; 2],
     renews_short: bool,
+    /// The tokens with what is known of them, because that is slow to find.
+    stored: (Rc<Tokens>, Vec<TokenFacts>),
     /// The gateway and honest clocks were seen when the record was last written, and since.
     certain: bool,
 }
@@ -52,14 +55,24 @@ impl Story {
     pub(super) fn new(mut world: World) -> Self {
         let promises = Promises::new(&world);
         let renews_short = world.rng.u8(..4) == 0;
-        Self { world, promises, daemons: Default::default(), renews_short, certain: false }
+        Self {
+            world,
+            promises,
+            daemons: Default::default(),
+            renews_short,
+            stored: Default::default(),
+            certain: false,
+        }
     }
 
     /// One thing happens.
     pub(super) fn step(&mut self) {
-        let before = self.world.disk.tokens.clone();
+        let before = Rc::clone(&self.world.disk.tokens);
         let event = self.happen();
-        Promises::no_token_is_lost(&before, &self.world.disk.tokens, event);
+        let after = &self.world.disk.tokens;
+        if !Rc::ptr_eq(&before, after) {
+            Promises::no_token_is_lost(&before, after, event, &self.world);
+        }
     }
 
     fn happen(&mut self) -> TokenEvent {
@@ -117,13 +130,13 @@ impl Story {
         if !self.world.disk.is_writable || self.is_locked() {
             return TokenEvent::Nothing;
         }
-        self.world.disk.tokens.arrived(token, origin, wall);
+        Rc::make_mut(&mut self.world.disk.tokens).arrived(token, origin, wall);
         TokenEvent::Arrived
     }
 
     fn forget(&mut self) -> TokenEvent {
         if self.world.disk.is_writable && !self.is_locked() {
-            self.world.disk.tokens = Default::default();
+            self.world.disk.tokens = Rc::default();
         }
         TokenEvent::Forgotten
     }
@@ -143,13 +156,13 @@ impl Story {
     }
 
     /// The record as `supply::ledger` reads it; `None` where it cannot be written.
-    fn read(&mut self, sight: &Sight) -> Option<Record> {
+    fn read(&mut self, sight: &Sight) -> Option<Rc<Record>> {
         let disk = &mut self.world.disk;
         if disk.is_damaged {
             (disk.record, disk.aside, disk.is_damaged) = (None, true, false);
         }
         match &disk.record {
-            Some(record) => Some(record.clone()),
+            Some(record) => Some(Rc::clone(record)),
             None if disk.aside => {
                 let record = Record::after_damage(&World::serial(), sight);
                 if !disk.write(&record) {
@@ -157,9 +170,9 @@ impl Story {
                 }
                 self.certain = self.sees_truth(sight);
                 self.promises.record_was_damaged(&self.world);
-                Some(record)
+                Some(Rc::new(record))
             }
-            None => Some(Record::new(sight)),
+            None => Some(Rc::new(Record::new(sight))),
         }
     }
 
@@ -186,18 +199,20 @@ impl Story {
         right(sight.moment.wall) && sight.gateway.is_some_and(right)
     }
 
-    fn decide(&self, record: &Record, sight: &Sight, operator: Operator, credentials: u8) -> Decision {
+    fn decide(&mut self, record: &Record, sight: &Sight, operator: Operator, credentials: u8) -> Decision {
         let tokens = &self.world.disk.tokens;
-        let stored = tokens.candidate.iter().chain(&tokens.current);
-        let stored: Vec<TokenFacts> =
-            stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect();
+        if !Rc::ptr_eq(tokens, &self.stored.0) {
+            let stored = tokens.candidate.iter().chain(&tokens.current);
+            let facts = stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect();
+            self.stored = (Rc::clone(tokens), facts);
+        }
         let name = credentials.to_string();
         let halt = record.halts.iter().rev().find(|halt| halt.credentials == name);
         let serial = World::serial();
         let situation = Situation {
             serial: &serial,
             username: if credentials < 2 { "owner" } else { "neighbour" },
-            tokens: &stored,
+            tokens: &self.stored.1,
             sight,
             operator,
             account: halt.map_or(Account::Ready, |halt| Account::Refused(halt.kind)),
@@ -220,7 +235,8 @@ impl Story {
                 self.promises.no_jump_of_a_clock_counts(&record, certain, &self.world);
             }
         }
-        if sight.gateway.is_some() && !self.is_locked() && record.keep_time(&sight) {
+        if !self.is_locked() && record.wants_time(&sight) {
+            Rc::make_mut(&mut record).keep_time(&sight);
             self.write(&record, &sight);
             let Some(again) = self.read(&sight) else { return TokenEvent::Nothing };
             record = again;
@@ -232,7 +248,7 @@ impl Story {
         }
         let Decision::Act { step, reason } = decision else { return TokenEvent::Nothing };
         if !self.is_locked() {
-            self.begin(which, record, step, reason, operator, sight);
+            self.begin(which, Rc::unwrap_or_clone(record), step, reason, operator, sight);
         }
         TokenEvent::Nothing
     }
@@ -266,7 +282,7 @@ impl Story {
 
     /// The request leaves.
     fn send(&mut self, attempt: &Attempt) -> Answer {
-        self.promises.no_request_without_a_record(attempt.step, self.world.disk.record.as_ref());
+        Promises::no_request_without_a_record(attempt.step, self.world.disk.record.as_deref());
         if attempt.by == Operator::Absent {
             self.promises.judge(attempt.step, attempt.credentials, self.renews_short, &self.world);
         }
@@ -312,18 +328,18 @@ impl Story {
 
     /// What the poller asks the gateway: first about a candidate, then with the token in use.
     fn ask_gateway(&mut self) -> TokenEvent {
-        let tokens = self.world.disk.tokens.clone();
+        let tokens = Rc::clone(&self.world.disk.tokens);
         let mut event = TokenEvent::Nothing;
-        if let Some(candidate) = tokens.candidate {
+        if let Some(candidate) = &tokens.candidate {
             let free = self.world.disk.is_writable && !self.is_locked();
             if self.world.accepts(&candidate.token) {
                 if free {
                     let wall = self.world.sight(false).moment.wall;
-                    self.world.disk.tokens.promote(wall);
+                    Rc::make_mut(&mut self.world.disk.tokens).promote(wall);
                     event = TokenEvent::Accepted;
                 }
             } else if self.note_refusal(&candidate.token) && tokens.current.is_some() && free {
-                self.world.disk.tokens.candidate = None;
+                Rc::make_mut(&mut self.world.disk.tokens).candidate = None;
                 event = TokenEvent::Dropped;
             }
         }
@@ -343,7 +359,7 @@ impl Story {
             return false;
         }
         let Some(mut record) = self.read(&sight) else { return false };
-        let refused = record.refused(&World::serial(), &token.id(), &sight);
+        let refused = Rc::make_mut(&mut record).refused(&World::serial(), &token.id(), &sight);
         if refused && !self.write(&record, &sight) {
             return false;
         }
@@ -355,7 +371,8 @@ impl Story {
     fn note_acceptance(&mut self, token: &Token) {
         let sight = self.world.sight(false);
         let Some(mut record) = self.read(&sight) else { return };
-        let noted = record.accepted(&World::serial(), &token.id());
+        let noted = record.has_refusal(&World::serial(), &token.id())
+            && Rc::make_mut(&mut record).accepted(&World::serial(), &token.id());
         if !noted || !self.is_locked() && self.write(&record, &sight) {
             self.promises.gateway_accepted(token);
         }

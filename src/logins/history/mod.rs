@@ -18,6 +18,7 @@ use world::{Liar, World};
 /// How long a history is.
 const LENGTH: u64 = 500;
 
+#[expect(clippy::disallowed_methods, reason = "how far a search goes is told to the test alone")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.replace('_', "").parse().unwrap())
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::world::{DAY, HOUR, Liar, MINUTE, World};
 use crate::cloud::answer::{Failure, Kind, RetryAfter};
-use crate::logins::age::AGREEMENT;
+use crate::logins::age::{AGREEMENT, Age};
 use crate::logins::decision::{Decision, TokenFacts, Waiting};
 use crate::logins::record::{Record, Step};
 use crate::retry::doubling;
@@ -160,7 +160,7 @@ impl Promises {
     // What is promised.
 
     /// A request never leaves without being on disk.
-    pub(super) fn no_request_without_a_record(&self, step: Step, on_disk: Option<&Record>) {
+    pub(super) fn no_request_without_a_record(step: Step, on_disk: Option<&Record>) {
         let last = on_disk.and_then(|record| record.attempts.last());
         let written = last.is_some_and(|last| last.step == step && last.outcome.is_none());
         assert!(written, "a request leaves and is not on disk: {last:?}");
@@ -172,7 +172,7 @@ impl Promises {
         // The last is this one.
         let before = self.requests.split_last().map(|(_, before)| before).unwrap_or_default();
         self.no_request_with_refused_credentials(step, credentials);
-        self.no_short_token_is_renewed_by_itself(renews_short, world);
+        Self::no_short_token_is_renewed_by_itself(renews_short, world);
         if self.knows_time() {
             self.no_request_while_a_token_is_good(world);
             self.no_request_within_a_hold_off(world);
@@ -190,7 +190,7 @@ impl Promises {
     }
 
     /// L8.
-    fn no_short_token_is_renewed_by_itself(&self, renews_short: bool, world: &World) {
+    fn no_short_token_is_renewed_by_itself(renews_short: bool, world: &World) {
         let mut stored = stored(&world.disk.tokens).peekable();
         let short = stored.peek().is_some() && stored.all(|kept| !kept.token.is_long_lived());
         assert!(renews_short || !short, "a short token is renewed");
@@ -228,7 +228,7 @@ impl Promises {
 
     /// At most three in 30 days.
     fn three_logins_a_month(&self, before: &[Request], world: &World) {
-        let month = 30 * DAY - self.slack();
+        let month = (30 * DAY).saturating_sub(self.slack());
         let recent = |request: &&Request| {
             let known = request.at >= self.damaged;
             known && request.counts_as_login() && since(request.at, world.now) < month
@@ -245,7 +245,7 @@ impl Promises {
             return;
         }
         let truth = since(self.born, world.now);
-        let age = record.age(&world.sight(true)).since(Default::default());
+        let age = record.age(&world.sight(true)).since(Age::default());
         assert!(age <= truth + self.slack(), "the record is {age:?} old, in truth {truth:?}");
         let behind = truth.saturating_sub(age);
         if certain {
@@ -289,10 +289,12 @@ impl Promises {
     /// A stored token is lost only when the operator forgets it, when the gateway has accepted another in its
     /// place, when it was refused clearly beside a good one, or, while the gateway has not seen it yet, when a
     /// newer comes.
-    pub(super) fn no_token_is_lost(before: &Tokens, after: &Tokens, event: TokenEvent) {
+    pub(super) fn no_token_is_lost(before: &Tokens, after: &Tokens, event: TokenEvent, world: &World) {
         let id = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.token.id());
         let (was, is) = (id(&before.current), id(&after.current));
-        let accepted = event == TokenEvent::Accepted && is == id(&before.candidate) && is.is_some();
+        let accepted = event == TokenEvent::Accepted && is == id(&before.candidate);
+        let good = after.current.as_ref().is_some_and(|kept| world.accepts(&kept.token));
+        assert!(event != TokenEvent::Accepted || good, "taken into use and not accepted");
         assert!(was == is || accepted || event == TokenEvent::Forgotten, "the token in use: {event:?}");
         let (was, is) = (id(&before.candidate), id(&after.candidate));
         assert!(was == is || event != TokenEvent::Nothing, "the candidate");

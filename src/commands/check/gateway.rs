@@ -1,0 +1,146 @@
+//! What `check` finds at a gateway: who it is, its key, its clock, the token, and which pages that token opens.
+
+use super::super::Context;
+use super::super::failure::{Code, Failure};
+use super::report::Report;
+use crate::config;
+use crate::gateway::client::Client;
+use crate::gateway::{Endpoint, Error};
+use crate::logins::age::{AGREEMENT, Sight};
+use crate::logins::decision::Operator;
+use crate::logins::words::length;
+use crate::poller::identity::{self, Identity};
+use crate::poller::trouble::Trouble;
+use crate::reading::Serial;
+use crate::state::StateDir;
+
+/// The pages that readings are made of.
+const PAGES: [(Endpoint, &str); 7] = [
+    (Endpoint::MeterReadings, "meters"),
+    (Endpoint::Production, "production"),
+    (Endpoint::Inverters, "inverters"),
+    (Endpoint::DeviceData, "inverter details"),
+    (Endpoint::EnsembleInventory, "batteries"),
+    (Endpoint::LiveData, "live data"),
+    (Endpoint::Tariff, "tariff"),
+];
+
+/// Looks at one gateway.
+pub(super) async fn gateway(
+    context: &mut Context,
+    settings: &config::Gateway,
+    state: &StateDir,
+    report: &mut Report<'_>,
+) -> Result<(), Failure> {
+    let (mut client, identity) = match reach(context, settings, state).await {
+        Ok(reached) => reached,
+        Err(trouble) => return report.wrong("gateway", &trouble.into()),
+    };
+    let info = &identity.info;
+    let firmware = &info.software;
+    report.good("gateway", &format!("{} with firmware {firmware} answers", identity.serial))?;
+    if settings.insecure {
+        report.note("key", "any certificate is accepted (tls = \"insecure\"): whoever is in the network can pose as the gateway")?;
+    } else if let Some(key) = client.trust().seen() {
+        report.good("key", &format!("{key} is the one that is trusted"))?;
+    } else {
+        report.note("key", "this firmware speaks plain http; nothing proves that it is the gateway")?;
+    }
+    clock(context, &identity, report)?;
+    if info.needs_token() && !token(context, &identity, state, &mut client, report).await? {
+        return Ok(());
+    }
+    pages(&mut client, report).await
+}
+
+async fn reach(
+    context: &Context,
+    settings: &config::Gateway,
+    state: &StateDir,
+) -> Result<(Client, Identity), Trouble> {
+    let address = identity::locate(settings).await?;
+    let mut client = identity::client(settings, &address)?;
+    let now = context.clock.now();
+    let identity = identity::identify(&mut client, &address, settings, state, now).await?;
+    Ok((client, identity))
+}
+
+fn clock(context: &Context, identity: &Identity, report: &mut Report<'_>) -> Result<(), Failure> {
+    let now = context.clock.now();
+    let Some(theirs) = identity.info.time else {
+        return report.note("clock", "the gateway does not tell the time");
+    };
+    let sight = Sight { moment: context.clock.moment(), gateway: Some(theirs) };
+    let difference = length(theirs.duration_since(now).unsigned_abs());
+    if sight.clocks_agree() {
+        return report.good("clock", &format!("{now:.0}; the gateway's differs by {difference}"));
+    }
+    report.note(
+        "clock",
+        &format!(
+            "this machine says {now:.0}, the gateway {theirs:.0}: {difference} apart, and no more than {} is usual. \
+             Readings do not suffer; a token is not replaced while they disagree. Does this machine's time come from \
+             the network (timedatectl)?",
+            length(AGREEMENT)
+        ),
+    )
+}
+
+/// `true` when the client can read pages with a token.
+async fn token(
+    context: &mut Context,
+    identity: &Identity,
+    state: &StateDir,
+    client: &mut Client,
+    report: &mut Report<'_>,
+) -> Result<bool, Failure> {
+    let shared = context.shared(state);
+    let mut supply = shared.supply.lock().await;
+    let serial: &Serial = &identity.serial;
+    let tokens = supply.tokens(serial)?;
+    let Some(kept) = tokens.in_use() else {
+        let decision = supply.consider(serial, Some(identity.time(context.clock.now())), Operator::Absent)?;
+        report.wrong("token", &Failure::new(Code::Refused, format!("there is none. {decision}")))?;
+        return Ok(false);
+    };
+    client.use_token(Some(&kept.token.secret));
+    let about = format!("{}, good until {:.0}", kept.token.role, kept.token.expires_at);
+    match client.check_token(&kept.token.secret).await {
+        Ok(()) => report.good("token", &format!("{about}; the gateway accepts it"))?,
+        Err(error) => {
+            report.wrong("token", &Failure::new(Code::Refused, format!("{about}; {error}")))?;
+            return Ok(false);
+        }
+    }
+    if !kept.token.is_long_lived() {
+        report.note("token", "it lives for hours only, and is not renewed by itself")?;
+    }
+    Ok(true)
+}
+
+async fn pages(client: &mut Client, report: &mut Report<'_>) -> Result<(), Failure> {
+    let (mut may, mut missing, mut forbidden, mut failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (endpoint, name) in PAGES {
+        match client.get(endpoint).await {
+            Ok(_) => may.push(name),
+            Err(Error::Missing { .. }) => missing.push(name),
+            Err(Error::Forbidden { .. }) => forbidden.push(name),
+            Err(error) => failed.push(format!("{name}: {error}")),
+        }
+    }
+    report.good("pages", &format!("this token may read: {}", joined(&may)))?;
+    if !missing.is_empty() {
+        report.note("pages", &format!("this firmware does not have: {}", joined(&missing)))?;
+    }
+    if !forbidden.is_empty() {
+        report.note("pages", &format!("for installers only: {}", joined(&forbidden)))?;
+    }
+    for failure in failed {
+        report.wrong("pages", &Failure::new(Code::TryLater, failure))?;
+    }
+    Ok(())
+}
+
+fn joined(names: &[&str]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}

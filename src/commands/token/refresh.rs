@@ -1,0 +1,86 @@
+//! `enphased token refresh`: a new token from the cloud, by the rules unless the operator insists.
+
+use std::io::Write;
+
+use super::super::failure::{Code, Failure};
+use super::super::{Context, PATIENCE, serial};
+use super::verify::verify;
+use super::{Ask, gateway_time};
+use crate::cloud::answer::Kind;
+use crate::config::secret::{Account, SecretSource};
+use crate::logins::decision::{Decision, Operator, Stopped};
+use crate::supply::Tended;
+
+/// Fetches a new token from the cloud. The hold-offs are obeyed unless `force` is set.
+pub async fn refresh(
+    context: &mut Context,
+    asked: Option<&str>,
+    force: bool,
+    ask: &mut dyn Ask,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let state = context.state()?;
+    let serial = serial(context, asked, &state).await?;
+    let time = gateway_time(context, &serial, &state).await;
+    if force {
+        writeln!(
+            out,
+            "The hold-offs are set aside. Each login takes one of the account's sessions, and nobody knows how many \
+             there are: when they are used up, the account is locked for a day, for you and for the Enphase app."
+        )?;
+    }
+    let operator = if force { Operator::Insists } else { Operator::Asks };
+    let shared = context.shared(&state);
+    let now = shared.supply.lock().await.consider(&serial, time, operator)?;
+    if let Decision::Wait { .. } = now {
+        return Err(held_off(&now));
+    }
+    complete_account(&mut context.config.account, ask)?;
+    let shared = context.shared(&state);
+    let mut supply = shared.supply.lock().await;
+    match supply.tend(&serial, time, operator, PATIENCE).await? {
+        Tended::Arrived(token) => {
+            writeln!(out, "A new token arrived: {}, good until {:.0}.", token.role, token.expires_at)?;
+            drop(supply);
+            verify(context, &serial, &token, &shared, out).await
+        }
+        Tended::Left(decision) => Err(held_off(&decision)),
+        Tended::Failed { failure, next, .. } => {
+            let code = match failure.kind {
+                Kind::WrongCredentials | Kind::SecondFactor => Code::Refused,
+                _ => Code::TryLater,
+            };
+            Err(Failure::new(code, format!("the Enphase cloud gave no token: {failure}. Now {next}")))
+        }
+    }
+}
+
+fn held_off(decision: &Decision) -> Failure {
+    match decision {
+        Decision::Stop(Stopped::NoCredentials) => Failure::new(
+            Code::Configuration,
+            "there is no username or password, and no terminal to ask for them: run this on a terminal, or write \
+             them into the configuration",
+        ),
+        Decision::Stop(stopped) => Failure::new(Code::Refused, stopped.to_string()),
+        other => Failure::new(
+            Code::TryLater,
+            format!("{other}. `--force` would try at once, and says what it risks"),
+        ),
+    }
+}
+
+/// Asks for the half of the account that is not configured. The answers are not kept.
+fn complete_account(account: &mut Account, ask: &mut dyn Ask) -> Result<(), Failure> {
+    if account.username.is_none() {
+        account.username = ask.line("E-mail address at enlighten.enphaseenergy.com: ");
+    }
+    if account.password.is_none() && account.username.is_some() {
+        account.password = ask.hidden("Password (it is not shown, and not kept): ").map(SecretSource::Given);
+    }
+    match account.credentials() {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(held_off(&Decision::Stop(Stopped::NoCredentials))),
+        Err(error) => Err(Failure::new(Code::Configuration, error.to_string())),
+    }
+}

@@ -1,0 +1,87 @@
+//! `enphased token status`: whose token it is, until when it is good, and when and why the next login may happen.
+
+use std::io::Write;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::failure::Failure;
+use super::super::{Context, serial};
+use super::gateway_time;
+use crate::logins::decision::{Decision, Operator, TokenFacts};
+use crate::logins::words::length;
+use crate::token::store::{Kept, Origin};
+
+/// Explains whose token it is, until when it is good, what the last login was, and when and why the next one
+/// may happen.
+pub async fn status(context: &mut Context, asked: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
+    let state = context.state()?;
+    let serial = serial(context, asked, &state).await?;
+    let time = gateway_time(context, &serial, &state).await;
+    let shared = context.shared(&state);
+    let mut supply = shared.supply.lock().await;
+    let tokens = supply.tokens(&serial)?;
+    let now = context.clock.now();
+    writeln!(out, "gateway    {serial}{}", if time.is_some() { "" } else { " (does not answer now)" })?;
+    match tokens.in_use() {
+        None => writeln!(out, "token      none")?,
+        Some(kept) => describe(kept, now, out)?,
+    }
+    if let Some(candidate) = tokens.candidate.as_ref().filter(|_| tokens.current.is_some()) {
+        let until = candidate.token.expires_at;
+        writeln!(out, "           a newer one, good until {until:.0}, waits for the gateway to accept it")?;
+    }
+    let sight = supply.sight(time);
+    let record = supply.record(&serial, &sight)?;
+    match record.attempts.iter().rfind(|attempt| attempt.serial == serial || attempt.counts_as_login()) {
+        None => writeln!(out, "cloud      not contacted yet")?,
+        Some(attempt) => writeln!(out, "cloud      {:.0}: {attempt}", attempt.time)?,
+    }
+    let decision = supply.consider(&serial, time, Operator::Absent)?;
+    writeln!(out, "next       {}", next(&decision, tokens.in_use()))?;
+    Ok(())
+}
+
+fn describe(kept: &Kept, now: Timestamp, out: &mut dyn Write) -> Result<(), Failure> {
+    let token = &kept.token;
+    let left = token.remaining(now);
+    let left = match Duration::try_from(left) {
+        Ok(left) => format!("{} left", length(left)),
+        Err(_) => format!("over for {}", length(left.unsigned_abs())),
+    };
+    writeln!(out, "token      {}, good until {:.0} ({left})", token.role, token.expires_at)?;
+    let how = match kept.origin {
+        Origin::Login => "fetched from the cloud",
+        Origin::Import => "imported",
+    };
+    let seen = match kept.verified_at {
+        Some(time) => format!("accepted by the gateway since {time:.0}"),
+        None => "not seen by the gateway yet".to_owned(),
+    };
+    writeln!(out, "           {how} at {:.0}, {seen}", kept.stored_at)?;
+    if let Some(username) = &token.username {
+        writeln!(out, "account    {username}")?;
+    }
+    if !token.is_long_lived() {
+        writeln!(
+            out,
+            "           it lives for {} in all; such tokens are not renewed by themselves",
+            length(token.lifetime())
+        )?;
+    }
+    if !token.signed_by_entrez() {
+        writeln!(out, "           its signature is not by the known Entrez key; the gateway is the judge")?;
+    }
+    Ok(())
+}
+
+fn next(decision: &Decision, kept: Option<&Kept>) -> String {
+    match (decision, kept) {
+        (Decision::Rest, Some(kept)) if kept.token.is_long_lived() => {
+            let opens = TokenFacts::new(&kept.token, kept.stored_at).renewal_opens();
+            format!("no login before {opens:.0}, when the token is due for renewal")
+        }
+        (Decision::Rest, _) => "no login is needed".to_owned(),
+        (decision, _) => decision.to_string(),
+    }
+}

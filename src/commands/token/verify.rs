@@ -1,0 +1,67 @@
+//! Asks the gateway about a token that has just been stored.
+
+use std::io::Write;
+
+use super::super::Context;
+use super::super::failure::{Code, Failure};
+use crate::gateway::Error;
+use crate::poller::Shared;
+use crate::poller::identity::{self, Identity};
+use crate::poller::trouble::Trouble;
+use crate::reading::Serial;
+use crate::supply::{self, Supply};
+use crate::token::Token;
+
+/// Asks the gateway about a token that has just been stored, and takes it into use.
+pub(super) async fn verify(
+    context: &Context,
+    serial: &Serial,
+    token: &Token,
+    shared: &Shared,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match check(context, serial, token, shared).await {
+        Ok(()) => {
+            let mut supply = shared.supply.lock().await;
+            promote(&mut supply, token).await?;
+            writeln!(out, "The gateway accepts it. A running daemon uses it from its next poll on.")?;
+            Ok(())
+        }
+        Err(Trouble::Gateway(Error::TokenRefused)) => Err(Failure::new(
+            Code::Refused,
+            "the gateway does not accept the new token; an old one, if there is one, stays in use. Is the gateway's \
+             clock right? `enphased check` tells",
+        )),
+        Err(trouble) => {
+            writeln!(out, "It is stored, and will be used when the gateway has accepted it ({trouble}).")?;
+            Ok(())
+        }
+    }
+}
+
+async fn promote(supply: &mut Supply, token: &Token) -> Result<(), Failure> {
+    match supply.promote(token).await {
+        // The daemon may be doing the same at this moment.
+        Ok(()) | Err(supply::Error::Busy) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn check(context: &Context, serial: &Serial, token: &Token, shared: &Shared) -> Result<(), Trouble> {
+    let mut trouble = Trouble::NotFound;
+    for settings in &context.config.gateways {
+        let address = identity::locate(settings).await?;
+        let mut client = identity::client(settings, &address)?;
+        match identity::identify(&mut client, &address, settings, &shared.state, context.clock.now()).await {
+            Ok(Identity { serial: found, .. }) if found == *serial => {
+                return Ok(client.check_token(&token.secret).await?);
+            }
+            Ok(Identity { serial: found, .. }) => {
+                let (address, wanted) = (address.to_string(), serial.clone());
+                trouble = Trouble::OtherGateway { address, found, wanted };
+            }
+            Err(error) => trouble = error,
+        }
+    }
+    Err(trouble)
+}

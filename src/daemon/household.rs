@@ -1,0 +1,172 @@
+//! Everything that works by one configuration: a poller for each gateway, a publisher, standard output.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{Surroundings, outputs, watch as watching};
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::poller::{Poller, Shared};
+use crate::publisher::{broker, pipe};
+use crate::pulse::Pulse;
+use crate::standing::Standings;
+use crate::state::StateDir;
+use crate::supply::{self, Supply};
+
+/// How long everything together may take to end.
+const FAREWELL: Duration = Duration::from_millis(1800);
+
+/// How a daemon goes on after it was disturbed.
+pub(super) enum Next {
+    Stop,
+    Reload(Box<Config>),
+}
+
+pub(super) type Stop<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
+
+/// Everything that works by one configuration.
+pub(super) struct Household {
+    shared: Shared,
+    pulses: Vec<Pulse>,
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Household {
+    pub(super) fn start(
+        config: &Config,
+        state: &StateDir,
+        surroundings: &mut Surroundings,
+        client_id: &str,
+    ) -> Self {
+        let shared = shared(config, state, &surroundings.clock, surroundings.rng.fork());
+        let mut household =
+            Self { shared, pulses: Vec::new(), tasks: JoinSet::new(), stop: watch::Sender::new(false) };
+        for (place, gateway) in config.gateways.iter().enumerate() {
+            let pulse = household.pulse();
+            let poller = Poller::new(place, gateway.clone(), household.shared.clone(), pulse);
+            let stop = household.stopped();
+            household.tasks.spawn(poller.run(stop));
+        }
+        if let Some(settings) = &config.mqtt {
+            let (options, content) =
+                (outputs::broker(settings, client_id), outputs::content(settings, config));
+            let (board, pulse) = (household.shared.board.clone(), household.pulse());
+            let (rng, stop) = (surroundings.rng.fork(), household.stopped());
+            household.tasks.spawn(async move {
+                let caught_up = watch::Sender::new(0);
+                broker::run(options, content, &board, &pulse, rng, &caught_up, stop).await;
+            });
+        }
+        household
+    }
+
+    fn pulse(&mut self) -> Pulse {
+        let pulse = Pulse::new();
+        self.pulses.push(pulse.clone());
+        pulse
+    }
+
+    fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stop = self.stop.subscribe();
+        // A sender that is gone is a stop too.
+        async move { drop(stop.wait_for(|stop| *stop).await) }
+    }
+
+    /// Works until something disturbs it.
+    pub(super) async fn live(
+        &mut self,
+        config: &Config,
+        surroundings: &mut Surroundings,
+        reload: &impl Fn() -> Result<Config, config::Error>,
+        stop: Stop<'_>,
+    ) -> Next {
+        let Surroundings { notify, hangups, .. } = surroundings;
+        let watch =
+            watching::watch(notify, &self.pulses, self.shared.standings.reader(), self.shared.board.reader());
+        tokio::select! {
+            () = stop => Next::Stop,
+            ended = write_stdout(config, &self.shared.board) => {
+                if let pipe::Ended::Failed(error) = ended {
+                    tracing::error!(%error, "standard output cannot be written to; the daemon ends");
+                }
+                Next::Stop
+            }
+            new = reloaded(config, hangups, reload) => Next::Reload(new),
+            () = watch => Next::Stop,
+        }
+    }
+
+    /// Ends everything, within two seconds. What does not end by then is dropped; the broker publishes its last
+    /// will then, and a login that is under way counts as interrupted.
+    pub(super) async fn end(mut self) {
+        self.stop.send_replace(true);
+        let ended = async {
+            while self.tasks.join_next().await.is_some() {}
+            // A login that is under way writes down its outcome before it lets go.
+            drop(self.shared.supply.lock().await);
+        };
+        if timeout(FAREWELL, ended).await.is_err() {
+            tracing::debug!("not everything ended in time");
+        }
+    }
+}
+
+/// What the pollers of `config` share.
+pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng) -> Shared {
+    let settings = supply::Settings {
+        cloud: config.cloud.clone(),
+        account: config.account.clone(),
+        renew_short_tokens: config.renew_short_tokens,
+        several_gateways: config.gateways.len() > 1,
+    };
+    Shared {
+        state: state.clone(),
+        clock: clock.clone(),
+        zone: config.zone.clone(),
+        supply: Arc::new(Mutex::new(Supply::new(state.clone(), clock.clone(), settings, rng))),
+        board: Board::new(),
+        standings: Standings::new(config.gateways.len()),
+    }
+}
+
+async fn write_stdout(config: &Config, board: &Board) -> pipe::Ended {
+    match &config.stdout {
+        Some(stdout) => {
+            pipe::run(&outputs::format(stdout, config), board.reader(), tokio::io::stdout()).await
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// The next configuration that holds. One that does not is told, and the old one stays.
+async fn reloaded(
+    old: &Config,
+    hangups: &mut mpsc::Receiver<()>,
+    reload: &impl Fn() -> Result<Config, config::Error>,
+) -> Box<Config> {
+    loop {
+        if hangups.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        match reload() {
+            Ok(mut new) => {
+                if new.state_dir != old.state_dir {
+                    tracing::warn!("state_dir changes at a restart only; the old one stays");
+                    new.state_dir.clone_from(&old.state_dir);
+                }
+                tracing::info!("the configuration was read again");
+                return Box::new(new);
+            }
+            Err(error) => tracing::error!("{error}\nThe old configuration stays in use."),
+        }
+    }
+}

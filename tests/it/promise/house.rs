@@ -1,0 +1,106 @@
+//! A house with a gateway and a daemon that can be started again and again, and the cloud that counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use enphased::board::Board;
+use enphased::clock::Clock;
+use enphased::cloud::Addresses;
+use enphased::config;
+use enphased::config::secret::{Account, SecretSource};
+use enphased::poller::trouble::Trouble;
+use enphased::poller::{Poller, Shared};
+use enphased::pulse::Pulse;
+use enphased::reading::{Reading, Serial};
+use enphased::secrets::Secret;
+use enphased::simulator::{CloudCounts, GatewayOptions, Pages, Simulation, SimulationOptions};
+use enphased::standing::Standings;
+use enphased::state::StateDir;
+use enphased::supply::{Settings, Supply};
+use fastrand::Rng;
+use jiff::tz::TimeZone;
+use tokio::sync::Mutex;
+
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) struct House {
+    pub(super) simulation: Simulation,
+    /// The daemon's clock, which may be set apart from the simulation's.
+    pub(super) clock: Clock,
+    pub(super) state: StateDir,
+    _directory: tempfile::TempDir,
+}
+
+impl House {
+    pub(super) fn new() -> Self {
+        let gateway = GatewayOptions { nightly_restart: true, ..GatewayOptions::new(Pages::metered()) };
+        let options = SimulationOptions { gateways: vec![gateway], ..SimulationOptions::default() };
+        let start = "2026-06-21T09:00:00Z".parse().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            simulation: Simulation::start(&Clock::simulated(start), options).unwrap(),
+            clock: Clock::simulated(start),
+            state: StateDir::open(directory.path()).unwrap(),
+            _directory: directory,
+        }
+    }
+
+    pub(super) fn serial(&self) -> Serial {
+        Serial::new(&self.simulation.gateways[0].serial())
+    }
+
+    pub(super) fn counts(&self) -> CloudCounts {
+        CloudCounts { login_times: Vec::new(), ..self.simulation.cloud.counts() }
+    }
+
+    pub(super) fn settings(&self, password: &str) -> Settings {
+        let cloud = &self.simulation.cloud;
+        Settings {
+            cloud: Addresses { enlighten: cloud.enlighten_url(), entrez: cloud.entrez_url() },
+            account: Account {
+                username: Some(Simulation::EMAIL.to_owned()),
+                password: Some(SecretSource::Given(Secret::new(password.to_owned()))),
+            },
+            renew_short_tokens: false,
+            several_gateways: false,
+        }
+    }
+
+    pub(super) fn supply(&self, password: &str) -> Supply {
+        Supply::new(self.state.clone(), self.clock.clone(), self.settings(password), Rng::with_seed(1))
+    }
+
+    pub(super) fn shared(&self, password: &str) -> Shared {
+        Shared {
+            state: self.state.clone(),
+            clock: self.clock.clone(),
+            zone: TimeZone::UTC,
+            supply: Arc::new(Mutex::new(self.supply(password))),
+            board: Board::new(),
+            standings: Standings::new(1),
+        }
+    }
+
+    /// What a daemon that has just been started polls with.
+    pub(super) fn poller(&self, shared: Shared, interval: Duration) -> Poller {
+        let gateway = config::Gateway {
+            address: Some(self.simulation.gateways[0].address().parse().unwrap()),
+            serial: None,
+            interval,
+            insecure: false,
+            live_data: false,
+            user: None,
+            password: None,
+        };
+        Poller::new(0, gateway, shared, Pulse::new())
+    }
+
+    /// Starts a daemon and polls once.
+    pub(super) async fn start(&self, password: &str) -> Result<Reading, Trouble> {
+        self.poller(self.shared(password), MINUTE / 2)
+            .poll()
+            .await
+            .map(|reading| reading.expect("a first poll is always due"))
+    }
+}

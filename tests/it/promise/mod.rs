@@ -1,0 +1,5 @@
+//! The login promise kept by the program itself, against a cloud that counts.
+
+mod house;
+mod restarts;
+mod year;
