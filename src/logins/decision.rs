@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::age::{Age, Sight, has_passed};
-use super::record::{Attempt, DAY, MONTH, Reason, Record, SHORTEST_HOLD, Step};
+use super::attempt::{Attempt, Reason, Step};
+use super::hold::{DAY, MONTH, SHORTEST_HOLD};
+use super::record::Record;
 use crate::cloud::answer::Kind;
 use crate::reading::Serial;
 use crate::token::{Token, TokenId};

@@ -6,12 +6,14 @@
 //!
 //! The rules by their names in the design: L2 (reasons), L6 (hold-offs), L7 (one login, all tokens) and L8
 //! (short tokens) are in [`decision`]; what an attempt leaves behind (L4, L6, L7) is in [`record`]; L9
-//! (clocks) is in [`age`].
+//! (clocks) is in [`age`]; [`attempt`] and [`hold`] are what the record is made of.
 
 pub mod age;
+pub mod attempt;
 pub mod decision;
 #[cfg(test)]
 mod history;
+pub mod hold;
 pub mod record;
 pub mod words;
 

@@ -11,21 +11,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::age::{Age, Anchor, Sight};
+use super::attempt::{Attempt, Outcome, Reason, Step};
+use super::hold::{self, DAY, Halt, Hold, MONTH};
 use crate::cloud::answer::{Failure, Kind};
 use crate::reading::Serial;
-use crate::retry::{doubling, with_jitter};
 use crate::secrets::{self, Secret};
 use crate::token::TokenId;
 
-/// The first hold-off after a failure that may pass by itself, and the longest.
-pub const SHORTEST_HOLD: Duration = Duration::from_secs(5 * 60);
-const LONGEST_HOLD: Duration = Duration::from_secs(6 * 3600);
-/// A day: the shortest time between two logins that happen by themselves.
-pub const DAY: Duration = Duration::from_secs(24 * 3600);
-/// The time in which at most three logins happen by themselves.
-pub const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
-/// The most that a `Retry-After` is obeyed for: one of ten years is a mistake.
-const LONGEST_RETRY_AFTER: Duration = MONTH;
 /// How far apart the gateway has to refuse a token twice (L2).
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(5 * 60);
 /// How many refused tokens of a gateway are remembered.
@@ -35,93 +27,6 @@ const REFUSALS: usize = 4;
 const HALTS: usize = 8;
 /// How many attempts are kept beside the logins of the last month.
 const KEPT: usize = 40;
-
-/// Which of the two requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// With the password; it costs the account a session.
-    Login,
-    /// For the token, on a session that is open.
-    Token,
-}
-
-/// Why the cloud was contacted (L2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// There is no token.
-    NoToken,
-    /// The token has expired.
-    Expired,
-    /// A long-lived token is about to expire.
-    Renewal,
-    /// The gateway has refused the token, clearly and twice.
-    Refused,
-    /// The operator asked.
-    Operator,
-}
-
-/// One request to the cloud.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// Which request.
-    pub step: Step,
-    /// Why it was made.
-    pub reason: Reason,
-    /// For which gateway.
-    pub serial: Serial,
-    /// When, by the record's age.
-    pub at: Age,
-    /// When, by the wall clock; for people.
-    pub time: Timestamp,
-    /// What came of it; `None` while it lasts, and for ever if we crashed meanwhile.
-    pub outcome: Option<Outcome>,
-}
-
-/// What came of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It gave what was asked for.
-    Success,
-    /// It did not.
-    Failed {
-        /// The row of L6.
-        kind: Kind,
-        /// In words.
-        why: String,
-    },
-}
-
-impl Attempt {
-    /// A login that succeeded, or whose end nobody saw.
-    pub fn counts_as_login(&self) -> bool {
-        self.step == Step::Login && matches!(self.outcome, None | Some(Outcome::Success))
-    }
-
-    fn failed_as(&self, row: Kind) -> bool {
-        matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if *kind == row)
-    }
-}
-
-/// Until when nothing is tried, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// By the record's age.
-    pub until: Age,
-    /// The row of L6.
-    pub kind: Kind,
-}
-
-/// A refusal that only a person can end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Halt {
-    /// Wrong credentials or a second factor.
-    pub kind: Kind,
-    /// The salted hash of the credentials that were refused.
-    pub credentials: String,
-}
 
 /// A session that a login opened (L7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,7 +175,7 @@ impl Record {
                 self.halts.drain(..forgotten);
             }
             kind => {
-                let length = hold_off(kind, in_a_row, rng).max(asked_for(failure, sight));
+                let length = hold::length(failure, in_a_row, sight, rng);
                 let hold = Hold { until: now.plus(length), kind };
                 // An operator who insisted and failed must not have shortened what was still to come.
                 if self.hold.as_ref().is_none_or(|held| held.until < hold.until) {
@@ -334,18 +239,4 @@ impl Record {
         let mut refusals = self.refusals.get(serial).into_iter().flatten();
         refusals.any(|refusal| refusal.confirmed && refusal.token == *token)
     }
-}
-
-/// The hold-off of a row of L6 after so many such failures in a row.
-fn hold_off(kind: Kind, in_a_row: u32, rng: &mut Rng) -> Duration {
-    match kind {
-        Kind::TooManySessions => doubling(DAY, 3 * DAY, in_a_row),
-        Kind::Blocked => DAY,
-        _ => with_jitter(doubling(SHORTEST_HOLD, LONGEST_HOLD, in_a_row), rng),
-    }
-}
-
-fn asked_for(failure: &Failure, sight: &Sight) -> Duration {
-    let length = failure.retry_after.map(|retry_after| retry_after.from(sight.moment.wall));
-    length.unwrap_or_default().min(LONGEST_RETRY_AFTER)
 }

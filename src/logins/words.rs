@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::attempt::{Attempt, Outcome, Reason, Step};
 use super::decision::{Decision, Stopped, Waiting};
-use super::record::{Attempt, Outcome, Reason, Step};
 use crate::cloud::answer::Kind;
 
 /// A length of time as a person says it: `3 days`, `2 h 5 min`, `40 s`.

@@ -5,6 +5,8 @@
 //! arrives.
 
 pub mod account;
+mod attempt;
+mod keeping;
 pub mod ledger;
 
 use std::time::Duration;
@@ -13,17 +15,19 @@ use fastrand::Rng;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
+use crate::cloud::Addresses;
 use crate::cloud::answer::{Failure, Kind};
-use crate::cloud::{Addresses, Client};
 use crate::config::secret::{Account, UnreadableSecret};
 use crate::logins::age::Sight;
+use crate::logins::attempt::Step;
 use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
-use crate::logins::record::{Halt, Reason, Record, Step};
+use crate::logins::hold::Halt;
+use crate::logins::record::Record;
 use crate::reading::Serial;
-use crate::secrets::{Credentials, Secret};
+use crate::secrets::Credentials;
 use crate::state::{self, Lock, Stamp, StateDir};
 use crate::token::Token;
-use crate::token::store::{self, Origin, Tokens};
+use crate::token::store::{self, Tokens};
 use ledger::Ledger;
 
 /// What a supply is made from.
@@ -238,148 +242,5 @@ impl Supply {
 
     async fn lock(&self, patience: Duration) -> Result<Lock, Error> {
         self.ledger.lock(patience).await?.ok_or(Error::Busy)
-    }
-
-    /// One request to the cloud: written down, sent, its outcome written down.
-    async fn attempt(
-        &mut self,
-        mut record: Record,
-        serial: &Serial,
-        step: Step,
-        reason: Reason,
-        seen: &Sight,
-        credentials: Option<&Credentials>,
-    ) -> Result<Result<Option<Token>, Failure>, Error> {
-        record.begin(step, reason, serial, seen);
-        self.ledger.write(&record)?;
-        match step {
-            Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
-            Step::Token => tracing::info!("fetching a token from the Enphase cloud, because {reason}"),
-        }
-        let sent = self.send(&record, serial, step, credentials).await;
-        let sight = seen.later(self.clock.moment());
-        let came = match sent {
-            Ok(secret) if step == Step::Login => {
-                record.logged_in(secret, &self.username(), &sight);
-                Ok(None)
-            }
-            Ok(secret) => match Token::decode(secret.expose()) {
-                Ok(token) if token.serial == *serial => {
-                    self.keep(serial, &token, Origin::Login)?;
-                    record.token_came(serial, self.settings.several_gateways, &sight);
-                    Ok(Some(token))
-                }
-                _ => Err(Failure::transient("it gave a token for another gateway")),
-            },
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = &came {
-            let halts = matches!(failure.kind, Kind::WrongCredentials | Kind::SecondFactor);
-            let hash = credentials.filter(|_| halts).map(|used| self.hash(&record, used));
-            record.failed(failure, &hash.unwrap_or_default(), &sight, &mut self.rng);
-        }
-        self.ledger.write(&record)?;
-        Ok(came)
-    }
-
-    /// The hash that the record knows them by, or a new one.
-    fn hash(&mut self, record: &Record, used: &Credentials) -> String {
-        let known = record.halts.iter().find(|halt| account::is_same(&halt.credentials, used));
-        known.map_or_else(|| account::hash(used, &mut self.rng), |halt| halt.credentials.clone())
-    }
-
-    async fn send(
-        &self,
-        record: &Record,
-        serial: &Serial,
-        step: Step,
-        credentials: Option<&Credentials>,
-    ) -> Result<Secret, Failure> {
-        let client = Client::new(&self.settings.cloud)?;
-        match (step, credentials, &record.session) {
-            (Step::Login, Some(credentials), _) => client.login(credentials).await,
-            (Step::Token, _, Some(session)) => {
-                client.fetch_token(&session.id, serial, &session.username).await
-            }
-            _ => Err(Failure::transient("there was nothing to ask it with")),
-        }
-    }
-
-    fn username(&self) -> String {
-        self.settings.account.username.clone().unwrap_or_default()
-    }
-
-    fn keep(&self, serial: &Serial, token: &Token, origin: Origin) -> Result<(), state::Error> {
-        let mut tokens = self.tokens(serial)?;
-        tokens.arrived(token.clone(), origin, self.clock.now());
-        store::save(&self.state, serial, &tokens)
-    }
-
-    /// Stores a token that a person brought.
-    pub async fn import(&self, token: &Token, patience: Duration) -> Result<(), Error> {
-        let _lock = self.lock(patience).await?;
-        Ok(self.keep(&token.serial, token, Origin::Import)?)
-    }
-
-    /// Forgets the tokens of a gateway. The record of logins stays: it is what the next login is judged by.
-    pub async fn forget(&self, serial: &Serial, patience: Duration) -> Result<(), Error> {
-        let _lock = self.lock(patience).await?;
-        Ok(store::forget(&self.state, serial)?)
-    }
-
-    /// The gateway accepted `candidate`, which is the token in use from now on, unless another process has put
-    /// one in its place meanwhile that the gateway has not seen.
-    pub async fn promote(&mut self, candidate: &Token) -> Result<(), Error> {
-        let serial = &candidate.serial;
-        let _lock = self.lock(Duration::ZERO).await?;
-        let mut tokens = self.tokens(serial)?;
-        if !tokens.candidate.as_ref().is_some_and(|kept| kept.token == *candidate) {
-            return Ok(());
-        }
-        tokens.promote(self.clock.now());
-        Ok(store::save(&self.state, serial, &tokens)?)
-    }
-
-    /// The gateway refused `candidate` clearly and twice, and the token in use stays.
-    pub async fn drop_candidate(&mut self, candidate: &Token) -> Result<(), Error> {
-        let serial = &candidate.serial;
-        let _lock = self.lock(Duration::ZERO).await?;
-        let mut tokens = self.tokens(serial)?;
-        tokens.candidate = tokens.candidate.filter(|kept| kept.token != *candidate);
-        Ok(store::save(&self.state, serial, &tokens)?)
-    }
-
-    /// The gateway answered `token` with a clean 401 while `/info` answered. `true` when that is the second
-    /// time, at least five minutes after the first, by clocks that agree.
-    pub async fn refused(
-        &mut self,
-        serial: &Serial,
-        token: &Token,
-        gateway: Option<Timestamp>,
-    ) -> Result<bool, Error> {
-        let sight = self.sight(gateway);
-        if !sight.clocks_agree() {
-            return Ok(false);
-        }
-        let _lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read(serial, &sight)?;
-        if record.refused(serial, &token.id(), &sight) {
-            self.ledger.write(&record)?;
-        }
-        Ok(record.is_refused(serial, &token.id()))
-    }
-
-    /// The gateway accepts `token`, be it again.
-    pub async fn accepted(&mut self, serial: &Serial, token: &Token) -> Result<(), Error> {
-        let sight = self.sight(None);
-        if !self.ledger.read(serial, &sight)?.has_refusal(serial, &token.id()) {
-            return Ok(());
-        }
-        let _lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read(serial, &sight)?;
-        if record.accepted(serial, &token.id()) {
-            self.ledger.write(&record)?;
-        }
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod asking;
 mod binary;
 mod daemon;
 mod damaged;

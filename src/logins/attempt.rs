@@ -1,0 +1,78 @@
+//! One request to the cloud, as the record remembers it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::age::Age;
+use crate::cloud::answer::Kind;
+use crate::reading::Serial;
+
+/// Which of the two requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// With the password; it costs the account a session.
+    Login,
+    /// For the token, on a session that is open.
+    Token,
+}
+
+/// Why the cloud was contacted (L2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// There is no token.
+    NoToken,
+    /// The token has expired.
+    Expired,
+    /// A long-lived token is about to expire.
+    Renewal,
+    /// The gateway has refused the token, clearly and twice.
+    Refused,
+    /// The operator asked.
+    Operator,
+}
+
+/// One request to the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which request.
+    pub step: Step,
+    /// Why it was made.
+    pub reason: Reason,
+    /// For which gateway.
+    pub serial: Serial,
+    /// When, by the record's age.
+    pub at: Age,
+    /// When, by the wall clock; for people.
+    pub time: Timestamp,
+    /// What came of it; `None` while it lasts, and for ever if we crashed meanwhile.
+    pub outcome: Option<Outcome>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It gave what was asked for.
+    Success,
+    /// It did not.
+    Failed {
+        /// The row of L6.
+        kind: Kind,
+        /// In words.
+        why: String,
+    },
+}
+
+impl Attempt {
+    /// A login that succeeded, or whose end nobody saw.
+    pub fn counts_as_login(&self) -> bool {
+        self.step == Step::Login && matches!(self.outcome, None | Some(Outcome::Success))
+    }
+
+    /// Whether it failed with this row of L6.
+    pub fn failed_as(&self, row: Kind) -> bool {
+        matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if *kind == row)
+    }
+}
