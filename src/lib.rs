@@ -13,7 +13,8 @@
 //! its identity, its endpoints, its wire formats), [`mqtt`] (the broker).
 //!
 //! **Rules**, which decide and never do: [`logins`] (the login promise), [`sources`] (which endpoint gives
-//! what, and the oddities of each firmware), [`counters`] (totals that never go backward, days),
+//! what, and the oddities of each firmware), [`counters`] (totals that never go backward, days), [`siblings`]
+//! (inverters that are silent or weak),
 //! [`schedule`] (when to ask again).
 //!
 //! **Outputs**, a reading in and messages out: [`text`], [`json`], [`influx`], [`topics`], [`domoticz`],
@@ -59,6 +60,8 @@ pub mod logins;
 pub mod sources;
 
 pub mod counters;
+
+pub mod siblings;
 
 pub mod schedule;
 

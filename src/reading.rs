@@ -134,7 +134,8 @@ pub struct Production {
     /// Over the life of the system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_wh: Option<WattHours>,
-    /// Since local midnight, from our own record of the lifetime counter.
+    /// Since local midnight, from our own record of the lifetime counter; of firmware 3 before 3.9 as the gateway
+    /// counts it, because its total comes in steps of up to `1 MWh`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub today_wh: Option<WattHours>,
     /// The whole local day before.

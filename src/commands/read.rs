@@ -28,7 +28,10 @@ pub async fn read(context: &mut Context, look: Look, out: &mut dyn Write) -> Res
     let mut failure = None;
     for mut poller in context.pollers(&shared) {
         match poller.poll().await {
-            Ok(reading) => out.write_all(shown(context, look, &reading)?.as_bytes())?,
+            Ok(reading) => {
+                let shown = reading.map(|reading| shown(context, look, &reading)).transpose()?;
+                out.write_all(shown.unwrap_or_default().as_bytes())?;
+            }
             Err(trouble) => failure = Some(Failure::from(trouble)),
         }
     }

@@ -121,6 +121,7 @@ fn gateway(table: GatewayTable, findings: &mut Findings) -> Option<Gateway> {
         serial: table.serial.as_deref().map(Serial::new),
         interval,
         insecure,
+        live_data: table.livedata.unwrap_or(false),
         user: table.user,
         password: table.password_file.map(SecretSource::File),
     })

@@ -38,6 +38,7 @@ pub(super) struct GatewayTable {
     pub(super) serial: Option<String>,
     pub(super) interval: Option<String>,
     pub(super) tls: Option<String>,
+    pub(super) livedata: Option<bool>,
     pub(super) user: Option<String>,
     pub(super) password_file: Option<PathBuf>,
 }

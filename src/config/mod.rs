@@ -64,6 +64,8 @@ pub struct Gateway {
     pub interval: Duration,
     /// Whether any certificate is accepted.
     pub insecure: bool,
+    /// Whether live values are read, whose stream has to be enabled every 15 minutes.
+    pub live_data: bool,
     /// For firmware before 7, in place of `envoy`.
     pub user: Option<String>,
     /// For firmware before 7, in place of the last six digits of the serial.

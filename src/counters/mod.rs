@@ -5,6 +5,7 @@
 //! the guard before it is published: see [`track`] for the rules.
 
 pub mod days;
+mod details;
 pub mod track;
 
 use std::collections::BTreeMap;
@@ -74,11 +75,14 @@ pub struct GuardState {
     tracks: BTreeMap<Counter, Track>,
     #[serde(default)]
     days: BTreeMap<Counter, Days>,
+    /// Of each phase and inverter, by name.
+    #[serde(default)]
+    details: BTreeMap<String, Track>,
 }
 
 impl Default for GuardState {
     fn default() -> Self {
-        Self { version: 1, tracks: BTreeMap::new(), days: BTreeMap::new() }
+        Self { version: 1, tracks: BTreeMap::new(), days: BTreeMap::new(), details: BTreeMap::new() }
     }
 }
 
@@ -118,15 +122,33 @@ impl Guard {
                 days.see(published, time, zone);
             }
         }
+        events.extend(self.apply_to_details(reading));
         self.fill_days(reading, zone);
         events
+    }
+
+    fn apply_to_details(&mut self, reading: &mut Reading) -> Vec<Event> {
+        let time = reading.time;
+        let mut incidents = Vec::new();
+        for (name, total) in details::details(reading) {
+            let Some(raw) = *total else { continue };
+            if !self.state.details.contains_key(&name) {
+                self.state.details.insert(name.clone(), Track::new(raw, None, time));
+            }
+            let Some(track) = self.state.details.get_mut(&name) else { continue };
+            let (published, incident) = track.step(raw, None, time);
+            *total = published;
+            incidents.extend(incident.map(|incident| (name, incident)));
+        }
+        details::events(&incidents, time)
     }
 
     fn fill_days(&self, reading: &mut Reading, zone: &TimeZone) {
         let date = reading.time.to_zoned(zone.clone()).date();
         let today = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.today(date));
         let yesterday = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.yesterday(date));
-        if let Some(production) = &mut reading.production {
+        // A source that counts the day itself has a total too coarse for it (see `Production::today_wh`).
+        if let Some(production) = reading.production.as_mut().filter(|it| it.today_wh.is_none()) {
             production.today_wh = today(Counter::Production);
             production.yesterday_wh = yesterday(Counter::Production);
         }
@@ -152,5 +174,68 @@ fn source_name(source: Option<Source>) -> &'static str {
         Some(Source::Meter) => "the meter",
         Some(Source::Inverters) => "the inverters",
         None => "the gateway",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::{GatewayFacts, Inverter, Phase, PhaseValues, Serial};
+
+    fn reading(minute: i64, total: f64) -> Reading {
+        let gateway = GatewayFacts {
+            serial: Serial::new("122300000001"),
+            firmware: "8.3.5289".to_owned(),
+            part_number: None,
+            metered: true,
+        };
+        let energy_wh = WattHours::new(total);
+        let time = jiff::Timestamp::from_second(1_782_000_000 + 60 * minute).unwrap();
+        let values = PhaseValues { energy_wh, ..PhaseValues::default() };
+        let inverter = |serial: &str| Inverter {
+            serial: Serial::new(serial),
+            power_w: None,
+            max_power_w: None,
+            energy_wh,
+            voltage_v: None,
+            current_a: None,
+            frequency_hz: None,
+            dc_voltage_v: None,
+            dc_current_a: None,
+            temperature_c: None,
+            reported_at: None,
+        };
+        Reading {
+            phases: vec![Phase { phase: "L1".to_owned(), production: Some(values), ..Phase::default() }],
+            inverters: vec![inverter("122310000101"), inverter("122310000102")],
+            ..Reading::empty(time, gateway)
+        }
+    }
+
+    #[test]
+    fn phases_and_inverters_are_guarded_and_told_of_together() {
+        let mut guard = Guard::default();
+        assert_eq!(guard.apply(&mut reading(0, 5_000_000.0), &TimeZone::UTC), []);
+        let mut zeros = reading(1, 0.0);
+        let events = guard.apply(&mut zeros, &TimeZone::UTC);
+        assert_eq!(zeros.inverters[0].energy_wh, None);
+        assert_eq!(zeros.phases[0].production.as_ref().unwrap().energy_wh, None);
+        assert_eq!(events.len(), 1);
+        assert!(events[0].message.starts_with("total of production on L1 (and 2 more): "), "{events:?}");
+        let mut back = reading(2, 5_000_010.0);
+        assert_eq!(guard.apply(&mut back, &TimeZone::UTC).len(), 1);
+        assert_eq!(back.inverters[1].energy_wh, WattHours::new(5_000_010.0));
+    }
+
+    #[test]
+    fn what_is_kept_goes_on_after_a_restart() {
+        let mut guard = Guard::default();
+        guard.apply(&mut reading(0, 5_000_000.0), &TimeZone::UTC);
+        let kept = serde_json::to_string(guard.state()).unwrap();
+        assert!(kept.len() < 600, "compact: {kept}");
+        let mut guard = Guard::new(serde_json::from_str(&kept).unwrap());
+        let mut lower = reading(600, 4_999_990.0);
+        guard.apply(&mut lower, &TimeZone::UTC);
+        assert_eq!(lower.inverters[0].energy_wh, WattHours::new(5_000_000.0));
     }
 }

@@ -38,9 +38,10 @@ const QUARANTINE_READINGS: u32 = 3;
 /// A total as the gateway shows it, and what is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Level {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     source: Option<Source>,
     raw: f64,
+    #[serde(default)]
     base: f64,
     at: Timestamp,
 }
@@ -72,9 +73,9 @@ struct Suspect {
 pub struct Track {
     published: f64,
     level: Level,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     former: Option<Level>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     suspect: Option<Suspect>,
     /// An incident that was told goes on.
     #[serde(default)]
@@ -139,7 +140,7 @@ impl fmt::Display for Incident {
             }
             Self::Held { from, to, source } => {
                 let whose = source_name(*source);
-                write!(f, "{whose} show {to:.0} Wh after {from:.0} Wh, which cannot be; held back")
+                write!(f, "{to:.0} Wh from {whose} after {from:.0} Wh cannot be; held back")
             }
             Self::SteppedBack { by } => {
                 write!(f, "a step back by {by:.0} Wh; waiting until it has caught up")

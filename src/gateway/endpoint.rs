@@ -8,8 +8,6 @@ pub enum Endpoint {
     Meters,
     /// The meters' values, about a second old.
     MeterReadings,
-    /// Total consumption, which the readings lack.
-    MeterReports,
     /// Production: power and lifetime energy.
     Production,
     /// Each inverter's last report.
@@ -34,10 +32,8 @@ pub enum Endpoint {
     Tariff,
     /// Live values, frozen unless their stream is enabled.
     LiveData,
-    /// Everything of production and consumption; slow.
+    /// Everything of production and consumption, with each phase; slow.
     ProductionJson,
-    /// The same with each phase; slow.
-    ProductionJsonDetails,
     /// Devices, among them AC batteries; slow.
     Inventory,
     /// The production page of firmware 3 and earlier, for people.
@@ -50,7 +46,6 @@ impl Endpoint {
         match self {
             Self::Meters => "/ivp/meters",
             Self::MeterReadings => "/ivp/meters/readings",
-            Self::MeterReports => "/ivp/meters/reports",
             Self::Production => "/api/v1/production",
             Self::Inverters => "/api/v1/production/inverters",
             Self::DeviceData => "/ivp/pdm/device_data",
@@ -63,8 +58,7 @@ impl Endpoint {
             Self::EnsembleGenerator => "/ivp/ensemble/generator",
             Self::Tariff => "/admin/lib/tariff",
             Self::LiveData => "/ivp/livedata/status",
-            Self::ProductionJson => "/production.json",
-            Self::ProductionJsonDetails => "/production.json?details=1",
+            Self::ProductionJson => "/production.json?details=1",
             Self::Inventory => "/inventory.json?deleted=1",
             Self::ProductionHtml => "/production",
         }

@@ -218,7 +218,7 @@ impl Poller {
     }
 
     /// Writes down what the gateway thinks of the token, after pages were asked for with it.
-    pub(super) async fn judged(&mut self, read: &Result<Reading, Trouble>) -> Result<(), Trouble> {
+    pub(super) async fn judged(&mut self, read: &Result<Option<Reading>, Trouble>) -> Result<(), Trouble> {
         let (Some(serial), Some(kept)) = (self.access.serial.clone(), self.access.tokens.in_use().cloned())
         else {
             return Ok(());
@@ -227,12 +227,12 @@ impl Poller {
             Err(Trouble::Gateway(gateway::Error::TokenRefused)) => {
                 self.note_refusal(&serial, &kept.token).await?;
             }
-            Ok(_) => {
+            Ok(Some(_)) => {
                 if let Some(mut supply) = self.supply() {
                     supply.accepted(&serial, &kept.token).await?;
                 }
             }
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod known;
 pub mod outage;
 pub mod report;
+pub mod totals;
 pub mod trouble;
 
 use std::future::Future;
@@ -25,10 +26,12 @@ use crate::clock::Clock;
 use crate::config;
 use crate::gateway::address::Address;
 use crate::gateway::client::Client;
+use crate::gateway::wire::livedata;
 use crate::pulse::Pulse;
 use crate::reading::{Event, Reading, Serial};
 use crate::schedule::{Schedule, is_quiet};
-use crate::sources::{Facts, Options, Sources};
+use crate::siblings::Siblings;
+use crate::sources::{Cycle, Facts, Options, Sources};
 use crate::standing::{Standing, Standings};
 use crate::state::StateDir;
 use crate::supply::Supply;
@@ -36,6 +39,7 @@ use crate::text;
 use access::Access;
 use identity::Identity;
 use outage::{Outage, Say};
+use totals::Totals;
 use trouble::Trouble;
 
 /// How often a gateway that answers is asked who it is, to see a new firmware.
@@ -75,6 +79,10 @@ pub struct Poller {
     access: Access,
     outage: Outage,
     last_reading: Option<Instant>,
+    totals: Option<Totals>,
+    siblings: Siblings,
+    /// What happened to totals and inverters and is not told yet.
+    incidents: Vec<Event>,
 }
 
 impl Poller {
@@ -91,6 +99,9 @@ impl Poller {
             access: Access::default(),
             outage: Outage::default(),
             last_reading: None,
+            totals: None,
+            siblings: Siblings::default(),
+            incidents: Vec::new(),
         }
     }
 
@@ -101,10 +112,11 @@ impl Poller {
         loop {
             tokio::select! {
                 biased;
-                () = &mut stop => return,
+                () = &mut stop => break,
                 () = self.turn(&mut schedule) => {}
             }
         }
+        self.save();
     }
 
     async fn turn(&mut self, schedule: &mut Schedule) {
@@ -131,8 +143,8 @@ impl Poller {
         }
     }
 
-    /// One poll.
-    pub async fn poll(&mut self) -> Result<Reading, Trouble> {
+    /// One poll; `None` when nothing was due, which a first poll never gives.
+    pub async fn poll(&mut self) -> Result<Option<Reading>, Trouble> {
         let polled = self.try_poll().await;
         if polled.is_err() {
             // Whoever answers next time has to say who it is; and one that was found by mDNS may have moved.
@@ -144,7 +156,7 @@ impl Poller {
         polled
     }
 
-    async fn try_poll(&mut self) -> Result<Reading, Trouble> {
+    async fn try_poll(&mut self) -> Result<Option<Reading>, Trouble> {
         if self.identity.as_ref().is_none_or(|known| known.asked.elapsed() >= ASK_AGAIN) {
             self.identify().await?;
         }
@@ -170,13 +182,16 @@ impl Poller {
         let facts = facts(&identity);
         match &mut self.sources {
             Some(sources) => sources.identified(facts, identity.asked),
-            none => *none = Some(Sources::new(facts, Options::default(), identity.asked)),
+            none => {
+                let options = Options { live_data: self.settings.live_data };
+                *none = Some(Sources::new(facts, options, identity.asked));
+            }
         }
         Ok(self.identity.insert(identity))
     }
 
     /// Asks every page that is due, and makes a reading of the answers.
-    async fn read(&mut self) -> Result<Reading, Trouble> {
+    async fn read(&mut self) -> Result<Option<Reading>, Trouble> {
         let (Some((_, client)), Some(sources)) = (&mut self.client, &mut self.sources) else {
             return Err(Trouble::Nothing);
         };
@@ -188,16 +203,26 @@ impl Poller {
             sources.take(endpoint, answer.as_deref(), Instant::now());
             failure = failure.or(answer.err());
         }
-        let reading = sources.reading(self.shared.clock.now());
-        reading.ok_or_else(|| failure.map_or(Trouble::Nothing, Trouble::Gateway))
+        if sources.wants_stream(Instant::now()) {
+            let (path, json) = livedata::STREAM;
+            let accepted = client.post(path, json).await;
+            sources.stream_asked(accepted.is_ok(), Instant::now());
+        }
+        match sources.cycle(self.shared.clock.now()) {
+            Cycle::Reading(reading) => Ok(Some(self.guarded(*reading))),
+            Cycle::NotDue => Ok(None),
+            Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),
+        }
     }
 
     /// Shows on the board and in the log what came of a poll.
-    fn tell(&mut self, polled: Result<Reading, Trouble>) {
+    fn tell(&mut self, polled: Result<Option<Reading>, Trouble>) {
         let now = Instant::now();
         self.tell_notices();
         match polled {
-            Ok(reading) => {
+            Ok(None) => {}
+            Ok(Some(reading)) => {
+                self.tell_incidents();
                 self.last_reading = Some(now);
                 if let Say::Over(length) = self.outage.ended(now) {
                     let length = crate::logins::words::length(length);

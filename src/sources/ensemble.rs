@@ -1,37 +1,80 @@
 //! Batteries, the connection to the grid, dry contacts and generator, from the ensemble pages.
 
+use super::acb;
 use super::pages::{Kept, Pages};
 use crate::gateway::wire::ensemble::{BatteryPower, Encharge, Inventory, Secctrl};
+use crate::gateway::wire::livedata::LiveData;
 use crate::gateway::wire::switches;
 use crate::reading::{Battery, DryContact, Generator, GridConnection, Storage, Tariff};
 use crate::units::{Percent, WattHours, Watts};
 
-/// What the batteries give together, when each of those listed tells.
-pub(super) fn power(pages: &Pages) -> Option<Watts> {
+/// What all batteries give together, by their live values or by each of them; `None` when one does not tell.
+pub(super) fn power(pages: &Pages, live: Option<&LiveData>) -> Option<Watts> {
+    if let Some(power) = live.and_then(|page| page.storage) {
+        return Some(power);
+    }
+    let iq = if listed(pages).is_empty() { Some(Watts::ZERO) } else { iq_power(pages) };
+    Some(iq? + acb::power(pages)?)
+}
+
+fn listed(pages: &Pages) -> &[Encharge] {
+    Kept::page(pages.inventory.as_ref()).map_or(&[][..], |inventory| &inventory.batteries)
+}
+
+/// What the IQ Batteries give together.
+fn iq_power(pages: &Pages) -> Option<Watts> {
     let powers = &Kept::page(pages.power.as_ref())?.0;
     (!powers.is_empty()).then(|| powers.iter().map(|battery| battery.power).sum::<Option<Watts>>())?
 }
 
 /// Completes what the storage meter says, or says all of it.
-pub(super) fn storage(metered: Option<Storage>, pages: &Pages) -> Option<Storage> {
-    let inventory = Kept::page(pages.inventory.as_ref());
-    let batteries = inventory.map_or(&[][..], |inventory| &inventory.batteries);
-    if metered.is_none() && batteries.is_empty() {
-        return None;
+pub(super) fn storage(metered: Option<Storage>, pages: &Pages, live: Option<&LiveData>) -> Option<Storage> {
+    let (batteries, others) = (listed(pages), acb::storage(pages));
+    if batteries.is_empty() {
+        return match (metered, others) {
+            (None, others) => others.map(|others| with_live(others, live)),
+            (Some(metered), None) => Some(metered),
+            (Some(metered), Some(others)) => Some(Storage {
+                soc_percent: others.soc_percent,
+                available_wh: others.available_wh,
+                ..metered
+            }),
+        };
     }
     let together = Kept::page(pages.secctrl.as_ref()).cloned().unwrap_or_else(Secctrl::default);
+    let is_metered = metered.is_some();
     let mut storage = metered.unwrap_or_else(|| Storage {
-        power_w: power(pages),
+        power_w: power(pages, None),
         measured_at: batteries.iter().filter_map(|battery| battery.reported_at).max(),
         ..Storage::default()
     });
-    if !batteries.is_empty() {
-        storage.soc_percent = together.encharge_soc.or(together.soc).or_else(|| mean_soc(batteries));
-        storage.available_wh = together.encharge_available;
-        let sum = batteries.iter().map(|battery| battery.capacity).sum();
-        storage.capacity_wh = together.encharge_capacity.filter(|it| *it != WattHours::ZERO).or(sum);
+    let soc = if others.is_some() { together.soc } else { together.encharge_soc };
+    storage.soc_percent = soc.or(together.encharge_soc).or(together.soc).or_else(|| mean_soc(batteries));
+    storage.available_wh = match others {
+        Some(others) => add(together.encharge_available, others.available_wh),
+        None => together.encharge_available,
+    };
+    let sum = batteries.iter().map(|battery| battery.capacity).sum();
+    storage.capacity_wh = together.encharge_capacity.filter(|it| *it != WattHours::ZERO).or(sum);
+    if !is_metered {
+        storage = with_live(storage, live);
     }
     (storage != Storage { measured_at: storage.measured_at, ..Storage::default() }).then_some(storage)
+}
+
+/// Replaces what live values know better.
+fn with_live(storage: Storage, live: Option<&LiveData>) -> Storage {
+    let Some(page) = live.filter(|page| page.storage.is_some()) else { return storage };
+    Storage {
+        power_w: page.storage,
+        soc_percent: page.soc.or(storage.soc_percent),
+        measured_at: page.updated_at.or(storage.measured_at),
+        ..storage
+    }
+}
+
+fn add(one: Option<WattHours>, other: Option<WattHours>) -> Option<WattHours> {
+    Some(one? + other?)
 }
 
 /// The state of charge of all, the larger ones counting more.
@@ -42,11 +85,11 @@ fn mean_soc(batteries: &[Encharge]) -> Option<Percent> {
     Percent::new(held / weighed.iter().map(|(_, capacity)| capacity).sum::<f64>())
 }
 
-/// Each IQ Battery, sorted by serial.
+/// Each IQ Battery and AC battery, sorted by serial.
 pub(super) fn batteries(pages: &Pages) -> Vec<Battery> {
     let powers = Kept::page(pages.power.as_ref()).map_or(&[][..], |page| &page.0);
-    let listed = Kept::page(pages.inventory.as_ref()).map_or(&[][..], |page| &page.batteries);
-    let mut batteries: Vec<Battery> = listed.iter().filter_map(|listed| battery(listed, powers)).collect();
+    let iq = listed(pages).iter().filter_map(|listed| battery(listed, powers));
+    let mut batteries: Vec<Battery> = iq.chain(acb::batteries(pages)).collect();
     batteries.sort_by(|one, other| one.serial.cmp(&other.serial));
     batteries.dedup_by(|one, other| one.serial == other.serial);
     batteries

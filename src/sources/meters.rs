@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::oddities::{Firmware, Oddity};
 use crate::gateway::wire::meters::{Meter, Meters};
-use crate::gateway::wire::readings::{MeterReading, Readings};
+use crate::gateway::wire::readings::MeterReading;
 use crate::reading::{Consumption, Grid, Phase, PhaseValues, Production, Source, Storage};
 use crate::units::{WattHours, Watts};
 
@@ -39,10 +39,10 @@ struct Place<'a> {
     storage: Option<&'a MeterReading>,
 }
 
-/// Joins the list of meters with their readings.
+/// Joins the list of meters with those of their readings that are fresh.
 pub(super) fn groups(
     meters: &Meters,
-    readings: &Readings,
+    readings: &[&MeterReading],
     batteries: Batteries,
     firmware: Firmware,
 ) -> Groups {
@@ -52,6 +52,12 @@ pub(super) fn groups(
         (None, Batteries::None) => Some(Watts::ZERO),
         _ => storage_power,
     };
+    // Where the storage transformer cannot be right, the batteries' own word may be (see `Oddity::NegativeHouse`).
+    let own = match batteries {
+        Batteries::Power(power) => power,
+        Batteries::None => None,
+    };
+    let of_house = [battery, own].into_iter().find(|it| site.house_power(*it).is_some()).unwrap_or(battery);
     let stamp = |row: Option<&MeterReading>| row.and_then(|row| row.timestamp);
     Groups {
         production: site.production.map(|row| Production {
@@ -62,7 +68,7 @@ pub(super) fn groups(
             source: Source::Meter,
             measured_at: row.timestamp,
         }),
-        consumption: site.consumption(battery),
+        consumption: site.consumption(of_house),
         grid: site.grid(battery),
         storage: site.storage.map(|row| Storage {
             power_w: storage_power,
@@ -76,12 +82,12 @@ pub(super) fn groups(
 }
 
 /// The row of a meter, if it is switched on and measures at all.
-fn reading_of<'a>(meter: &Meter, readings: &'a Readings) -> Option<&'a MeterReading> {
+fn reading_of<'a>(meter: &Meter, readings: &[&'a MeterReading]) -> Option<&'a MeterReading> {
     let eid = meter.eid.filter(|_| meter.enabled())?;
-    readings.0.iter().find(|row| row.eid == Some(eid))
+    readings.iter().copied().find(|row| row.eid == Some(eid))
 }
 
-fn phases(meters: &Meters, readings: &Readings, batteries: Batteries) -> Vec<Phase> {
+fn phases(meters: &Meters, readings: &[&MeterReading], batteries: Batteries) -> Vec<Phase> {
     let count = meters.0.iter().filter(|meter| meter.enabled()).map(Meter::phases).max().unwrap_or(0);
     (0..count)
         .map(|index| {

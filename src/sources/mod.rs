@@ -4,11 +4,17 @@
 //! reading. It asks for meters before everything slow, for each page at most once a cycle, and for a page that
 //! is refused not again for hours.
 
+mod acb;
+mod age;
+mod document;
 mod ensemble;
+mod facts;
 mod inverters;
 mod meters;
 pub mod oddities;
 mod pages;
+mod slow;
+mod stream;
 mod totals;
 mod visits;
 
@@ -17,49 +23,16 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+pub use self::facts::{Cycle, Facts, Notice, Options};
 pub use self::visits::Refusal;
 
-use self::meters::{Batteries, Groups};
-use self::oddities::{Firmware, Oddity};
-use self::pages::{Kept, Pages, Read, period};
+use self::oddities::Oddity;
+use self::pages::{Pages, Read, period};
+use self::stream::Stream;
 use self::visits::{Trouble, Visits};
 use crate::gateway::wire::Malformed;
 use crate::gateway::wire::meters::Meter;
 use crate::gateway::{Endpoint, Error};
-use crate::reading::{GatewayFacts, Reading, Serial};
-
-/// What `/info` says of the gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// Its serial number.
-    pub serial: Serial,
-    /// Its firmware, for comparing.
-    pub firmware: Firmware,
-    /// Its firmware, for showing: without the leading letter.
-    pub firmware_name: String,
-    /// Its part number.
-    pub part_number: Option<String>,
-    /// `imeter`: whether the model has meters, wired or not; unknown before firmware 4.
-    pub metered_model: Option<bool>,
-    /// Its clock.
-    pub time: Option<Timestamp>,
-}
-
-/// What the operator may choose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Ask for live values, whose stream the caller keeps enabled; for batteries without a storage meter.
-    pub live_data: bool,
-}
-
-/// Something that was found out, told once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// A stable word for programs.
-    pub kind: &'static str,
-    /// A sentence for people.
-    pub message: String,
-}
 
 /// Where the production comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +48,13 @@ enum Metering {
 }
 
 /// In this order pages are asked for: what costs little and tells most comes first.
-const ORDER: [Endpoint; 15] = [
+const ORDER: [Endpoint; 17] = [
     Endpoint::Meters,
     Endpoint::MeterReadings,
     Endpoint::Production,
     Endpoint::Energy,
     Endpoint::ProductionJson,
+    Endpoint::ProductionHtml,
     Endpoint::EnsembleInventory,
     Endpoint::EnsembleSecctrl,
     Endpoint::EnsemblePower,
@@ -91,7 +65,19 @@ const ORDER: [Endpoint; 15] = [
     Endpoint::DryContactSettings,
     Endpoint::EnsembleGenerator,
     Endpoint::Tariff,
+    Endpoint::Inventory,
 ];
+
+/// How the cycle goes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Course {
+    /// There is no point in asking on.
+    ended: bool,
+    /// A page was understood.
+    yielded: bool,
+    /// A page that belongs to each cycle did not come.
+    missed: bool,
+}
 
 /// The sources of one gateway.
 #[derive(Debug)]
@@ -102,9 +88,11 @@ pub struct Sources {
     clock: Option<(Timestamp, Instant)>,
     pages: Pages,
     visits: Visits,
+    stream: Stream,
     cycle: u64,
-    ended: bool,
-    yielded: bool,
+    /// When the cycle began.
+    began: Instant,
+    course: Course,
     /// `production.json` has shown a production meter: see [`Oddity::FlickeringMeter`].
     meter_seen: bool,
     notices: Vec<Notice>,
@@ -120,9 +108,10 @@ impl Sources {
             options,
             pages: Pages::default(),
             visits: Visits::default(),
+            stream: Stream::default(),
             cycle: 0,
-            ended: true,
-            yielded: false,
+            began: now,
+            course: Course { ended: true, ..Course::default() },
             meter_seen: false,
             notices: Vec::new(),
             said: BTreeSet::new(),
@@ -152,14 +141,14 @@ impl Sources {
     /// Begins a poll.
     pub fn begin_cycle(&mut self, now: Instant) {
         self.cycle += 1;
-        self.ended = false;
-        self.yielded = false;
+        self.began = now;
+        self.course = Course::default();
         self.pages.drop_stale(self.cycle, now);
     }
 
     /// The page to ask for now, or `None` when the poll has all it needs.
     pub fn next(&mut self, now: Instant) -> Option<Endpoint> {
-        if self.ended {
+        if self.course.ended {
             return None;
         }
         let cycle = self.cycle;
@@ -180,10 +169,11 @@ impl Sources {
                 }
             },
             Err(error) => {
-                self.ended |= ends_the_cycle(error, first);
+                self.course.ended |= ends_the_cycle(error, first);
                 Trouble::of(endpoint, error)
             }
         };
+        self.course.missed |= self.course.ended || period(endpoint).is_zero();
         let refused = self.visits.went_wrong(endpoint, self.cycle, now, trouble);
         if refused == Some(Refusal::Role) {
             let message = format!("the token's role may not read {}; it is left out", endpoint.path());
@@ -200,7 +190,7 @@ impl Sources {
             Endpoint::EnsembleInventory if !self.has_ensemble() => period(Endpoint::Meters),
             _ => period(endpoint),
         };
-        self.yielded = true;
+        self.course.yielded = true;
         self.visits.answered(endpoint, self.cycle, now, hold);
         if endpoint == Endpoint::ProductionJson {
             self.meter_seen |= self.slow_page().is_some_and(|page| page.production_meter().is_some());
@@ -241,52 +231,16 @@ impl Sources {
         shown.checked_add(passed).ok()
     }
 
-    /// The reading of this poll at `time` by our clock, or `None` when no page of this cycle was understood.
-    pub fn reading(&self, time: Timestamp) -> Option<Reading> {
-        if !self.yielded {
-            return None;
-        }
-        let mut reading = Reading::empty(time, self.gateway_facts());
-        let groups = self.metered_groups();
-        reading.production = groups.production.or_else(|| self.total_production());
-        reading.consumption = groups.consumption;
-        reading.grid = groups.grid;
-        reading.storage = ensemble::storage(groups.storage, &self.pages);
-        reading.phases = groups.phases;
-        let detailed = Kept::page(self.pages.device_data.as_ref());
-        reading.inverters = inverters::inverters(detailed, Kept::page(self.pages.inverters.as_ref()));
-        reading.batteries = ensemble::batteries(&self.pages);
-        let inventory = Kept::page(self.pages.inventory.as_ref());
-        reading.grid_connection = inventory.and_then(ensemble::grid_connection);
-        reading.dry_contacts = ensemble::dry_contacts(&self.pages);
-        reading.generator = Kept::page(self.pages.generator.as_ref()).and_then(ensemble::generator);
-        reading.tariff = ensemble::tariff(&self.pages);
-        Some(reading)
+    /// Whether the stream of live values is to be enabled now, because the page that this cycle read stands
+    /// still; [`Sources::stream_asked`] takes what came of it.
+    pub fn wants_stream(&self, now: Instant) -> bool {
+        let read = self.pages.live.as_ref().filter(|kept| kept.read.cycle == self.cycle);
+        read.is_some() && self.live().is_none() && self.stream.may_ask(now)
     }
 
-    fn gateway_facts(&self) -> GatewayFacts {
-        GatewayFacts {
-            serial: self.facts.serial.clone(),
-            firmware: self.facts.firmware_name.clone(),
-            part_number: self.facts.part_number.clone(),
-            metered: self.metering() == Metering::Listed || self.meter_seen,
-        }
-    }
-
-    fn metered_groups(&self) -> Groups {
-        let batteries = match self.batteries_listed() {
-            0 => Batteries::None,
-            _ => Batteries::Power(ensemble::power(&self.pages)),
-        };
-        let list = Kept::page(self.pages.meters.as_ref()).filter(|_| self.metering() == Metering::Listed);
-        match (list, Kept::page(self.pages.readings.as_ref())) {
-            (Some(list), Some(readings)) => meters::groups(list, readings, batteries, self.facts.firmware),
-            (None, _) if self.metering() == Metering::Unlisted => self
-                .slow_page()
-                .map(|page| totals::groups(page, batteries, self.facts.firmware))
-                .unwrap_or_default(),
-            _ => Groups::default(),
-        }
+    /// The gateway has `accepted` to enable the stream, or not.
+    pub fn stream_asked(&mut self, accepted: bool, now: Instant) {
+        self.stream.asked(accepted, now);
     }
 }
 

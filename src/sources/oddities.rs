@@ -121,7 +121,7 @@ rows! {
         "once seen, the meter is waited for; the inverters' other total never takes its place", "PY #471, #480";
     HalfStorage (8, 3, 6000) => OPEN,
         "split phase: one channel of the storage meter is 0 and the total equals the other channel",
-        "the batteries' own powers are summed instead", "PY recordings 8.3.6xxx";
+        "the batteries' own powers are summed instead", "field notes, 2.2";
     MisspeltDevices FIRST => OPEN,
         "/ivp/ensemble/power: the key is `devices:`",
         "both spellings are read", "PY recordings";
@@ -148,7 +148,8 @@ rows! {
         "a generator needs both", "PY recordings 8.2.127, 8.2.4345";
     NegativeHouse FIRST => OPEN,
         "production, grid and storage add up to less than nothing: the storage transformer counts double (8.2.127, split)",
-        "the house's power is left out", "measured on the PY recordings";
+        "the batteries' own powers are added instead, and without those the house's power is left out",
+        "measured on the PY recordings";
 }
 
 #[cfg(test)]

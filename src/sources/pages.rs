@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::gateway::Endpoint;
@@ -14,6 +15,7 @@ use crate::gateway::wire::inverters::Inverters;
 use crate::gateway::wire::livedata::LiveData;
 use crate::gateway::wire::meters::Meters;
 use crate::gateway::wire::production::Production;
+use crate::gateway::wire::production_html::ProductionHtml;
 use crate::gateway::wire::production_json::ProductionJson;
 use crate::gateway::wire::readings::Readings;
 use crate::gateway::wire::switches::{DryContacts, Generator};
@@ -47,7 +49,6 @@ pub(super) fn period(endpoint: Endpoint) -> Duration {
         | Endpoint::EnsembleSecctrl
         | Endpoint::Energy
         | Endpoint::ProductionJson
-        | Endpoint::ProductionJsonDetails
         | Endpoint::ProductionHtml => MINUTE,
         // Inverters report every 5 to 15 minutes; asking more often gives nothing.
         Endpoint::Inverters
@@ -56,9 +57,7 @@ pub(super) fn period(endpoint: Endpoint) -> Duration {
         | Endpoint::DryContacts
         | Endpoint::EnsembleGenerator => 5 * MINUTE,
         Endpoint::Inventory => 15 * MINUTE,
-        Endpoint::Meters | Endpoint::MeterReports | Endpoint::Tariff | Endpoint::DryContactSettings => {
-            60 * MINUTE
-        }
+        Endpoint::Meters | Endpoint::Tariff | Endpoint::DryContactSettings => 60 * MINUTE,
     })
 }
 
@@ -75,9 +74,13 @@ macro_rules! pages {
             pub(super) fn keep(&mut self, endpoint: Endpoint, body: &[u8], read: Read) -> Result<(), Malformed> {
                 match endpoint {
                     $(Endpoint::$endpoint => self.$field = Some(Kept { page: $parse(body)?, read }),)*
-                    _ => return Err(Malformed::OtherForm),
                 }
                 Ok(())
+            }
+
+            /// Whether nothing is kept.
+            pub(super) fn is_empty(&self) -> bool {
+                $(self.$field.is_none())&&*
             }
 
             /// Drops what is too old to be shown at `now`, in the cycle `cycle`.
@@ -97,6 +100,7 @@ pages! {
     production: Production = Production, Production::parse;
     energy: Energy = Energy, Energy::parse;
     production_json: ProductionJson = ProductionJson, ProductionJson::parse;
+    production_html: ProductionHtml = ProductionHtml, ProductionHtml::parse;
     inverters: Inverters = Inverters, Inverters::parse;
     device_data: DeviceData = DeviceData, DeviceData::parse;
     inventory: Inventory = EnsembleInventory, Inventory::parse;
@@ -109,6 +113,25 @@ pages! {
     ac_batteries: AcBatteries = Inventory, AcBatteries::parse;
     live: LiveData = LiveData, LiveData::parse;
     meters: Meters = Meters, Meters::parse;
+}
+
+impl Pages {
+    /// Every time stamp in the answers, for knowing the gateway's clock.
+    pub(super) fn stamps(&self) -> impl Iterator<Item = Timestamp> {
+        let readings = Kept::page(self.readings.as_ref()).map_or(&[][..], |page| &page.0);
+        let slow = Kept::page(self.production_json.as_ref());
+        let slow = slow.map(|page| page.production.iter().chain(&page.consumption));
+        let inverters = Kept::page(self.inverters.as_ref()).map_or(&[][..], |page| &page.0);
+        let devices = Kept::page(self.device_data.as_ref()).map_or(&[][..], |page| &page.inverters);
+        let batteries = Kept::page(self.inventory.as_ref()).map_or(&[][..], |page| &page.batteries);
+        let live = Kept::page(self.live.as_ref()).and_then(|page| page.updated_at);
+        (readings.iter().filter_map(|row| row.timestamp))
+            .chain(slow.into_iter().flatten().filter_map(|row| row.measured_at))
+            .chain(inverters.iter().filter_map(|row| row.reported_at))
+            .chain(devices.iter().filter_map(|device| device.reported_at))
+            .chain(batteries.iter().filter_map(|battery| battery.reported_at))
+            .chain(live)
+    }
 }
 
 impl<T> Kept<T> {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::reading::{Reading, Serial};
+use crate::units::Watts;
 
 const METERS: &str = r#"[{"eid":1,"state":"enabled","measurementType":"production","phaseCount":1},
     {"eid":2,"state":"enabled","measurementType":"net-consumption","phaseCount":1}]"#;
@@ -53,7 +55,11 @@ fn poll(
         let answer = answer(endpoint);
         sources.take(endpoint, answer.as_ref().map(|body| body.as_bytes()), now);
     }
-    (asked, sources.reading(Timestamp::UNIX_EPOCH))
+    let reading = match sources.cycle(Timestamp::UNIX_EPOCH) {
+        Cycle::Reading(reading) => Some(*reading),
+        Cycle::NotDue | Cycle::Nothing => None,
+    };
+    (asked, reading)
 }
 
 #[test]
@@ -159,4 +165,128 @@ fn totals_of_zero_send_to_a_slower_page() {
     assert_eq!(sources.notices()[0].kind, "firmware_oddity");
     let (asked, _) = poll(&mut sources, start + Duration::from_secs(30), zeros);
     assert_eq!(asked, [Endpoint::Production], "the slow page is asked for at a gentler pace");
+}
+
+#[test]
+fn a_meter_that_stands_still_by_the_gateways_clock_is_left_out_and_inverters_stay() {
+    let now = Instant::now();
+    // By our clock all of this is years old, which is of no interest.
+    let at = |seconds: i64| Facts { time: Timestamp::from_second(1_782_036_900 + seconds).ok(), ..facts() };
+    let mut sources = Sources::new(at(500), Options::default(), now);
+    assert!(poll(&mut sources, now, answer).1.unwrap().production.is_some());
+    let mut sources = Sources::new(at(700), Options::default(), now);
+    let reading = poll(&mut sources, now, answer).1.unwrap();
+    assert_eq!((reading.production, reading.consumption, reading.grid), (None, None, None));
+    assert_eq!(reading.inverters.len(), 1);
+}
+
+#[test]
+fn a_poll_between_two_slow_pages_is_not_due_and_a_failed_one_is_nothing() {
+    let start = Instant::now();
+    let facts = Facts { firmware: (5, 0, 49), metered_model: None, ..facts() };
+    let slow = |endpoint| match endpoint {
+        Endpoint::ProductionJson => Ok(r#"{"production":[{"type":"eim","activeCount":1,"wNow":5}]}"#),
+        _ => Err(Error::Missing { path: endpoint.path() }),
+    };
+    let mut sources = Sources::new(facts, Options::default(), start);
+    assert!(poll(&mut sources, start, slow).1.is_some());
+    let next = start + Duration::from_secs(30);
+    assert_eq!(poll(&mut sources, next, slow).0, []);
+    assert_eq!(sources.cycle(Timestamp::UNIX_EPOCH), Cycle::NotDue);
+    poll(&mut sources, start + Duration::from_secs(60), |endpoint| Err(unreachable(endpoint)));
+    assert_eq!(sources.cycle(Timestamp::UNIX_EPOCH), Cycle::Nothing);
+}
+
+/// A battery site without a storage meter; live values as `live` has them.
+fn battery_site(endpoint: Endpoint, live: &'static str) -> Result<&'static str, Error> {
+    match endpoint {
+        Endpoint::EnsembleInventory => Ok(
+            r#"[{"type":"ENCHARGE","devices":[{"serial_num":"1","percentFull":50,"encharge_capacity":3360}]}]"#,
+        ),
+        Endpoint::EnsemblePower => Ok(r#"{"devices:":[{"serial_num":"1","real_power_mw":500000,"soc":50}]}"#),
+        Endpoint::LiveData => Ok(live),
+        _ => answer(endpoint),
+    }
+}
+
+#[test]
+fn live_values_are_used_while_their_stream_moves_and_wanted_when_it_does_not() {
+    const MOVING: &str = r#"{"connection":{"sc_stream":"enabled"},"meters":{"last_update":1782036905,"soc":48,
+        "storage":{"agg_p_mw":700000}}}"#;
+    const FROZEN: &str = r#"{"connection":{"sc_stream":"disabled"},"meters":{"last_update":1782030000,"soc":9,
+        "storage":{"agg_p_mw":900000}}}"#;
+    const OLD: &str = r#"{"connection":{"sc_stream":"enabled"},"meters":{"last_update":1782036700,"soc":9,
+        "storage":{"agg_p_mw":900000}}}"#;
+    let now = Instant::now();
+    for (page, wanted, watts, house) in
+        [(MOVING, false, 700.0, 2700.0), (FROZEN, true, 500.0, 2500.0), (OLD, true, 500.0, 2500.0)]
+    {
+        let mut sources = Sources::new(facts(), Options { live_data: true }, now);
+        let reading = poll(&mut sources, now, |endpoint| battery_site(endpoint, page)).1.unwrap();
+        assert_eq!(sources.wants_stream(now), wanted);
+        assert_eq!(reading.storage.unwrap().power_w, Watts::new(watts));
+        assert_eq!(reading.consumption.unwrap().power_w, Watts::new(house));
+        sources.stream_asked(true, now);
+        assert!(!sources.wants_stream(now), "it is given a minute to move");
+    }
+    let mut sources = Sources::new(facts(), Options::default(), now);
+    let (asked, _) = poll(&mut sources, now, |endpoint| battery_site(endpoint, MOVING));
+    assert!(!asked.contains(&Endpoint::LiveData), "off unless asked for");
+}
+
+#[test]
+fn ac_batteries_are_read_from_slow_pages_only_where_device_data_does_not_tell() {
+    const SLOW: &str = r#"{"production":[],"storage":[{"type":"acb","activeCount":1,"wNow":-80,"whNow":610,"percentFull":50}]}"#;
+    let old = |endpoint| match endpoint {
+        Endpoint::Inverters => {
+            Ok(r#"[{"serialNumber":"7","devType":11},{"serialNumber":"8","lastReportWatts":9,"devType":1}]"#)
+        }
+        Endpoint::ProductionJson => Ok(SLOW),
+        Endpoint::Inventory => {
+            Ok(r#"[{"type":"ACB","devices":[{"serial_num":"7","percentFull":50,"maxCellTemp":31}]}]"#)
+        }
+        _ => answer(endpoint),
+    };
+    let now = Instant::now();
+    let mut sources = Sources::new(facts(), Options::default(), now);
+    let reading = poll(&mut sources, now, old).1.unwrap();
+    let (storage, battery) = (reading.storage.unwrap(), &reading.batteries[0]);
+    assert_eq!(storage.power_w, Watts::new(-80.0));
+    assert_eq!((battery.kind.as_str(), battery.temperature_c.unwrap().published()), ("acb", 31.0));
+    assert_eq!(reading.consumption.unwrap().power_w, Watts::new(1920.0));
+    assert_eq!(reading.inverters.len(), 1, "a battery is no inverter");
+
+    let new = |endpoint| match endpoint {
+        Endpoint::DeviceData => Ok(r#"{"1":{"devName":"pcu","sn":"8","active":true,"channels":[]},
+            "2":{"devName":"acb","sn":"7","active":true,"channels":[{"lastReading":{"endDate":1782036870,
+            "duration":900,"joulesProduced":0,"joulesUsed":90000,"SOC":50}}]},"deviceCount":2,"deviceDataLimit":50}"#),
+        _ => answer(endpoint),
+    };
+    let mut sources = Sources::new(facts(), Options::default(), now);
+    let (asked, reading) = poll(&mut sources, now, new);
+    assert!(!asked.contains(&Endpoint::ProductionJson) && !asked.contains(&Endpoint::Inventory));
+    let storage = reading.unwrap().storage.unwrap();
+    assert_eq!(
+        (storage.power_w.unwrap().published(), storage.soc_percent.unwrap().published()),
+        (-100.0, 50.0)
+    );
+}
+
+#[test]
+fn phases_of_the_slow_page_are_those_that_are_connected() {
+    const PAGE: &str = r#"{"production":[{"type":"eim","activeCount":1,"measurementType":"production","wNow":300,
+        "lines":[{"wNow":100,"rmsVoltage":120.1},{"wNow":200,"rmsVoltage":120.3},{"wNow":0,"rmsVoltage":0}]}],
+        "consumption":[{"type":"eim","activeCount":1,"measurementType":"net-consumption","wNow":50,
+        "lines":[{"wNow":20},{"wNow":30},{"wNow":0.0,"rmsVoltage":0.0}]}]}"#;
+    let now = Instant::now();
+    let facts = Facts { firmware: (5, 0, 49), metered_model: None, ..facts() };
+    let mut sources = Sources::new(facts, Options::default(), now);
+    let only = |endpoint| match endpoint {
+        Endpoint::ProductionJson => Ok(PAGE),
+        _ => Err(Error::Missing { path: endpoint.path() }),
+    };
+    let phases = poll(&mut sources, now, only).1.unwrap().phases;
+    assert_eq!(phases.len(), 2);
+    assert_eq!(phases[1].production.as_ref().unwrap().power_w, Watts::new(200.0));
+    assert_eq!(phases[1].grid.as_ref().unwrap().power_w, Watts::new(30.0));
 }

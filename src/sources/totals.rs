@@ -1,42 +1,47 @@
 //! Production without a list of meters: the fast total, else the inverters' sum, else the slow page; and when each
 //! of them is worth a request.
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::meters::{Batteries, Groups};
-use super::oddities::{Firmware, Oddity};
+use super::acb;
+use super::oddities::Oddity;
 use super::pages::Kept;
 use super::{Metering, Sources, enabled};
 use crate::gateway::Endpoint;
 use crate::gateway::wire::production::Production;
-use crate::gateway::wire::production_json::{ProductionJson, Row};
-use crate::reading::{self, Consumption, Grid, Source};
+use crate::gateway::wire::production_json::ProductionJson;
+use crate::reading::{self, Source};
 use crate::units::{WattHours, Watts};
 
 impl Sources {
     /// Whether `endpoint` gives something for this gateway that nothing cheaper gives.
     pub(super) fn useful(&self, endpoint: Endpoint) -> bool {
         match endpoint {
-            // Firmware 3 has no meters; a model without them has none to list.
-            Endpoint::Meters => self.facts.metered_model != Some(false) && self.facts.firmware >= (3, 18, 0),
+            // A model without meters has none to list.
+            Endpoint::Meters => self.facts.metered_model != Some(false) && !self.is_for_people(),
             Endpoint::MeterReadings => self.metering() == Metering::Listed,
             Endpoint::Production => self.needs_totals() && !self.totals_stand_still(),
             Endpoint::Energy => self.needs_sum() && self.facts.firmware >= (8, 2, 4000),
-            Endpoint::ProductionJson => self.needs_slow_page(),
+            Endpoint::ProductionJson => {
+                self.needs_slow_page() || (self.needs_ac_batteries() && self.facts.firmware >= (4, 0, 0))
+            }
+            Endpoint::ProductionHtml => self.is_for_people() && self.needs_sum(),
+            Endpoint::Inventory => self.needs_ac_batteries(),
             Endpoint::EnsembleInventory | Endpoint::Tariff => self.facts.firmware >= (5, 0, 0),
-            Endpoint::EnsembleSecctrl | Endpoint::EnsemblePower => self.batteries_listed() > 0,
+            Endpoint::EnsembleSecctrl => self.batteries_listed() > 0 || acb::known(&self.pages),
+            Endpoint::EnsemblePower => self.batteries_listed() > 0,
             Endpoint::DryContacts | Endpoint::DryContactSettings | Endpoint::EnsembleGenerator => {
                 self.has_controller()
             }
             Endpoint::DeviceData => self.facts.firmware >= (8, 2, 0),
             Endpoint::Inverters => self.needs_plain_inverters(),
-            Endpoint::LiveData => self.options.live_data,
-            _ => false,
+            Endpoint::LiveData => self.needs_live_data(),
         }
     }
 
     pub(super) fn metering(&self) -> Metering {
-        if self.facts.metered_model == Some(false) {
+        if self.facts.metered_model == Some(false) || self.is_for_people() {
             return Metering::Without;
         }
         match Kept::page(self.pages.meters.as_ref()) {
@@ -46,6 +51,21 @@ impl Sources {
             None if !self.useful(Endpoint::Meters) => Metering::Unlisted,
             None => Metering::Unknown,
         }
+    }
+
+    /// Firmware 3 has no meters, and its `production.json` is a page for people.
+    fn is_for_people(&self) -> bool {
+        self.facts.firmware < (4, 0, 0)
+    }
+
+    fn needs_live_data(&self) -> bool {
+        let list = Kept::page(self.pages.meters.as_ref());
+        let metered = list.is_some_and(|list| enabled(&list.0, "storage"));
+        self.options.live_data && !metered && (self.batteries_listed() > 0 || acb::known(&self.pages))
+    }
+
+    fn needs_ac_batteries(&self) -> bool {
+        acb::known(&self.pages) && !acb::known_in_detail(&self.pages)
     }
 
     fn has_production_meter(&self) -> bool {
@@ -76,7 +96,7 @@ impl Sources {
         let counted = energy.is_some_and(|page| page.lifetime.is_some_and(|total| total != WattHours::ZERO));
         match self.metering() {
             Metering::Unlisted => true,
-            _ => self.needs_sum() && !counted,
+            _ => self.needs_sum() && !counted && !self.is_for_people(),
         }
     }
 
@@ -138,20 +158,25 @@ impl Sources {
         if let Some(kept) = energy.filter(|kept| kept.page.lifetime.is_some_and(|it| it != WattHours::ZERO)) {
             return Some(sum(kept.page.power, kept.page.lifetime, self.shown_at(kept.read.at)));
         }
-        let row = self.slow_page()?.inverters()?;
-        Some(sum(row.power, row.energy, row.measured_at))
+        if let Some(row) = self.slow_page().and_then(ProductionJson::inverters) {
+            return Some(sum(row.power, row.energy, row.measured_at));
+        }
+        let kept = self.pages.production_html.as_ref()?;
+        let (page, shown_at) = (&kept.page, self.shown_at(kept.read.at));
+        Some(reading::Production { today_wh: page.today, ..sum(page.power, page.lifetime, shown_at) })
     }
 
     /// A page without a stamp was measured when the gateway gave it.
-    fn shown_at(&self, at: Instant) -> Option<jiff::Timestamp> {
+    fn shown_at(&self, at: Instant) -> Option<Timestamp> {
         self.gateway_time(at)
     }
 }
 
-fn sum(
+/// Production as the inverters sum it up.
+pub(super) fn sum(
     power_w: Option<Watts>,
     energy_wh: Option<WattHours>,
-    measured_at: Option<jiff::Timestamp>,
+    measured_at: Option<Timestamp>,
 ) -> reading::Production {
     reading::Production {
         power_w,
@@ -161,48 +186,4 @@ fn sum(
         source: Source::Inverters,
         measured_at,
     }
-}
-
-/// What the meters of the slow page give. Of the grid it knows only import minus export, so both are absent.
-pub(super) fn groups(page: &ProductionJson, batteries: Batteries, firmware: Firmware) -> Groups {
-    let production = page.production_meter();
-    let net = page.consumption_meter("net-consumption");
-    let total = page.consumption_meter("total-consumption");
-    Groups {
-        production: production.map(|row| reading::Production {
-            source: Source::Meter,
-            ..sum(row.power, row.energy, row.measured_at)
-        }),
-        consumption: total.map(|row| house(row, net, production, batteries, firmware)),
-        grid: net.map(|row| Grid { power_w: row.power, measured_at: row.measured_at, ..Grid::default() }),
-        ..Groups::default()
-    }
-}
-
-/// Total consumption, mended where it shows the net, and with what the batteries give.
-fn house(
-    total: &Row,
-    net: Option<&Row>,
-    production: Option<&Row>,
-    batteries: Batteries,
-    firmware: Firmware,
-) -> Consumption {
-    let same = net.is_some_and(|net| net.power == total.power && net.energy == total.energy);
-    let mend = Oddity::TotalIsNet.holds(firmware) && same;
-    let add = |value: Option<Watts>, more: Option<Watts>| Some(value? + more?);
-    let mut consumption = Consumption {
-        power_w: total.power,
-        energy_wh: total.energy,
-        measured_at: total.measured_at,
-        ..Consumption::default()
-    };
-    if mend {
-        consumption.power_w = add(total.power, production.and_then(|row| row.power));
-        consumption.energy_wh =
-            total.energy.and_then(|energy| Some(energy + production.and_then(|row| row.energy)?));
-    }
-    if let Batteries::Power(power) = batteries {
-        consumption.power_w = add(consumption.power_w, power);
-    }
-    consumption
 }

@@ -14,6 +14,7 @@
 mod asking;
 mod binary;
 mod daemon;
+mod damaged;
 mod gateway_client;
 mod house;
 mod layers;

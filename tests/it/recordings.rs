@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use enphased::gateway::{Endpoint, Error};
 use enphased::reading::{Reading, Serial};
-use enphased::sources::{Facts, Options, Sources};
+use enphased::sources::{Cycle, Facts, Options, Sources};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
 /// The folder of the recordings, or `None` with a word where there is none.
-fn recordings() -> Option<PathBuf> {
+pub(crate) fn recordings() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
     let folder = std::env::var_os("ENPHASED_RECORDINGS").map_or(beside, PathBuf::from);
     if folder.join("sets").is_dir() {
@@ -24,14 +24,14 @@ fn recordings() -> Option<PathBuf> {
     None
 }
 
-fn folders(under: &Path) -> Vec<PathBuf> {
+pub(crate) fn folders(under: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(under).unwrap().map(|entry| entry.unwrap().path());
     let mut folders: Vec<PathBuf> = entries.filter(|path| path.join("info").is_file()).collect();
     folders.sort();
     folders
 }
 
-fn name(folder: &Path) -> String {
+pub(crate) fn name(folder: &Path) -> String {
     folder.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
@@ -41,7 +41,7 @@ fn element<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     Some(rest.split_once('<')?.0.trim())
 }
 
-fn facts(folder: &Path) -> Facts {
+pub(crate) fn facts(folder: &Path) -> Facts {
     let info = String::from_utf8_lossy(&fs::read(folder.join("info")).unwrap()).into_owned();
     let firmware_name = element(&info, "software").unwrap().trim_start_matches(|c: char| !c.is_ascii_digit());
     let mut numbers = firmware_name.split('.').map(|part| part.parse().unwrap_or(0));
@@ -57,9 +57,13 @@ fn facts(folder: &Path) -> Facts {
 }
 
 /// What the recorded gateway answers.
-fn answer(folder: &Path, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
+pub(crate) fn answer(folder: &Path, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
     let path = endpoint.path();
-    let file = path.trim_start_matches('/').replace(['/', '?', '=', '&'], "_");
+    let named = |path: &str| path.trim_start_matches('/').replace(['/', '?', '=', '&'], "_");
+    // A page and the same in detail stand for each other where one of them was recorded.
+    let twin = path.split('?').next().unwrap().replace("inventory.json", "inventory");
+    let file = [named(path), named(&twin)].into_iter().find(|name| folder.join(name).exists());
+    let Some(file) = file else { return Err(Error::Missing { path }) };
     let log = fs::read(folder.join(format!("{file}_log.json"))).ok();
     let code = log.and_then(|log| serde_json::from_slice::<Value>(&log).ok()?.get("code")?.as_u64());
     match code.unwrap_or(200) {
@@ -80,7 +84,11 @@ fn poll(sources: &mut Sources, folder: &Path, now: Instant) -> (Vec<Endpoint>, O
         let answer = answer(folder, endpoint);
         sources.take(endpoint, answer.as_ref().map(Vec::as_slice), now);
     }
-    (asked, sources.reading("2026-06-21T12:00:00Z".parse().unwrap()))
+    let reading = match sources.cycle("2026-06-21T12:00:00Z".parse().unwrap()) {
+        Cycle::Reading(reading) => Some(*reading),
+        Cycle::NotDue | Cycle::Nothing => None,
+    };
+    (asked, reading)
 }
 
 /// The second of two polls, as a daemon sees it.
@@ -90,19 +98,60 @@ fn read(folder: &Path) -> Option<Reading> {
     poll(&mut sources, folder, start).1
 }
 
+const SECONDS: &str =
+    "the reference takes it from production.json, seconds to minutes apart; we from the meters";
+const PUT_TOGETHER: &str = "production.json and the meters are of two different systems here; we follow the meters, as the reference's own `ctmeters` do";
+
 /// Differences from the reference that are known, each with its reason.
-const KNOWN: &[(&str, &str, &str)] = &[
-    ("3.7.0", "reading", "the reference gives up too; its pages are for people"),
+const KNOWN: &[(&str, &[&str], &str)] = &[
+    ("4.10.35", &["house power", "house energy"], SECONDS),
+    ("7.3.130_no_consumption", &["production power", "production energy"], SECONDS),
+    (
+        "7.3.466_with_cts_3phase",
+        &["production power", "production energy", "house power", "house energy"],
+        PUT_TOGETHER,
+    ),
+    ("7.6.175_with_cts", &["house power", "house energy"], SECONDS),
+    (
+        "7.6.175_with_cts_3phase",
+        &["production power", "production energy", "house power", "house energy"],
+        PUT_TOGETHER,
+    ),
     (
         "7.3.517_legacy_savings_mode",
-        "tariff",
+        &["tariff"],
         "the reference renames the mode as newer firmware would call it; we keep the gateway's word",
     ),
+    (
+        "7.6.185_with_cts_and_battery_3t",
+        &["house power", "house energy"],
+        "production.json leaves the battery out, and is seconds apart; we add what it gave and take off what it took",
+    ),
+    (
+        "8.2.127_with_3cts_and_battery_split",
+        &["house power", "house energy"],
+        "production.json counts what charges the batteries (641 W, 697 kWh so far) as used by the house; we do not",
+    ),
+    ("8.2.4345_with_device_data", &["production power", "house power", "house energy"], SECONDS),
+    (
+        "8.3.5169_ACB_inventory",
+        &["house power", "house energy"],
+        "the gateway's own total is 0.5 % below produced + imported - exported of its own meters; we follow these",
+    ),
+    (
+        "8.3.5169_with_generator",
+        &["production power", "production energy", "house power", "house energy"],
+        SECONDS,
+    ),
+    ("8.3.5433_tot_is_net_cons", &["production power", "house power", "house energy"], SECONDS),
 ];
+
+/// A set and what differs there.
+type Place = (String, String);
 
 struct Comparison {
     set: String,
-    differences: Vec<String>,
+    differences: BTreeMap<Place, String>,
 }
 
 impl Comparison {
@@ -116,14 +165,12 @@ impl Comparison {
     }
 
     fn differs(&mut self, what: &str, how: &str) {
-        if !KNOWN.iter().any(|(set, known, _)| *set == self.set && *known == what) {
-            self.differences.push(format!("{}: {what}: {how}", self.set));
-        }
+        self.differences.insert((self.set.clone(), what.to_owned()), how.to_owned());
     }
 }
 
-fn compare(set: &str, reading: Option<&Reading>, oracle: &Value) -> Vec<String> {
-    let mut it = Comparison { set: set.to_owned(), differences: Vec::new() };
+fn compare(set: &str, reading: Option<&Reading>, oracle: &Value) -> BTreeMap<Place, String> {
+    let mut it = Comparison { set: set.to_owned(), differences: BTreeMap::new() };
     let Some(reading) = reading else {
         it.differs("reading", "none");
         return it.differences;
@@ -138,10 +185,6 @@ fn compare(set: &str, reading: Option<&Reading>, oracle: &Value) -> Vec<String> 
 
 fn compare_production(it: &mut Comparison, reading: &Reading, data: &Value) {
     let production = reading.production.as_ref();
-    // Where there is a meter, the reference reads another page, seconds earlier: the meter is compared below.
-    if data["ctmeters"]["production"].is_object() {
-        return;
-    }
     let theirs = &data["system_production"];
     it.number("production power", production.and_then(|p| p.power_w), &theirs["watts_now"]);
     let energy = production.and_then(|p| p.energy_wh);
@@ -207,13 +250,31 @@ fn compare_inverters(it: &mut Comparison, reading: &Reading, data: &Value) {
     }
 }
 
+fn compare_ac_batteries(it: &mut Comparison, reading: &Reading, data: &Value) {
+    let ours: Vec<_> = reading.batteries.iter().filter(|battery| battery.kind == "acb").collect();
+    let theirs = data["acb_inventory"].as_object().map_or(0, serde_json::Map::len);
+    if theirs != ours.len() {
+        it.differs("AC batteries", &format!("{} instead of {theirs}", ours.len()));
+    }
+    for battery in ours {
+        let theirs = &data["acb_inventory"][battery.serial.as_str()];
+        it.number("AC battery charge", battery.soc_percent, &theirs["percent_full"]);
+        it.number("AC battery temperature", battery.temperature_c, &theirs["max_cell_temp"]);
+    }
+    let (storage, theirs) = (reading.storage.as_ref(), &data["acb_power"]);
+    it.number("AC battery power", storage.and_then(|s| s.power_w), &theirs["power"]);
+    it.number("AC battery state of charge", storage.and_then(|s| s.soc_percent), &theirs["state_of_charge"]);
+    it.number("AC battery energy", storage.and_then(|s| s.available_wh), &theirs["charge_wh"]);
+}
+
 fn compare_batteries(it: &mut Comparison, reading: &Reading, data: &Value) {
     let theirs = data["encharge_inventory"].as_object();
     let ours = reading.batteries.iter().filter(|battery| battery.kind == "encharge").count();
     if theirs.map_or(0, serde_json::Map::len) != ours {
         it.differs("batteries", &format!("{ours} instead of {}", theirs.map_or(0, serde_json::Map::len)));
     }
-    for battery in &reading.batteries {
+    compare_ac_batteries(it, reading, data);
+    for battery in reading.batteries.iter().filter(|battery| battery.kind == "encharge") {
         let theirs = &data["encharge_inventory"][battery.serial.as_str()];
         it.number("battery charge", battery.soc_percent, &theirs["percent_full"]);
         it.number("battery temperature", battery.temperature_c, &theirs["temperature"]);
@@ -255,16 +316,32 @@ fn compare_batteries(it: &mut Comparison, reading: &Reading, data: &Value) {
 }
 
 #[test]
-fn every_recording_is_read_as_the_reference_reads_it() {
+fn every_recording_is_read_as_the_reference_reads_it_but_for_what_is_listed() {
     let Some(recordings) = recordings() else { return };
-    let mut differences = Vec::new();
+    let mut differences = BTreeMap::new();
     for folder in folders(&recordings.join("sets")) {
         let set = name(&folder);
         let oracle = fs::read(recordings.join("oracle").join(format!("{set}.json"))).unwrap();
         let oracle: Value = serde_json::from_slice(&oracle).unwrap();
-        differences.extend(compare(&set, read(&folder).as_ref(), &oracle));
+        differences.append(&mut compare(&set, read(&folder).as_ref(), &oracle));
     }
-    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+    let listed = |(set, what, _): &(&str, &[&str], &str)| -> Vec<Place> {
+        what.iter().map(|what| ((*set).to_owned(), (*what).to_owned())).collect()
+    };
+    let mut gone: Vec<Place> = KNOWN.iter().flat_map(listed).collect();
+    gone.retain(|place| differences.remove(place).is_none());
+    assert!(differences.is_empty(), "not listed: {differences:#?}");
+    assert!(gone.is_empty(), "listed, and no longer so: {gone:#?}");
+}
+
+/// The reference gives up on these pages for people.
+#[test]
+fn a_gateway_of_firmware_3_7_is_read_from_its_page_for_people() {
+    let Some(recordings) = recordings() else { return };
+    let production = read(&recordings.join("sets/3.7.0")).unwrap().production.unwrap();
+    let whole = |energy: Option<enphased::units::WattHours>| energy.unwrap().whole();
+    assert_eq!(production.power_w, enphased::units::Watts::new(6630.0));
+    assert_eq!((whole(production.energy_wh), whole(production.today_wh)), (133_000_000, 53_600));
 }
 
 #[test]

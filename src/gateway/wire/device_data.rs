@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::lenient::{self, Object};
 use super::{Malformed, document};
 use crate::reading::Serial;
-use crate::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
+use crate::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
 
 /// The page: an object of devices by identifier, and two counts among them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +17,7 @@ pub struct DeviceData {
     /// The inverters that are still there.
     pub inverters: Vec<Device>,
     /// The AC batteries.
-    pub ac_batteries: Vec<Device>,
+    pub ac_batteries: Vec<AcBattery>,
     /// How many devices the gateway has.
     pub count: Option<u32>,
     /// How many of them the page can show.
@@ -36,11 +36,15 @@ impl DeviceData {
     /// Whether every inverter is in it: at its limit the page is cut, and a page without working inverters
     /// is no list of them.
     pub fn complete(&self) -> bool {
-        let room = match (self.count, self.limit) {
+        self.has_room() && !self.inverters.is_empty()
+    }
+
+    /// Whether the page could show more devices than it does, so that none is missing.
+    pub fn has_room(&self) -> bool {
+        match (self.count, self.limit) {
             (Some(count), Some(limit)) => count < limit,
             _ => self.inverters.len() + self.ac_batteries.len() < 48,
-        };
-        room && !self.inverters.is_empty()
+        }
     }
 }
 
@@ -77,17 +81,35 @@ impl DeviceData {
         let gone = row.active == Some(false)
             || (row.gone == Some(true) && row.channels.iter().all(Channel::is_empty));
         let Some(serial) = row.serial.filter(|_| !gone) else { return };
-        let devices = match kind.as_str() {
-            "pcu" => &mut self.inverters,
-            "acb" => &mut self.ac_batteries,
-            _ => return,
-        };
-        let device = row.channels.into_iter().next().unwrap_or_default().into_device(serial);
-        devices.push(device);
+        let channel = row.channels.into_iter().next().unwrap_or_default();
+        match kind.as_str() {
+            "pcu" => self.inverters.push(channel.into_device(serial)),
+            "acb" => self.ac_batteries.push(channel.into_battery(serial)),
+            _ => {}
+        }
     }
 }
 
-/// One inverter or AC battery, as of its last report.
+/// One AC battery, as of its last report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AcBattery {
+    /// Its serial number.
+    pub serial: Serial,
+    /// State of charge.
+    pub soc: Option<Percent>,
+    /// The mean over its last report; positive when discharging.
+    pub power: Option<Watts>,
+    /// Of the warmest cell.
+    pub temperature: Option<Celsius>,
+    /// Put in over its life.
+    pub charged: Option<WattHours>,
+    /// Taken out over its life.
+    pub discharged: Option<WattHours>,
+    /// When it reported.
+    pub reported_at: Option<Timestamp>,
+}
+
+/// One inverter, as of its last report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Device {
     /// Its serial number.
@@ -166,6 +188,12 @@ struct LastReading {
     duration: Option<f64>,
     #[serde(rename = "joulesProduced", deserialize_with = "lenient::number")]
     joules: Option<f64>,
+    #[serde(rename = "joulesUsed", deserialize_with = "lenient::number")]
+    used: Option<f64>,
+    #[serde(rename = "SOC", deserialize_with = "lenient::percent")]
+    soc: Option<Percent>,
+    #[serde(rename = "maxCellTemp", deserialize_with = "lenient::celsius")]
+    cell_temperature: Option<Celsius>,
     #[serde(rename = "acVoltageINmV", deserialize_with = "lenient::millivolts")]
     voltage: Option<Volts>,
     #[serde(rename = "acCurrentInmA", deserialize_with = "lenient::milliamperes")]
@@ -185,6 +213,8 @@ struct LastReading {
 struct Lifetime {
     #[serde(rename = "joulesProduced", deserialize_with = "lenient::joules")]
     energy: Option<WattHours>,
+    #[serde(rename = "joulesUsed", deserialize_with = "lenient::joules")]
+    used: Option<WattHours>,
 }
 
 impl Channel {
@@ -214,6 +244,21 @@ impl Channel {
             reported_at: last.end,
         }
     }
+
+    fn into_battery(self, serial: Serial) -> AcBattery {
+        let last = self.last_reading.unwrap_or_default();
+        let lifetime = self.lifetime.unwrap_or_default();
+        let mean = |seconds: f64| Watts::new((last.joules? - last.used?) / seconds);
+        AcBattery {
+            serial,
+            soc: last.soc,
+            power: last.duration.filter(|seconds| *seconds > 0.0).and_then(mean),
+            temperature: last.cell_temperature,
+            charged: lifetime.used,
+            discharged: lifetime.energy,
+            reported_at: last.end,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -240,6 +285,16 @@ mod tests {
         assert_eq!(page.inverters[0].voltage, Volts::new(231.48));
         assert_eq!(page.inverters[1].power, None);
         assert!(page.complete());
+    }
+
+    #[test]
+    fn an_ac_battery_gives_what_it_produced_less_what_it_used() {
+        let page = br#"{"1":{"devName":"acb","sn":"121910000201","active":true,"channels":[{"lastReading":{
+            "endDate":1782036870,"duration":900,"joulesProduced":9000,"joulesUsed":99000,"SOC":41,"maxCellTemp":29},
+            "lifetime":{"joulesProduced":3600000,"joulesUsed":7200000}}]}}"#;
+        let battery = &DeviceData::parse(page).unwrap().ac_batteries[0];
+        assert_eq!((battery.power, battery.soc), (Watts::new(-100.0), Percent::new(41.0)));
+        assert_eq!((battery.charged, battery.discharged), (WattHours::new(2000.0), WattHours::new(1000.0)));
     }
 
     #[test]

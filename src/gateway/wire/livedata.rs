@@ -6,6 +6,9 @@ use serde::Deserialize;
 use super::{Malformed, document, lenient};
 use crate::units::{Percent, WattHours, Watts};
 
+/// Where the stream is enabled (a slash at the end gives 404), and with which words.
+pub const STREAM: (&str, &str) = ("/ivp/livedata/stream", r#"{"enable":1}"#);
+
 /// The page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveData {

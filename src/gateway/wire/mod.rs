@@ -14,6 +14,7 @@ mod lenient;
 pub mod livedata;
 pub mod meters;
 pub mod production;
+pub mod production_html;
 pub mod production_json;
 pub mod readings;
 pub mod switches;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Malformed, document, lenient};
-use crate::units::{Percent, WattHours, Watts};
+use crate::units::{Amperes, Percent, PowerFactor, Volts, WattHours, Watts};
 
 /// The page, with each phase when asked for with `details=1`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -74,9 +74,45 @@ pub struct Row {
     /// Over its life; for net consumption import minus export.
     #[serde(rename = "whLifetime", deserialize_with = "lenient::watt_hours")]
     pub energy: Option<WattHours>,
+    /// Each phase in its place; three of them on newer firmware, wired or not.
+    #[serde(deserialize_with = "lenient::places")]
+    pub lines: Vec<Option<Line>>,
+}
+
+/// One phase of a meter.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Line {
+    /// Now.
+    #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
+    pub power: Option<Watts>,
+    /// Over its life.
+    #[serde(rename = "whLifetime", deserialize_with = "lenient::watt_hours")]
+    pub energy: Option<WattHours>,
+    /// Against neutral.
+    #[serde(rename = "rmsVoltage", deserialize_with = "lenient::volts")]
+    pub voltage: Option<Volts>,
+    /// Through it.
+    #[serde(rename = "rmsCurrent", deserialize_with = "lenient::amperes")]
+    pub current: Option<Amperes>,
+    /// Active over apparent power.
+    #[serde(rename = "pwrFactor", deserialize_with = "lenient::power_factor")]
+    pub power_factor: Option<PowerFactor>,
+}
+
+impl Line {
+    /// Whether a phase is connected: without one, all is 0.
+    pub fn is_live(&self) -> bool {
+        self.voltage.is_none_or(|voltage| voltage.value() > 1.0) && *self != Self::default()
+    }
 }
 
 impl Row {
+    /// The phase at `index`, 0 for L1, if it is connected.
+    pub fn line(&self, index: usize) -> Option<&Line> {
+        self.lines.get(index)?.as_ref().filter(|line| line.is_live())
+    }
+
     fn is(&self, kind: &str) -> bool {
         self.kind.as_deref() == Some(kind)
     }

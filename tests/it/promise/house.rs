@@ -89,6 +89,7 @@ impl House {
             serial: None,
             interval,
             insecure: false,
+            live_data: false,
             user: None,
             password: None,
         };
@@ -97,6 +98,9 @@ impl House {
 
     /// Starts a daemon and polls once.
     pub(super) async fn start(&self, password: &str) -> Result<Reading, Trouble> {
-        self.poller(self.shared(password), MINUTE / 2).poll().await
+        self.poller(self.shared(password), MINUTE / 2)
+            .poll()
+            .await
+            .map(|reading| reading.expect("a first poll is always due"))
     }
 }
