@@ -42,7 +42,7 @@ impl fmt::Display for Waiting {
             Self::HoldOff(Kind::Blocked) => "the cloud turned the last attempt away",
             Self::HoldOff(_) => "the last attempt at the cloud failed",
             Self::Interrupted => "the last attempt was interrupted, and may have been a login",
-            Self::OnceADay => "there was one within the last day, and one a day is the most",
+            Self::OnceADay => "the last one was less than a day ago, and one a day is the most",
             Self::ThriceAMonth => "there were three within the last 30 days, which is the most",
         })
     }

@@ -159,6 +159,8 @@ impl Poller {
                 let message = format!("the Enphase cloud gave no token: {failure}; {next}");
                 tracing::warn!("{message}");
                 self.event("login_failed", message);
+                // It has just been said.
+                self.access.told = Some(next.clone());
                 next
             }
         }

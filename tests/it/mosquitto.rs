@@ -9,12 +9,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use enphased::board::{Availability, Board};
+use enphased::clock::Clock;
 use enphased::homeassistant::Discovery;
 use enphased::mqtt::{self, certificates::Certificates};
 use enphased::publisher;
 use enphased::pulse::Pulse;
 use enphased::reading::{GatewayFacts, Inverter, Production, Reading, Serial, Source};
 use enphased::secrets::Secret;
+use enphased::simulator::{Simulation, SimulationOptions};
 use enphased::units::Watts;
 use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
@@ -604,4 +606,47 @@ async fn tls_to_a_plain_port_and_the_reverse_are_told() {
     let tls = Mosquitto::start(dir, &ca.listener("localhost"), "").await;
     let trouble = Daemon::start(options(tls.address("mqtt"))).trouble().await;
     assert!(trouble.contains("if that port speaks TLS, write mqtts://"), "{trouble}");
+}
+
+#[tokio::test]
+async fn the_built_daemon_publishes_and_says_goodbye() {
+    let broker = Mosquitto::anybody().await;
+    let simulation = Simulation::start(&Clock::system(), SimulationOptions::default()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let serial = simulation.gateways[0].serial();
+    let text = format!(
+        "state_dir = {:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n[[gateway]]\n\
+         address = {:?}\ninterval = \"1s\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\ndomoticz = {{ grid = 13 }}\n",
+        dir.path().join("state"),
+        Simulation::EMAIL,
+        simulation.cloud.enlighten_url(),
+        simulation.cloud.entrez_url(),
+        simulation.gateways[0].address(),
+        broker.address("mqtt").port,
+    );
+    fs::write(dir.path().join("config.toml"), text).unwrap();
+    let mut watcher = Watcher::new(&broker);
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_enphased"))
+        .env_clear()
+        .env("ENPHASED_PASSWORD", Simulation::PASSWORD)
+        .arg("--config")
+        .arg(dir.path().join("config.toml"))
+        .arg("run")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    watcher.until("enphased/status", "online").await;
+    watcher.until(&format!("enphased/{serial}/availability"), "online").await;
+    watcher.until(&format!("enphased/{serial}/reading"), "\"production\"").await;
+    watcher.until(&format!("enphased/{serial}/token"), "\"state\":\"valid\"").await;
+    watcher.until(&format!("enphased/{serial}/grid/import_wh"), "").await;
+    watcher.until("domoticz/in", "\"idx\":13").await;
+    let pid = daemon.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().await.unwrap().success());
+    assert!(daemon.wait().await.unwrap().success());
+    kept(&broker, "enphased/status", "offline").await;
+    kept(&broker, &format!("enphased/{serial}/availability"), "offline").await;
+    kept(&broker, &format!("enphased/{serial}/reading"), "\"production\"").await;
 }
