@@ -2,7 +2,7 @@
 //! better, and no cloud is asked.
 //!
 //! A sample is taken whenever reports are five minutes newer. It is sunny when the median of the inverters makes
-//! [`SUNNY_W`]. At the end of a local day with an hour of sunny samples an inverter is *silent* if it reported next to
+//! at least 50 W. At the end of a local day with an hour of sunny samples an inverter is *silent* if it reported next to
 //! nothing in them, and *weak* if it made less than a third of what the median made: the sunny and the shady
 //! side of a roof differ by less over a day. Fewer than three inverters have no siblings to be judged by.
 

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod known;
 pub mod outage;
 pub mod report;
+mod telling;
 pub mod totals;
 pub mod trouble;
 
@@ -21,24 +22,23 @@ use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-use crate::board::{Availability, Board};
+use crate::board::Board;
 use crate::clock::Clock;
 use crate::config;
 use crate::gateway::address::Address;
 use crate::gateway::client::Client;
 use crate::gateway::wire::livedata;
 use crate::pulse::Pulse;
-use crate::reading::{Event, Reading, Serial};
-use crate::schedule::{Schedule, is_quiet};
+use crate::reading::{Event, Reading};
+use crate::schedule::Schedule;
 use crate::siblings::Siblings;
 use crate::sources::{Cycle, Facts, Options, Sources};
-use crate::standing::{Standing, Standings};
+use crate::standing::Standings;
 use crate::state::StateDir;
 use crate::supply::Supply;
-use crate::text;
 use access::Access;
 use identity::Identity;
-use outage::{Outage, Say};
+use outage::Outage;
 use totals::Totals;
 use trouble::Trouble;
 
@@ -46,8 +46,6 @@ use trouble::Trouble;
 const ASK_AGAIN: Duration = Duration::from_secs(3600);
 /// How often the loop beats while it waits.
 const BEAT: Duration = Duration::from_secs(20);
-/// A gateway without a reading for this long, or for three intervals, is shown as offline.
-const OFFLINE: Duration = Duration::from_secs(120);
 
 /// What the pollers of a daemon share.
 #[derive(Clone, Debug)]
@@ -213,63 +211,6 @@ impl Poller {
             Cycle::NotDue => Ok(None),
             Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),
         }
-    }
-
-    /// Shows on the board and in the log what came of a poll.
-    fn tell(&mut self, polled: Result<Option<Reading>, Trouble>) {
-        let now = Instant::now();
-        self.tell_notices();
-        match polled {
-            Ok(None) => {}
-            Ok(Some(reading)) => {
-                self.tell_incidents();
-                self.last_reading = Some(now);
-                if let Say::Over(length) = self.outage.ended(now) {
-                    let length = crate::logins::words::length(length);
-                    tracing::info!(gateway = %reading.gateway.serial, after = %length, "the gateway is read again");
-                }
-                self.shared.standings.put(self.place, Standing::Read(text::status(&reading)));
-                self.shared.board.put_reading(reading);
-            }
-            Err(trouble) => self.tell_trouble(&trouble, now),
-        }
-    }
-
-    fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) {
-        let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
-        let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
-        if self.outage.failed(trouble.kind(), quiet, now) == Say::Warn {
-            tracing::warn!("{trouble}");
-        } else {
-            tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}");
-        }
-        self.shared.standings.put(self.place, Standing::Trouble(trouble.to_string()));
-        let patience = OFFLINE.max(3 * self.settings.interval);
-        let silent = self.last_reading.is_none_or(|last| now.saturating_duration_since(last) >= patience);
-        if let Some(serial) = self.serial().filter(|_| silent) {
-            self.shared.board.put_availability(&serial, Availability::Offline(trouble.to_string()));
-        }
-    }
-
-    fn tell_notices(&mut self) {
-        let notices = self.sources.as_mut().map(Sources::notices).unwrap_or_default();
-        for notice in notices {
-            tracing::info!(kind = notice.kind, "{}", notice.message);
-            self.event(notice.kind, notice.message);
-        }
-    }
-
-    fn event(&self, kind: &'static str, message: String) {
-        if let Some(serial) = self.serial() {
-            let time = self.shared.clock.now();
-            self.shared.board.tell(&serial, Event { time, kind, message });
-        }
-    }
-
-    /// The gateway's serial, once it is known.
-    fn serial(&self) -> Option<Serial> {
-        let seen = self.identity.as_ref().map(|identity| identity.serial.clone());
-        seen.or_else(|| self.access.serial.clone()).or_else(|| self.settings.serial.clone())
     }
 }
 

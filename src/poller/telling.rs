@@ -1,0 +1,78 @@
+//! What is told of a poll: to the log once, to the board always, to systemd in a few words.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Poller;
+use super::outage::Say;
+use super::trouble::Trouble;
+use crate::board::Availability;
+use crate::logins::words::length;
+use crate::reading::{Event, Reading, Serial};
+use crate::schedule::is_quiet;
+use crate::sources::Sources;
+use crate::standing::Standing;
+use crate::text;
+
+/// A gateway without a reading for this long, or for three intervals, is shown as offline.
+const OFFLINE: Duration = Duration::from_secs(120);
+
+impl Poller {
+    /// Shows on the board and in the log what came of a poll.
+    pub(super) fn tell(&mut self, polled: Result<Option<Reading>, Trouble>) {
+        let now = Instant::now();
+        self.tell_notices();
+        match polled {
+            Ok(None) => {}
+            Ok(Some(reading)) => {
+                self.tell_incidents();
+                self.last_reading = Some(now);
+                if let Say::Over(length) = self.outage.ended(now) {
+                    let (gateway, after) = (&reading.gateway.serial, self::length(length));
+                    tracing::info!(%gateway, %after, "the gateway is read again");
+                }
+                self.shared.standings.put(self.place, Standing::Read(text::status(&reading)));
+                self.shared.board.put_reading(reading);
+            }
+            Err(trouble) => self.tell_trouble(&trouble, now),
+        }
+    }
+
+    fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) {
+        let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
+        let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
+        if self.outage.failed(trouble.kind(), quiet, now) == Say::Warn {
+            tracing::warn!("{trouble}");
+        } else {
+            tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}");
+        }
+        self.shared.standings.put(self.place, Standing::Trouble(trouble.to_string()));
+        let patience = OFFLINE.max(3 * self.settings.interval);
+        let silent = self.last_reading.is_none_or(|last| now.saturating_duration_since(last) >= patience);
+        if let Some(serial) = self.serial().filter(|_| silent) {
+            self.shared.board.put_availability(&serial, Availability::Offline(trouble.to_string()));
+        }
+    }
+
+    fn tell_notices(&mut self) {
+        let notices = self.sources.as_mut().map(Sources::notices).unwrap_or_default();
+        for notice in notices {
+            tracing::info!(kind = notice.kind, "{}", notice.message);
+            self.event(notice.kind, notice.message);
+        }
+    }
+
+    pub(super) fn event(&self, kind: &'static str, message: String) {
+        if let Some(serial) = self.serial() {
+            let time = self.shared.clock.now();
+            self.shared.board.tell(&serial, Event { time, kind, message });
+        }
+    }
+
+    /// The gateway's serial, once it is known.
+    pub(super) fn serial(&self) -> Option<Serial> {
+        let seen = self.identity.as_ref().map(|identity| identity.serial.clone());
+        seen.or_else(|| self.access.serial.clone()).or_else(|| self.settings.serial.clone())
+    }
+}
