@@ -306,6 +306,21 @@ pub struct Inverter {
     /// When it reported, by the gateway's clock: 5 to 15 minutes ago by day, hours by night.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported_at: Option<Timestamp>,
+    /// How it did beside its siblings over the sunny hours of the last day that had any; absent before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
+}
+
+/// How an inverter does, as far as its siblings show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// As the others.
+    Good,
+    /// It reported nothing while the others did.
+    Silent,
+    /// It made less than a third of what the others made.
+    Weak,
 }
 
 /// One battery.

@@ -173,6 +173,7 @@ pub(crate) fn inverter(serial: &str, power: f64, minutes: u32) -> Inverter {
         dc_current_a: Amperes::new(7.9),
         temperature_c: Celsius::new(41.25),
         reported_at: Some(at(&format!("11:{minutes:02}:00"))),
+        condition: None,
     }
 }
 

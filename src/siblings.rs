@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::reading::{Event, Inverter, Serial};
+use crate::reading::{Condition, Event, Inverter, Serial};
 
 /// The median power that makes a sample sunny.
 const SUNNY_W: f64 = 50.0;
@@ -29,36 +30,41 @@ const SILENT: f64 = 0.1;
 /// Fewer inverters cannot be compared.
 const FEWEST: usize = 3;
 
-/// The inverters of one gateway over one day.
-#[derive(Clone, Debug, Default)]
+/// The inverters of one gateway over one day, and what the day before has shown.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Siblings {
     date: Option<Date>,
     newest: Option<Timestamp>,
     samples: u32,
     tallies: BTreeMap<Serial, Tally>,
+    conditions: BTreeMap<Serial, Condition>,
 }
 
 /// One inverter in the sunny samples.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Tally {
     reports: u32,
     watts: f64,
 }
 
 impl Siblings {
-    /// Takes the inverters as a reading at `time`, on the local `date`, shows them. When a day has ended, gives
-    /// what is to be said of it.
-    pub fn see(&mut self, inverters: &[Inverter], date: Date, time: Timestamp) -> Vec<Event> {
-        let events = match self.date {
-            Some(day) if day != date => {
-                let events = self.judge(time);
-                *self = Self { newest: self.newest, ..Self::default() };
-                events
-            }
-            _ => Vec::new(),
-        };
+    /// Takes the inverters as a reading at `time`, on the local `date`, shows them, and marks each with what
+    /// the last sunny day has shown. When a day has ended, gives what is to be said of it.
+    pub fn see(&mut self, inverters: &mut [Inverter], date: Date, time: Timestamp) -> Vec<Event> {
+        let ended = self.date.is_some_and(|day| day != date) && self.samples >= ENOUGH;
+        if ended {
+            self.conditions = self.judge();
+        }
+        let events = if ended { self.events(time) } else { Vec::new() };
+        if self.date.is_some_and(|day| day != date) {
+            let (newest, conditions) = (self.newest, std::mem::take(&mut self.conditions));
+            *self = Self { newest, conditions, ..Self::default() };
+        }
         self.date = Some(date);
         self.sample(inverters);
+        for inverter in inverters {
+            inverter.condition = self.conditions.get(&inverter.serial).copied();
+        }
         events
     }
 
@@ -86,36 +92,42 @@ impl Siblings {
         }
     }
 
-    fn judge(&self, time: Timestamp) -> Vec<Event> {
-        if self.samples < ENOUGH {
-            return Vec::new();
-        }
-        let typical = median(self.tallies.values().map(|tally| tally.watts).collect());
-        let silent = |tally: &Tally| f64::from(tally.reports) < SILENT * f64::from(self.samples);
-        let weak = |tally: &Tally| !silent(tally) && tally.watts < WEAK * typical;
-        let mean = typical / f64::from(self.samples);
-        let sentence = |what: &str| format!("{what} in sunny hours, when the others made {mean:.0} W");
-        [
-            self.event("inverter_silent", silent, &sentence("reported nothing"), time),
-            self.event("inverter_weak", weak, &sentence("made less than a third of its siblings"), time),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+    /// How each did over the samples of the day.
+    fn judge(&self) -> BTreeMap<Serial, Condition> {
+        let typical = self.typical();
+        let condition = |tally: &Tally| {
+            if f64::from(tally.reports) < SILENT * f64::from(self.samples) {
+                Condition::Silent
+            } else if tally.watts < WEAK * typical {
+                Condition::Weak
+            } else {
+                Condition::Good
+            }
+        };
+        self.tallies.iter().map(|(serial, tally)| (serial.clone(), condition(tally))).collect()
     }
 
-    /// One event for all of a kind.
-    fn event(
-        &self,
-        kind: &'static str,
-        holds: impl Fn(&Tally) -> bool,
-        what: &str,
-        time: Timestamp,
-    ) -> Option<Event> {
-        let found = self.tallies.iter().filter(|(_, tally)| holds(tally));
-        let serials: Vec<&str> = found.map(|(serial, _)| serial.as_str()).collect();
-        let message = format!("yesterday {} {what}", serials.join(", "));
-        (!serials.is_empty()).then_some(Event { time, kind, message })
+    /// What the median inverter made, summed over the samples.
+    fn typical(&self) -> f64 {
+        median(self.tallies.values().map(|tally| tally.watts).collect())
+    }
+
+    fn events(&self, time: Timestamp) -> Vec<Event> {
+        let mean = self.typical() / f64::from(self.samples.max(1));
+        let kinds = [
+            (Condition::Silent, "inverter_silent", "reported nothing"),
+            (Condition::Weak, "inverter_weak", "made less than a third of its siblings"),
+        ];
+        let event = |(condition, kind, what)| {
+            let found = self.conditions.iter().filter(|(_, is)| **is == condition);
+            let serials: Vec<&str> = found.map(|(serial, _)| serial.as_str()).collect();
+            let message = format!(
+                "yesterday {} {what} in sunny hours, when the others made {mean:.0} W",
+                serials.join(", ")
+            );
+            (!serials.is_empty()).then_some(Event { time, kind, message })
+        };
+        kinds.into_iter().filter_map(event).collect()
     }
 }
 
@@ -149,6 +161,7 @@ mod tests {
             dc_current_a: None,
             temperature_c: None,
             reported_at: Some(at(reported)),
+            condition: None,
         }
     }
 
@@ -156,10 +169,17 @@ mod tests {
     fn day(inverters: impl Fn(i64) -> Vec<Inverter>) -> Vec<(&'static str, String)> {
         let mut siblings = Siblings::default();
         for minute in (0..600).step_by(5) {
-            assert_eq!(siblings.see(&inverters(minute), DAY, at(minute)), []);
+            assert_eq!(siblings.see(&mut inverters(minute), DAY, at(minute)), []);
         }
-        let events = siblings.see(&inverters(900), DAY.tomorrow().unwrap(), at(900));
-        assert_eq!(siblings.see(&inverters(905), DAY.tomorrow().unwrap(), at(905)), [], "once a day");
+        let mut marked = inverters(900);
+        let events = siblings.see(&mut marked, DAY.tomorrow().unwrap(), at(900));
+        for inverter in marked {
+            let spoken_of =
+                events.iter().any(|event| event.message.contains(&format!(" {} ", inverter.serial)));
+            let bad = matches!(inverter.condition, Some(Condition::Silent | Condition::Weak));
+            assert_eq!(bad, spoken_of, "{inverter:?}");
+        }
+        assert_eq!(siblings.see(&mut inverters(905), DAY.tomorrow().unwrap(), at(905)), [], "once a day");
         events.into_iter().map(|event| (event.kind, event.message)).collect()
     }
 

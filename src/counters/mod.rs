@@ -204,6 +204,7 @@ mod tests {
             dc_current_a: None,
             temperature_c: None,
             reported_at: None,
+            condition: None,
         };
         Reading {
             phases: vec![Phase { phase: "L1".to_owned(), production: Some(values), ..Phase::default() }],

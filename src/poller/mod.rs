@@ -31,7 +31,6 @@ use crate::gateway::wire::livedata;
 use crate::pulse::Pulse;
 use crate::reading::{Event, Reading};
 use crate::schedule::Schedule;
-use crate::siblings::Siblings;
 use crate::sources::{Cycle, Facts, Options, Sources};
 use crate::standing::Standings;
 use crate::state::StateDir;
@@ -78,7 +77,6 @@ pub struct Poller {
     outage: Outage,
     last_reading: Option<Instant>,
     totals: Option<Totals>,
-    siblings: Siblings,
     /// What happened to totals and inverters and is not told yet.
     incidents: Vec<Event>,
 }
@@ -98,7 +96,6 @@ impl Poller {
             outage: Outage::default(),
             last_reading: None,
             totals: None,
-            siblings: Siblings::default(),
             incidents: Vec::new(),
         }
     }

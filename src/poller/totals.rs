@@ -5,21 +5,31 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Poller;
 use crate::counters::{Guard, GuardState};
 use crate::reading::{Event, Reading, Serial};
+use crate::siblings::Siblings;
 use crate::state::{StateDir, Stored};
 
 /// How often the totals are written when nothing happens to them.
 const SAVE: Duration = Duration::from_secs(15 * 60);
 
-/// The guarded totals of one gateway.
+/// What the file holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    totals: GuardState,
+    siblings: Siblings,
+}
+
+/// The guarded totals of one gateway, and what its inverters made today.
 #[derive(Debug)]
 pub struct Totals {
     serial: Serial,
     guard: Guard,
+    siblings: Siblings,
     /// When they were written, and which day it was then.
     saved: Option<(Instant, Date)>,
     /// There is something that is not on disk and that should not wait.
@@ -31,23 +41,23 @@ pub struct Totals {
 impl Totals {
     /// Goes on from what is kept in `state`, if anything.
     pub fn load(state: &StateDir, serial: &Serial) -> Self {
-        let kept = match state.read::<GuardState>(&name(serial)) {
+        let kept = match state.read::<Kept>(&name(serial)) {
             Ok(Stored::Found(kept)) => kept,
-            Ok(Stored::Absent) => GuardState::default(),
+            Ok(Stored::Absent) => Kept::default(),
             Ok(Stored::Damaged(aside)) => {
                 tracing::warn!(
                     file = %aside.display(),
                     "the kept totals were damaged and are set aside; totals and days begin anew"
                 );
-                GuardState::default()
+                Kept::default()
             }
             Err(error) => {
                 tracing::warn!("{error}; totals and days begin anew");
-                GuardState::default()
+                Kept::default()
             }
         };
-        let guard = Guard::new(kept);
-        Self { serial: serial.clone(), guard, saved: None, urgent: false, warned: false }
+        let (guard, siblings) = (Guard::new(kept.totals), kept.siblings);
+        Self { serial: serial.clone(), guard, siblings, saved: None, urgent: false, warned: false }
     }
 
     /// Whose totals they are.
@@ -55,9 +65,12 @@ impl Totals {
         &self.serial
     }
 
-    /// Guards the totals of `reading`, and fills in its days; gives what is worth telling.
+    /// Guards the totals of `reading`, fills in its days, and marks the inverters that are silent or weak; gives what
+    /// is worth telling.
     pub fn apply(&mut self, reading: &mut Reading, zone: &TimeZone) -> Vec<Event> {
-        let events = self.guard.apply(reading, zone);
+        let mut events = self.guard.apply(reading, zone);
+        let date = reading.time.to_zoned(zone.clone()).date();
+        events.extend(self.siblings.see(&mut reading.inverters, date, reading.time));
         self.urgent |= !events.is_empty();
         events
     }
@@ -77,7 +90,8 @@ impl Totals {
 
     /// Writes the totals now.
     pub fn save(&mut self, state: &StateDir) {
-        match state.write(&name(&self.serial), self.guard.state()) {
+        let kept = Kept { totals: self.guard.state().clone(), siblings: self.siblings.clone() };
+        match state.write(&name(&self.serial), &kept) {
             Ok(()) => (self.urgent, self.warned) = (false, false),
             Err(error) if self.warned => tracing::debug!("{error}"),
             Err(error) => {
@@ -105,8 +119,6 @@ impl Poller {
         if let Some(totals) = &mut self.totals {
             self.incidents.extend(totals.apply(&mut reading, &self.shared.zone));
         }
-        let date = reading.time.to_zoned(self.shared.zone.clone()).date();
-        self.incidents.extend(self.siblings.see(&reading.inverters, date, reading.time));
         reading
     }
 

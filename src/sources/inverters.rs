@@ -29,6 +29,7 @@ fn of_device(device: &Device) -> Inverter {
         dc_current_a: device.dc_current,
         temperature_c: device.temperature,
         reported_at: device.reported_at,
+        condition: None,
     }
 }
 
@@ -45,5 +46,6 @@ fn of_report(row: &InverterReport) -> Option<Inverter> {
         dc_current_a: None,
         temperature_c: None,
         reported_at: row.reported_at,
+        condition: None,
     })
 }

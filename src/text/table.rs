@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::reading::{Inverter, Phase, PhaseValues, Reading};
+use crate::reading::{Condition, Inverter, Phase, PhaseValues, Reading};
 use crate::text::amounts::{age, energy, power, size};
 use crate::text::line::battery_word;
 use crate::text::paint::Paint;
@@ -173,6 +173,13 @@ impl Table<'_> {
 /// The words of the gateway about what is beside the flow of power.
 fn facts(reading: &Reading) -> Vec<String> {
     let mut facts = Vec::new();
+    for inverter in &reading.inverters {
+        match inverter.condition {
+            Some(Condition::Silent) => facts.push(format!("inverter {} is silent", inverter.serial)),
+            Some(Condition::Weak) => facts.push(format!("inverter {} is weak", inverter.serial)),
+            Some(Condition::Good) | None => {}
+        }
+    }
     if let Some(state) = reading.grid_connection.as_ref().and_then(|group| group.state.as_deref()) {
         facts.push(format!("grid connection {}", word(state)));
     }
@@ -267,6 +274,18 @@ mod tests {
         let late = Style { now: sample::at("13:30:00"), ..style(false) };
         let first = table(&sample::bare(), &late).lines().next().unwrap().to_owned();
         assert!(first.ends_with("2 h ago"), "{first}");
+    }
+
+    #[test]
+    fn an_inverter_that_is_silent_or_weak_is_named() {
+        let mut reading = sample::bare();
+        reading.inverters =
+            vec![sample::inverter("482200000001", 0.0, 4), sample::inverter("482200000002", 20.0, 4)];
+        reading.inverters[0].condition = Some(Condition::Silent);
+        reading.inverters[1].condition = Some(Condition::Good);
+        let shown = table(&reading, &style(false));
+        assert!(shown.contains("inverter 482200000001 is silent"), "{shown}");
+        assert!(!shown.contains("482200000002 is"), "{shown}");
     }
 
     #[test]

@@ -281,6 +281,7 @@ fn reading(power: f64, inverters: usize) -> Reading {
         dc_current_a: None,
         temperature_c: None,
         reported_at: None,
+        condition: None,
     };
     reading.inverters = (0..inverters).map(inverter).collect();
     reading
