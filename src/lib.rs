@@ -14,8 +14,7 @@
 //!
 //! **Rules**, which decide and never do: [`logins`] (the login promise), [`sources`] (which endpoint gives
 //! what, and the oddities of each firmware), [`counters`] (totals that never go backward, days), [`siblings`]
-//! (inverters that are silent or weak),
-//! [`schedule`] (when to ask again).
+//! (inverters that are silent or weak), [`schedule`] (when to ask again).
 //!
 //! **Outputs**, a reading in and messages out: [`text`], [`json`], [`influx`], [`topics`], [`domoticz`],
 //! [`homeassistant`].

@@ -9,8 +9,12 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// What the names of files begin with while they are written.
+const TEMPORARY: &str = ".new-";
 
 /// Why the state directory did not serve.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +117,7 @@ impl StateDir {
 
     fn replace<T: Serialize>(&self, path: &Path, value: &T) -> io::Result<()> {
         // tempfile makes its files with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.path)?;
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&self.path)?;
         self.hand_over(file.as_file());
         serde_json::to_writer_pretty(&mut file, value)?;
         file.write_all(b"\n")?;
@@ -158,6 +162,20 @@ impl StateDir {
             .collect();
         names.sort();
         names
+    }
+
+    /// Removes temporary files that a process left behind which was killed while it wrote, more than a day before
+    /// `now`: a younger one may still be written.
+    pub fn sweep(&self, now: Timestamp) {
+        let old = |name: &String| {
+            let data = fs::metadata(self.path.join(name));
+            data.is_ok_and(|data| now.as_second() - data.mtime() > 24 * 3600)
+        };
+        for name in self.names(TEMPORARY, "").iter().filter(|name| old(name)) {
+            if let Err(error) = fs::remove_file(self.path.join(name)) {
+                tracing::debug!(%error, name, "a file that was left behind stays");
+            }
+        }
     }
 
     /// Takes the lock `name`, or gives `None` while another process holds it. It ends with the value, and
@@ -217,6 +235,19 @@ mod tests {
         assert!(matches!(state.read::<Vec<u8>>("a.json").unwrap(), Stored::Damaged(_)));
         assert!(matches!(state.read::<Vec<u8>>("a.json").unwrap(), Stored::Absent));
         assert_eq!(state.names("", ""), ["a.json.damaged"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_behind_is_swept_away_a_day_later() {
+        let (_outer, state) = directory();
+        fs::write(state.path().join(".new-abc"), "").unwrap();
+        fs::write(state.path().join("a.json"), "1").unwrap();
+        let written = fs::metadata(state.path().join(".new-abc")).unwrap().mtime();
+        let hours = |hours: i64| Timestamp::from_second(written + 3600 * hours).unwrap();
+        state.sweep(hours(23));
+        assert_eq!(state.names("", ""), [".new-abc", "a.json"]);
+        state.sweep(hours(25));
+        assert_eq!(state.names("", ""), ["a.json"]);
     }
 
     #[test]

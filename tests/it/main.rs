@@ -21,4 +21,5 @@ mod layers;
 mod mosquitto;
 mod promise;
 mod recordings;
+mod reports;
 mod simulated;
