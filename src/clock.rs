@@ -53,7 +53,12 @@ impl Clock {
 
     /// A clock that shows `start` now and moves with tokio's time.
     pub fn simulated(start: Timestamp) -> Self {
-        let dial = Dial { wall: start, since: Instant::now(), boot: 0, booted: Instant::now() };
+        Self::hurried(start, 1)
+    }
+
+    /// The same, `speed` times as fast.
+    pub fn hurried(start: Timestamp, speed: u32) -> Self {
+        let dial = Dial { wall: start, since: Instant::now(), boot: 0, booted: Instant::now(), speed };
         Self::Simulated(SimulatedClock(Arc::new(Mutex::new(dial))))
     }
 
@@ -111,16 +116,22 @@ struct Dial {
     since: Instant,
     boot: u32,
     booted: Instant,
+    speed: u32,
 }
 
 impl Dial {
     fn wall(&self) -> Timestamp {
-        let passed = SignedDuration::try_from(self.since.elapsed()).unwrap_or(SignedDuration::ZERO);
+        let passed =
+            SignedDuration::try_from(self.since.elapsed() * self.speed).unwrap_or(SignedDuration::ZERO);
         self.wall.saturating_add(passed).unwrap_or(self.wall)
     }
 
     fn moment(&self) -> Moment {
-        Moment { wall: self.wall(), boot: format!("boot-{}", self.boot), up: self.booted.elapsed() }
+        Moment {
+            wall: self.wall(),
+            boot: format!("boot-{}", self.boot),
+            up: self.booted.elapsed() * self.speed,
+        }
     }
 }
 

@@ -20,9 +20,12 @@ use crate::simulator::{Simulation, SimulationOptions};
 /// How far apart the demo's readings are.
 const INTERVAL: &str = "3s";
 
+/// How much faster than ours the demo's time passes, so that the sun is seen to rise.
+const HURRY: u32 = 60;
+
 /// Runs the daemon for one house with a roof and batteries, until Ctrl-C. Its state is forgotten afterwards.
 pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
-    let clock = Clock::simulated(noon());
+    let clock = Clock::hurried(morning(), HURRY);
     let mut options = SimulationOptions::demo();
     // Of the gateways that can be simulated the one with batteries shows most.
     options.gateways = options.gateways.pop().into_iter().collect();
@@ -33,7 +36,10 @@ pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
         out,
         "This is a simulation: a cloud, a gateway and a sun inside this process, and the real daemon."
     )?;
-    writeln!(out, "It logs in once, keeps its token, and reads every {INTERVAL}. Ctrl-C ends it.\n")?;
+    writeln!(
+        out,
+        "It logs in once, keeps its token, and reads every {INTERVAL}; an hour passes in a minute. Ctrl-C ends it.\n"
+    )?;
     out.flush()?;
     let environment = Environment {
         password: Some(Secret::new(Simulation::PASSWORD.to_owned())),
@@ -57,13 +63,13 @@ pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The demo begins with the sun high.
-fn noon() -> jiff::Timestamp {
-    jiff::Timestamp::from_second(NOON).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+/// The demo begins when the sun begins to give more than the house uses.
+fn morning() -> jiff::Timestamp {
+    jiff::Timestamp::from_second(MORNING).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
 }
 
-/// 2026-06-21T11:30:00Z.
-const NOON: i64 = 1_782_041_400;
+/// 2026-06-21T08:10:00Z.
+const MORNING: i64 = 1_782_029_400;
 
 fn configuration(simulation: &Simulation, state: &str) -> String {
     let mut text = format!(
