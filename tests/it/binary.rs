@@ -477,3 +477,21 @@ async fn no_secret_reaches_an_output_or_an_open_file() {
         assert_eq!(mode & 0o077, 0, "{}", Path::new(&entry.file_name()).display());
     }
 }
+
+#[tokio::test]
+async fn the_journal_is_told_the_priority_of_each_line() {
+    use std::os::unix::fs::MetadataExt;
+    let site = Site::new();
+    let log = std::fs::File::create(site.path("log")).unwrap();
+    let file = log.metadata().unwrap();
+    for _ in 0..2 {
+        let mut command = site.command(&["run", "--once"]);
+        command.env("JOURNAL_STREAM", format!("{}:{}", file.dev(), file.ino()));
+        command.stderr(log.try_clone().unwrap());
+        timeout(HANG, command.status()).await.expect("the program hangs").unwrap();
+        site.gateway().suffer(Condition::Refusing);
+    }
+    let log = std::fs::read_to_string(site.path("log")).unwrap();
+    assert!(log.contains("<6>logging in to the Enphase cloud"), "{log}");
+    assert!(log.contains("<4>the gateway at"), "{log}");
+}

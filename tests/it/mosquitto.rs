@@ -609,12 +609,8 @@ async fn tls_to_a_plain_port_and_the_reverse_are_told() {
     assert!(trouble.contains("if that port speaks TLS, write mqtts://"), "{trouble}");
 }
 
-#[tokio::test]
-async fn the_built_daemon_publishes_and_says_goodbye() {
-    let broker = Mosquitto::anybody().await;
-    let simulation = Simulation::start(&Clock::system(), SimulationOptions::default()).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let serial = simulation.gateways[0].serial();
+/// The built program with a simulated gateway, publishing to `broker`.
+fn program(broker: &Mosquitto, simulation: &Simulation, dir: &TempDir, arguments: &[&str]) -> Command {
     let text = format!(
         "state_dir = {:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n[[gateway]]\n\
          address = {:?}\ninterval = \"1s\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\ndomoticz = {{ grid = 13 }}\n",
@@ -626,18 +622,21 @@ async fn the_built_daemon_publishes_and_says_goodbye() {
         broker.address("mqtt").port,
     );
     fs::write(dir.path().join("config.toml"), text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_enphased"));
+    command.env_clear().env("ENPHASED_PASSWORD", Simulation::PASSWORD);
+    command.arg("--config").arg(dir.path().join("config.toml")).args(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+#[tokio::test]
+async fn the_built_daemon_publishes_and_says_goodbye() {
+    let broker = Mosquitto::anybody().await;
+    let simulation = Simulation::start(&Clock::system(), SimulationOptions::default()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let serial = simulation.gateways[0].serial();
     let mut watcher = Watcher::new(&broker);
-    let mut daemon = Command::new(env!("CARGO_BIN_EXE_enphased"))
-        .env_clear()
-        .env("ENPHASED_PASSWORD", Simulation::PASSWORD)
-        .arg("--config")
-        .arg(dir.path().join("config.toml"))
-        .arg("run")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut daemon = program(&broker, &simulation, &dir, &["run"]).spawn().unwrap();
     watcher.until("enphased/status", "online").await;
     watcher.until(&format!("enphased/{serial}/availability"), "online").await;
     watcher.until(&format!("enphased/{serial}/reading"), "\"production\"").await;
@@ -650,4 +649,17 @@ async fn the_built_daemon_publishes_and_says_goodbye() {
     kept(&broker, "enphased/status", "offline").await;
     kept(&broker, &format!("enphased/{serial}/availability"), "offline").await;
     kept(&broker, &format!("enphased/{serial}/reading"), "\"production\"").await;
+}
+
+#[tokio::test]
+async fn one_poll_is_published_before_the_program_ends() {
+    let broker = Mosquitto::anybody().await;
+    let simulation = Simulation::start(&Clock::system(), SimulationOptions::default()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let serial = simulation.gateways[0].serial();
+    let mut once = program(&broker, &simulation, &dir, &["run", "--once"]);
+    let ended = timeout(PATIENCE, once.status()).await.expect("it does not end").unwrap();
+    assert!(ended.success());
+    kept(&broker, &format!("enphased/{serial}/reading"), "\"production\"").await;
+    kept(&broker, &format!("enphased/{serial}/grid/import_wh"), "").await;
 }
