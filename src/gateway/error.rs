@@ -119,3 +119,17 @@ pub enum Error {
     #[error("there is no token for the gateway yet")]
     NoToken,
 }
+
+impl Error {
+    /// Whether the gateway answers, and only this page does not give what it should.
+    pub const fn is_about_one_page(&self) -> bool {
+        matches!(
+            self,
+            Self::Failing { .. }
+                | Self::Missing { .. }
+                | Self::Moved { .. }
+                | Self::Malformed { .. }
+                | Self::TooLarge { .. }
+        )
+    }
+}

@@ -50,14 +50,11 @@ pub async fn locate(settings: &config::Gateway) -> Result<Address, Trouble> {
     let wanted =
         |found: &mdns::Found| settings.serial.as_ref().is_none_or(|serial| serial.as_str() == found.serial);
     let mut found: Vec<mdns::Found> = mdns::browse(LISTEN).await?.into_iter().filter(wanted).collect();
+    let serials: Vec<String> = found.iter().map(|one| one.serial.clone()).collect();
     match (found.len(), found.pop().and_then(|one| one.address())) {
         (1, Some(address)) => Ok(address),
         (0 | 1, _) => Err(Trouble::NotFound),
-        _ => {
-            let all = mdns::browse(LISTEN).await?;
-            let serials: Vec<&str> = all.iter().map(|found| found.serial.as_str()).collect();
-            Err(Trouble::SeveralFound(serials.join(", ")))
-        }
+        _ => Err(Trouble::SeveralFound(serials.join(", "))),
     }
 }
 

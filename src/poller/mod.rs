@@ -153,7 +153,15 @@ impl Poller {
 
     async fn try_poll(&mut self) -> Result<Option<Reading>, Trouble> {
         if self.identity.as_ref().is_none_or(|known| known.asked.elapsed() >= ASK_AGAIN) {
-            self.identify().await?;
+            let known = self.identity.is_some();
+            match self.identify().await {
+                Ok(_) => {}
+                // A page that fails costs what it says and no more: it is who it was an hour ago, by its key.
+                Err(Trouble::Gateway(error)) if known && error.is_about_one_page() => {
+                    tracing::debug!(%error, "the gateway does not say who it is; it is read all the same");
+                }
+                Err(trouble) => return Err(trouble),
+            }
         }
         self.authorise().await?;
         let read = self.read().await;

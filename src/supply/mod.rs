@@ -93,11 +93,6 @@ impl Supply {
         Self { ledger: Ledger::new(state.clone()), state, clock, settings, rng, compared: None }
     }
 
-    /// Takes other settings, after the configuration was read again.
-    pub fn reconfigure(&mut self, settings: Settings) {
-        self.settings = settings;
-    }
-
     /// What the clocks show, with the gateway's if it has just answered.
     pub fn sight(&self, gateway: Option<Timestamp>) -> Sight {
         Sight { moment: self.clock.moment(), gateway }
@@ -107,9 +102,14 @@ impl Supply {
     pub fn tokens(&self, serial: &Serial) -> Result<Tokens, state::Error> {
         let loaded = store::load(&self.state, serial)?;
         if let Some(path) = loaded.damaged {
-            tracing::warn!(file = %path.display(), "the token file was damaged; its copy is used");
-            if loaded.tokens != Tokens::default() {
-                store::save(&self.state, serial, &loaded.tokens)?;
+            let file = path.display();
+            if loaded.tokens == Tokens::default() {
+                tracing::warn!(%file, "the token file was damaged, and has no copy");
+            } else if let Err(error) = store::save(&self.state, serial, &loaded.tokens) {
+                // A disk that cannot be written to costs the login, not the reading (L4).
+                tracing::debug!(%file, "{error}; the copy of the damaged token is used");
+            } else {
+                tracing::warn!(%file, "the token file was damaged; its copy is used");
             }
         }
         Ok(loaded.tokens)

@@ -319,3 +319,33 @@ async fn a_gateway_without_meters_is_read_too() {
     assert_eq!(counts.paths.get("/production.json"), None, "{counts:?}");
     assert!(told.iter().any(|line| line.contains("from the sun")), "{told:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_does_not_say_who_it_is_is_read_all_the_same() {
+    let house = metered();
+    house.live(MINUTE).await;
+    let before = house.polls();
+    let gateway = &house.simulation.gateways[0];
+    let spoil = async {
+        tokio::time::sleep(10 * MINUTE).await;
+        gateway.fail(Fault::Says(Answer::html(500, "oops")).at("/info"));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! { _ = house.live(4 * HOUR) => {}, () = spoil => {} }
+    assert_eq!(house.polls(), before + 480);
+    assert_eq!(house.cloud(), one_login());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_token_on_a_disk_that_cannot_be_written_to_is_read_from_its_copy() {
+    let house = metered();
+    house.live(MINUTE).await;
+    let token = house.state().join(format!("token-{}.json", house.simulation.gateways[0].serial()));
+    // A directory in its place can neither be read as a token nor replaced by one.
+    fs::remove_file(&token).unwrap();
+    fs::create_dir(&token).unwrap();
+    let before = house.polls();
+    house.live(10 * MINUTE).await;
+    assert_eq!(house.polls(), before + 20);
+    assert_eq!(house.cloud(), one_login());
+}

@@ -84,7 +84,7 @@ async fn a_year_with_outages_an_update_and_a_changed_password_takes_two_logins()
     until(&house, start, 340).await;
     cloud.heal();
     until(&house, start, 345).await;
-    supply.lock().await.reconfigure(house.settings("another"));
+    *supply.lock().await = house.supply("another");
     until(&house, start, 365).await;
 
     let counts = house.counts();
