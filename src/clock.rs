@@ -90,6 +90,17 @@ fn read_trimmed(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
+#[cfg(target_os = "linux")]
+fn since_boot() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Option<Duration> {
+    None
+}
+
 /// The machine's clock; see [`Clock::system`].
 #[derive(Clone, Debug)]
 pub struct SystemClock {
@@ -98,11 +109,9 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// From `/proc/uptime`, which counts suspended time too; elsewhere the life of this process.
+    /// Linux counts suspended time too; elsewhere the life of this process.
     fn up(&self) -> Duration {
-        let seconds = read_trimmed("/proc/uptime")
-            .and_then(|text| text.split_whitespace().next().and_then(|first| first.parse().ok()));
-        seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_else(|| self.started.elapsed())
+        since_boot().unwrap_or_else(|| self.started.elapsed())
     }
 }
 

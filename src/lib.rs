@@ -8,8 +8,8 @@
 //! one poll yields), [`message`] (what a broker is given), [`clock`] (time as an argument), [`retry`] (growing
 //! delays), [`pulse`] (a loop still turns), [`secrets`] (what must not be printed).
 //!
-//! **Outside things**, one each: [`state`] (the state directory), [`tls`] (which keys are trusted), [`token`]
-//! (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
+//! **Outside things**, one each: [`state`] (the state directory), [`names`] (host names), [`tls`] (which keys are
+//! trusted), [`token`] (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
 //! its identity, its endpoints, its wire formats), [`mqtt`] (the broker).
 //!
 //! **Rules**, which decide and never do: [`logins`] (the login promise), [`sources`] (which endpoint gives
@@ -43,6 +43,8 @@ pub mod pulse;
 pub mod secrets;
 
 pub mod state;
+
+pub mod names;
 
 pub mod tls;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Surroundings, outputs, watch as watching};
 use crate::board::Board;
@@ -23,6 +23,10 @@ use crate::supply::{self, Supply};
 
 /// How long everything together may take to end.
 const FAREWELL: Duration = Duration::from_millis(1800);
+
+/// Between the ticks of one gateway and the next, so that many do not all shake hands in the same moment and are
+/// not read in the same moment ever after.
+const APART: Duration = Duration::from_millis(20);
 
 /// How a daemon goes on after it was disturbed.
 pub(super) enum Next {
@@ -50,11 +54,13 @@ impl Household {
         let shared = shared(config, state, &surroundings.clock, surroundings.rng.fork());
         let mut household =
             Self { shared, pulses: Vec::new(), tasks: JoinSet::new(), stop: watch::Sender::new(false) };
+        let mut start = Instant::now();
         for (place, gateway) in config.gateways.iter().enumerate() {
             let pulse = household.pulse();
             let poller = Poller::new(place, gateway.clone(), household.shared.clone(), pulse);
             let stop = household.stopped();
-            household.tasks.spawn(poller.run(stop));
+            household.tasks.spawn(poller.run(start, stop));
+            start += APART;
         }
         if let Some(settings) = &config.mqtt {
             let (options, content) =

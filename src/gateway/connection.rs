@@ -1,7 +1,9 @@
 //! The one connection to a gateway: kept alive, judged by its key, tried again once when it has gone stale.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, redirect};
 use tokio::time::Instant;
@@ -10,6 +12,7 @@ use super::Error;
 use super::address::{Address, Scheme};
 use super::answer::{Answer, BODY_LIMIT, Incomplete};
 use super::cause::{Cause, Kind};
+use crate::names;
 use crate::secrets::Secret;
 use crate::tls::{self, Rule, Trust};
 
@@ -211,6 +214,19 @@ impl Connection {
     }
 }
 
+/// The names of gateways: `envoy.local` is one that not every system knows.
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // The client puts the port of the URL in.
+            let found = names::resolve(name.as_str(), 0).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
 fn http_client(trust: &Trust, agent: &str) -> Result<reqwest::Client, Error> {
     let setup = |why: String| Error::Setup { why };
     let tls = tls::gateway_config(trust).map_err(|error| setup(error.to_string()))?;
@@ -221,6 +237,7 @@ fn http_client(trust: &Trust, agent: &str) -> Result<reqwest::Client, Error> {
         .no_proxy()
         .redirect(redirect::Policy::none())
         .referer(false)
+        .dns_resolver(Arc::new(Names))
         .http1_only()
         // Firmware 5 has been seen to send broken headers on its redirects.
         .http1_ignore_invalid_headers_in_responses(true)

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
+use mdns_sd::{ResolvedService, ServiceDaemon, ServiceEvent};
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
 use super::info::Firmware;
+use crate::names;
 
 const SERVICE: &str = "_enphase-envoy._tcp.local.";
 
@@ -57,10 +58,7 @@ pub async fn browse(patience: Duration) -> Result<Vec<Found>, BrowseError> {
 /// What one announcement says; `None` where it is not a gateway's.
 fn announced(service: &ResolvedService) -> Option<Found> {
     let serial = service.get_property_val_str("serialnum")?.trim();
-    let mut addresses: Vec<IpAddr> = service.addresses.iter().map(ScopedIp::to_ip_addr).collect();
-    // A link-local IPv6 address is nothing without its interface, which no URL can carry.
-    addresses.retain(|address| !matches!(address, IpAddr::V6(ip) if ip.is_unicast_link_local()));
-    addresses.sort_unstable();
+    let addresses = names::usable(&service.addresses);
     (!serial.is_empty() && !addresses.is_empty()).then(|| Found {
         serial: serial.to_owned(),
         firmware: service.get_property_val_str("protovers").and_then(|text| text.parse().ok()),

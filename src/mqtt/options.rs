@@ -1,9 +1,13 @@
 //! How to reach a broker and what to leave there.
 
-use rumqttc::{LastWill, MqttOptions, QoS, Transport};
+use std::io;
+
+use rumqttc::{LastWill, MqttOptions, NetworkOptions, QoS, Transport};
+use tokio::net::TcpStream;
 
 use super::certificates::Certificates;
 use super::{Address, Error};
+use crate::names;
 use crate::secrets::Secret;
 
 /// The longest message either way. A reading with a thousand inverters stays below.
@@ -55,8 +59,22 @@ impl Options {
         }
         let will = LastWill::new(self.status_topic.as_str(), self.will.as_str(), QoS::AtLeastOnce, true);
         settings.set_last_will(will);
+        let Address { host, port, .. } = self.address.clone();
+        settings.set_socket_connector(move |_, network| connect(host.clone(), port, network));
         settings.set_clean_session(true).set_keep_alive(KEEP_ALIVE);
         settings.set_max_packet_size(LARGEST, LARGEST).set_max_request_batch(16);
         Ok(settings)
     }
+}
+
+/// To the first address of the broker that answers.
+async fn connect(host: String, port: u16, network: NetworkOptions) -> io::Result<TcpStream> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in names::resolve(&host, port).await? {
+        match rumqttc::default_socket_connect(address.to_string(), network.clone()).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }

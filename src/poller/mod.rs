@@ -100,9 +100,9 @@ impl Poller {
         }
     }
 
-    /// Polls until `stop`, in the middle of a poll if need be: what is on disk is always whole.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        let mut schedule = Schedule::new(Instant::now(), self.settings.interval);
+    /// Polls from `start` on until `stop`, in the middle of a poll if need be: what is on disk is always whole.
+    pub async fn run(mut self, start: Instant, stop: impl Future<Output = ()>) {
+        let mut schedule = Schedule::new(start, self.settings.interval);
         let mut stop = pin!(stop);
         loop {
             tokio::select! {

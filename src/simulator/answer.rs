@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 /// The size of an answer without end in sight.
 const HUGE: u64 = 100 * 1024 * 1024;
-const BLOCK: usize = 64 * 1024;
+const BLOCK: usize = 8 * 1024;
 
 /// An answer that can be given again and again.
 #[derive(Clone, Debug)]

@@ -117,7 +117,7 @@ fn line(line: &mut Value, meter: Meter) {
 /// voltage.
 pub(super) fn alternating(row: &Value, power: f64, reactive: &str, voltage: &str) -> (f64, f64, f64) {
     let number = |name: &str| row[name].as_f64().unwrap_or(0.0);
-    let apparent = power.hypot(number(reactive));
+    let apparent = (power.powi(2) + number(reactive).powi(2)).sqrt();
     let ratio = |value: f64, by: f64| if by.abs() > f64::EPSILON { value / by } else { 0.0 };
     (apparent, ratio(power, apparent), ratio(apparent, number(voltage)))
 }

@@ -1,0 +1,55 @@
+//! What the daemon costs: `cargo bench --bench footprint`.
+//!
+//! The built program polls simulated gateways over TLS and publishes to a real mosquitto, all on this machine. Its
+//! own figures are read from `/proc`; nothing is asserted. `ENPHASED_PARTS=one,peer,fleets,month` chooses parts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::unnecessary_debug_formatting,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    reason = "a benchmark measures real time and says what went wrong by failing"
+)]
+
+mod fleet;
+mod month;
+mod one;
+mod peer;
+mod process;
+mod rig;
+mod wire;
+
+use std::env;
+use std::str::FromStr;
+
+/// A number from the environment, so that a run can be longer or shorter.
+fn number<T: FromStr>(name: &str, otherwise: T) -> T {
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// A figure beside its target.
+fn row(name: &str, measured: f64, target: f64, unit: &str) {
+    println!("{name:<46}{measured:>9.2} {unit:<2}{target:>9.2} {unit:<2}{:>9.2}", measured / target);
+}
+
+/// A figure without a target.
+fn plain(name: &str, measured: f64, unit: &str) {
+    println!("{name:<46}{measured:>9.2} {unit}");
+}
+
+fn main() {
+    let parts = env::var("ENPHASED_PARTS").unwrap_or_else(|_| "one,peer,fleets,month".to_owned());
+    println!("{:<46}{:>12}{:>12}{:>9}", "", "measured", "target", "ratio");
+    for part in parts.split(',') {
+        match part {
+            "one" => one::measure(),
+            "peer" => peer::measure(),
+            "fleets" => fleet::measure(),
+            "month" => month::measure(),
+            other => panic!("{other} is no part: one, peer, fleets or month"),
+        }
+    }
+}

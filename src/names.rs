@@ -1,0 +1,120 @@
+//! Host names: what the system's resolver knows, and for `.local` what the home network says.
+//!
+//! A static program (musl) knows nothing of the name services that a machine has beside DNS, and on many a Raspberry
+//! Pi `envoy.local` is known to one of those alone (Avahi). So it is asked for here as well, by mDNS.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mdns_sd::{HostnameResolutionEvent, IfKind, ScopedIp, ServiceDaemon};
+use tokio::net::lookup_host;
+use tokio::time::{Instant, timeout_at};
+
+/// How long the home network is listened to. What is awake answers within one second.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The addresses of `host`, which may be one itself, each with `port`; IPv4 first where mDNS gave them. An error
+/// where nobody knows the name.
+pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let known = lookup_host((host, port)).await.map(Vec::from_iter);
+    if known.as_ref().is_ok_and(|addresses| !addresses.is_empty()) {
+        return known;
+    }
+    let Some(name) = local_name(host) else { return known };
+    match ask_the_network(&name, None).await {
+        Ok(found) if !found.is_empty() => {
+            Ok(found.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+        }
+        Ok(_) => known,
+        Err(error) => {
+            tracing::debug!(%error, "the home network cannot be asked for a name");
+            known
+        }
+    }
+}
+
+/// The name as mDNS writes it, if it is one of its names (RFC 6762, section 3).
+fn local_name(host: &str) -> Option<String> {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    let label = name.strip_suffix(".local")?;
+    (!label.is_empty()).then(|| format!("{name}."))
+}
+
+/// Asks on all interfaces or on those of one kind, and takes the first answer that holds an address of use.
+async fn ask_the_network(name: &str, only: Option<IfKind>) -> Result<Vec<IpAddr>, mdns_sd::Error> {
+    let daemon = ServiceDaemon::new()?;
+    if let Some(only) = only {
+        daemon.disable_interface(IfKind::All)?;
+        daemon.enable_interface(only)?;
+    }
+    let events = daemon.resolve_hostname(name, None)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut found = Vec::new();
+    while let Ok(Ok(event)) = timeout_at(deadline, events.recv_async()).await {
+        if let HostnameResolutionEvent::AddressesFound(_, addresses) = event {
+            found = usable(&addresses);
+            if !found.is_empty() {
+                break;
+            }
+        }
+    }
+    // It stops by itself; a second call finds an error here, which changes nothing.
+    daemon.shutdown().ok();
+    Ok(found)
+}
+
+/// IPv4 first: gateways listen there for certain. A link-local IPv6 address is nothing without its interface, which
+/// no URL can carry.
+pub(crate) fn usable(addresses: &HashSet<ScopedIp>) -> Vec<IpAddr> {
+    let mut usable: Vec<IpAddr> = addresses.iter().map(ScopedIp::to_ip_addr).collect();
+    usable.retain(|address| !matches!(address, IpAddr::V6(ip) if ip.is_unicast_link_local()));
+    usable.sort_unstable();
+    usable
+}
+
+#[cfg(test)]
+mod tests {
+    use mdns_sd::ServiceInfo;
+
+    use super::*;
+
+    #[test]
+    fn only_names_of_the_home_network_are_asked_for_there() {
+        assert_eq!(local_name("envoy.local").as_deref(), Some("envoy.local."));
+        assert_eq!(local_name("Envoy.Local.").as_deref(), Some("envoy.local."));
+        for other in ["envoy", "envoy.lan", "local", ".local", "192.168.1.20", "envoy.local.example.com"] {
+            assert_eq!(local_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_use_come_with_ipv4_first() {
+        let address = |text: &str| ScopedIp::from(text.parse::<IpAddr>().unwrap());
+        let found = ["fd00::20", "fe80::1", "192.168.1.20"].map(address).into();
+        let expected: Vec<IpAddr> = ["192.168.1.20", "fd00::20"].map(|ip| ip.parse().unwrap()).into();
+        assert_eq!(usable(&found), expected);
+    }
+
+    #[tokio::test]
+    async fn an_address_is_itself() {
+        let itself = resolve("127.0.0.1", 80).await.unwrap();
+        assert_eq!(itself, ["127.0.0.1:80".parse::<SocketAddr>().unwrap()]);
+    }
+
+    /// On loopback alone, with an answerer beside it.
+    #[tokio::test]
+    async fn a_name_is_answered_by_mdns() {
+        let answerer = ServiceDaemon::new().unwrap();
+        answerer.disable_interface(IfKind::All).unwrap();
+        answerer.enable_interface(IfKind::LoopbackV4).unwrap();
+        let service = "_enphased-names._tcp.local.";
+        let host = "enphased-names.local.";
+        let info = ServiceInfo::new(service, "one", host, "127.0.0.1", 80, None).unwrap();
+        answerer.register(info).unwrap();
+        let found = ask_the_network(host, Some(IfKind::LoopbackV4)).await.unwrap();
+        assert_eq!(found, [IpAddr::from([127, 0, 0, 1])]);
+        answerer.shutdown().unwrap();
+    }
+}
