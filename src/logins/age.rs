@@ -41,11 +41,36 @@ impl Age {
 pub struct Sight {
     /// The machine's clocks.
     pub moment: Moment,
-    /// The gateway's clock, if `/info` has just answered.
+    /// The gateway's clock, if `/info` has just answered and told it.
     pub gateway: Option<Timestamp>,
+    /// Whether `/info` has just answered, be it without the time.
+    pub answers: bool,
+}
+
+/// What a gateway has just told of the time.
+///
+/// Every recorded firmware tells the time in `/info`. One that does not is no second clock (L9), and ours must not
+/// stand in for it: two clocks that are one always agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It does not answer.
+    Nothing,
+    /// It answers, without the time.
+    NoTime,
+    /// Its clock.
+    Time(Timestamp),
 }
 
 impl Sight {
+    /// The machine's clocks beside what the gateway told.
+    pub fn new(moment: Moment, heard: Heard) -> Self {
+        let gateway = match heard {
+            Heard::Time(time) => Some(time),
+            Heard::Nothing | Heard::NoTime => None,
+        };
+        Self { moment, gateway, answers: heard != Heard::Nothing }
+    }
+
     /// Whether the gateway's clock is seen and agrees with ours.
     pub fn clocks_agree(&self) -> bool {
         self.gateway.is_some_and(|gateway| agree(between(self.moment.wall, gateway), 0))
@@ -56,7 +81,7 @@ impl Sight {
     pub fn later(&self, moment: Moment) -> Self {
         let passed = moment.up.saturating_sub(self.moment.up);
         let gateway = self.gateway.and_then(|time| time.checked_add(passed).ok());
-        Self { moment, gateway }
+        Self { moment, gateway, answers: self.answers }
     }
 }
 
@@ -157,7 +182,8 @@ mod tests {
     }
 
     fn sight(wall: &str, boot: &str, up: Duration, gateway: Option<&str>) -> Sight {
-        Sight { moment: Moment { wall: at(wall), boot: boot.to_owned(), up }, gateway: gateway.map(at) }
+        let moment = Moment { wall: at(wall), boot: boot.to_owned(), up };
+        Sight::new(moment, gateway.map_or(Heard::Nothing, |time| Heard::Time(at(time))))
     }
 
     fn elapsed(then: &Sight, now: &Sight) -> Duration {
@@ -216,6 +242,16 @@ mod tests {
         assert_eq!(elapsed(&then, &now), HOUR / 60, "the other process had run for long");
         let fell_back = sight("2026-11-20T10:01:00Z", "process-1", HOUR / 2, Some("2026-11-20T10:01:00Z"));
         assert_eq!(elapsed(&then, &fell_back), HOUR / 60, "nor one that goes back");
+    }
+
+    #[test]
+    fn a_gateway_that_tells_no_time_agrees_with_nobody() {
+        let moment = sight("2026-11-20T10:00:00Z", "a", HOUR, None).moment;
+        let told = Sight::new(moment.clone(), Heard::Time(at("2026-11-20T10:09:00Z")));
+        assert!(told.clocks_agree() && told.answers);
+        let silent = Sight::new(moment.clone(), Heard::NoTime);
+        assert!(!silent.clocks_agree() && silent.answers);
+        assert!(!Sight::new(moment, Heard::Nothing).answers);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use crate::simulator::answer::Answer;
 use crate::simulator::fault::Fault;
 
+/// What ties the code of a second factor to its login.
+pub(super) const NONCE: &str = "5d3c1a";
+
 const TOO_MANY: &str = "Too many active sessions..";
 
 /// Wrong e-mail or password: 401.
@@ -24,7 +27,7 @@ pub fn too_many_sessions_page(status: u16) -> Fault {
 /// A second factor is wanted; the answer looks like a success without a session.
 pub fn second_factor() -> Fault {
     let answer = Answer::json(200, r#"{"success":true,"isBlocked":false}"#);
-    Fault::Says(answer.cookie("login_otp_nonce", "5d3c1a"))
+    Fault::Says(answer.cookie("login_otp_nonce", NONCE))
 }
 
 /// A second factor is wanted, said aloud.
