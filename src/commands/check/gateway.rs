@@ -68,7 +68,7 @@ async fn reach(
 fn clock(context: &Context, identity: &Identity, report: &mut Report<'_>) -> Result<(), Failure> {
     let now = context.clock.now();
     let Some(theirs) = identity.info.time else {
-        return report.note("clock", "the gateway does not tell the time");
+        return report.note("clock", "the gateway does not tell the time, so a token that it refuses is only replaced when it expires or by `enphased token refresh`");
     };
     let sight = Sight::new(context.clock.moment(), Heard::Time(theirs));
     let difference = length(theirs.duration_since(now).unsigned_abs());

@@ -81,6 +81,16 @@ pub fn error_text() -> Fault {
     Fault::Says(Answer::text(200, "Error: could not generate a token for this gateway"))
 }
 
+/// Nothing is where it was: 404 and a page.
+pub fn not_found() -> Fault {
+    Fault::Says(Answer::html(404, "<html><body><h1>Not found</h1></body></html>"))
+}
+
+/// A success of a shape that nobody has seen.
+pub fn riddle() -> Fault {
+    Fault::Says(Answer::json(200, r#"{"status":"ok","data":{"hint":"s3cret"}}"#))
+}
+
 /// The token is not for this account: 403.
 pub fn forbidden() -> Fault {
     Fault::Says(Answer::text(403, "Forbidden"))
