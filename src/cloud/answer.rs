@@ -156,7 +156,8 @@ impl Answer {
     fn shows_page(&self) -> bool {
         let start = self.text();
         let start = start.trim_start();
-        let says_so = self.content_type.as_ref().is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+        let says_so =
+            self.content_type.as_ref().is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
         says_so || start.starts_with("<!doctype") || start.starts_with("<html")
     }
 
@@ -239,7 +240,8 @@ pub fn code(answer: &Answer) -> Result<Secret, Failure> {
     if flag(&json, "isValid") == Some(false) {
         return Err(answer.failure(Kind::WrongCode, "it refused the code"));
     }
-    let cookie = answer.cookies.iter().find(|cookie| cookie.name == SESSION_COOKIE && !cookie.value.is_empty());
+    let cookie =
+        answer.cookies.iter().find(|cookie| cookie.name == SESSION_COOKIE && !cookie.value.is_empty());
     match (word(&json, "session_id"), cookie) {
         _ if !answer.succeeded() => Err(answer.unclear()),
         ("", Some(cookie)) => Ok(cookie.value.clone()),
@@ -388,7 +390,7 @@ mod tests {
         }
         let mut riddle = answer(200, r#"{"error":"s3cret","code":7}"#);
         riddle.content_type = Some("application/json".to_owned());
-        insta::assert_snapshot!(token(&riddle).unwrap_err(), @"its answer was not understood (HTTP 200: application/json, 27 bytes, a JSON object with the keys error, code)");
+        insta::assert_snapshot!(token(&riddle).unwrap_err(), @"its answer was not understood (HTTP 200: application/json, 27 bytes, a JSON object with the keys code, error)");
     }
 
     #[test]

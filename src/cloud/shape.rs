@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// As many names as are told, and the longest one.
 const NAMES: usize = 12;
-const LONGEST_NAME: usize = 32;
+const LONGEST_NAME: usize = 40;
 
 /// Describes an answer of that `Content-Type`.
 pub(super) fn shape(content_type: Option<&str>, body: &[u8]) -> String {
@@ -46,7 +46,11 @@ pub(super) fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
 fn name(text: &str) -> &str {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let usual = |c: u8| c.is_ascii_alphanumeric() || b"_-./+[]".contains(&c);
-    if !text.is_empty() && text.len() <= LONGEST_NAME && digits < 5 && text.bytes().all(usual) { text } else { "-" }
+    if !text.is_empty() && text.len() <= LONGEST_NAME && digits < 5 && text.bytes().all(usual) {
+        text
+    } else {
+        "-"
+    }
 }
 
 #[cfg(test)]
@@ -68,13 +72,28 @@ mod tests {
             shape(Some("image/png"), b"\x89PNG"),
             shape(Some("text/plain"), b"\n"),
         ];
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        application/json, 33 bytes, a JSON object with the keys expires_at, token
+        application/json, 2 bytes, an empty JSON object
+        application/json, 6 bytes, a JSON array of 2
+        application/json, 8 bytes, a JSON string
+        application/json, 5 bytes, a JSON value
+        no content type, 6 bytes, text
+        text/html, 20 bytes, a page
+        text/plain, 10 bytes, text that begins as a token does
+        image/png, 4 bytes, no text
+        text/plain, empty
+        ");
     }
 
     #[test]
     fn a_value_in_place_of_a_name_is_not_told() {
         let body = br#"{"owner@example.com":1,"122300000001":2,"0123456789abcdef0123456789abcdef":3,"ok":4}"#;
-        assert!(shape(None, body).ends_with("a JSON object with the keys -, -, -, ok"), "{}", shape(None, body));
+        assert!(
+            shape(None, body).ends_with("a JSON object with the keys -, -, ok, -"),
+            "{}",
+            shape(None, body)
+        );
         assert_eq!(names(["a"; 15].into_iter()), format!("{}a and 3 more", "a, ".repeat(11)));
     }
 }

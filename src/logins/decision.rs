@@ -451,7 +451,7 @@ mod tests {
         story.log_in().fail(Kind::Unexpected);
         assert_eq!(story.decide(), Decision::Act { step: Step::OtherToken, reason: Reason::NoToken });
         // When that fails as well, both are tried again after the hold-off of what is transient.
-        for (least, how) in [(5, Kind::Unexpected), (10, Kind::Transient), (20, Kind::SessionOver)] {
+        for (least, how) in [(5, Kind::Unexpected), (10, Kind::Transient), (5, Kind::SessionOver)] {
             let (left, _) = story.fail(how).waits();
             assert!((least..=least + least / 10).contains(&(left.as_secs() / 60)), "{how:?}: {left:?}");
             story.later(left);

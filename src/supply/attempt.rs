@@ -1,8 +1,8 @@
 //! One request to the cloud: written down, sent, its outcome written down.
 
 use super::{Error, Supply, account};
-use crate::cloud::{Client, Login};
 use crate::cloud::answer::{Failure, Kind};
+use crate::cloud::{Client, Login};
 use crate::logins::Record;
 use crate::logins::age::Sight;
 use crate::logins::attempt::{Reason, Step};

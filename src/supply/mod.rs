@@ -12,7 +12,6 @@ pub mod ledger;
 
 use std::time::Duration;
 
-use fastrand::Rng;
 use crate::clock::Clock;
 use crate::cloud::answer::{Failure, Kind};
 use crate::cloud::{Addresses, Challenge};
@@ -27,6 +26,7 @@ use crate::secrets::Credentials;
 use crate::state::{self, Lock, Stamp, StateDir};
 use crate::token::Token;
 use crate::token::store::{self, Tokens};
+use fastrand::Rng;
 use ledger::Ledger;
 
 /// What a supply is made from.
@@ -91,7 +91,15 @@ pub struct Supply {
 impl Supply {
     /// A supply that keeps everything in `state`.
     pub fn new(state: StateDir, clock: Clock, settings: Settings, rng: Rng) -> Self {
-        Self { ledger: Ledger::new(state.clone()), state, clock, settings, rng, challenge: None, compared: None }
+        Self {
+            ledger: Ledger::new(state.clone()),
+            state,
+            clock,
+            settings,
+            rng,
+            challenge: None,
+            compared: None,
+        }
     }
 
     /// What the clocks show, with what the gateway has just told.
@@ -127,12 +135,7 @@ impl Supply {
     }
 
     /// What the rules say about the token of `serial` now. Sends nothing.
-    pub fn consider(
-        &mut self,
-        serial: &Serial,
-        heard: Heard,
-        operator: Operator,
-    ) -> Result<Decision, Error> {
+    pub fn consider(&mut self, serial: &Serial, heard: Heard, operator: Operator) -> Result<Decision, Error> {
         self.consider_at(serial, &self.sight(heard), operator)
     }
 

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use enphased::simulator::{Account, CloudOptions, SecondFactor, Simulation, SimulationOptions, TOKENS, answers};
+use enphased::simulator::{
+    Account, CloudOptions, SecondFactor, Simulation, SimulationOptions, TOKENS, answers,
+};
 use pty_process::{Command, Pty};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;

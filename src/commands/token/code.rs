@@ -11,7 +11,8 @@ use crate::secrets::Secret;
 use crate::supply::Supply;
 use crate::supply::code::Entered;
 
-const QUESTION: &str = "One-time code, by e-mail, message or app (it is not shown; an empty line asks for another): ";
+const QUESTION: &str =
+    "One-time code, by e-mail, message or app (it is not shown; an empty line asks for another): ";
 
 /// Ends a login that waits for a code with those that a person types.
 pub(super) async fn second_factor(
@@ -35,10 +36,16 @@ pub(super) async fn second_factor(
             Entered::Wrong(0) => return Err(refused()),
             Entered::Wrong(more) => {
                 let times = if more == 1 { "once more" } else { "again" };
-                writeln!(out, "That was not the code. It may be typed {times}; this is still the same login.")?;
+                writeln!(
+                    out,
+                    "That was not the code. It may be typed {times}; this is still the same login."
+                )?;
             }
             Entered::NotSent(failure) => {
-                writeln!(out, "No other code was sent: {failure}. The one that was sent before may still come.")?;
+                writeln!(
+                    out,
+                    "No other code was sent: {failure}. The one that was sent before may still come."
+                )?;
             }
             Entered::NoMore => writeln!(out, "No more codes are asked for in one login.")?,
             Entered::Failed(failure) => {

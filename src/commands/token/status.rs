@@ -23,7 +23,11 @@ pub async fn status(context: &mut Context, asked: Option<&str>, out: &mut dyn Wr
     let mut supply = shared.supply.lock().await;
     let tokens = supply.tokens(&serial)?;
     let now = context.clock.now();
-    writeln!(out, "gateway    {serial}{}", if heard == Heard::Nothing { " (does not answer now)" } else { "" })?;
+    writeln!(
+        out,
+        "gateway    {serial}{}",
+        if heard == Heard::Nothing { " (does not answer now)" } else { "" }
+    )?;
     match tokens.in_use() {
         None => writeln!(out, "token      none")?,
         Some(kept) => describe(kept, now, out)?,

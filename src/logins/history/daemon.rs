@@ -263,8 +263,7 @@ impl Story {
         if !self.is_locked() {
             let credentials = self.daemons[which].credentials;
             let record = Rc::unwrap_or_clone(record);
-            let attempt =
-                Attempt { record, gateway, step, by: operator, credentials, sight, answer: None };
+            let attempt = Attempt { record, gateway, step, by: operator, credentials, sight, answer: None };
             self.begin(which, attempt, reason);
         }
         TokenEvent::Nothing

@@ -51,7 +51,10 @@ fn search(liar: Liar) {
     println!("{liar:?}: {histories} histories from seed {first}, {judged:?}");
     let Judged { logins, shared, otherwise, codes, unclear, .. } = judged;
     let rare = [shared, otherwise, codes, if liar == Liar::Both { 1 } else { unclear }];
-    assert!(histories < 100 || logins > histories && !rare.contains(&0), "hardly anything was tried: {judged:?}");
+    assert!(
+        histories < 100 || logins > histories && !rare.contains(&0),
+        "hardly anything was tried: {judged:?}"
+    );
 }
 
 #[test]

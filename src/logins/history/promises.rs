@@ -184,9 +184,8 @@ impl Promises {
         if last.leads_to_other_way() || kind == Kind::WrongCode {
             return;
         }
-        let in_row = |request: &&Request| {
-            matches!(request.outcome, Some(Err(other)) if other.row() == kind.row())
-        };
+        let in_row =
+            |request: &&Request| matches!(request.outcome, Some(Err(other)) if other.row() == kind.row());
         let ended = self.requests.iter().rev().filter(|request| !request.leads_to_other_way());
         let row = ended.take_while(in_row).count();
         let row = u32::try_from(row.min(40)).unwrap();

@@ -37,7 +37,9 @@ async fn where_a_token_is_not_found_any_more_the_other_way_has_it_on_the_same_lo
 
 #[tokio::test(start_paused = true)]
 async fn outages_and_refusals_do_not_lead_to_the_other_way() {
-    for fault in [answers::outage(503), answers::forbidden(), answers::login_wall(), answers::empty(), Fault::Reset] {
+    for fault in
+        [answers::outage(503), answers::forbidden(), answers::login_wall(), answers::empty(), Fault::Reset]
+    {
         let house = House::new();
         house.simulation.cloud.fail(fault.clone().at(TOKENS));
         house.start(PASSWORD).await.unwrap_err();
@@ -61,7 +63,7 @@ async fn when_both_ways_fail_both_are_tried_again_later_on_the_same_login() {
     let heard = Heard::Time(house.clock.now());
     let tended = house.supply(PASSWORD).tend(&serial, heard, Operator::Absent, Duration::ZERO).await.unwrap();
     let Tended::Failed { failure, .. } = tended else { panic!("{tended:?}") };
-    insta::assert_snapshot!(failure, @"its answer was not understood (HTTP 200: application/json, 40 bytes, a JSON object with the keys status, data)");
+    insta::assert_snapshot!(failure, @"its answer was not understood (HTTP 200: application/json, 40 bytes, a JSON object with the keys data, status)");
     assert_eq!(house.counts(), counted(1, 2, 2, 0));
     house.simulation.cloud.heal();
     tokio::time::sleep(Duration::from_secs(12 * 60)).await;
@@ -85,7 +87,11 @@ async fn logins_whose_answers_are_lost_open_no_more_than_three_sessions_a_day() 
         house.simulation.cloud.fail(fault.clone().at(LOGIN));
         insist(&house, DAY - Duration::from_secs(3600)).await;
         let counts = house.counts();
-        assert_eq!((counts.login_attempts, counts.logins), (3, 3), "{fault:?}: each opened one and nobody knows");
+        assert_eq!(
+            (counts.login_attempts, counts.logins),
+            (3, 3),
+            "{fault:?}: each opened one and nobody knows"
+        );
         let heard = Heard::Time(house.clock.now());
         let decision = house.supply(PASSWORD).consider(&house.serial(), heard, Operator::Absent).unwrap();
         assert!(matches!(decision, Decision::Wait { why: Waiting::ThriceUnclear, .. }), "{decision:?}");
