@@ -131,10 +131,12 @@ impl Anchor {
         let told = self.gateway.zip(now.gateway).map_or(0, |(gateway_then, gateway_now)| {
             let wall = between(self.wall, now.moment.wall);
             let gateway = between(gateway_then, gateway_now);
-            match (wall >= 0, gateway >= 0) {
-                // A clock that was set back is no witness.
-                (true, false) => wall,
-                (false, true) => gateway,
+            let set_back = |passed: i64| passed < 0 && !agree(passed, 0);
+            match (set_back(wall), set_back(gateway)) {
+                // A clock that was set back is no witness. One that is back by minutes was not set: of two gateways,
+                // each with a clock of its own, the one was seen before and the other is seen now.
+                (false, true) => wall,
+                (true, false) => gateway,
                 // Both may be right: nothing opens early.
                 _ => wall.min(gateway),
             }
@@ -226,6 +228,13 @@ mod tests {
         let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
         let now = sight("2026-11-20T12:00:00Z", "b", HOUR, Some("1970-01-01T00:10:00Z"));
         assert_eq!(elapsed(&then, &now), 2 * HOUR);
+    }
+
+    #[test]
+    fn the_clock_of_another_gateway_that_is_a_little_slow_does_not_make_a_lie_believed() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:04:00Z"));
+        let now = sight("2027-12-25T10:01:00Z", "b", HOUR / 60, Some("2026-11-20T09:56:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR / 60, "the uptime is all that is known");
     }
 
     #[test]
