@@ -19,13 +19,18 @@ use crate::config::environment::Environment;
 /// What is logged unless `$RUST_LOG` says otherwise.
 const USUAL: &str = "warn,enphased=info";
 
-/// Begins to log. `$RUST_LOG` takes levels and `target=level`, with commas between.
-pub fn start(environment: &Environment) {
+/// What `--verbose` shows: the conversation with the cloud, told without a secret.
+const CONVERSATION: &str = "enphased::cloud";
+
+/// Begins to log. `$RUST_LOG` takes levels and `target=level`, with commas between; `verbose` adds the conversation
+/// with the cloud.
+pub fn start(environment: &Environment, verbose: bool) {
     let wanted = environment.log.as_deref().unwrap_or(USUAL);
     let (filter, odd) = match wanted.parse::<Targets>() {
         Ok(filter) => (filter, false),
         Err(_) => (USUAL.parse().unwrap_or_default(), true),
     };
+    let filter = if verbose { filter.with_target(CONVERSATION, Level::DEBUG) } else { filter };
     let colour = io::stderr().is_terminal() && !environment.no_color;
     let lines = Lines { journal: environment.journal.as_deref().is_some_and(is_stderr) };
     let layer =

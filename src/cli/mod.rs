@@ -93,6 +93,18 @@ struct RefreshArgs {
     /// Set the hold-offs aside; says what that risks.
     #[arg(long)]
     force: bool,
+    /// Show on stderr what is sent to the cloud and what comes back, without passwords, codes and tokens.
+    #[arg(long)]
+    verbose: bool,
+}
+
+impl Cli {
+    fn is_verbose(&self) -> bool {
+        match &self.command {
+            Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => args.verbose,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,7 +150,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    logging::start(&environment);
+    logging::start(&environment, cli.is_verbose());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(Failure::from).and_then(|runtime| {
         let done = runtime.block_on(dispatch(cli, environment));

@@ -24,9 +24,13 @@ impl Ask for Terminal {
     }
 
     fn hidden(&mut self, question: &str) -> Option<Secret> {
+        self.code(question).filter(|answer| !answer.is_empty())
+    }
+
+    fn code(&mut self, question: &str) -> Option<Secret> {
         if !io::stdin().is_terminal() {
             return None;
         }
-        rpassword::prompt_password(question).ok().map(Secret::new).filter(|answer| !answer.is_empty())
+        rpassword::prompt_password(question).ok().map(Secret::new)
     }
 }

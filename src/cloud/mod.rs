@@ -1,24 +1,23 @@
 //! The Enphase cloud: log in, fetch a token. Two requests (flow A of the protocol notes, section 1.1), made
-//! only when the rules of `logins` say so, and never again by themselves.
+//! only when the rules of `logins` say so, and never again by themselves. A second factor takes a code more
+//! (section 1.5), and a token can be had at another place on the same session (flow B, section 1.2).
 
 pub mod answer;
+mod call;
+mod shape;
 
-use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderValue};
 use reqwest::redirect::Policy;
 
 use crate::reading::Serial;
 use crate::secrets::{Credentials, Secret};
 use crate::tls;
-use answer::{Answer, Failure};
-
-/// What the cloud is told of us; without a user agent it answers 406 since September 2025.
-const AGENT: &str = concat!("enphased/", env!("CARGO_PKG_VERSION"));
-
-/// Far more than any answer of the cloud.
-const LONGEST: usize = 256 * 1024;
+use answer::{Answer, Cookie, Failure, Kind, SESSION_COOKIE};
+use call::{Field, send};
 
 /// For the connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -42,6 +41,25 @@ pub struct Client {
     addresses: Addresses,
 }
 
+/// A login that waits for the code of a second factor. It lives in memory alone.
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    username: String,
+    /// What ties the code to the login.
+    cookies: Secret,
+}
+
+/// What came of a login.
+#[derive(Debug)]
+pub enum Login {
+    /// A session.
+    Session(Secret),
+    /// A code is wanted.
+    Challenged(Challenge, Failure),
+    /// Nothing.
+    Failed(Failure),
+}
+
 impl Client {
     /// A client that verifies the cloud's certificates by the platform's authorities. Building it sends
     /// nothing.
@@ -57,23 +75,62 @@ impl Client {
         })?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .user_agent(AGENT)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT)
             .timeout(WHOLE)
             .build()
-            .map_err(|error| Failure::transient(reason(&error)))?;
+            .map_err(|_error| Failure::transient("its client could not be made"))?;
         Ok(Self { http, addresses: addresses.clone() })
     }
 
     /// Logs in. Each success costs the account one of its sessions, which nothing gives back.
-    pub async fn login(&self, credentials: &Credentials) -> Result<Secret, Failure> {
-        let form =
-            [("user[email]", &*credentials.username), ("user[password]", credentials.password.expose())];
+    pub async fn login(&self, credentials: &Credentials) -> Login {
+        let username = &*credentials.username;
+        let form = [("user[email]", username), ("user[password]", credentials.password.expose())];
         let url = format!("{}/login/login.json", self.addresses.enlighten);
         let request = self.http.post(url).header(ACCEPT, "application/json").form(&form);
-        answer::login(&self.send(request).await?)
+        let fields = [Field::Shortened("user[email]", username), Field::Hidden("user[password]")];
+        let answer = match send(request, &fields).await {
+            Ok(answer) => answer,
+            Err(silence) => return Login::Failed(silence.of_login()),
+        };
+        match answer::login(&answer) {
+            Ok(session) => Login::Session(session),
+            Err(failure) if failure.kind == Kind::SecondFactor => {
+                let cookies = joined(&answer.cookies);
+                Login::Challenged(Challenge { username: username.to_owned(), cookies }, failure)
+            }
+            Err(failure) => Login::Failed(failure),
+        }
+    }
+
+    /// Ends a login with the code that the account's owner was sent; a success is the session.
+    pub async fn enter_code(&self, challenge: &Challenge, code: &Secret) -> Result<Secret, Failure> {
+        let otp = Secret::new(BASE64_STANDARD.encode(code.expose()));
+        let sent = self.second_factor("validate_login_otp", challenge, Some(&otp)).await;
+        answer::code(&sent.map_err(call::Silence::of_login)?)
+    }
+
+    /// Asks for another code.
+    pub async fn send_another_code(&self, challenge: &Challenge) -> Result<(), Failure> {
+        let sent = self.second_factor("generate_mfa_login_otp", challenge, None).await;
+        answer::another_code(&sent.map_err(call::Silence::transient)?)
+    }
+
+    async fn second_factor(
+        &self,
+        page: &str,
+        challenge: &Challenge,
+        otp: Option<&Secret>,
+    ) -> Result<Answer, call::Silence> {
+        let email = BASE64_STANDARD.encode(&challenge.username);
+        let mut form = vec![("email", email.as_str())];
+        form.extend(otp.map(|otp| ("otp", otp.expose())));
+        let fields: Vec<Field<'_>> = form.iter().map(|(name, _)| Field::Hidden(name)).collect();
+        let url = format!("{}/app-api/{page}", self.addresses.enlighten);
+        let request = self.http.post(url).header(ACCEPT, "application/json").form(&form);
+        send(with_cookies(request, &challenge.cookies), &fields).await
     }
 
     /// Fetches the token of the gateway `serial` on a session that is open.
@@ -88,41 +145,38 @@ impl Client {
         });
         let url = format!("{}/tokens", self.addresses.entrez);
         let request = self.http.post(url).header(ACCEPT, "*/*").header(CONTENT_TYPE, "application/json");
-        answer::token(&self.send(request.body(body.to_string())).await?)
+        let fields = [
+            Field::Hidden("session_id"),
+            Field::Shortened("serial_num", serial.as_str()),
+            Field::Shortened("username", username),
+        ];
+        let sent = send(request.body(body.to_string()), &fields).await;
+        answer::token(&sent.map_err(call::Silence::transient)?)
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
-        let failed = |error: reqwest::Error| Failure::transient(reason(&error));
-        let mut response = request.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let (retry_after, date) = (header(RETRY_AFTER), header(DATE));
-        let (retry_after, date) = (retry_after.map(str::to_owned), date.map(str::to_owned));
-        let is_html = says_html(response.headers());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > LONGEST {
-                return Err(Failure::transient(format!("its answer was longer than {LONGEST} bytes")));
-            }
-            body.extend_from_slice(&chunk);
+    /// The same at the other place that has tokens, for the day that the first one changes.
+    pub async fn fetch_token_otherwise(&self, session: &Secret, serial: &Serial) -> Result<Secret, Failure> {
+        let encoded: String = form_urlencoded::byte_serialize(serial.as_str().as_bytes()).collect();
+        let url = format!("{}/entrez-auth-token?serial_num={encoded}", self.addresses.enlighten);
+        let cookie = Secret::new(format!("{SESSION_COOKIE}={}", session.expose()));
+        let request = self.http.get(url).header(ACCEPT, "application/json");
+        let fields = [Field::Shortened("serial_num", serial.as_str())];
+        let sent = send(with_cookies(request, &cookie), &fields).await;
+        answer::token(&sent.map_err(call::Silence::transient)?)
+    }
+}
+
+fn with_cookies(request: reqwest::RequestBuilder, cookies: &Secret) -> reqwest::RequestBuilder {
+    match HeaderValue::from_str(cookies.expose()) {
+        Ok(mut value) if !cookies.is_empty() => {
+            value.set_sensitive(true);
+            request.header(COOKIE, value)
         }
-        Ok(Answer { status, retry_after, date, is_html, body })
+        _ => request,
     }
 }
 
-fn says_html(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
-}
-
-/// The innermost cause, without the address, which may be long, and without anything that was sent.
-fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause = error.source();
-    while let Some(inner) = cause.and_then(std::error::Error::source) {
-        cause = Some(inner);
-    }
-    cause.map_or_else(|| "the request could not be made".to_owned(), ToString::to_string)
+fn joined(cookies: &[Cookie]) -> Secret {
+    let pairs = cookies.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value.expose()));
+    Secret::new(pairs.collect::<Vec<_>>().join("; "))
 }

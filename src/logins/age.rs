@@ -41,11 +41,36 @@ impl Age {
 pub struct Sight {
     /// The machine's clocks.
     pub moment: Moment,
-    /// The gateway's clock, if `/info` has just answered.
+    /// The gateway's clock, if `/info` has just answered and told it.
     pub gateway: Option<Timestamp>,
+    /// Whether `/info` has just answered, be it without the time.
+    pub answers: bool,
+}
+
+/// What a gateway has just told of the time.
+///
+/// Every recorded firmware tells the time in `/info`. One that does not is no second clock (L9), and ours must not
+/// stand in for it: two clocks that are one always agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It does not answer.
+    Nothing,
+    /// It answers, without the time.
+    NoTime,
+    /// Its clock.
+    Time(Timestamp),
 }
 
 impl Sight {
+    /// The machine's clocks beside what the gateway told.
+    pub fn new(moment: Moment, heard: Heard) -> Self {
+        let gateway = match heard {
+            Heard::Time(time) => Some(time),
+            Heard::Nothing | Heard::NoTime => None,
+        };
+        Self { moment, gateway, answers: heard != Heard::Nothing }
+    }
+
     /// Whether the gateway's clock is seen and agrees with ours.
     pub fn clocks_agree(&self) -> bool {
         self.gateway.is_some_and(|gateway| agree(between(self.moment.wall, gateway), 0))
@@ -56,7 +81,7 @@ impl Sight {
     pub fn later(&self, moment: Moment) -> Self {
         let passed = moment.up.saturating_sub(self.moment.up);
         let gateway = self.gateway.and_then(|time| time.checked_add(passed).ok());
-        Self { moment, gateway }
+        Self { moment, gateway, answers: self.answers }
     }
 }
 
@@ -106,10 +131,12 @@ impl Anchor {
         let told = self.gateway.zip(now.gateway).map_or(0, |(gateway_then, gateway_now)| {
             let wall = between(self.wall, now.moment.wall);
             let gateway = between(gateway_then, gateway_now);
-            match (wall >= 0, gateway >= 0) {
-                // A clock that was set back is no witness.
-                (true, false) => wall,
-                (false, true) => gateway,
+            let set_back = |passed: i64| passed < 0 && !agree(passed, 0);
+            match (set_back(wall), set_back(gateway)) {
+                // A clock that was set back is no witness. One that is back by minutes was not set: of two gateways,
+                // each with a clock of its own, the one was seen before and the other is seen now.
+                (false, true) => wall,
+                (true, false) => gateway,
                 // Both may be right: nothing opens early.
                 _ => wall.min(gateway),
             }
@@ -157,7 +184,8 @@ mod tests {
     }
 
     fn sight(wall: &str, boot: &str, up: Duration, gateway: Option<&str>) -> Sight {
-        Sight { moment: Moment { wall: at(wall), boot: boot.to_owned(), up }, gateway: gateway.map(at) }
+        let moment = Moment { wall: at(wall), boot: boot.to_owned(), up };
+        Sight::new(moment, gateway.map_or(Heard::Nothing, |time| Heard::Time(at(time))))
     }
 
     fn elapsed(then: &Sight, now: &Sight) -> Duration {
@@ -203,6 +231,13 @@ mod tests {
     }
 
     #[test]
+    fn the_clock_of_another_gateway_that_is_a_little_slow_does_not_make_a_lie_believed() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:04:00Z"));
+        let now = sight("2027-12-25T10:01:00Z", "b", HOUR / 60, Some("2026-11-20T09:56:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR / 60, "the uptime is all that is known");
+    }
+
+    #[test]
     fn of_two_clocks_that_nearly_agree_the_slower_is_believed() {
         let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
         let now = sight("2026-11-20T22:09:00Z", "b", HOUR, Some("2026-11-20T22:00:00Z"));
@@ -216,6 +251,16 @@ mod tests {
         assert_eq!(elapsed(&then, &now), HOUR / 60, "the other process had run for long");
         let fell_back = sight("2026-11-20T10:01:00Z", "process-1", HOUR / 2, Some("2026-11-20T10:01:00Z"));
         assert_eq!(elapsed(&then, &fell_back), HOUR / 60, "nor one that goes back");
+    }
+
+    #[test]
+    fn a_gateway_that_tells_no_time_agrees_with_nobody() {
+        let moment = sight("2026-11-20T10:00:00Z", "a", HOUR, None).moment;
+        let told = Sight::new(moment.clone(), Heard::Time(at("2026-11-20T10:09:00Z")));
+        assert!(told.clocks_agree() && told.answers);
+        let silent = Sight::new(moment.clone(), Heard::NoTime);
+        assert!(!silent.clocks_agree() && silent.answers);
+        assert!(!Sight::new(moment, Heard::Nothing).answers);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::age::Age;
 use crate::cloud::answer::Kind;
 use crate::reading::Serial;
 
-/// Which of the two requests.
+/// Which request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
@@ -15,6 +15,12 @@ pub enum Step {
     Login,
     /// For the token, on a session that is open.
     Token,
+    /// The same at another place, after an answer that nobody has seen before.
+    OtherToken,
+    /// With the code of a second factor, which ends a login that asked for one and costs the session.
+    Code,
+    /// For another code.
+    AnotherCode,
 }
 
 /// Why the cloud was contacted (L2).
@@ -68,11 +74,30 @@ pub enum Outcome {
 impl Attempt {
     /// A login that succeeded, or whose end nobody saw.
     pub fn counts_as_login(&self) -> bool {
-        self.step == Step::Login && matches!(self.outcome, None | Some(Outcome::Success))
+        self.can_open() && matches!(self.outcome, None | Some(Outcome::Success))
+    }
+
+    /// A login, or one whose answer does not tell whether it has opened a session.
+    pub fn may_have_opened(&self) -> bool {
+        self.counts_as_login() || self.can_open() && self.failed_as(Kind::Unclear)
+    }
+
+    fn can_open(&self) -> bool {
+        matches!(self.step, Step::Login | Step::Code)
+    }
+
+    /// Whether it failed so.
+    pub fn failed_as(&self, how: Kind) -> bool {
+        matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if *kind == how)
     }
 
     /// Whether it failed with this row of L6.
-    pub fn failed_as(&self, row: Kind) -> bool {
-        matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if *kind == row)
+    pub fn is_in_row(&self, row: Kind) -> bool {
+        matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if kind.row() == row)
+    }
+
+    /// Whether the other way to a token is tried next, without a hold-off between.
+    pub fn leads_to_other_way(&self) -> bool {
+        self.step == Step::Token && self.failed_as(Kind::Unexpected)
     }
 }

@@ -6,14 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::age::{Age, Sight, has_passed};
 use super::attempt::{Attempt, Reason, Step};
-use super::hold::{DAY, MONTH, SHORTEST_HOLD};
 use super::record::Record;
+pub use super::wait::Waiting;
+use super::wait::longest_wait;
 use crate::cloud::answer::Kind;
 use crate::reading::Serial;
 use crate::token::{Token, TokenId};
-
-/// How many logins happen by themselves in a month.
-const LOGINS_IN_A_MONTH: usize = 3;
 
 /// What is known of a stored token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,21 +119,6 @@ pub enum Decision {
     Stop(Stopped),
 }
 
-/// What speaks against contacting the cloud now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
-    /// The gateway does not answer: a token would be of no use, and there is no second clock.
-    GatewaySilent,
-    /// The hold-off after a failure.
-    HoldOff(Kind),
-    /// An attempt was interrupted, and counts as a login.
-    Interrupted,
-    /// There was a login within the last day.
-    OnceADay,
-    /// There were three logins within the last month.
-    ThriceAMonth,
-}
-
 /// What only a person can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
@@ -157,17 +140,14 @@ pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
         Err(stopped) => return Decision::Stop(stopped),
     };
     let now = record.age(situation.sight);
-    let step = match record.open_session(situation.username, now) {
-        Some(_) => Step::Token,
-        None => Step::Login,
-    };
+    let step = next_step(record, situation.username, now);
     if let Some(stopped) = stopped(situation, step) {
         return Decision::Stop(stopped);
     }
     if situation.operator == Operator::Insists {
         return Decision::Act { step, reason };
     }
-    if situation.operator == Operator::Absent && situation.sight.gateway.is_none() {
+    if situation.operator == Operator::Absent && !situation.sight.answers {
         return Decision::Wait { reason, left: None, why: Waiting::GatewaySilent };
     }
     match longest_wait(record, step, reason, now) {
@@ -176,20 +156,33 @@ pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
     }
 }
 
+/// The request that is next, for this account (L7).
+fn next_step(record: &Record, username: &str, now: Age) -> Step {
+    let led = record.attempts.last().is_some_and(Attempt::leads_to_other_way);
+    match record.open_session(username, now) {
+        None => Step::Login,
+        // Whichever gateway it was for: the same service answers for all.
+        Some(_) if led => Step::OtherToken,
+        Some(_) => Step::Token,
+    }
+}
+
 /// Why the cloud is needed, if it is (L2). Nothing else that can happen is a reason (L3).
 fn reason(record: &Record, situation: &Situation<'_>) -> Result<Option<Reason>, Stopped> {
     if situation.operator != Operator::Absent {
         return Ok(Some(Reason::Operator));
     }
-    // As long as one of them is good there is no reason; else the newest says what it is.
-    let mut said = Ok(Some(Reason::NoToken));
+    // As long as one of them is good there is no reason. Else the newest says what it is, but for a short one
+    // (L8), which does not keep a long one from its renewal.
+    let mut said = None;
     for token in situation.tokens.iter().rev() {
-        said = reason_of(token, record, situation);
-        if said == Ok(None) {
-            break;
+        match reason_of(token, record, situation) {
+            Ok(None) => return Ok(None),
+            Err(stopped) => said = said.or(Some(Err(stopped))),
+            reason => said = Some(reason),
         }
     }
-    said
+    said.unwrap_or(Ok(Some(Reason::NoToken)))
 }
 
 /// Why a stored token has to be replaced, if it has to.
@@ -231,37 +224,6 @@ fn stopped(situation: &Situation<'_>, step: Step) -> Option<Stopped> {
     }
 }
 
-/// Of all that speaks against it now, what lasts longest (L6).
-fn longest_wait(record: &Record, step: Step, reason: Reason, now: Age) -> Option<(Duration, Waiting)> {
-    let mut waits = Vec::new();
-    let mut wait = |since: Age, length: Duration, why: Waiting| {
-        waits.push((length.saturating_sub(now.since(since)), why));
-    };
-    if let Some(attempt) = record.attempts.last().filter(|attempt| attempt.outcome.is_none()) {
-        // Without an outcome a login counts as one, and is found below.
-        wait(attempt.at, SHORTEST_HOLD, Waiting::Interrupted);
-    }
-    if step == Step::Login {
-        let logins: Vec<&Attempt> =
-            record.attempts.iter().rev().filter(|attempt| attempt.counts_as_login()).collect();
-        if let Some(last) = logins.first() {
-            let interrupted = last.outcome.is_none();
-            wait(last.at, DAY, if interrupted { Waiting::Interrupted } else { Waiting::OnceADay });
-        }
-        // When the third last login leaves the month, one more may be made.
-        if let Some(third) = logins.get(LOGINS_IN_A_MONTH - 1) {
-            wait(third.at, MONTH, Waiting::ThriceAMonth);
-        }
-        let tried = |attempt: &&Attempt| attempt.step == Step::Login && attempt.reason == Reason::Renewal;
-        if let Some(attempt) = record.attempts.iter().rfind(tried).filter(|_| reason == Reason::Renewal) {
-            wait(attempt.at, DAY, Waiting::OnceADay);
-        }
-    }
-    let hold = record.hold.as_ref().map(|hold| (hold.until.since(now), Waiting::HoldOff(hold.kind)));
-    waits.extend(hold);
-    waits.into_iter().filter(|(left, _)| !left.is_zero()).max_by_key(|(left, _)| *left)
-}
-
 #[cfg(test)]
 mod tests {
     use fastrand::Rng;
@@ -269,6 +231,7 @@ mod tests {
     use super::*;
     use crate::clock::Moment;
     use crate::cloud::answer::Failure;
+    use crate::logins::hold::{DAY, MONTH, SHORTEST_HOLD};
     use crate::secrets::Secret;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -299,7 +262,7 @@ mod tests {
         fn new() -> Self {
             let wall: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
             let moment = Moment { wall, boot: "boot".to_owned(), up: HOUR };
-            let sight = Sight { moment, gateway: Some(wall) };
+            let sight = Sight { moment, gateway: Some(wall), answers: true };
             Self {
                 record: Record::new(&sight),
                 serial: Serial::new("122300000001"),
@@ -460,9 +423,71 @@ mod tests {
     #[test]
     fn a_gateway_that_is_silent_costs_no_login() {
         let mut story = Story::new();
-        story.sight.gateway = None;
+        (story.sight.gateway, story.sight.answers) = (None, false);
         let wait = Decision::Wait { reason: Reason::NoToken, left: None, why: Waiting::GatewaySilent };
         assert_eq!(story.decide(), wait);
+    }
+
+    #[test]
+    fn a_gateway_that_answers_without_the_time_gets_its_token() {
+        let mut story = Story::new();
+        story.sight.gateway = None;
+        assert_eq!(story.decide(), because(Reason::NoToken));
+    }
+
+    #[test]
+    fn a_short_token_that_is_over_does_not_keep_a_long_one_from_its_renewal() {
+        let mut story = Story::with_token(YEAR);
+        let then = story.sight.moment.wall;
+        story.tokens.insert(0, token("imported", then, HOUR));
+        assert_eq!(story.later(340 * DAY).decide(), because(Reason::Renewal));
+        story.tokens.pop();
+        assert_eq!(story.decide(), Decision::Stop(Stopped::ShortToken));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_has_seen_leads_to_the_other_way_at_once() {
+        let mut story = Story::new();
+        story.log_in().fail(Kind::Unexpected);
+        assert_eq!(story.decide(), Decision::Act { step: Step::OtherToken, reason: Reason::NoToken });
+        // When that fails as well, both are tried again after the hold-off of what is transient.
+        for (least, how) in [(5, Kind::Unexpected), (10, Kind::Transient), (5, Kind::SessionOver)] {
+            let (left, _) = story.fail(how).waits();
+            assert!((least..=least + least / 10).contains(&(left.as_secs() / 60)), "{how:?}: {left:?}");
+            story.later(left);
+            assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+            story.fail(Kind::Unexpected);
+        }
+    }
+
+    #[test]
+    fn of_logins_that_may_have_opened_a_session_three_a_day_are_the_most() {
+        let mut story = Story::new();
+        let first = story.sight.moment.up;
+        for _ in 0..3 {
+            let (left, why) = story.fail(Kind::Unclear).waits();
+            if why == Waiting::HoldOff(Kind::Unclear) {
+                story.later(left);
+            }
+        }
+        let (left, why) = story.waits();
+        let passed = story.sight.moment.up.saturating_sub(first);
+        assert_eq!((why, left + passed), (Waiting::ThriceUnclear, DAY));
+        story.later(left);
+        assert!(story.acts(), "the first is a day ago");
+    }
+
+    #[test]
+    fn a_login_counts_among_those_that_may_have_opened_a_session() {
+        let mut story = Story::new();
+        story.log_in().fetch().tokens.clear();
+        story.later(23 * HOUR);
+        story.operator = Operator::Insists;
+        story.fail(Kind::Unclear).fail(Kind::Unclear);
+        story.operator = Operator::Absent;
+        assert!(story.later(HOUR).acts(), "the login is a day ago");
+        story.fail(Kind::Unclear);
+        assert_eq!(story.waits(), (23 * HOUR, Waiting::ThriceUnclear));
     }
 
     #[test]

@@ -4,17 +4,20 @@
 //! sends, waits or writes. [`crate::supply`] carries the decisions out: record first, then the request, then
 //! the outcome.
 //!
-//! The rules by their names in the design: L2 (reasons), L6 (hold-offs), L7 (one login, all tokens) and L8
-//! (short tokens) are in [`decision`]; what an attempt leaves behind (L4, L6, L7) is in [`record`]; L9
-//! (clocks) is in [`age`]; [`attempt`] and [`hold`] are what the record is made of.
+//! The rules by their names in the design: L2 (reasons), L7 (one login, all tokens) and L8 (short tokens) are in
+//! [`decision`], L6 (hold-offs) in [`wait`]; what an attempt leaves behind (L4, L6, L7) is in [`record`]; L9
+//! (clocks) is in [`age`]; [`attempt`] and [`hold`] are what the record is made of; [`code`] is for accounts with
+//! a second factor.
 
 pub mod age;
 pub mod attempt;
+pub mod code;
 pub mod decision;
 #[cfg(test)]
 mod history;
 pub mod hold;
 pub mod record;
+pub mod wait;
 pub mod words;
 
 pub use decision::{Decision, decide};

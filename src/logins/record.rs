@@ -135,7 +135,8 @@ impl Record {
         let mut place = 0;
         self.attempts.retain(|attempt| {
             place += 1;
-            place > recent || attempt.counts_as_login() && at.since(attempt.at) <= MONTH
+            let kept = if attempt.counts_as_login() { MONTH } else { DAY };
+            place > recent || attempt.may_have_opened() && at.since(attempt.at) <= kept
         });
     }
 
@@ -161,12 +162,13 @@ impl Record {
 
     /// Notes that the request failed, and until when nothing is tried because of it. `credentials` is the
     /// salted hash of those that were used.
+    /// An answer that leads to the other way to a token holds nothing off: that is next.
     pub fn failed(&mut self, failure: &Failure, credentials: &str, sight: &Sight, rng: &mut Rng) {
         let now = self.settle(sight);
         self.end(Outcome::Failed { kind: failure.kind, why: failure.why.clone() });
-        let in_a_row =
-            self.attempts.iter().rev().take_while(|attempt| attempt.failed_as(failure.kind)).count();
-        let in_a_row = u32::try_from(in_a_row).unwrap_or(u32::MAX);
+        if self.attempts.last().is_some_and(Attempt::leads_to_other_way) {
+            return;
+        }
         match failure.kind {
             Kind::WrongCredentials | Kind::SecondFactor => {
                 self.halts.retain(|halt| halt.credentials != credentials);
@@ -174,8 +176,10 @@ impl Record {
                 let forgotten = self.halts.len().saturating_sub(HALTS);
                 self.halts.drain(..forgotten);
             }
+            // Whoever types it may type it again.
+            Kind::WrongCode => {}
             kind => {
-                let length = hold::length(failure, in_a_row, sight, rng);
+                let length = hold::length(failure, self.in_a_row(kind), sight, rng);
                 let hold = Hold { until: now.plus(length), kind };
                 // An operator who insisted and failed must not have shortened what was still to come.
                 if self.hold.as_ref().is_none_or(|held| held.until < hold.until) {
@@ -183,9 +187,24 @@ impl Record {
                 }
             }
         }
-        if failure.kind == Kind::SessionOver {
+        // The other way wants more cookies, perhaps; the session is good for the first as long as that says so.
+        let first_way = self.attempts.last().is_some_and(|attempt| attempt.step == Step::Token);
+        if failure.kind == Kind::SessionOver && first_way {
             self.session = None;
         }
+    }
+
+    /// How many attempts in a row, to the last, failed with the row of `kind`. The two ways to a token are one.
+    fn in_a_row(&self, kind: Kind) -> u32 {
+        let newest_first = self.attempts.iter().rev().filter(|attempt| !attempt.leads_to_other_way());
+        let row = newest_first.take_while(|attempt| attempt.is_in_row(kind.row())).count();
+        u32::try_from(row).unwrap_or(u32::MAX)
+    }
+
+    /// Notes that another code is on its way.
+    pub fn code_sent(&mut self, sight: &Sight) {
+        self.settle(sight);
+        self.end(Outcome::Success);
     }
 
     fn end(&mut self, outcome: Outcome) {

@@ -40,10 +40,15 @@ impl fmt::Display for Waiting {
                 "the cloud said that the account has too many active sessions"
             }
             Self::HoldOff(Kind::Blocked) => "the cloud turned the last attempt away",
+            Self::HoldOff(Kind::Unclear) => "the last login was not answered, and may have opened a session",
             Self::HoldOff(_) => "the last attempt at the cloud failed",
             Self::Interrupted => "the last attempt was interrupted, and may have been a login",
             Self::OnceADay => "the last one was less than a day ago, and one a day is the most",
             Self::ThriceAMonth => "there were three within the last 30 days, which is the most",
+            Self::ThriceUnclear => {
+                "three within the last day may have opened a session, though the cloud did not say so, and three are \
+                 the most"
+            }
         })
     }
 }
@@ -60,9 +65,9 @@ impl fmt::Display for Stopped {
                  correct them in the configuration, or run `enphased token refresh`"
             }
             Self::SecondFactor => {
-                "the account asks for a second factor, which a daemon cannot give: get a token at \
-                 https://entrez.enphaseenergy.com and store it with `enphased token import`, or switch the \
-                 second factor off and run `enphased token refresh`"
+                "the account asks for a second factor, which a daemon cannot give: run `enphased token refresh` on a \
+                 terminal, which asks for the code, or get a token at https://entrez.enphaseenergy.com and store it \
+                 with `enphased token import`"
             }
             Self::ShortToken => {
                 "the token was one of those that live for hours (installers get them), and such are not renewed \
@@ -95,6 +100,9 @@ impl fmt::Display for Attempt {
         let step = match self.step {
             Step::Login => "login",
             Step::Token => "request for the token",
+            Step::OtherToken => "request for the token by the other way",
+            Step::Code => "login with a code",
+            Step::AnotherCode => "request for another code",
         };
         match &self.outcome {
             None => write!(f, "{step}, because {}: interrupted", self.reason),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
 use super::Poller;
+use super::identity::Identity;
 use super::report::report;
 use super::trouble::Trouble;
 use crate::gateway;
+use crate::logins::age::Heard;
 use crate::logins::decision::{Decision, Operator, Waiting};
 use crate::reading::{Reading, Serial};
 use crate::state::Stamp;
@@ -100,21 +101,18 @@ impl Poller {
             None if self.access.tokens.in_use().is_some() => return Ok(self.told()),
             None => Arc::clone(&self.shared.supply).lock_owned().await,
         };
-        let now = self.shared.clock.now();
-        let time = self.identity.as_ref().map(|identity| identity.time_by_now(now));
-        if let Some(time) = time {
-            // A state directory that cannot be written is told when something is wanted of it.
-            supply.keep_time(serial, time).await.unwrap_or_else(|error| tracing::debug!("{error}"));
-        }
-        let decision = supply.consider(serial, time, Operator::Absent)?;
+        let heard = self.identity.as_ref().map_or(Heard::Nothing, Identity::heard_by_now);
+        // A state directory that cannot be written is told when something is wanted of it.
+        supply.keep_time(serial, heard).await.unwrap_or_else(|error| tracing::debug!("{error}"));
+        let decision = supply.consider(serial, heard, Operator::Absent)?;
         let decision = match decision {
             // The gateway has to answer now, not an hour ago.
             Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
-                let time = self.gateway_time().await?;
+                let heard = self.heard_now().await?;
                 let serial = serial.clone();
                 // A task of its own: if this poll is dropped, the login still ends in the record.
                 let task = tokio::spawn(async move {
-                    supply.tend(&serial, Some(time), Operator::Absent, Duration::ZERO).await
+                    supply.tend(&serial, heard, Operator::Absent, Duration::ZERO).await
                 });
                 match task.await {
                     Ok(tended) => self.tended(tended?),
@@ -133,12 +131,11 @@ impl Poller {
         Ok(decision)
     }
 
-    /// The gateway's clock, which it has just told or is asked for now.
-    async fn gateway_time(&mut self) -> Result<Timestamp, Trouble> {
-        let now = self.shared.clock.now();
+    /// What the gateway has just told of the time, or tells now.
+    async fn heard_now(&mut self) -> Result<Heard, Trouble> {
         match &self.identity {
-            Some(identity) if identity.asked.elapsed() < JUST_NOW => Ok(identity.time(now)),
-            _ => Ok(self.identify().await?.time(now)),
+            Some(identity) if identity.asked.elapsed() < JUST_NOW => Ok(identity.heard()),
+            _ => Ok(self.identify().await?.heard()),
         }
     }
 
@@ -214,9 +211,9 @@ impl Poller {
     /// Writes down that the gateway refused `token`, if it answers `/info` now; `true` when that was the second
     /// time.
     async fn note_refusal(&mut self, serial: &Serial, token: &Token) -> Result<bool, Trouble> {
-        let time = self.gateway_time().await?;
+        let heard = self.heard_now().await?;
         let Some(mut supply) = self.supply() else { return Ok(false) };
-        Ok(supply.refused(serial, token, Some(time)).await?)
+        Ok(supply.refused(serial, token, heard).await?)
     }
 
     /// Writes down what the gateway thinks of the token, after pages were asked for with it.

@@ -12,6 +12,7 @@ use crate::gateway::address::Address;
 use crate::gateway::client::Client;
 use crate::gateway::info::Info;
 use crate::gateway::{self, mdns};
+use crate::logins::age::Heard;
 use crate::reading::Serial;
 use crate::state::StateDir;
 use crate::tls::{Fingerprint, Rule, Trust};
@@ -31,14 +32,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The gateway's clock when it was asked. One that does not tell the time is taken to agree with ours.
-    pub fn time(&self, now: Timestamp) -> Timestamp {
-        self.info.time.unwrap_or(now)
+    /// What it told of the time when it was asked.
+    pub fn heard(&self) -> Heard {
+        self.info.time.map_or(Heard::NoTime, Heard::Time)
     }
 
-    /// What the gateway's clock shows now, if it has gone on since.
-    pub fn time_by_now(&self, now: Timestamp) -> Timestamp {
-        self.info.time.and_then(|time| time.checked_add(self.asked.elapsed()).ok()).unwrap_or(now)
+    /// What its clock shows now, if it has gone on since.
+    pub fn heard_by_now(&self) -> Heard {
+        let time = self.info.time.and_then(|time| time.checked_add(self.asked.elapsed()).ok());
+        time.map_or(Heard::NoTime, Heard::Time)
     }
 }
 

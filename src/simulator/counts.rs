@@ -69,12 +69,18 @@ pub struct GatewayCounts {
 /// What the cloud was asked since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CloudCounts {
-    /// Attempts to log in, whatever became of them.
+    /// Attempts to log in with a password, whatever became of them.
     pub login_attempts: u64,
     /// Attempts that opened a session, by password or by second factor.
     pub logins: u64,
-    /// Requests for a token.
+    /// Codes of a second factor that were tried.
+    pub codes_tried: u64,
+    /// Wishes for another code.
+    pub codes_sent: u64,
+    /// Requests for a token at Entrez.
     pub token_fetches: u64,
+    /// Requests for a token by the other way, at Enlighten.
+    pub other_token_fetches: u64,
     /// Tokens handed out.
     pub tokens: u64,
     /// Requests of anything else.

@@ -1,8 +1,8 @@
 //! One request to the cloud: written down, sent, its outcome written down.
 
 use super::{Error, Supply, account};
-use crate::cloud::Client;
 use crate::cloud::answer::{Failure, Kind};
+use crate::cloud::{Client, Login};
 use crate::logins::Record;
 use crate::logins::age::Sight;
 use crate::logins::attempt::{Reason, Step};
@@ -26,8 +26,10 @@ impl Supply {
         self.ledger.write(&record)?;
         match step {
             Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
-            Step::Token => tracing::info!("fetching a token from the Enphase cloud, because {reason}"),
+            Step::OtherToken => tracing::info!("fetching the token by the other way, because {reason}"),
+            _ => tracing::info!("fetching a token from the Enphase cloud, because {reason}"),
         }
+        self.challenge = None;
         let sent = self.send(&record, serial, step, credentials).await;
         let sight = seen.later(self.clock.moment());
         let came = match sent {
@@ -41,7 +43,7 @@ impl Supply {
                     record.token_came(serial, self.settings.several_gateways, &sight);
                     Ok(Some(token))
                 }
-                _ => Err(Failure::transient("it gave a token for another gateway")),
+                _ => Err(Failure::new(Kind::Unexpected, "it gave a token for another gateway")),
             },
             Err(failure) => Err(failure),
         };
@@ -61,7 +63,7 @@ impl Supply {
     }
 
     async fn send(
-        &self,
+        &mut self,
         record: &Record,
         serial: &Serial,
         step: Step,
@@ -69,15 +71,23 @@ impl Supply {
     ) -> Result<Secret, Failure> {
         let client = Client::new(&self.settings.cloud)?;
         match (step, credentials, &record.session) {
-            (Step::Login, Some(credentials), _) => client.login(credentials).await,
+            (Step::Login, Some(credentials), _) => match client.login(credentials).await {
+                Login::Session(session) => Ok(session),
+                Login::Challenged(challenge, failure) => {
+                    self.challenge = Some(challenge);
+                    Err(failure)
+                }
+                Login::Failed(failure) => Err(failure),
+            },
             (Step::Token, _, Some(session)) => {
                 client.fetch_token(&session.id, serial, &session.username).await
             }
+            (Step::OtherToken, _, Some(session)) => client.fetch_token_otherwise(&session.id, serial).await,
             _ => Err(Failure::transient("there was nothing to ask it with")),
         }
     }
 
-    fn username(&self) -> String {
+    pub(super) fn username(&self) -> String {
         self.settings.account.username.clone().unwrap_or_default()
     }
 }

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{Error, Supply};
+use crate::logins::age::Heard;
 use crate::reading::Serial;
 use crate::state;
 use crate::token::Token;
@@ -54,19 +53,16 @@ impl Supply {
     }
 
     /// The gateway answered `token` with a clean 401 while `/info` answered. `true` when that is the second
-    /// time, at least five minutes after the first, by clocks that agree.
-    pub async fn refused(
-        &mut self,
-        serial: &Serial,
-        token: &Token,
-        gateway: Option<Timestamp>,
-    ) -> Result<bool, Error> {
-        let sight = self.sight(gateway);
+    /// time, at least five minutes after the first, by clocks that agree. A gateway that does not tell the time has
+    /// no clock to agree with, so its refusals are not clear: a token that it has really revoked is replaced when it
+    /// expires or when the operator asks.
+    pub async fn refused(&mut self, serial: &Serial, token: &Token, heard: Heard) -> Result<bool, Error> {
+        let sight = self.sight(heard);
         if !sight.clocks_agree() {
             return Ok(false);
         }
-        let _lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read(serial, &sight)?;
+        let lock = self.lock(Duration::ZERO).await?;
+        let mut record = self.ledger.read_under(&lock, serial, &sight)?;
         if record.refused(serial, &token.id(), &sight) {
             self.ledger.write(&record)?;
         }
@@ -75,12 +71,12 @@ impl Supply {
 
     /// The gateway accepts `token`, be it again.
     pub async fn accepted(&mut self, serial: &Serial, token: &Token) -> Result<(), Error> {
-        let sight = self.sight(None);
+        let sight = self.sight(Heard::Nothing);
         if !self.ledger.read(serial, &sight)?.has_refusal(serial, &token.id()) {
             return Ok(());
         }
-        let _lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read(serial, &sight)?;
+        let lock = self.lock(Duration::ZERO).await?;
+        let mut record = self.ledger.read_under(&lock, serial, &sight)?;
         if record.accepted(serial, &token.id()) {
             self.ledger.write(&record)?;
         }

@@ -30,6 +30,13 @@ impl Ledger {
         Self { state, seen: None }
     }
 
+    /// The record as it is now, for who is about to change it: from the file itself, because two writes in one tick
+    /// of its clock may leave the same stamp.
+    pub fn read_under(&mut self, _lock: &Lock, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
+        self.seen = None;
+        self.read(serial, sight)
+    }
+
     /// The record as it is now. One that is damaged is set aside, and another put in its place that counts as
     /// a login just made.
     pub fn read(&mut self, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
@@ -88,11 +95,13 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::logins::age::Heard;
+    use crate::logins::attempt::{Reason, Step};
 
     fn setup() -> (tempfile::TempDir, StateDir, Sight) {
         let outer = tempfile::tempdir().unwrap();
         let state = StateDir::open(outer.path()).unwrap();
-        let sight = Sight { moment: Clock::system().moment(), gateway: None };
+        let sight = Sight::new(Clock::system().moment(), Heard::Nothing);
         (outer, state, sight)
     }
 
@@ -115,5 +124,25 @@ mod tests {
         fs::write(state.path().join(ASIDE), "{").unwrap();
         assert_eq!(logins(&state, &sight), 1);
         assert_eq!(logins(&state, &sight), 1);
+    }
+
+    #[tokio::test]
+    async fn under_the_lock_the_file_itself_is_read_whatever_its_stamp_says() {
+        let (_outer, state, sight) = setup();
+        let serial = Serial::new("122300000001");
+        let mut ledger = Ledger::new(state.clone());
+        let mut record = Record::new(&sight);
+        record.begin(Step::Token, Reason::NoToken, &serial, &sight);
+        ledger.write(&record).unwrap();
+        // As long as before, in the same place, at the same time.
+        let path = state.path().join(RECORD);
+        let written = fs::metadata(&path).unwrap().modified().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("\"token\"", "\"login\"")).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        assert_eq!(ledger.read(&serial, &sight).unwrap(), record, "a poll does not read the disk");
+        let lock = ledger.lock(Duration::ZERO).await.unwrap().unwrap();
+        let seen = ledger.read_under(&lock, &serial, &sight).unwrap();
+        assert_eq!(seen.attempts[0].step, Step::Login);
     }
 }

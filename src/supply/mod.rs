@@ -6,19 +6,17 @@
 
 pub mod account;
 mod attempt;
+pub mod code;
 mod keeping;
 pub mod ledger;
 
 use std::time::Duration;
 
-use fastrand::Rng;
-use jiff::Timestamp;
-
 use crate::clock::Clock;
-use crate::cloud::Addresses;
 use crate::cloud::answer::{Failure, Kind};
+use crate::cloud::{Addresses, Challenge};
 use crate::config::secret::{Account, UnreadableSecret};
-use crate::logins::age::Sight;
+use crate::logins::age::{Heard, Sight};
 use crate::logins::attempt::Step;
 use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
 use crate::logins::hold::Halt;
@@ -28,6 +26,7 @@ use crate::secrets::Credentials;
 use crate::state::{self, Lock, Stamp, StateDir};
 use crate::token::Token;
 use crate::token::store::{self, Tokens};
+use fastrand::Rng;
 use ledger::Ledger;
 
 /// What a supply is made from.
@@ -83,6 +82,8 @@ pub struct Supply {
     settings: Settings,
     ledger: Ledger,
     rng: Rng,
+    /// A login of this process that waits for the code of a second factor.
+    challenge: Option<Challenge>,
     /// The last answer to whether these credentials were refused, because the hash is slow.
     compared: Option<(Vec<Halt>, Credentials, Option<Kind>)>,
 }
@@ -90,12 +91,20 @@ pub struct Supply {
 impl Supply {
     /// A supply that keeps everything in `state`.
     pub fn new(state: StateDir, clock: Clock, settings: Settings, rng: Rng) -> Self {
-        Self { ledger: Ledger::new(state.clone()), state, clock, settings, rng, compared: None }
+        Self {
+            ledger: Ledger::new(state.clone()),
+            state,
+            clock,
+            settings,
+            rng,
+            challenge: None,
+            compared: None,
+        }
     }
 
-    /// What the clocks show, with the gateway's if it has just answered.
-    pub fn sight(&self, gateway: Option<Timestamp>) -> Sight {
-        Sight { moment: self.clock.moment(), gateway }
+    /// What the clocks show, with what the gateway has just told.
+    pub fn sight(&self, heard: Heard) -> Sight {
+        Sight::new(self.clock.moment(), heard)
     }
 
     /// The stored tokens of a gateway.
@@ -126,13 +135,8 @@ impl Supply {
     }
 
     /// What the rules say about the token of `serial` now. Sends nothing.
-    pub fn consider(
-        &mut self,
-        serial: &Serial,
-        gateway: Option<Timestamp>,
-        operator: Operator,
-    ) -> Result<Decision, Error> {
-        self.consider_at(serial, &self.sight(gateway), operator)
+    pub fn consider(&mut self, serial: &Serial, heard: Heard, operator: Operator) -> Result<Decision, Error> {
+        self.consider_at(serial, &self.sight(heard), operator)
     }
 
     fn consider_at(&mut self, serial: &Serial, sight: &Sight, operator: Operator) -> Result<Decision, Error> {
@@ -141,13 +145,13 @@ impl Supply {
     }
 
     /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
-    pub async fn keep_time(&mut self, serial: &Serial, gateway: Timestamp) -> Result<(), Error> {
-        let sight = self.sight(Some(gateway));
+    pub async fn keep_time(&mut self, serial: &Serial, heard: Heard) -> Result<(), Error> {
+        let sight = self.sight(heard);
         if !self.ledger.read(serial, &sight)?.wants_time(&sight) {
             return Ok(());
         }
-        let _lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read(serial, &sight)?;
+        let lock = self.lock(Duration::ZERO).await?;
+        let mut record = self.ledger.read_under(&lock, serial, &sight)?;
         if record.wants_time(&sight) {
             record.keep_time(&sight);
             self.ledger.write(&record)?;
@@ -207,30 +211,33 @@ impl Supply {
         refusal
     }
 
-    /// Gets a token for `serial` from the cloud if the rules want it now. `gateway` is the gateway's clock, if
-    /// it has just answered; `patience` is how long another process is waited for.
+    /// Gets a token for `serial` from the cloud if the rules want it now. `heard` is what the gateway has
+    /// just told; `patience` is how long another process is waited for.
     pub async fn tend(
         &mut self,
         serial: &Serial,
-        gateway: Option<Timestamp>,
+        heard: Heard,
         operator: Operator,
         patience: Duration,
     ) -> Result<Tended, Error> {
-        let seen = self.sight(gateway);
+        let seen = self.sight(heard);
         let decision = self.consider_at(serial, &seen, operator)?;
         if !matches!(decision, Decision::Act { .. }) {
             return Ok(Tended::Left(decision));
         }
-        let _lock = self.lock(patience).await?;
-        // At most both requests, and each once: after a failure the hold-off speaks, after a token nothing is due.
+        let lock = self.lock(patience).await?;
+        // Each request at most once: after a failure the hold-off speaks, after a token nothing is due.
         loop {
             let sight = seen.later(self.clock.moment());
-            let record = self.ledger.read(serial, &sight)?;
+            let record = self.ledger.read_under(&lock, serial, &sight)?;
             let (decision, credentials) = self.decide(&record, serial, &sight, operator)?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
             match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
                 Ok(Some(token)) => return Ok(Tended::Arrived(token)),
                 Ok(None) => {}
+                Err(failure) if step == Step::Token && failure.kind == Kind::Unexpected => {
+                    tracing::warn!("the Enphase cloud gave no token: {failure}; the other way is tried");
+                }
                 Err(failure) => {
                     let sight = seen.later(self.clock.moment());
                     let next = self.consider_at(serial, &sight, Operator::Absent)?;

@@ -21,6 +21,10 @@ impl Ask for Person {
     fn hidden(&mut self, _question: &str) -> Option<Secret> {
         self.0.map(|password| Secret::new(password.to_owned()))
     }
+
+    fn code(&mut self, _question: &str) -> Option<Secret> {
+        None
+    }
 }
 
 fn context(simulation: &Simulation, state: &tempfile::TempDir) -> Context {

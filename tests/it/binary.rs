@@ -16,20 +16,20 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// No step takes this long, on however slow a machine; only a hang does.
-const HANG: Duration = Duration::from_secs(120);
+pub(crate) const HANG: Duration = Duration::from_secs(120);
 
 /// A house on the real clock, and a directory for the program in it.
-struct Site {
-    simulation: Simulation,
+pub(crate) struct Site {
+    pub(crate) simulation: Simulation,
     dir: tempfile::TempDir,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(SimulationOptions::default())
     }
 
-    fn of(options: SimulationOptions) -> Self {
+    pub(crate) fn of(options: SimulationOptions) -> Self {
         let simulation = Simulation::start(&Clock::system(), options).unwrap();
         let site = Self { simulation, dir: tempfile::tempdir().unwrap() };
         site.configure("[stdout]\nformat = \"json\"\n");
@@ -37,11 +37,11 @@ impl Site {
         site
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn gateway(&self) -> &Gateway {
+    pub(crate) fn gateway(&self) -> &Gateway {
         &self.simulation.gateways[0]
     }
 
@@ -67,7 +67,7 @@ impl Site {
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
         timeout(HANG, self.command(arguments).output()).await.expect("the program hangs").unwrap()
     }
 
@@ -124,11 +124,11 @@ impl Daemon {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn secrets_in(text: &str) -> bool {
+pub(crate) fn secrets_in(text: &str) -> bool {
     text.contains("eyJ") || text.contains(Simulation::PASSWORD)
 }
 

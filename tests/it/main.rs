@@ -21,5 +21,6 @@ mod layers;
 mod mosquitto;
 mod promise;
 mod recordings;
+mod refresh;
 mod reports;
 mod simulated;

@@ -6,7 +6,7 @@ use super::report::Report;
 use crate::config;
 use crate::gateway::client::Client;
 use crate::gateway::{Endpoint, Error};
-use crate::logins::age::{AGREEMENT, Sight};
+use crate::logins::age::{AGREEMENT, Heard, Sight};
 use crate::logins::decision::Operator;
 use crate::logins::words::length;
 use crate::poller::identity::{self, Identity};
@@ -68,9 +68,9 @@ async fn reach(
 fn clock(context: &Context, identity: &Identity, report: &mut Report<'_>) -> Result<(), Failure> {
     let now = context.clock.now();
     let Some(theirs) = identity.info.time else {
-        return report.note("clock", "the gateway does not tell the time");
+        return report.note("clock", "the gateway does not tell the time, so a token that it refuses is only replaced when it expires or by `enphased token refresh`");
     };
-    let sight = Sight { moment: context.clock.moment(), gateway: Some(theirs) };
+    let sight = Sight::new(context.clock.moment(), Heard::Time(theirs));
     let difference = length(theirs.duration_since(now).unsigned_abs());
     if sight.clocks_agree() {
         return report.good("clock", &format!("{now:.0}; the gateway's differs by {difference}"));
@@ -99,7 +99,7 @@ async fn token(
     let serial: &Serial = &identity.serial;
     let tokens = supply.tokens(serial)?;
     let Some(kept) = tokens.in_use() else {
-        let decision = supply.consider(serial, Some(identity.time(context.clock.now())), Operator::Absent)?;
+        let decision = supply.consider(serial, identity.heard(), Operator::Absent)?;
         report.wrong("token", &Failure::new(Code::Refused, format!("there is none. {decision}")))?;
         return Ok(false);
     };

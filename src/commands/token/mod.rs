@@ -1,5 +1,6 @@
 //! `enphased token status | refresh | import | forget`.
 
+mod code;
 pub mod import;
 pub mod refresh;
 pub mod status;
@@ -7,10 +8,9 @@ mod verify;
 
 use std::io::Write;
 
-use jiff::Timestamp;
-
 use super::failure::Failure;
 use super::{Context, PATIENCE, gateway, serial};
+use crate::logins::age::Heard;
 use crate::logins::decision::Operator;
 use crate::reading::Serial;
 use crate::secrets::Secret;
@@ -22,18 +22,20 @@ pub trait Ask {
     fn line(&mut self, question: &str) -> Option<String>;
     /// Asks for a line that is not shown.
     fn hidden(&mut self, question: &str) -> Option<Secret>;
+    /// Asks for a one-time code, which is not shown; an empty line is an answer.
+    fn code(&mut self, question: &str) -> Option<Secret>;
 }
 
-/// The gateway's clock, if it answers.
-async fn gateway_time(context: &Context, serial: &Serial, state: &StateDir) -> Option<Timestamp> {
+/// What the gateway tells of the time.
+async fn heard(context: &Context, serial: &Serial, state: &StateDir) -> Heard {
     for settings in &context.config.gateways {
         if let Ok(identity) = gateway::ask(context, settings, state).await
             && identity.serial == *serial
         {
-            return Some(identity.time(context.clock.now()));
+            return identity.heard();
         }
     }
-    None
+    Heard::Nothing
 }
 
 /// Forgets the tokens of a gateway.
@@ -43,7 +45,7 @@ pub async fn forget(context: &mut Context, asked: Option<&str>, out: &mut dyn Wr
     let shared = context.shared(&state);
     let mut supply = shared.supply.lock().await;
     supply.forget(&serial, PATIENCE).await?;
-    let next = supply.consider(&serial, Some(context.clock.now()), Operator::Absent)?;
+    let next = supply.consider(&serial, Heard::NoTime, Operator::Absent)?;
     writeln!(out, "The tokens of gateway {serial} are forgotten. The record of logins stays.")?;
     writeln!(out, "Next: {next}.")?;
     Ok(())

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::super::failure::{Code, Failure};
 use super::super::{Context, PATIENCE, serial};
 use super::verify::verify;
-use super::{Ask, gateway_time};
+use super::{Ask, code, heard};
 use crate::cloud::answer::Kind;
 use crate::config::secret::{Account, SecretSource};
 use crate::logins::decision::{Decision, Operator, Stopped};
@@ -21,7 +21,7 @@ pub async fn refresh(
 ) -> Result<(), Failure> {
     let state = context.state()?;
     let serial = serial(context, asked, &state).await?;
-    let time = gateway_time(context, &serial, &state).await;
+    let heard = heard(context, &serial, &state).await;
     if force {
         writeln!(
             out,
@@ -31,14 +31,19 @@ pub async fn refresh(
     }
     let operator = if force { Operator::Insists } else { Operator::Asks };
     let shared = context.shared(&state);
-    let now = shared.supply.lock().await.consider(&serial, time, operator)?;
+    let now = shared.supply.lock().await.consider(&serial, heard, operator)?;
     if let Decision::Wait { .. } = now {
         return Err(held_off(&now));
     }
     complete_account(&mut context.config.account, ask)?;
     let shared = context.shared(&state);
     let mut supply = shared.supply.lock().await;
-    match supply.tend(&serial, time, operator, PATIENCE).await? {
+    let mut tended = supply.tend(&serial, heard, operator, PATIENCE).await?;
+    if supply.is_challenged() {
+        code::second_factor(&mut supply, &serial, heard, ask, out).await?;
+        tended = supply.tend(&serial, heard, operator, PATIENCE).await?;
+    }
+    match tended {
         Tended::Arrived(token) => {
             writeln!(out, "A new token arrived: {}, good until {:.0}.", token.role, token.expires_at)?;
             drop(supply);

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::super::failure::Failure;
 use super::super::{Context, serial};
-use super::gateway_time;
+use super::heard;
+use crate::logins::age::Heard;
 use crate::logins::decision::{Decision, Operator, TokenFacts};
 use crate::logins::words::length;
 use crate::token::store::{Kept, Origin};
@@ -17,12 +18,16 @@ use crate::token::store::{Kept, Origin};
 pub async fn status(context: &mut Context, asked: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
     let state = context.state()?;
     let serial = serial(context, asked, &state).await?;
-    let time = gateway_time(context, &serial, &state).await;
+    let heard = heard(context, &serial, &state).await;
     let shared = context.shared(&state);
     let mut supply = shared.supply.lock().await;
     let tokens = supply.tokens(&serial)?;
     let now = context.clock.now();
-    writeln!(out, "gateway    {serial}{}", if time.is_some() { "" } else { " (does not answer now)" })?;
+    writeln!(
+        out,
+        "gateway    {serial}{}",
+        if heard == Heard::Nothing { " (does not answer now)" } else { "" }
+    )?;
     match tokens.in_use() {
         None => writeln!(out, "token      none")?,
         Some(kept) => describe(kept, now, out)?,
@@ -31,13 +36,13 @@ pub async fn status(context: &mut Context, asked: Option<&str>, out: &mut dyn Wr
         let until = candidate.token.expires_at;
         writeln!(out, "           a newer one, good until {until:.0}, waits for the gateway to accept it")?;
     }
-    let sight = supply.sight(time);
+    let sight = supply.sight(heard);
     let record = supply.record(&serial, &sight)?;
     match record.attempts.iter().rfind(|attempt| attempt.serial == serial || attempt.counts_as_login()) {
         None => writeln!(out, "cloud      not contacted yet")?,
         Some(attempt) => writeln!(out, "cloud      {:.0}: {attempt}", attempt.time)?,
     }
-    let decision = supply.consider(&serial, time, Operator::Absent)?;
+    let decision = supply.consider(&serial, heard, Operator::Absent)?;
     writeln!(out, "next       {}", next(&decision, tokens.in_use()))?;
     Ok(())
 }

@@ -6,8 +6,9 @@
 //!   the promises that have nothing to do with time are checked.
 //! - What was in a record that the disk has damaged is lost: the hold-offs and refusals of before. It counts
 //!   as a login made when the damage is seen, so that one login a day stays the most.
-//! - A login whose answer was lost on the way (transient) may have opened a session. It is tried again after
-//!   5 minutes, doubling, as L6 says.
+//! - A login whose answer was lost on the way may have opened a session. It is tried again after 5 minutes,
+//!   doubling, as L6 says of what is transient, but no more than three may have opened one in 24 hours.
+//! - The clocks of two gateways may differ by ten minutes. After a boot the record may take one for the other.
 //! - A success ends the hold-offs before it.
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 
 use super::world::{DAY, HOUR, Liar, MINUTE, World};
 use crate::cloud::answer::{Failure, Kind, RetryAfter};
-use crate::logins::age::{AGREEMENT, Age};
+use crate::logins::age::{AGREEMENT, Age, Sight};
 use crate::logins::attempt::Step;
 use crate::logins::decision::{Decision, TokenFacts, Waiting};
 use crate::logins::record::Record;
@@ -33,14 +34,55 @@ const ROUNDING: Duration = Duration::from_secs(2);
 struct Request {
     at: Timestamp,
     step: Step,
+    gateway: usize,
     credentials: u8,
     /// `None`: it was never written down.
     outcome: Option<Result<(), Kind>>,
 }
 
 impl Request {
+    fn opens(&self) -> bool {
+        matches!(self.step, Step::Login | Step::Code)
+    }
+
     fn counts_as_login(&self) -> bool {
-        self.step == Step::Login && matches!(self.outcome, None | Some(Ok(())))
+        self.opens() && matches!(self.outcome, None | Some(Ok(())))
+    }
+
+    fn may_have_opened(&self) -> bool {
+        self.opens() && matches!(self.outcome, None | Some(Ok(()) | Err(Kind::Unclear)))
+    }
+
+    fn leads_to_other_way(&self) -> bool {
+        self.step == Step::Token && self.outcome == Some(Err(Kind::Unexpected))
+    }
+}
+
+/// How often something was judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Judged {
+    pub(super) logins: u64,
+    pub(super) waits: u64,
+    /// Tokens of another gateway than the one that the login was for.
+    pub(super) shared: u64,
+    /// Requests by the other way to a token.
+    pub(super) otherwise: u64,
+    /// Sessions that a code opened.
+    pub(super) codes: u64,
+    /// Waits because three logins may have opened a session.
+    pub(super) unclear: u64,
+}
+
+impl Judged {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            logins: self.logins + other.logins,
+            waits: self.waits + other.waits,
+            shared: self.shared + other.shared,
+            otherwise: self.otherwise + other.otherwise,
+            codes: self.codes + other.codes,
+            unclear: self.unclear + other.unclear,
+        }
     }
 }
 
@@ -61,10 +103,10 @@ pub(super) struct Promises {
     behind: Duration,
     /// When a record was damaged last.
     damaged: Timestamp,
-    /// Boots that the record has lived through.
-    boots: u32,
-    /// How many logins and how many waits were judged, so that a search that finds nothing is seen.
-    pub(super) judged: (u64, u64),
+    /// What the clocks may have lost or won at the boots that the record has lived through.
+    slack: Duration,
+    /// What was judged, so that a search that finds nothing is seen.
+    pub(super) judged: Judged,
 }
 
 impl Promises {
@@ -78,8 +120,8 @@ impl Promises {
             born: world.now,
             behind: Duration::ZERO,
             damaged: world.now,
-            boots: 0,
-            judged: (0, 0),
+            slack: Duration::ZERO,
+            judged: Judged::default(),
         }
     }
 
@@ -87,15 +129,10 @@ impl Promises {
         self.liar != Liar::Both
     }
 
-    /// Since a boot the clocks may have lost seconds.
-    fn slack(&self) -> Duration {
-        ROUNDING * self.boots
-    }
-
     // What happens.
 
     pub(super) fn record_began(&mut self, world: &World) {
-        (self.born, self.behind, self.boots) = (world.now, Duration::ZERO, 0);
+        (self.born, self.behind, self.slack) = (world.now, Duration::ZERO, Duration::ZERO);
     }
 
     /// What the record held is lost, and it counts as a login.
@@ -107,24 +144,31 @@ impl Promises {
         self.refusals.clear();
         self.requests.retain(|request| since(request.at, world.now) < DAY);
         let (at, step) = (world.now, Step::Login);
-        self.requests.push(Request { at, step, credentials: u8::MAX, outcome: None });
+        self.requests.push(Request { at, step, gateway: 0, credentials: u8::MAX, outcome: None });
     }
 
-    pub(super) fn rebooted(&mut self) {
-        self.boots += 1;
+    pub(super) fn rebooted(&mut self, world: &World) {
+        self.slack += ROUNDING;
+        if world.liar == Liar::Machine {
+            self.slack += world.gateways_differ_by();
+        }
     }
 
-    pub(super) fn began(&mut self, step: Step, credentials: u8, world: &World) {
-        self.requests.push(Request { at: world.now, step, credentials, outcome: None });
+    pub(super) fn began(&mut self, step: Step, gateway: usize, credentials: u8, world: &World) {
+        self.requests.push(Request { at: world.now, step, gateway, credentials, outcome: None });
     }
 
     pub(super) fn succeeded(&mut self, world: &World) {
         self.hold_until = world.now;
-        if let Some(last) = self.requests.last_mut() {
-            last.outcome = Some(Ok(()));
-            if last.step == Step::Login {
-                self.refused.clear();
-            }
+        let Some(last) = self.requests.last_mut() else { return };
+        last.outcome = Some(Ok(()));
+        let (opens, step, gateway) = (last.opens(), last.step, last.gateway);
+        if opens {
+            self.refused.clear();
+            self.judged.codes += u64::from(step == Step::Code);
+        } else {
+            let login = self.requests.iter().rev().find(|request| request.counts_as_login());
+            self.judged.shared += u64::from(login.is_some_and(|login| login.gateway != gateway));
         }
     }
 
@@ -136,7 +180,14 @@ impl Promises {
             self.refused.push((last.credentials, kind));
             return;
         }
-        let row = self.requests.iter().rev().take_while(|request| request.outcome == Some(Err(kind))).count();
+        // The other way is next, and the code may be typed again.
+        if last.leads_to_other_way() || kind == Kind::WrongCode {
+            return;
+        }
+        let in_row =
+            |request: &&Request| matches!(request.outcome, Some(Err(other)) if other.row() == kind.row());
+        let ended = self.requests.iter().rev().filter(|request| !request.leads_to_other_way());
+        let row = ended.take_while(in_row).count();
         let row = u32::try_from(row.min(40)).unwrap();
         let table = match kind {
             Kind::TooManySessions => doubling(DAY, 3 * DAY, row),
@@ -168,31 +219,56 @@ impl Promises {
     }
 
     /// A request that leaves by itself keeps every promise.
-    pub(super) fn judge(&mut self, step: Step, credentials: u8, renews_short: bool, world: &World) {
-        self.judged.0 += u64::from(step == Step::Login);
+    pub(super) fn judge(
+        &mut self,
+        step: Step,
+        gateway: usize,
+        credentials: u8,
+        renews_short: bool,
+        world: &World,
+    ) {
+        self.judged.logins += u64::from(step == Step::Login);
+        self.judged.otherwise += u64::from(step == Step::OtherToken);
         // The last is this one.
         let before = self.requests.split_last().map(|(_, before)| before).unwrap_or_default();
         self.no_request_with_refused_credentials(step, credentials);
-        Self::no_short_token_is_renewed_by_itself(renews_short, world);
+        assert_ne!(step, Step::Code, "only a person types a code");
+        Self::the_other_way_is_taken_only_after_a_riddle(step, before);
+        Self::no_short_token_is_renewed_by_itself(renews_short, &world.disk.tokens[gateway]);
         if self.knows_time() {
-            self.no_request_while_a_token_is_good(world);
+            self.no_request_while_a_token_is_good(gateway, world);
             self.no_request_within_a_hold_off(world);
         }
         if self.knows_time() && step == Step::Login {
             self.one_login_a_day(before, world);
             self.three_logins_a_month(before, world);
+            self.three_sessions_a_day(before, world);
         }
+    }
+
+    /// The other way to a token is for an answer that nobody has seen, on the session of that request.
+    fn the_other_way_is_taken_only_after_a_riddle(step: Step, before: &[Request]) {
+        let led = before.last().is_some_and(Request::leads_to_other_way);
+        assert!(step != Step::OtherToken || led, "the other way after {:?}", before.last());
+    }
+
+    /// At most three logins in 24 hours may have opened a session, seen or not.
+    fn three_sessions_a_day(&self, before: &[Request], world: &World) {
+        let day = DAY.saturating_sub(self.slack);
+        let recent = |request: &&Request| request.may_have_opened() && since(request.at, world.now) < day;
+        let logins: Vec<&Request> = before.iter().filter(recent).collect();
+        assert!(logins.len() < 3, "a fourth session in a day, perhaps: {logins:?}");
     }
 
     /// After wrong credentials nothing is tried by itself until they change; nor after a second factor.
     fn no_request_with_refused_credentials(&self, step: Step, credentials: u8) {
         let refused = self.refused.iter().find(|(refused, _)| *refused == credentials);
-        assert!(step == Step::Token || refused.is_none(), "a login with {refused:?}");
+        assert!(step != Step::Login || refused.is_none(), "a login with {refused:?}");
     }
 
     /// L8.
-    fn no_short_token_is_renewed_by_itself(renews_short: bool, world: &World) {
-        let mut stored = stored(&world.disk.tokens).peekable();
+    fn no_short_token_is_renewed_by_itself(renews_short: bool, tokens: &Tokens) {
+        let mut stored = stored(tokens).peekable();
         let short = stored.peek().is_some() && stored.all(|kept| !kept.token.is_long_lived());
         assert!(renews_short || !short, "a short token is renewed");
     }
@@ -200,16 +276,16 @@ impl Promises {
     /// No request while a stored token is valid, the gateway has not clearly refused it (twice, at least five
     /// minutes apart, while the clocks agree), and it is outside its renewal window. A clock that is right to
     /// five minutes may be wrong by so much.
-    fn no_request_while_a_token_is_good(&self, world: &World) {
+    fn no_request_while_a_token_is_good(&self, gateway: usize, world: &World) {
         let soon = world.now + 5 * MINUTE;
-        for kept in stored(&world.disk.tokens) {
+        for kept in stored(&world.disk.tokens[gateway]) {
             let facts = TokenFacts::new(&kept.token, kept.stored_at);
             let over = soon >= facts.expires_at || facts.is_long_lived && soon >= facts.renewal_opens();
             let refusals = self.refusals.get(&facts.id).map(Vec::as_slice).unwrap_or_default();
             let refused = refusals
                 .first()
                 .zip(refusals.last())
-                .is_some_and(|(first, last)| since(*first, *last) + self.slack() >= 5 * MINUTE);
+                .is_some_and(|(first, last)| since(*first, *last) + self.slack >= 5 * MINUTE);
             assert!(over || refused, "a request while a token is good: {facts:?}");
         }
     }
@@ -217,19 +293,19 @@ impl Promises {
     /// Never two within the hold-off of the first's outcome.
     fn no_request_within_a_hold_off(&self, world: &World) {
         let left = since(world.now, self.hold_until);
-        assert!(left <= self.slack(), "a request {left:?} too early");
+        assert!(left <= self.slack, "a request {left:?} too early");
     }
 
     /// At most one login (success, or an end that nobody saw) in 24 hours.
     fn one_login_a_day(&self, before: &[Request], world: &World) {
         let last = before.iter().rev().find(|request| request.counts_as_login());
         let early = last.map(|last| DAY.saturating_sub(since(last.at, world.now)));
-        assert!(early.unwrap_or_default() <= self.slack(), "two logins in a day: {last:?}");
+        assert!(early.unwrap_or_default() <= self.slack, "two logins in a day: {last:?}");
     }
 
     /// At most three in 30 days.
     fn three_logins_a_month(&self, before: &[Request], world: &World) {
-        let month = (30 * DAY).saturating_sub(self.slack());
+        let month = (30 * DAY).saturating_sub(self.slack);
         let recent = |request: &&Request| {
             let known = request.at >= self.damaged;
             known && request.counts_as_login() && since(request.at, world.now) < month
@@ -241,17 +317,24 @@ impl Promises {
     /// The record's age never runs ahead of the truth, so that no hold-off opens early by a jump of a clock;
     /// and falls behind only at a boot, so that none is prolonged by a jump while the machine runs, and at a
     /// boot with honest clocks seen before and after (`certain`) not at all.
-    pub(super) fn no_jump_of_a_clock_counts(&mut self, record: &Record, certain: bool, world: &World) {
+    pub(super) fn no_jump_of_a_clock_counts(
+        &mut self,
+        record: &Record,
+        seen: &Sight,
+        certain: bool,
+        world: &World,
+    ) {
         if record.attempts.is_empty() || !self.knows_time() {
             return;
         }
         let truth = since(self.born, world.now);
-        let age = record.age(&world.sight(true)).since(Age::default());
-        assert!(age <= truth + self.slack(), "the record is {age:?} old, in truth {truth:?}");
+        let age = record.age(seen).since(Age::default());
+        assert!(age <= truth + self.slack, "the record is {age:?} old, in truth {truth:?}");
         let behind = truth.saturating_sub(age);
         if certain {
             // Of two that nearly agree the slower is believed.
-            let lost = if self.liar == Liar::Nobody { ROUNDING } else { AGREEMENT };
+            let slower = if self.liar == Liar::Nobody { world.gateways_differ_by() } else { AGREEMENT };
+            let lost = ROUNDING + slower;
             assert!(behind <= self.behind + lost, "{behind:?} behind, before {:?}", self.behind);
         }
         self.behind = behind;
@@ -263,12 +346,14 @@ impl Promises {
         if !self.knows_time() {
             return;
         }
-        self.judged.1 += 1;
+        self.judged.waits += 1;
+        self.judged.unclear += u64::from(*why == Waiting::ThriceUnclear);
         let counted = |nth: usize, length: Duration| {
             let mut logins = self.requests.iter().rev().filter(|request| request.counts_as_login());
             logins.nth(nth).map(|login| login.at + length)
         };
-        let latest_login = self.requests.iter().rev().find(|request| request.step == Step::Login);
+        let latest_login = self.requests.iter().rev().find(|request| request.opens());
+        let mut unclear = self.requests.iter().rev().filter(|request| request.may_have_opened());
         let until = match why {
             Waiting::GatewaySilent => None,
             Waiting::HoldOff(_) => {
@@ -281,6 +366,7 @@ impl Promises {
             }
             Waiting::OnceADay => latest_login.map(|login| login.at + DAY),
             Waiting::ThriceAMonth => counted(2, 30 * DAY),
+            Waiting::ThriceUnclear => unclear.nth(2).map(|login| login.at + DAY),
         };
         let Some(until) = until else { panic!("waits for {why:?} without a reason") };
         let longest = since(world.now, until) + self.behind + HOUR;
@@ -290,11 +376,12 @@ impl Promises {
     /// A stored token is lost only when the operator forgets it, when the gateway has accepted another in its
     /// place, when it was refused clearly beside a good one, or, while the gateway has not seen it yet, when a
     /// newer comes.
-    pub(super) fn no_token_is_lost(before: &Tokens, after: &Tokens, event: TokenEvent, world: &World) {
+    pub(super) fn no_token_is_lost(gateway: usize, before: &Tokens, event: TokenEvent, world: &World) {
+        let after = &*world.disk.tokens[gateway];
         let id = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.token.id());
         let (was, is) = (id(&before.current), id(&after.current));
         let accepted = event == TokenEvent::Accepted && is == id(&before.candidate);
-        let good = after.current.as_ref().is_some_and(|kept| world.accepts(&kept.token));
+        let good = after.current.as_ref().is_some_and(|kept| world.accepts(gateway, &kept.token));
         assert!(event != TokenEvent::Accepted || good, "taken into use and not accepted");
         assert!(was == is || accepted || event == TokenEvent::Forgotten, "the token in use: {event:?}");
         let (was, is) = (id(&before.candidate), id(&after.candidate));

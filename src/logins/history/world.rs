@@ -1,4 +1,5 @@
-//! The world around the daemons: the true time, two clocks that may lie, a gateway, a cloud and a disk.
+//! The world around the daemons: the true time, clocks that may lie, one gateway or two of one account, a cloud and
+//! a disk.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,9 +8,9 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Moment;
-use crate::cloud::answer::{self, Answer, Failure};
+use crate::cloud::answer::{self, Answer, Failure, Kind};
 use crate::logins::Record;
-use crate::logins::age::Sight;
+use crate::logins::age::{Heard, Sight};
 use crate::reading::Serial;
 use crate::secrets::Secret;
 use crate::token::store::Tokens;
@@ -36,7 +37,8 @@ pub(super) struct Disk {
     /// A damaged record was set aside.
     pub(super) aside: bool,
     pub(super) is_damaged: bool,
-    pub(super) tokens: Rc<Tokens>,
+    /// Of each gateway.
+    pub(super) tokens: [Rc<Tokens>; 2],
     pub(super) is_writable: bool,
     writes: u32,
 }
@@ -65,12 +67,14 @@ pub(super) struct World {
     /// The truth.
     pub(super) now: Timestamp,
     machine_is_off_by: SignedDuration,
-    gateway_is_off_by: SignedDuration,
+    /// How many gateways the account has.
+    pub(super) gateways: usize,
+    gateway_is_off_by: [SignedDuration; 2],
     boot: u32,
     booted: Timestamp,
-    pub(super) gateway_answers: bool,
-    /// The gateway refuses tokens that were made up to then.
-    revoked_until: Timestamp,
+    pub(super) gateway_answers: [bool; 2],
+    /// Each gateway refuses tokens that were made up to then.
+    revoked_until: [Timestamp; 2],
     /// Which of the answers the cloud gives; beyond the list it does what it should.
     mood: usize,
     /// The credentials that are right.
@@ -80,7 +84,7 @@ pub(super) struct World {
 }
 
 /// Every row of L6 as the protocol notes list it (1.5, 1.6, 1.8): status, `Retry-After`, body.
-const ANSWERS: [(u16, Option<&str>, &str); 17] = [
+const ANSWERS: [(u16, Option<&str>, &str); 21] = [
     (200, None, r#"{"message":"Too many active sessions.."}"#),
     (401, Some("200000"), "<html><p>Too many active sessions..</p></html>"),
     (200, None, r#"{"success":false,"isBlocked":true}"#),
@@ -98,19 +102,24 @@ const ANSWERS: [(u16, Option<&str>, &str); 17] = [
     (401, None, r#"{"message":"You need to sign in first"}"#),
     (403, None, "Forbidden"),
     (200, None, "Error: could not generate a token"),
+    (404, None, "<html>Not found</html>"),
+    (410, None, ""),
+    (400, None, r#"{"errors":[]}"#),
+    (200, None, r#"{"welcome":"back"}"#),
 ];
 
 impl World {
     pub(super) fn new(mut rng: Rng, liar: Liar) -> Self {
         let now: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
         let mut small = || SignedDuration::from_secs(rng.i64(-290..290));
-        let (machine_is_off_by, gateway_is_off_by) = (small(), small());
+        let (machine_is_off_by, gateway_is_off_by) = (small(), [small(), small()]);
+        let gateways = rng.usize(1..3);
         let lifetime = [365 * DAY, 365 * DAY, 12 * HOUR, HOUR, 45 * DAY][rng.usize(..5)];
         let disk = Disk {
             record: None,
             aside: false,
             is_damaged: false,
-            tokens: Rc::default(),
+            tokens: Default::default(),
             is_writable: true,
             writes: 0,
         };
@@ -119,11 +128,12 @@ impl World {
             liar,
             now,
             machine_is_off_by,
+            gateways,
             gateway_is_off_by,
             boot: 0,
             booted: now,
-            gateway_answers: true,
-            revoked_until: Timestamp::UNIX_EPOCH,
+            gateway_answers: [true; 2],
+            revoked_until: [Timestamp::UNIX_EPOCH; 2],
             mood: ANSWERS.len(),
             right: 0,
             lifetime,
@@ -131,20 +141,27 @@ impl World {
         }
     }
 
-    pub(super) fn serial() -> Serial {
-        Serial::new("122300000001")
+    pub(super) fn serial(gateway: usize) -> Serial {
+        Serial::new(["122300000001", "122300000002"][gateway])
     }
 
-    fn gateway_time(&self) -> Timestamp {
+    fn gateway_time(&self, gateway: usize) -> Timestamp {
         // It tells whole seconds.
-        Timestamp::from_second((self.now + self.gateway_is_off_by).as_second()).unwrap()
+        Timestamp::from_second((self.now + self.gateway_is_off_by[gateway]).as_second()).unwrap()
     }
 
-    /// What a daemon sees of the clocks; `asked` is whether it asks the gateway.
-    pub(super) fn sight(&self, asked: bool) -> Sight {
+    /// By how much the clocks of two gateways differ that are right to five minutes.
+    pub(super) fn gateways_differ_by(&self) -> Duration {
+        let [one, other] = self.gateway_is_off_by;
+        if self.gateways == 1 { Duration::ZERO } else { Duration::try_from((one - other).abs()).unwrap() }
+    }
+
+    /// What a daemon sees of the clocks; `asked` is the gateway that it asks.
+    pub(super) fn sight(&self, asked: Option<usize>) -> Sight {
         let up = Duration::try_from(self.now.duration_since(self.booted)).unwrap();
         let moment = Moment { wall: self.now + self.machine_is_off_by, boot: self.boot.to_string(), up };
-        Sight { moment, gateway: (asked && self.gateway_answers).then(|| self.gateway_time()) }
+        let answers = asked.filter(|gateway| self.gateway_answers[*gateway]);
+        Sight::new(moment, answers.map_or(Heard::Nothing, |gateway| Heard::Time(self.gateway_time(gateway))))
     }
 
     pub(super) fn pass(&mut self, length: Duration) {
@@ -156,10 +173,11 @@ impl World {
         let length = [11 * MINUTE, 26 * HOUR, 40 * DAY, 400 * DAY, 7000 * DAY][self.rng.usize(..5)];
         let length = SignedDuration::try_from(length).unwrap();
         let off_by = [length, -length, SignedDuration::ZERO][self.rng.usize(..3)];
+        let gateway = self.rng.usize(..2);
         match self.liar {
             Liar::Machine => self.machine_is_off_by = off_by,
             Liar::Both if self.rng.bool() => self.machine_is_off_by = off_by,
-            Liar::Gateway | Liar::Both => self.gateway_is_off_by = off_by,
+            Liar::Gateway | Liar::Both => self.gateway_is_off_by[gateway] = off_by,
             Liar::Nobody => {}
         }
     }
@@ -178,13 +196,16 @@ impl World {
         }
     }
 
-    pub(super) fn revoke(&mut self) {
-        self.revoked_until = self.now;
+    pub(super) fn revoke(&mut self, gateway: usize) {
+        self.revoked_until[gateway] = self.now;
     }
 
     /// Whether the gateway lets `token` in, by its own clock.
-    pub(super) fn accepts(&self, token: &Token) -> bool {
-        token.expires_at > self.gateway_time() && token.issued_at > self.revoked_until
+    pub(super) fn accepts(&self, gateway: usize, token: &Token) -> bool {
+        let is_its_own = token.serial == Self::serial(gateway);
+        is_its_own
+            && token.expires_at > self.gateway_time(gateway)
+            && token.issued_at > self.revoked_until[gateway]
     }
 
     pub(super) fn change_mood(&mut self) {
@@ -193,25 +214,17 @@ impl World {
 
     fn answer(&self) -> Option<Answer> {
         let (status, retry_after, body) = ANSWERS.get(self.mood)?;
-        let (is_html, body) = (body.starts_with('<'), body.as_bytes().to_vec());
-        Some(Answer {
-            status: *status,
-            retry_after: retry_after.map(str::to_owned),
-            date: None,
-            is_html,
-            body,
-        })
+        let retry_after = retry_after.map(str::to_owned);
+        Some(Answer { retry_after, ..Self::say(*status, body) })
     }
 
     fn say(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, date: None, is_html: false, body: body.as_bytes().to_vec() }
+        Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
     }
 
     /// Asks the cloud for a session.
     pub(super) fn log_in(&mut self, credentials: u8) -> Result<Secret, Failure> {
-        if self.rng.u8(..20) == 0 {
-            return Err(Failure::transient("no answer in time"));
-        }
+        self.not_lost()?;
         let right = credentials == self.right;
         let well = || {
             let session = r#"{"message":"success","session_id":"5e55"}"#;
@@ -220,23 +233,44 @@ impl World {
         answer::login(&self.answer().unwrap_or_else(well))
     }
 
+    /// A request that opens a session may not leave, or its answer may not come.
+    fn not_lost(&mut self) -> Result<(), Failure> {
+        match self.rng.u8(..20) {
+            0 => Err(Failure::transient("no connection")),
+            1 => Err(Failure::new(Kind::Unclear, "no answer in time")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends a login with the code of a second factor.
+    pub(super) fn enter_code(&mut self) -> Result<Secret, Failure> {
+        self.not_lost()?;
+        let right = self.rng.bool();
+        let well = || {
+            let session = r#"{"message":"success","session_id":"5e55"}"#;
+            Self::say(200, if right { session } else { r#"{"isValid":false,"isBlocked":false}"# })
+        };
+        answer::code(&self.answer().unwrap_or_else(well))
+    }
+
     /// Asks the cloud for a token.
-    pub(super) fn fetch(&mut self) -> Result<Token, Failure> {
+    pub(super) fn fetch(&mut self, gateway: usize) -> Result<Token, Failure> {
         if self.rng.u8(..20) == 0 {
             return Err(Failure::transient("connection reset"));
         }
-        let token = self.token(self.now, self.lifetime);
+        let token = self.token(gateway, self.now, self.lifetime);
         let answer = self.answer().unwrap_or_else(|| Self::say(200, token.secret.expose()));
         answer::token(&answer).map(|_| token)
     }
 
     /// A token as Entrez makes it, signed with nothing.
-    pub(super) fn token(&mut self, issued_at: Timestamp, lifetime: Duration) -> Token {
+    pub(super) fn token(&mut self, gateway: usize, issued_at: Timestamp, lifetime: Duration) -> Token {
         use base64::Engine;
         use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
         let issued_at = Timestamp::from_second(issued_at.as_second()).unwrap();
         let claims = format!(
-            r#"{{"aud":"122300000001","iss":"Entrez","enphaseUser":"owner","exp":{},"iat":{},"jti":"{}"}}"#,
+            r#"{{"aud":"{}","iss":"Entrez","enphaseUser":"owner","exp":{},"iat":{},"jti":"{}"}}"#,
+            Self::serial(gateway),
             (issued_at + lifetime).as_second(),
             issued_at.as_second(),
             self.rng.u64(..),

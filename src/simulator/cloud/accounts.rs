@@ -81,11 +81,14 @@ impl State {
 
     fn count(&mut self, call: &Call) {
         match call.path() {
-            LOGIN | VALIDATE_OTP => {
+            LOGIN => {
                 self.counts.login_attempts += 1;
                 self.counts.login_times.push(self.clock.now());
             }
-            TOKENS | ENTREZ_AUTH_TOKEN => self.counts.token_fetches += 1,
+            VALIDATE_OTP => self.counts.codes_tried += 1,
+            TOKENS => self.counts.token_fetches += 1,
+            ENTREZ_AUTH_TOKEN => self.counts.other_token_fetches += 1,
+            SEND_OTP => self.counts.codes_sent += 1,
             _ => self.counts.other += 1,
         }
     }
@@ -95,7 +98,7 @@ impl State {
             (Host::Enlighten, &Method::POST, LOGIN) => self.login(call),
             (Host::Enlighten, &Method::GET, ENTREZ_AUTH_TOKEN) => self.entrez_auth_token(call),
             (Host::Enlighten, &Method::POST, VALIDATE_OTP) => self.validate_otp(call),
-            (Host::Enlighten, &Method::POST, SEND_OTP) => {
+            (Host::Enlighten, &Method::POST, SEND_OTP) if is_challenged(call) => {
                 Answer::json(200, r#"{"success":true,"isBlocked":false}"#)
             }
             (Host::Entrez, &Method::POST, TOKENS) => self.tokens(call),
@@ -145,13 +148,14 @@ impl State {
             .cookie("locale", "en")
     }
 
-    /// The code comes in base64. What the cloud says to a right one is not recorded: this is a guess.
+    /// The code comes in base64, with the cookie of the login that asked for it. What the cloud says to a right one is not recorded: this is a guess.
     fn validate_otp(&mut self, call: &Call) -> Answer {
         let decoded = |name| field(call, name).and_then(|value| super::decoded(&value));
         let (email, code) = (decoded("email"), decoded("otp"));
         let right = |account: &&Account| {
             let wanted = account.second_factor.as_ref();
             Some(&account.email) == email.as_ref()
+                && is_challenged(call)
                 && matches!((wanted, &code), (Some(SecondFactor::Code(wanted)), Some(code)) if wanted == code)
         };
         match self.options.accounts.iter().find(right).cloned() {
@@ -212,6 +216,11 @@ impl State {
         let session = self.sessions.get(session)?;
         (session.until > Instant::now()).then_some(&session.account)
     }
+}
+
+/// Whether it comes with the cookie that a login with a second factor sets.
+fn is_challenged(call: &Call) -> bool {
+    call.cookie("login_otp_nonce") == Some(answers::NONCE)
 }
 
 /// What a fault says, without a fault.

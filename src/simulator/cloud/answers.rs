@@ -3,6 +3,9 @@
 use crate::simulator::answer::Answer;
 use crate::simulator::fault::Fault;
 
+/// What ties the code of a second factor to its login.
+pub(super) const NONCE: &str = "5d3c1a";
+
 const TOO_MANY: &str = "Too many active sessions..";
 
 /// Wrong e-mail or password: 401.
@@ -24,7 +27,7 @@ pub fn too_many_sessions_page(status: u16) -> Fault {
 /// A second factor is wanted; the answer looks like a success without a session.
 pub fn second_factor() -> Fault {
     let answer = Answer::json(200, r#"{"success":true,"isBlocked":false}"#);
-    Fault::Says(answer.cookie("login_otp_nonce", "5d3c1a"))
+    Fault::Says(answer.cookie("login_otp_nonce", NONCE))
 }
 
 /// A second factor is wanted, said aloud.
@@ -76,6 +79,16 @@ pub fn sign_in_first(status: u16) -> Fault {
 /// An error where a token belongs, with status 200.
 pub fn error_text() -> Fault {
     Fault::Says(Answer::text(200, "Error: could not generate a token for this gateway"))
+}
+
+/// Nothing is where it was: 404 and a page.
+pub fn not_found() -> Fault {
+    Fault::Says(Answer::html(404, "<html><body><h1>Not found</h1></body></html>"))
+}
+
+/// A success of a shape that nobody has seen.
+pub fn riddle() -> Fault {
+    Fault::Says(Answer::json(200, r#"{"status":"ok","data":{"hint":"s3cret"}}"#))
 }
 
 /// The token is not for this account: 403.

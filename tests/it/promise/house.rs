@@ -8,6 +8,7 @@ use enphased::clock::Clock;
 use enphased::cloud::Addresses;
 use enphased::config;
 use enphased::config::secret::{Account, SecretSource};
+use enphased::logins::age::{Heard, Sight};
 use enphased::poller::trouble::Trouble;
 use enphased::poller::{Poller, Shared};
 use enphased::pulse::Pulse;
@@ -48,6 +49,11 @@ impl House {
 
     pub(super) fn serial(&self) -> Serial {
         Serial::new(&self.simulation.gateways[0].serial())
+    }
+
+    /// What the clocks show to who asks the gateway.
+    pub(super) fn sight(&self) -> Sight {
+        Sight::new(self.clock.moment(), Heard::Time(self.clock.now()))
     }
 
     pub(super) fn counts(&self) -> CloudCounts {

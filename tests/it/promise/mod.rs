@@ -2,4 +2,5 @@
 
 mod house;
 mod restarts;
+mod riddles;
 mod year;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use enphased::logins::Decision;
+use enphased::logins::age::Heard;
 use enphased::logins::decision::{Operator, Waiting};
 use enphased::simulator::{CloudCounts, Fault, LOGIN, Role, Simulation, answers, mint_token};
 use enphased::supply::Tended;
@@ -65,7 +66,7 @@ async fn two_daemons_with_wrong_passwords_do_not_take_turns() {
 async fn a_login_that_is_cut_off_is_on_disk_and_not_repeated_for_a_day() {
     let house = House::new();
     house.simulation.cloud.fail(Fault::Hang.at(LOGIN).once());
-    let (serial, now) = (house.serial(), Some(house.clock.now()));
+    let (serial, now) = (house.serial(), Heard::Time(house.clock.now()));
     let mut supply = house.supply(PASSWORD);
     let tending = supply.tend(&serial, now, Operator::Absent, Duration::ZERO);
     tokio::time::timeout(Duration::from_secs(5), tending).await.unwrap_err();

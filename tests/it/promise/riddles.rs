@@ -1,0 +1,116 @@
+//! Answers that nobody has seen, and answers that never came.
+
+use std::time::Duration;
+
+use enphased::logins::Decision;
+use enphased::logins::age::Heard;
+use enphased::logins::decision::{Operator, Waiting};
+use enphased::simulator::{CloudCounts, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, answers};
+use enphased::supply::Tended;
+
+use super::house::{DAY, House};
+
+const PASSWORD: &str = Simulation::PASSWORD;
+
+fn counted(logins: u64, token_fetches: u64, other_token_fetches: u64, tokens: u64) -> CloudCounts {
+    CloudCounts {
+        login_attempts: logins,
+        logins,
+        token_fetches,
+        other_token_fetches,
+        tokens,
+        ..CloudCounts::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_token_is_not_found_any_more_the_other_way_has_it_on_the_same_login() {
+    for fault in [answers::not_found(), answers::riddle(), answers::error_text()] {
+        let house = House::new();
+        house.simulation.cloud.fail(fault.at(TOKENS));
+        house.start(PASSWORD).await.unwrap();
+        assert_eq!(house.counts(), counted(1, 1, 1, 1));
+        house.start(PASSWORD).await.unwrap();
+        assert_eq!(house.counts(), counted(1, 1, 1, 1), "the token is stored as any other");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outages_and_refusals_do_not_lead_to_the_other_way() {
+    for fault in
+        [answers::outage(503), answers::forbidden(), answers::login_wall(), answers::empty(), Fault::Reset]
+    {
+        let house = House::new();
+        house.simulation.cloud.fail(fault.clone().at(TOKENS));
+        house.start(PASSWORD).await.unwrap_err();
+        assert_eq!(house.counts().other_token_fetches, 0, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_both_ways_fail_both_are_tried_again_later_on_the_same_login() {
+    let house = House::new();
+    house.simulation.cloud.fail(answers::not_found().at(TOKENS));
+    house.simulation.cloud.fail(answers::riddle().at(ENTREZ_AUTH_TOKEN));
+    let serial = house.serial();
+    let told = house.start(PASSWORD).await.unwrap_err().to_string();
+    assert_eq!(house.counts(), counted(1, 1, 1, 0));
+    for _ in 0..20 {
+        house.start(PASSWORD).await.unwrap_err();
+    }
+    assert_eq!(house.counts(), counted(1, 1, 1, 0), "the hold-off survives restarts: {told}");
+    tokio::time::sleep(Duration::from_secs(6 * 60)).await;
+    let heard = Heard::Time(house.clock.now());
+    let tended = house.supply(PASSWORD).tend(&serial, heard, Operator::Absent, Duration::ZERO).await.unwrap();
+    let Tended::Failed { failure, .. } = tended else { panic!("{tended:?}") };
+    insta::assert_snapshot!(failure, @"its answer was not understood (HTTP 200: application/json, 40 bytes, a JSON object with the keys data, status)");
+    assert_eq!(house.counts(), counted(1, 2, 2, 0));
+    house.simulation.cloud.heal();
+    tokio::time::sleep(Duration::from_secs(12 * 60)).await;
+    house.start(PASSWORD).await.unwrap();
+    assert_eq!(house.counts(), counted(1, 3, 2, 1));
+}
+
+/// Starts again whenever the rules allow, for as long.
+async fn insist(house: &House, length: Duration) {
+    let end = house.clock.now() + length;
+    while house.clock.now() < end {
+        house.start(PASSWORD).await.ok();
+        tokio::time::sleep(Duration::from_secs(15 * 60)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_whose_answers_are_lost_open_no_more_than_three_sessions_a_day() {
+    for fault in [Fault::Reset, Fault::Hang, Fault::Truncated] {
+        let house = House::new();
+        house.simulation.cloud.fail(fault.clone().at(LOGIN));
+        insist(&house, Duration::from_secs(23 * 3600)).await;
+        let counts = house.counts();
+        assert_eq!(
+            (counts.login_attempts, counts.logins),
+            (3, 3),
+            "{fault:?}: each opened one and nobody knows"
+        );
+        let heard = Heard::Time(house.clock.now());
+        let decision = house.supply(PASSWORD).consider(&house.serial(), heard, Operator::Absent).unwrap();
+        assert!(matches!(decision, Decision::Wait { why: Waiting::ThriceUnclear, .. }), "{decision:?}");
+        house.simulation.cloud.heal();
+        house.simulation.cloud.end_sessions();
+        insist(&house, Duration::from_secs(2 * 3600)).await;
+        assert_eq!(house.counts().tokens, 1, "{fault:?}: it recovers a day later");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_finds_no_connection_opens_nothing_and_is_tried_on() {
+    let house = House::new();
+    house.simulation.cloud.unplug();
+    insist(&house, DAY).await;
+    let record = house.supply(PASSWORD).record(&house.serial(), &house.sight()).unwrap();
+    assert!(record.attempts.len() >= 9, "{:?}", record.attempts);
+    assert!(record.attempts.iter().all(|attempt| !attempt.may_have_opened()), "{:?}", record.attempts);
+    house.simulation.cloud.heal();
+    insist(&house, Duration::from_secs(7 * 3600)).await;
+    assert_eq!(house.counts(), counted(1, 1, 0, 1));
+}
