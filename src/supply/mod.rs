@@ -9,7 +9,9 @@ mod attempt;
 pub mod code;
 mod keeping;
 pub mod ledger;
+mod stored;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -25,7 +27,6 @@ use crate::reading::Serial;
 use crate::secrets::Credentials;
 use crate::state::{self, Lock, Stamp, StateDir};
 use crate::token::Token;
-use crate::token::store::{self, Tokens};
 use fastrand::Rng;
 use ledger::Ledger;
 
@@ -81,6 +82,8 @@ pub struct Supply {
     clock: Clock,
     settings: Settings,
     ledger: Ledger,
+    /// What is known of the stored tokens since their files last changed, so that a poll does not read the disk.
+    stored: BTreeMap<Serial, (Stamp, Vec<TokenFacts>)>,
     rng: Rng,
     /// A login of this process that waits for the code of a second factor.
     challenge: Option<Challenge>,
@@ -96,6 +99,7 @@ impl Supply {
             state,
             clock,
             settings,
+            stored: BTreeMap::new(),
             rng,
             challenge: None,
             compared: None,
@@ -105,28 +109,6 @@ impl Supply {
     /// What the clocks show, with what the gateway has just told.
     pub fn sight(&self, heard: Heard) -> Sight {
         Sight::new(self.clock.moment(), heard)
-    }
-
-    /// The stored tokens of a gateway.
-    pub fn tokens(&self, serial: &Serial) -> Result<Tokens, state::Error> {
-        let loaded = store::load(&self.state, serial)?;
-        if let Some(path) = loaded.damaged {
-            let file = path.display();
-            if loaded.tokens == Tokens::default() {
-                tracing::warn!(%file, "the token file was damaged, and has no copy");
-            } else if let Err(error) = store::save(&self.state, serial, &loaded.tokens) {
-                // A disk that cannot be written to costs the login, not the reading (L4).
-                tracing::debug!(%file, "{error}; the copy of the damaged token is used");
-            } else {
-                tracing::warn!(%file, "the token file was damaged; its copy is used");
-            }
-        }
-        Ok(loaded.tokens)
-    }
-
-    /// Tells one version of the stored tokens from the next, cheaply.
-    pub fn stamp(&self, serial: &Serial) -> Option<Stamp> {
-        store::stamp(&self.state, serial)
     }
 
     /// The record of logins.
@@ -141,7 +123,8 @@ impl Supply {
 
     fn consider_at(&mut self, serial: &Serial, sight: &Sight, operator: Operator) -> Result<Decision, Error> {
         let record = self.ledger.read(serial, sight)?;
-        Ok(self.decide(&record, serial, sight, operator)?.0)
+        let stored = self.known_facts(serial)?;
+        Ok(self.decide(&record, &stored, serial, sight, operator)?.0)
     }
 
     /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
@@ -163,19 +146,15 @@ impl Supply {
     fn decide(
         &mut self,
         record: &Record,
+        stored: &[TokenFacts],
         serial: &Serial,
         sight: &Sight,
         operator: Operator,
     ) -> Result<(Decision, Option<Credentials>), Error> {
-        let tokens = self.tokens(serial)?;
-        // A candidate waits for the gateway's word: until then nothing else is wanted.
-        let stored = tokens.candidate.iter().chain(&tokens.current);
-        let stored: Vec<TokenFacts> =
-            stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect();
         let mut situation = Situation {
             serial,
             username: "",
-            tokens: &stored,
+            tokens: stored,
             sight,
             operator,
             account: decision::Account::Ready,
@@ -230,7 +209,8 @@ impl Supply {
         loop {
             let sight = seen.later(self.clock.moment());
             let record = self.ledger.read_under(&lock, serial, &sight)?;
-            let (decision, credentials) = self.decide(&record, serial, &sight, operator)?;
+            let stored = self.read_facts(serial)?;
+            let (decision, credentials) = self.decide(&record, &stored, serial, &sight, operator)?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
             match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
                 Ok(Some(token)) => return Ok(Tended::Arrived(token)),

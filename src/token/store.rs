@@ -118,14 +118,17 @@ fn copy_name(serial: &Serial) -> String {
 
 /// Loads the tokens of `serial`, from the copy where the file itself is damaged.
 pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
-    let file = read(state, &name(serial));
+    let file = match read(state, &name(serial)) {
+        Ok(Stored::Found(tokens)) => return Ok(Loaded { tokens, damaged: None }),
+        other => other,
+    };
     let damaged = match &file {
-        Ok(Stored::Found(_) | Stored::Absent) => None,
         Ok(Stored::Damaged(path)) => Some(path.clone()),
+        Ok(_) => None,
         Err(_) => Some(state.path().join(name(serial))),
     };
     let tokens = match (file, read(state, &copy_name(serial))) {
-        (Ok(Stored::Found(tokens)), _) | (_, Ok(Stored::Found(tokens))) => tokens,
+        (_, Ok(Stored::Found(tokens))) => tokens,
         // What cannot be read may be there: that is not as if there were none.
         (Err(error), _) | (_, Err(error)) => return Err(error),
         _ => Tokens::default(),
