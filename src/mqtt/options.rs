@@ -4,6 +4,7 @@ use rumqttc::{LastWill, MqttOptions, QoS, Transport};
 
 use super::certificates::Certificates;
 use super::{Address, Error};
+use crate::message::Message;
 use crate::secrets::Secret;
 
 /// The longest message either way. A reading with a thousand inverters stays below.
@@ -26,10 +27,8 @@ pub struct Options {
     /// Our name at the broker. No two clients may have the same, or they throw each other out; it stays the
     /// same for the life of the process, so that the broker sees at once that an old connection is dead.
     pub client_id: String,
-    /// The topic that tells whether the daemon is there.
-    pub status_topic: String,
-    /// What the broker publishes there, retained, when the connection breaks off.
-    pub will: String,
+    /// What the broker publishes when the connection breaks off.
+    pub will: Option<Message>,
 }
 
 impl Options {
@@ -53,8 +52,11 @@ impl Options {
             }
             (None, _) => {}
         }
-        let will = LastWill::new(self.status_topic.as_str(), self.will.as_str(), QoS::AtLeastOnce, true);
-        settings.set_last_will(will);
+        if let Some(will) = &self.will {
+            let will =
+                LastWill::new(will.topic.as_str(), will.payload.as_str(), QoS::AtLeastOnce, will.retain);
+            settings.set_last_will(will);
+        }
         settings.set_clean_session(true).set_keep_alive(KEEP_ALIVE);
         settings.set_max_packet_size(LARGEST, LARGEST).set_max_request_batch(16);
         Ok(settings)

@@ -4,6 +4,7 @@
 pub mod broker;
 mod changes;
 mod content;
+mod memory;
 pub mod outbox;
 mod pace;
 pub mod pipe;

@@ -4,17 +4,21 @@
 //! this connection, so a slow broker gets the newest when its turn comes, and one that was away gets
 //! everything again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tokio::time::Instant;
 
 use super::content::{Options, Published};
+use super::memory::Memory;
 use super::pace::Pace;
 use crate::board::{Availability, Gateway, Sheet};
 use crate::message::Message;
 use crate::mqtt::Order;
 use crate::reading::Serial;
 use crate::topics;
+
+/// Of so many other daemons one by one is told.
+const TWINS: usize = 16;
 
 /// What the broker is owed.
 #[derive(Debug)]
@@ -32,6 +36,12 @@ pub struct Outbox {
     served: Option<Serial>,
     /// The number of the last event that was sent, on whatever connection.
     told: u64,
+    /// What each gateway has left at the broker.
+    memories: BTreeMap<Serial, Memory>,
+    /// The topics that were emptied since the last rest.
+    emptied: Vec<(Serial, String)>,
+    /// Other daemons that were seen under our prefix.
+    twins: BTreeSet<String>,
 }
 
 /// What was sent of one gateway on this connection: the numbers on the board, 0 for nothing.
@@ -57,7 +67,14 @@ impl Sent {
     }
 
     /// What is owed of the gateway, announcements apart.
-    fn news(&mut self, options: &Options, serial: &Serial, known: &Gateway, now: Instant) -> Vec<Message> {
+    fn news(
+        &mut self,
+        options: &Options,
+        serial: &Serial,
+        known: &Gateway,
+        now: Instant,
+        memory: &mut Memory,
+    ) -> Vec<Message> {
         let mut messages = Vec::new();
         if let Some(availability) = known.availability.as_ref().filter(|it| it.number > self.availability) {
             self.availability = availability.number;
@@ -71,19 +88,23 @@ impl Sent {
         // An old reading would look fresh to whoever takes it.
         if let Some(reading) = known.fresh_reading().filter(|it| it.number > self.reading) {
             self.reading = reading.number;
-            messages.extend(self.published.state(options, &reading.value, now));
+            messages.extend(self.published.state(options, &reading.value, now, memory));
         }
         messages
     }
 }
 
 /// What a message from the broker meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// Home Assistant or Domoticz has come up: everything is owed again.
     Birth,
     /// Somebody else has declared us offline under our own topic; that is put right.
     Denied,
+    /// Another daemon publishes under our prefix, known to the broker by this client id; told once of each.
+    Twin(String),
+    /// Something is asked of the gateway at this level of the topics.
+    Asked(String),
     /// None of ours.
     Nothing,
 }
@@ -101,7 +122,28 @@ impl Outbox {
             gateways: BTreeMap::new(),
             served: None,
             told: 0,
+            memories: BTreeMap::new(),
+            emptied: Vec::new(),
+            twins: BTreeSet::new(),
         }
+    }
+
+    /// What a gateway had left at the broker when the daemon ended. What is not wanted any more leaves.
+    pub fn remember(&mut self, serial: Serial, mut memory: Memory) {
+        memory.retire(&serial, &self.options);
+        self.memories.insert(serial, memory);
+    }
+
+    /// What has to be remembered and is not written down yet; it counts as written then.
+    pub fn unwritten(&mut self) -> impl Iterator<Item = (&Serial, &Memory)> {
+        self.memories
+            .iter_mut()
+            .filter_map(|(serial, memory)| memory.take_change().then_some((serial, &*memory)))
+    }
+
+    /// How much waits here for the connection; none of it grows with an outage.
+    pub fn waiting(&self) -> usize {
+        self.begun.len() + self.announcing.len()
     }
 
     /// There is a connection, and a broker that may have forgotten everything.
@@ -110,7 +152,13 @@ impl Outbox {
         self.connected = true;
         self.begun.clear();
         self.begun.push_back(self.online());
-        self.begun.push_back(Order::Subscribe(topics::status_topic(&self.options.prefix)));
+        let prefix = &self.options.prefix;
+        self.begun.push_back(Order::Subscribe(topics::status_topic(prefix)));
+        // Listens first: another daemon answers what is said next.
+        self.begun.push_back(Order::Subscribe(topics::instance_topic(prefix)));
+        self.begun.push_back(self.instance());
+        let asked = self.options.wishes.as_ref().map(|_| topics::asked_filter(prefix));
+        self.begun.extend(asked.map(Order::Subscribe));
         self.begun.extend(self.options.birth_topic().map(Order::Subscribe));
     }
 
@@ -119,6 +167,11 @@ impl Outbox {
         self.connected = false;
         self.begun.clear();
         self.announcing.clear();
+        for (serial, topic) in self.emptied.drain(..) {
+            if let Some(memory) = self.memories.get_mut(&serial) {
+                memory.keep_leaving(topic);
+            }
+        }
     }
 
     /// A message has come in.
@@ -135,7 +188,22 @@ impl Outbox {
             self.begun.push_back(self.online());
             return Meaning::Denied;
         }
-        Meaning::Nothing
+        if topic == topics::instance_topic(&self.options.prefix) {
+            return self.twin(payload);
+        }
+        let asked = topics::asked_of(&self.options.prefix, topic).filter(|_| self.options.wishes.is_some());
+        asked.map_or(Meaning::Nothing, |level| Meaning::Asked(level.to_owned()))
+    }
+
+    /// A daemon has said its name: our own echo, one that is known, or another, which is told ours in turn.
+    fn twin(&mut self, payload: &[u8]) -> Meaning {
+        let name = topics::level(&String::from_utf8_lossy(payload).chars().take(64).collect::<String>());
+        let ours = name.is_empty() || name == topics::level(&self.options.instance);
+        if ours || self.twins.len() == TWINS || !self.twins.insert(name.clone()) {
+            return Meaning::Nothing;
+        }
+        self.begun.push_back(self.instance());
+        Meaning::Twin(name)
     }
 
     /// The next order for the connection, or `None` while nothing is owed.
@@ -150,8 +218,14 @@ impl Outbox {
             if let Some(message) = self.announcement(sheet, now) {
                 return Some(Order::Publish(message));
             }
+            if let Some(message) = self.removal(now) {
+                return Some(Order::Publish(message));
+            }
             let begun = self.begin_event(sheet) || self.begin_gone(sheet) || self.begin_news(sheet, now);
             if !begun {
+                if !self.memories.values().any(Memory::leaves) {
+                    self.emptied.clear();
+                }
                 return None;
             }
         }
@@ -159,7 +233,8 @@ impl Outbox {
 
     /// When something is owed by time alone.
     pub fn wakes(&self) -> Option<Instant> {
-        (self.connected && !self.announcing.is_empty()).then(|| self.pace.opens())
+        let owed = !self.announcing.is_empty() || self.memories.values().any(Memory::leaves);
+        (self.connected && owed).then(|| self.pace.opens())
     }
 
     /// What is left to say before an orderly end.
@@ -174,6 +249,10 @@ impl Outbox {
 
     fn online(&self) -> Order {
         Order::Publish(topics::status(&self.options.prefix, true))
+    }
+
+    fn instance(&self) -> Order {
+        Order::Publish(topics::instance(&self.options.prefix, &self.options.instance))
     }
 
     fn owe_everything(&mut self) {
@@ -211,12 +290,25 @@ impl Outbox {
                 continue;
             }
             sent.looked_through = reading.number;
-            self.announcing = sent.published.announcements(&self.options, &reading.value).into();
+            let memory = memory(&mut self.memories, serial, &self.options);
+            self.announcing = sent.published.announcements(&self.options, &reading.value, memory).into();
             if !self.announcing.is_empty() {
                 self.announced = Some(serial.clone());
                 return;
             }
         }
+    }
+
+    /// Empties the next topic of something that is gone for good, at the pace of announcements: a consumer of those
+    /// hears of it too.
+    fn removal(&mut self, now: Instant) -> Option<Message> {
+        let (serial, memory) = self.memories.iter_mut().find(|(_, memory)| memory.leaves())?;
+        if !self.pace.take(now) {
+            return None;
+        }
+        let topic = memory.next_to_leave()?;
+        self.emptied.push((serial.clone(), topic.clone()));
+        Some(Message::announcement(topic, String::new()))
     }
 
     fn begin_event(&mut self, sheet: &Sheet) -> bool {
@@ -243,7 +335,8 @@ impl Outbox {
         let last = self.served.take();
         for (serial, known) in sheet.gateways_in_turn(last.as_ref()) {
             let sent = self.gateways.entry(serial.clone()).or_default();
-            let news = sent.news(&self.options, serial, known, now);
+            let memory = memory(&mut self.memories, serial, &self.options);
+            let news = sent.news(&self.options, serial, known, now, memory);
             if !news.is_empty() {
                 self.begun.extend(news.into_iter().map(Order::Publish));
                 self.served = Some(serial.clone());
@@ -252,6 +345,14 @@ impl Outbox {
         }
         false
     }
+}
+
+fn memory<'a>(
+    memories: &'a mut BTreeMap<Serial, Memory>,
+    serial: &Serial,
+    options: &Options,
+) -> &'a mut Memory {
+    memories.entry(serial.clone()).or_insert_with(|| Memory::new(&options.prefix))
 }
 
 #[cfg(test)]
@@ -267,9 +368,21 @@ mod tests {
     use crate::reading::{Event, Reading};
     use crate::sample;
 
+    /// What is said first on each connection.
+    const GREETING: [&str; 4] = ["e/status online", "? e/status", "? e/instance", "e/instance us"];
+
     fn options() -> Options {
         let interval = Duration::from_secs(30);
-        Options { prefix: "e".to_owned(), topics: false, homeassistant: None, domoticz: None, interval }
+        Options {
+            prefix: "e".to_owned(),
+            topics: false,
+            homeassistant: None,
+            domoticz: None,
+            interval,
+            instance: "us".to_owned(),
+            wishes: None,
+            state: None,
+        }
     }
 
     /// A board, its reader and an outbox that is not connected yet.
@@ -313,7 +426,7 @@ mod tests {
         assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None);
         outbox.connected();
         let all = sent(&mut outbox, &sheet, now);
-        assert_eq!(all, ["e/status online", "? e/status", "e/1/availability online", "e/1/reading"]);
+        assert_eq!(all, [&GREETING[..], &["e/1/availability online", "e/1/reading"]].concat());
         assert_eq!(sent(&mut outbox, &sheet, now), Vec::<String>::new());
         outbox.lost();
         outbox.connected();
@@ -344,7 +457,7 @@ mod tests {
         board.put_reading(reading("1", 0));
         board.put_availability(&Serial::new("1"), Availability::Offline("no answer".to_owned()));
         outbox.connected();
-        assert_eq!(sent(&mut outbox, &sheet, now)[2..], ["e/1/availability offline"]);
+        assert_eq!(sent(&mut outbox, &sheet, now)[4..], ["e/1/availability offline"]);
         board.put_reading(reading("1", 30));
         assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability online", "e/1/reading"]);
     }
@@ -359,7 +472,7 @@ mod tests {
         assert!(sent(&mut outbox, &sheet, now).contains(&"e/1/event".to_owned()));
         outbox.lost();
         outbox.connected();
-        assert_eq!(sent(&mut outbox, &sheet, now), ["e/status online", "? e/status"]);
+        assert_eq!(sent(&mut outbox, &sheet, now), GREETING);
     }
 
     #[test]
@@ -479,6 +592,108 @@ mod tests {
         }
         assert_eq!(configurations(&rest), seconds, "one at a time");
         assert!(rest.last().unwrap().ends_with("/reading"), "and again when all know what it means");
+    }
+
+    /// A memory of an entity that is not wanted any more, as a file holds it.
+    fn old_memory() -> Memory {
+        let text = r#"{"prefix":"e","entities":{"homeassistant/sensor/1/a/config":{},
+            "homeassistant/sensor/1/b/config":{}}}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_is_emptied_once_and_again_if_the_connection_broke() {
+        let (board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        outbox.remember(Serial::new("1"), old_memory());
+        assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None, "nothing without a connection");
+        board.put_reading(reading("2", 0));
+        outbox.connected();
+        let emptied = ["homeassistant/sensor/1/a/config ", "homeassistant/sensor/1/b/config "];
+        let mut first = Vec::new();
+        for _ in 0..5 {
+            if let Some(Order::Publish(message)) = outbox.next(&sheet.borrow(), now) {
+                first.push((message.topic, message.payload, message.retain));
+            }
+        }
+        assert_eq!(
+            first.last().unwrap(),
+            &("homeassistant/sensor/1/a/config".to_owned(), String::new(), true)
+        );
+        outbox.lost();
+        outbox.connected();
+        let again = sent(&mut outbox, &sheet, now);
+        assert!(emptied.iter().all(|topic| again.iter().any(|it| it == topic)), "{again:?}");
+        let written: Vec<String> = outbox.unwritten().map(|(serial, _)| serial.to_string()).collect();
+        assert!(written.contains(&"1".to_owned()), "{written:?}");
+        outbox.lost();
+        outbox.connected();
+        let later = sent(&mut outbox, &sheet, now);
+        assert!(!later.iter().any(|it| it.starts_with("homeassistant")), "{later:?}");
+    }
+
+    #[test]
+    fn an_inverter_that_is_gone_for_good_is_not_announced_again() {
+        let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+        let now = Instant::now();
+        outbox.connected();
+        let mut all = sample::full();
+        board.put_reading(all.clone());
+        sent(&mut outbox, &sheet, now);
+        let gone = all.inverters.pop().unwrap().serial;
+        for day in 1..=7 {
+            all.time += jiff::SignedDuration::from_hours(24);
+            board.put_reading(all.clone());
+            let said = sent(&mut outbox, &sheet, now + Duration::from_secs(60 * day));
+            let emptied = said.contains(&format!("homeassistant/sensor/{gone}/power/config "));
+            assert_eq!(emptied, day == 7, "day {day}: {said:?}");
+        }
+        let document = |order| match order {
+            Some(Order::Publish(message)) if message.topic.ends_with("/reading") => Some(message.payload),
+            _ => None,
+        };
+        assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
+        let later = now + Duration::from_secs(3600);
+        let mut seen = String::new();
+        while let Some(order) = outbox.next(&sheet.borrow(), later) {
+            if let Order::Publish(message) = &order {
+                assert!(!message.topic.contains(gone.as_str()), "{message:?}");
+            }
+            seen = document(Some(order)).unwrap_or(seen);
+        }
+        assert!(seen.contains("entities") && !seen.contains(&format!("sn{gone}")), "{seen}");
+    }
+
+    #[test]
+    fn another_daemon_is_told_of_once_and_told_our_name() {
+        let (_board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        outbox.connected();
+        sent(&mut outbox, &sheet, now);
+        assert_eq!(outbox.incoming("e/instance", b"them", true), Meaning::Nothing, "it may be long gone");
+        assert_eq!(outbox.incoming("e/instance", b"us", false), Meaning::Nothing, "our echo");
+        assert_eq!(outbox.incoming("e/instance", b"", false), Meaning::Nothing);
+        assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::Twin("them".to_owned()));
+        assert_eq!(sent(&mut outbox, &sheet, now), ["e/instance us"]);
+        assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::Nothing, "no ping-pong");
+        let told = (0..1000).filter(|n| {
+            outbox.incoming("e/instance", format!("them{n}").as_bytes(), false) != Meaning::Nothing
+        });
+        assert!(told.count() < TWINS);
+    }
+
+    #[test]
+    fn nothing_can_be_asked_unless_it_is_switched_on_and_never_by_a_kept_message() {
+        let (_board, sheet, mut outbox) = bench(options());
+        outbox.connected();
+        assert!(!sent(&mut outbox, &sheet, Instant::now()).contains(&"? e/+/set".to_owned()));
+        assert_eq!(outbox.incoming("e/1/set", b"poll", false), Meaning::Nothing);
+        let wishes = Some(crate::wishes::Wishes::new());
+        let (_board, sheet, mut outbox) = bench(Options { wishes, ..options() });
+        outbox.connected();
+        assert!(sent(&mut outbox, &sheet, Instant::now()).contains(&"? e/+/set".to_owned()));
+        assert_eq!(outbox.incoming("e/1/set", b"poll", true), Meaning::Nothing);
+        assert_eq!(outbox.incoming("e/1/set", b"poll", false), Meaning::Asked("1".to_owned()));
     }
 
     #[test]

@@ -11,10 +11,13 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod asked;
 mod asking;
 mod binary;
 mod daemon;
 mod damaged;
+mod discovery;
+mod domoticz;
 mod gateway_client;
 mod house;
 mod layers;
