@@ -709,7 +709,112 @@ mod tests {
         assert_eq!(second, ["e/1/reading", "e/1/time"]);
         board.put_reading(reading("1", 59));
         let later = sent(&mut outbox, &sheet, now + Duration::from_secs(270));
-        assert_eq!(later.len(), first.len() - 3, "{later:?}");
+        // Without the greeting and the availability.
+        assert_eq!(later.len(), first.len() - GREETING.len() - 1, "{later:?}");
+    }
+
+    #[test]
+    fn a_device_in_domoticz_hears_of_its_value_every_five_minutes_at_least() {
+        let idx = crate::domoticz::idx::Idx::new([("production", 12)]).unwrap();
+        let domoticz = crate::publisher::Domoticz { topic: "domoticz/in".to_owned(), idx };
+        let (board, sheet, mut outbox) = bench(Options { domoticz: Some(domoticz), ..options() });
+        let now = Instant::now();
+        outbox.connected();
+        let heard = |poll: &u32| {
+            board.put_reading(reading("1", *poll));
+            let sent = sent(&mut outbox, &sheet, now + *poll * Duration::from_secs(30));
+            sent.contains(&"domoticz/in".to_owned())
+        };
+        assert_eq!((0..30).filter(heard).collect::<Vec<_>>(), [0, 9, 18, 27]);
+    }
+
+    #[test]
+    fn plain_topics_are_there_unless_they_are_switched_off() {
+        let values = |topics| {
+            let (board, sheet, mut outbox) = bench(Options { topics, ..options() });
+            outbox.connected();
+            board.put_reading(reading("1", 0));
+            let sent = sent(&mut outbox, &sheet, Instant::now());
+            sent.iter().filter(|topic| topic.starts_with("e/1/production/")).count()
+        };
+        assert!(values(true) > 1);
+        assert_eq!(values(false), 0);
+    }
+
+    fn roof(inverters: u32) -> Vec<crate::reading::Inverter> {
+        let one = sample::full().inverters[0].clone();
+        let inverter = |n: u32| {
+            let serial = Serial::new(&format!("4822000000{n:02}"));
+            crate::reading::Inverter { serial, ..one.clone() }
+        };
+        (0..inverters).map(inverter).collect()
+    }
+
+    #[test]
+    fn who_takes_ten_messages_a_second_is_up_to_date_within_a_poll() {
+        use crate::domoticz::devices::DEVICES;
+        use crate::domoticz::idx::Idx;
+        use crate::publisher::Domoticz;
+        use crate::units::Watts;
+
+        let idx = Idx::new(DEVICES.iter().zip(1..).map(|(device, idx)| (device.key, idx))).unwrap();
+        let domoticz = Some(Domoticz { topic: "domoticz/in".to_owned(), idx });
+        let (board, sheet, mut outbox) = bench(Options { topics: true, domoticz, ..discovery() });
+        let start = Instant::now();
+        let mut reading = sample::full();
+        reading.inverters = roof(50);
+        outbox.connected();
+        board.put_reading(reading.clone());
+        sent(&mut outbox, &sheet, start);
+        sent(&mut outbox, &sheet, start + Duration::from_secs(29));
+        let mut everything = 0;
+        // By discovery and by idx together, for an hour in which everything changes as often as it can.
+        for poll in 1..=120_u32 {
+            let now = start + poll * Duration::from_secs(30);
+            reading.time += jiff::SignedDuration::from_secs(30);
+            reading.production.as_mut().unwrap().power_w = Watts::new(f64::from(poll));
+            reading.grid.as_mut().unwrap().power_w = Watts::new(-f64::from(poll));
+            if poll % 10 == 0 {
+                let powers = reading.inverters.iter_mut().map(|it| &mut it.power_w);
+                powers.for_each(|power| *power = Watts::new(f64::from(poll)));
+            }
+            board.put_reading(reading.clone());
+            let all = sent(&mut outbox, &sheet, now);
+            let domoticz = all.iter().filter(|topic| {
+                topic.starts_with("domoticz/")
+                    || topic.starts_with("homeassistant/")
+                    || topic.contains("/reading")
+            });
+            assert!(domoticz.count() <= 1 + DEVICES.len(), "poll {poll}: {all:?}");
+            everything += all.len();
+        }
+        // Who takes every plain topic too keeps up as well: ten a second are 36,000 in an hour.
+        assert!(everything < 36_000 / 2, "{everything}");
+    }
+
+    #[test]
+    fn an_hour_without_a_connection_or_with_one_that_takes_nothing_leaves_nothing_waiting() {
+        let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+        let start = Instant::now();
+        let mut reading = sample::full();
+        reading.inverters = roof(50);
+        outbox.connected();
+        board.put_reading(reading.clone());
+        sent(&mut outbox, &sheet, start);
+        outbox.lost();
+        for connected in [false, true] {
+            let mut most = 0;
+            for poll in 1..=120_u32 {
+                reading.time += jiff::SignedDuration::from_secs(30);
+                board.put_reading(reading.clone());
+                let taken = outbox.next(&sheet.borrow(), start + poll * Duration::from_secs(30));
+                assert_eq!(taken.is_some(), connected);
+                most = most.max(outbox.waiting());
+            }
+            // Connected, it holds one gateway's announcements or one reading's values, however many polls passed.
+            assert!(most <= if connected { 1000 } else { 0 }, "{most} wait");
+            outbox.connected();
+        }
     }
 
     /// What may happen, in any order.

@@ -131,9 +131,11 @@ async fn no_hold_off_is_shortened_by_asking() {
     let poller = context.pollers(&shared).remove(0);
     let _poller = tokio::spawn(poller.run(std::future::pending()));
     let serial = Serial::new(&house.simulation.gateways[0].serial());
-    for _ in 0..23 * 60 * 2 {
+    // Between the polls, which look at the token too.
+    for _ in 0..23 * 60 {
+        sleep(MINUTE * 17 / 60).await;
         shared.wishes.put(&serial, Wish::RefreshToken);
-        sleep(MINUTE / 2).await;
+        sleep(MINUTE * 43 / 60).await;
     }
     assert_eq!(house.cloud().login_attempts, 1, "24 hours are 24 hours");
     let reader = shared.board.reader();

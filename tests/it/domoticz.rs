@@ -1,5 +1,6 @@
 //! `enphased domoticz check` against something that answers like Domoticz V2025.1, through a real broker.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use enphased::clock::Clock;
@@ -7,16 +8,22 @@ use enphased::commands::failure::{Code, Failure};
 use enphased::commands::{Context, check, domoticz};
 use enphased::config;
 use enphased::config::environment::Environment;
+use enphased::simulator::{Simulation, SimulationOptions};
 use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::mosquitto::{Daemon, Mosquitto, STATUS, Watcher, options};
 
 /// Long enough for any machine where an answer comes; where none can come, a test need not wait.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Only a hang takes so long.
+const HANG: Duration = Duration::from_secs(120);
 const SHORT: Duration = Duration::from_millis(300);
 
 /// A device in use: idx, name, type, subtype, and a line for an option.
@@ -166,4 +173,47 @@ async fn a_check_does_not_declare_the_daemon_offline() {
     watcher.until(crate::mosquitto::READING, "3.5").await;
     let words = watcher.topics.borrow()[STATUS].clone();
     assert!(words.iter().all(|word| word == "online"), "{words:?}");
+}
+
+/// The built program, writing for `mosquitto_pub -l`, and the file its log goes to.
+fn writing(simulation: &Simulation, dir: &tempfile::TempDir) -> (Child, std::path::PathBuf) {
+    let (config, log) = (dir.path().join("config.toml"), dir.path().join("log"));
+    let text = format!(
+        "state_dir = {:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n[[gateway]]\n\
+         address = {:?}\ninterval = \"1s\"\n[stdout]\nformat = \"domoticz\"\n\
+         domoticz = {{ production = 12, grid = 13, frequency = 14 }}\n",
+        dir.path().join("state"),
+        Simulation::EMAIL,
+        simulation.cloud.enlighten_url(),
+        simulation.cloud.entrez_url(),
+        simulation.gateways[0].address(),
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_enphased"));
+    command.env_clear().env("ENPHASED_PASSWORD", Simulation::PASSWORD).kill_on_drop(true);
+    command.arg("--config").arg(&config).arg("run").stdout(Stdio::piped());
+    command.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
+    (command.spawn().unwrap(), log)
+}
+
+#[tokio::test]
+async fn each_message_is_a_line_and_a_reading_is_not_held_back() {
+    let simulation = Simulation::start(&Clock::system(), SimulationOptions::default()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (mut daemon, log) = writing(&simulation, &dir);
+    let mut lines = BufReader::new(daemon.stdout.take().unwrap()).lines();
+    // Three messages each: had a reading waited for a full buffer, none of these few would come.
+    for _ in 0..2 {
+        for idx in [12, 13, 14] {
+            let line = timeout(HANG, lines.next_line()).await.expect("it is held back").unwrap().unwrap();
+            let message: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(message["idx"], idx);
+            assert!(message["svalue"].is_string() && message["nvalue"].is_u64(), "{line}");
+        }
+    }
+    drop(lines);
+    let ended = timeout(HANG, daemon.wait()).await.expect("it goes on without a reader").unwrap();
+    let said = std::fs::read_to_string(log).unwrap();
+    assert_eq!(ended.code(), Some(0), "{said}");
+    assert!(!said.contains("ERROR") && !said.contains("panic") && !said.contains("roken pipe"), "{said}");
 }

@@ -14,6 +14,7 @@
 mod asked;
 mod asking;
 mod binary;
+mod broker;
 mod daemon;
 mod damaged;
 mod discovery;

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use enphased::board::{Availability, Board};
@@ -39,14 +40,23 @@ pub(crate) struct Mosquitto {
     pub(crate) open: u16,
     /// For the daemon, as the test wants it.
     pub(crate) port: u16,
+    full_disk: bool,
 }
 
 fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn spawn(dir: &Path) -> Child {
-    Command::new("mosquitto")
+/// In blocks of 512 bytes, how long a file may become for a broker whose disk is full.
+const FULL: u32 = 8;
+
+fn spawn(dir: &Path, full_disk: bool) -> Child {
+    let mut command = Command::new(if full_disk { "sh" } else { "mosquitto" });
+    if full_disk {
+        // With the signal ignored a write that is too long fails, as it does on a full disk.
+        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {FULL}; exec mosquitto \"$@\""), "sh"]);
+    }
+    command
         .env("PATH", format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default()))
         .arg("-c")
         .arg(dir.join("mosquitto.conf"))
@@ -62,6 +72,17 @@ fn spawn(dir: &Path) -> Child {
 impl Mosquitto {
     /// With these settings for the daemon's listener and for the whole.
     pub(crate) async fn start(dir: TempDir, listener: &str, whole: &str) -> Self {
+        Self::on_disk(dir, listener, whole, false).await
+    }
+
+    /// That cannot write down more than a few kilobytes.
+    pub(crate) async fn on_full_disk(memory: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = memory.replace("PATH", &dir.path().display().to_string());
+        Self::on_disk(dir, "allow_anonymous true", &memory, true).await
+    }
+
+    async fn on_disk(dir: TempDir, listener: &str, whole: &str, full_disk: bool) -> Self {
         // A port that was free a moment ago may be taken by now.
         for _ in 0..5 {
             let (open, port) = (free_port(), free_port());
@@ -69,9 +90,9 @@ impl Mosquitto {
             writeln!(config, "{whole}\nlistener {open} 127.0.0.1\nallow_anonymous true").unwrap();
             writeln!(config, "listener {port} 127.0.0.1\n{listener}").unwrap();
             fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
-            let mut process = spawn(dir.path());
+            let mut process = spawn(dir.path(), full_disk);
             if answers(&mut process, port).await {
-                return Self { dir, process, open, port };
+                return Self { dir, process, open, port, full_disk };
             }
         }
         panic!("mosquitto does not come up on any port");
@@ -86,7 +107,7 @@ impl Mosquitto {
     }
 
     pub(crate) async fn restart(&mut self) {
-        self.process = spawn(self.dir.path());
+        self.process = spawn(self.dir.path(), self.full_disk);
         assert!(answers(&mut self.process, self.port).await, "mosquitto comes back on its port");
     }
 
@@ -118,6 +139,8 @@ pub(crate) struct Watcher {
     pub(crate) client: AsyncClient,
     task: JoinHandle<()>,
     pub(crate) topics: watch::Receiver<BTreeMap<String, Vec<String>>>,
+    /// Every topic as it came, and whether the broker had kept it.
+    pub(crate) order: Arc<Mutex<Vec<(String, bool)>>>,
 }
 
 impl Watcher {
@@ -127,6 +150,8 @@ impl Watcher {
         options.set_max_packet_size(1 << 20, 1 << 20);
         let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
         let (tell, topics) = watch::channel(BTreeMap::<String, Vec<String>>::new());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let came = Arc::clone(&order);
         let listener = client.clone();
         let task = tokio::spawn(async move {
             loop {
@@ -137,6 +162,7 @@ impl Watcher {
                     Ok(Event::Incoming(Packet::Publish(message))) => tell.send_modify(|topics| {
                         let topic = String::from_utf8(message.topic.to_vec()).unwrap();
                         let payload = String::from_utf8(message.payload.to_vec()).unwrap();
+                        came.lock().unwrap().push((topic.clone(), message.retain));
                         topics.entry(topic).or_default().push(payload);
                     }),
                     Ok(_) => {}
@@ -144,7 +170,7 @@ impl Watcher {
                 }
             }
         });
-        Self { client, task, topics }
+        Self { client, task, topics, order }
     }
 
     /// Waits until the newest message on `topic` has `part` in it.
@@ -195,23 +221,42 @@ pub(crate) fn options(address: mqtt::Address) -> mqtt::Options {
     }
 }
 
+/// The plain topics, and nothing remembered.
+pub(crate) fn content(broker: &mqtt::Options) -> publisher::Options {
+    publisher::Options {
+        prefix: "enphased".to_owned(),
+        topics: true,
+        homeassistant: None,
+        domoticz: None,
+        interval: Duration::from_secs(30),
+        instance: broker.client_id.clone(),
+        wishes: None,
+        state: None,
+    }
+}
+
+pub(crate) fn discovery() -> Discovery {
+    Discovery {
+        discovery_prefix: "homeassistant".to_owned(),
+        prefix: "enphased".to_owned(),
+        expire_after: Duration::from_secs(300),
+        inverters: true,
+        details: false,
+    }
+}
+
 impl Daemon {
     pub(crate) fn start(broker: mqtt::Options) -> Self {
         Self::with_discovery(broker, None)
     }
 
     pub(crate) fn with_discovery(broker: mqtt::Options, homeassistant: Option<Discovery>) -> Self {
-        let content = publisher::Options {
-            prefix: "enphased".to_owned(),
-            topics: true,
-            homeassistant,
-            domoticz: None,
-            interval: Duration::from_secs(30),
-            instance: broker.client_id.clone(),
-            wishes: None,
-            state: None,
-        };
-        let (board, pulse, (stop, stopped)) = (Board::new(), Pulse::new(), oneshot::channel());
+        let content = publisher::Options { homeassistant, ..content(&broker) };
+        Self::of(broker, content, Board::new())
+    }
+
+    pub(crate) fn of(broker: mqtt::Options, content: publisher::Options, board: Board) -> Self {
+        let (pulse, (stop, stopped)) = (Pulse::new(), oneshot::channel());
         let (their_board, their_pulse) = (board.clone(), pulse.clone());
         let task = tokio::spawn(async move {
             let stop = async { stopped.await.unwrap_or(()) };
@@ -327,13 +372,7 @@ async fn a_daemon_that_dies_is_declared_offline_by_its_will() {
 #[tokio::test]
 async fn who_comes_up_gets_the_announcements_and_the_state_again() {
     let broker = Mosquitto::anybody().await;
-    let discovery = Discovery {
-        discovery_prefix: "homeassistant".to_owned(),
-        prefix: "enphased".to_owned(),
-        expire_after: Duration::from_secs(300),
-        inverters: false,
-        details: false,
-    };
+    let discovery = Discovery { inverters: false, ..discovery() };
     let daemon = Daemon::with_discovery(options(broker.address("mqtt")), Some(discovery));
     daemon.read(1.5);
     kept(&broker, READING, "1.5").await;
@@ -406,9 +445,12 @@ async fn a_broker_that_comes_back_without_memory_gets_everything_again() {
 
 #[tokio::test]
 async fn a_broker_that_comes_back_with_old_values_gets_the_new_ones() {
-    comes_back("persistence true\npersistence_location PATH/\nautosave_interval 1\nautosave_on_changes true")
-        .await;
+    comes_back(MEMORY).await;
 }
+
+/// Settings of a broker that writes down everything at once; PATH is where.
+pub(crate) const MEMORY: &str =
+    "persistence true\npersistence_location PATH/\nautosave_interval 1\nautosave_on_changes true";
 
 async fn comes_back(memory: &str) {
     let dir = tempfile::tempdir().unwrap();
