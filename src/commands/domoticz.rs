@@ -156,10 +156,10 @@ pub fn example(out: &mut dyn Write) -> Result<(), Failure> {
         Kind::Frequency => "Custom Sensor, axis label Hz".to_owned(),
         other => other.to_string(),
     };
-    writeln!(out, "   {:<20}  {:<28}  what it shows", "line", "type of virtual sensor")?;
+    writeln!(out, "   {:<25}  {:<28}  what it shows", "line", "type of virtual sensor")?;
     for device in &DEVICES {
-        let line = format!("{} = 0", device.key);
-        writeln!(out, "   {line:<20}  {:<28}  {}", name(device.kind), device.shows)?;
+        let line = format!("{} = IDX", device.key);
+        writeln!(out, "   {line:<25}  {:<28}  {}", name(device.kind), device.shows)?;
     }
     writeln!(out, "{AFTER}")?;
     Ok(())
@@ -174,8 +174,8 @@ Devices for Domoticz, by idx. Make those you want; a value that your gateway doe
 ";
 
 const AFTER: &str = "
-3. Domoticz, Setup > Devices shows the Idx of each. Write the lines of your devices with these numbers at the end of
-   the configuration:
+3. Domoticz, Setup > Devices shows the Idx of each. Write the lines of your devices, with these numbers, at the end
+   of the configuration:
 
    [mqtt]
    url = \"mqtt://localhost:1883\"

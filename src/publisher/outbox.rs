@@ -766,7 +766,11 @@ mod tests {
         outbox.connected();
         board.put_reading(reading.clone());
         sent(&mut outbox, &sheet, start);
-        sent(&mut outbox, &sheet, start + Duration::from_secs(29));
+        while let Some(wake) = outbox.wakes() {
+            sent(&mut outbox, &sheet, wake);
+        }
+        let start = start + Duration::from_secs(600);
+        sent(&mut outbox, &sheet, start);
         let mut everything = 0;
         // By discovery and by idx together, for an hour in which everything changes as often as it can.
         for poll in 1..=120_u32 {

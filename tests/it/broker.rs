@@ -92,17 +92,17 @@ async fn away_for_an_hour(memory: &str, stopped: bool) {
     let hour = an_hour_of_polls(&daemon.board).await;
     println!("an hour without a broker: {} kB resident before, {} kB after", before, resident());
     assert_eq!(hour.polls, 120, "no poll was late");
-    let live = if stopped {
-        broker.signal("-CONT").await;
-        Watcher::new(&broker)
+    if stopped {
+        broker.signal("-CONT").await
     } else {
-        broker.restart().await;
-        Watcher::new(&broker)
-    };
+        broker.restart().await
+    }
+    let live = Watcher::new(&broker);
     all_is_right(&broker, &hour).await;
     kept(&broker, AVAILABILITY, "online").await;
     let documents = live.count(&format!("enphased/{}/reading", hour.serial));
-    assert!(documents <= 3, "{documents} of 120 readings were kept for the broker");
+    // The sockets of one that stands still hold what they can, which is the system's affair.
+    assert!(stopped || documents <= 3, "{documents} of 120 readings were kept for the broker");
     configurations_come_first(&live);
 }
 
@@ -151,6 +151,9 @@ async fn a_broker_whose_disk_is_full_passes_everything_on_and_is_filled_again() 
     let written =
         fs::read_dir(broker.dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
     assert!(written.max().unwrap() <= 4096, "the disk was full");
+    // Mosquitto 2.0 may put a cut file in the place of the whole one, and not start from it: whoever makes room
+    // removes it.
+    fs::remove_file(broker.dir.path().join("mosquitto.db")).ok();
     broker.restart().await;
     all_is_right(&broker, &hour).await;
     kept(&broker, POWER, "2.5").await;
@@ -181,7 +184,9 @@ async fn two_daemons_under_one_prefix_say_so_once_and_go_on() {
     let serial = simulation.gateways[0].serial();
     let document = format!("enphased/{serial}/reading");
     let so_far = watcher.count(&document);
-    let more = |topics: &BTreeMap<String, Vec<String>>| topics[&document].len() >= so_far + 6;
+    let more = |topics: &BTreeMap<String, Vec<String>>| {
+        topics.get(&document).is_some_and(|seen| seen.len() >= so_far + 6)
+    };
     assert!(timeout(PATIENCE, watcher.topics.wait_for(more)).await.is_ok(), "both go on");
     for (number, daemon) in daemons.iter_mut().enumerate() {
         assert!(daemon.try_wait().unwrap().is_none(), "{}", log(number));
