@@ -40,7 +40,9 @@ pub struct Memory {
     values: BTreeSet<String>,
     /// The entries of lists, as `inverters/482200000001`.
     entries: BTreeMap<String, Absence>,
-    /// The topics that are to be emptied, and are not yet.
+    /// The topics that are to be emptied, and are not yet. Not written down: as long as there are any, what is on
+    /// disk is what they follow from.
+    #[serde(skip)]
     leaving: BTreeSet<String>,
     /// Whether it differs from what is on disk.
     #[serde(skip)]
@@ -169,9 +171,14 @@ impl Memory {
         self.leaving.insert(topic);
     }
 
+    /// Whether this topic of discovery is announced.
+    pub(super) fn holds(&self, topic: &str) -> bool {
+        self.entities.contains_key(topic)
+    }
+
     /// Whether it has to be written down; it counts as written then.
     pub(super) fn take_change(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
+        self.leaving.is_empty() && std::mem::take(&mut self.changed)
     }
 
     /// What is below the gateway's level.

@@ -40,6 +40,8 @@ pub struct Outbox {
     memories: BTreeMap<Serial, Memory>,
     /// The topics that were emptied since the last rest.
     emptied: Vec<(Serial, String)>,
+    /// Whether our name was said on this connection.
+    introduced: bool,
     /// Other daemons that were seen under our prefix.
     twins: BTreeSet<String>,
 }
@@ -124,6 +126,7 @@ impl Outbox {
             told: 0,
             memories: BTreeMap::new(),
             emptied: Vec::new(),
+            introduced: false,
             twins: BTreeSet::new(),
         }
     }
@@ -151,12 +154,11 @@ impl Outbox {
         self.owe_everything();
         self.connected = true;
         self.begun.clear();
+        self.introduced = false;
         self.begun.push_back(self.online());
         let prefix = &self.options.prefix;
-        self.begun.push_back(Order::Subscribe(topics::status_topic(prefix)));
-        // Listens first: another daemon answers what is said next.
         self.begun.push_back(Order::Subscribe(topics::instance_topic(prefix)));
-        self.begun.push_back(self.instance());
+        self.begun.push_back(Order::Subscribe(topics::status_topic(prefix)));
         let asked = self.options.wishes.as_ref().map(|_| topics::asked_filter(prefix));
         self.begun.extend(asked.map(Order::Subscribe));
         self.begun.extend(self.options.birth_topic().map(Order::Subscribe));
@@ -176,6 +178,7 @@ impl Outbox {
 
     /// A message has come in.
     pub fn incoming(&mut self, topic: &str, payload: &[u8], retained: bool) -> Meaning {
+        self.introduce(topic);
         // What the broker had kept is older than this connection.
         if retained || !self.connected {
             return Meaning::Nothing;
@@ -193,6 +196,17 @@ impl Outbox {
         }
         let asked = topics::asked_of(&self.options.prefix, topic).filter(|_| self.options.wishes.is_some());
         asked.map_or(Meaning::Nothing, |level| Meaning::Asked(level.to_owned()))
+    }
+
+    /// Says our name once per connection, and not before it is certain that an answer would be heard: the status has
+    /// come back to us, which was subscribed to after the names. (The connection may send what is published before
+    /// what is subscribed to.)
+    fn introduce(&mut self, topic: &str) {
+        let heard = self.connected && topic == topics::status_topic(&self.options.prefix);
+        if heard && !self.introduced {
+            self.introduced = true;
+            self.begun.push_back(self.instance());
+        }
     }
 
     /// A daemon has said its name: our own echo, one that is known, or another, which is told ours in turn.
@@ -302,13 +316,19 @@ impl Outbox {
     /// Empties the next topic of something that is gone for good, at the pace of announcements: a consumer of those
     /// hears of it too.
     fn removal(&mut self, now: Instant) -> Option<Message> {
-        let (serial, memory) = self.memories.iter_mut().find(|(_, memory)| memory.leaves())?;
-        if !self.pace.take(now) {
-            return None;
+        loop {
+            let (serial, memory) = self.memories.iter_mut().find(|(_, memory)| memory.leaves())?;
+            if !self.pace.take(now) {
+                return None;
+            }
+            let (serial, topic) = (serial.clone(), memory.next_to_leave()?);
+            // An inverter that was moved to another gateway is announced by that one.
+            let moved = self.memories.iter().any(|(other, it)| *other != serial && it.holds(&topic));
+            if !moved {
+                self.emptied.push((serial, topic.clone()));
+                return Some(Message::announcement(topic, String::new()));
+            }
         }
-        let topic = memory.next_to_leave()?;
-        self.emptied.push((serial.clone(), topic.clone()));
-        Some(Message::announcement(topic, String::new()))
     }
 
     fn begin_event(&mut self, sheet: &Sheet) -> bool {
@@ -369,7 +389,7 @@ mod tests {
     use crate::sample;
 
     /// What is said first on each connection.
-    const GREETING: [&str; 4] = ["e/status online", "? e/status", "? e/instance", "e/instance us"];
+    const GREETING: [&str; 3] = ["e/status online", "? e/instance", "? e/status"];
 
     fn options() -> Options {
         let interval = Duration::from_secs(30);
@@ -457,7 +477,7 @@ mod tests {
         board.put_reading(reading("1", 0));
         board.put_availability(&Serial::new("1"), Availability::Offline("no answer".to_owned()));
         outbox.connected();
-        assert_eq!(sent(&mut outbox, &sheet, now)[4..], ["e/1/availability offline"]);
+        assert_eq!(sent(&mut outbox, &sheet, now)[3..], ["e/1/availability offline"]);
         board.put_reading(reading("1", 30));
         assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability online", "e/1/reading"]);
     }
@@ -501,6 +521,12 @@ mod tests {
         let now = Instant::now();
         outbox.connected();
         sent(&mut outbox, &sheet, now);
+        assert_eq!(outbox.incoming("e/status", b"online", true), Meaning::Nothing);
+        assert_eq!(
+            sent(&mut outbox, &sheet, now),
+            ["e/instance us"],
+            "our own, come back: it is heard here now"
+        );
         assert_eq!(outbox.incoming("e/status", b"online", false), Meaning::Nothing);
         assert_eq!(outbox.incoming("e/status", b"offline", true), Meaning::Nothing);
         assert_eq!(outbox.incoming("e/status", b"offline", false), Meaning::Denied);
@@ -630,6 +656,35 @@ mod tests {
         outbox.connected();
         let later = sent(&mut outbox, &sheet, now);
         assert!(!later.iter().any(|it| it.starts_with("homeassistant")), "{later:?}");
+    }
+
+    #[test]
+    fn an_inverter_that_moved_to_another_gateway_stays_announced() {
+        let (_board, sheet, mut outbox) = bench(discovery());
+        let text =
+            r#"{"prefix":"e","entities":{"homeassistant/sensor/5/power/config":{"device":"inverters/5"}}}"#;
+        let memory = || -> Memory { serde_json::from_str(text).unwrap() };
+        let mut gone = memory();
+        for day in 1..=7 {
+            let mut reading = sample::full();
+            reading.time += jiff::SignedDuration::from_hours(24 * day);
+            // It was there once.
+            if day == 1 {
+                let mut first = reading.clone();
+                first.inverters[0].serial = Serial::new("5");
+                first.time -= jiff::SignedDuration::from_hours(24);
+                gone.look(&first);
+            }
+            gone.look(&reading);
+        }
+        assert!(gone.leaves());
+        outbox.memories.insert(Serial::new("1"), gone);
+        outbox.memories.insert(Serial::new("2"), memory());
+        outbox.connected();
+        let said = sent(&mut outbox, &sheet, Instant::now());
+        assert!(!said.iter().any(|topic| topic.starts_with("homeassistant/sensor/")), "{said:?}");
+        assert!(!outbox.memories[&Serial::new("1")].leaves());
+        assert!(outbox.emptied.is_empty());
     }
 
     #[test]

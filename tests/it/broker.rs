@@ -18,7 +18,7 @@ use fastrand::Rng;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::house::{HOUR, House};
+use crate::house::House;
 use crate::mosquitto::{
     AVAILABILITY, Daemon, LOOK, MEMORY, Mosquitto, PATIENCE, POWER, READING, STATUS, Watcher, content,
     discovery, kept, options, program, reading,
@@ -47,7 +47,7 @@ async fn an_hour_of_polls(board: &Board) -> Hour {
             let mut shared = context.shared(&StateDir::open(house.state()).unwrap());
             shared.board = board.clone();
             let poller = context.pollers(&shared).remove(0);
-            poller.run(sleep(HOUR - Duration::from_secs(1))).await;
+            poller.run(sleep(Duration::from_secs(3599))).await;
             let serial = Serial::new(&house.simulation.gateways[0].serial());
             let reader = board.reader();
             let sheet = reader.borrow();
@@ -84,18 +84,18 @@ async fn away_for_an_hour(memory: &str, stopped: bool) {
     daemon.board.put_reading(reading(1.5, 3));
     kept(&broker, READING, "1.5").await;
     if stopped {
-        broker.signal("-STOP").await
+        broker.signal("-STOP").await;
     } else {
-        broker.kill().await
+        broker.kill().await;
     }
     let before = resident();
     let hour = an_hour_of_polls(&daemon.board).await;
     println!("an hour without a broker: {} kB resident before, {} kB after", before, resident());
     assert_eq!(hour.polls, 120, "no poll was late");
     if stopped {
-        broker.signal("-CONT").await
+        broker.signal("-CONT").await;
     } else {
-        broker.restart().await
+        broker.restart().await;
     }
     let live = Watcher::new(&broker);
     all_is_right(&broker, &hour).await;
@@ -155,7 +155,8 @@ async fn a_broker_whose_disk_is_full_passes_everything_on_and_is_filled_again() 
     // removes it.
     fs::remove_file(broker.dir.path().join("mosquitto.db")).ok();
     broker.restart().await;
-    all_is_right(&broker, &hour).await;
+    kept(&broker, STATUS, "online").await;
+    kept(&broker, READING, "2.5").await;
     kept(&broker, POWER, "2.5").await;
     kept(&broker, AVAILABILITY, "online").await;
 }

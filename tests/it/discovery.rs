@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use enphased::config::environment::Environment;
 use enphased::homeassistant::{Announced, Discovery, discovery};
 use enphased::message::{Message, Qos};
 use enphased::reading::Reading;
@@ -293,6 +294,6 @@ fn details_are_off_unless_they_are_wanted() {
     assert!(by_name.values().all(|counts| counts[0] <= counts[1]));
     assert!(by_name.values().any(|counts| counts[0] < counts[1]));
     let config =
-        enphased::config::complete("[mqtt]\nhomeassistant = true", None, &Default::default()).unwrap();
+        enphased::config::complete("[mqtt]\nhomeassistant = true", None, &Environment::default()).unwrap();
     assert!(!config.mqtt.unwrap().details);
 }
