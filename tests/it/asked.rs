@@ -1,10 +1,14 @@
 //! What is asked over MQTT: in virtual time against the simulator's counters, and through a real broker.
 
+use std::path::Path;
 use std::time::Duration;
 
+use enphased::board::Availability;
 use enphased::commands::Context;
 use enphased::poller::Shared;
-use enphased::simulator::{Condition, Fault, LOGIN, Simulation, SimulationOptions, answers};
+use enphased::simulator::{
+    Condition, Fault, GatewayOptions, LOGIN, Pages, Simulation, SimulationOptions, answers,
+};
 use enphased::state::StateDir;
 use enphased::wishes::Wish;
 use enphased::{clock::Clock, reading::Serial};
@@ -25,7 +29,11 @@ struct Asked {
 
 impl Asked {
     async fn new() -> Self {
-        let house = House::new(SimulationOptions::default());
+        Self::of(SimulationOptions::default()).await
+    }
+
+    async fn of(options: SimulationOptions) -> Self {
+        let house = House::new(options);
         let (config, environment) = (house.config(), house.environment());
         let mut context = Context { config, environment, clock: house.clock.clone(), rng: Rng::with_seed(3) };
         let state = StateDir::open(house.state()).unwrap();
@@ -35,7 +43,6 @@ impl Asked {
         let serial = Serial::new(&house.simulation.gateways[0].serial());
         let asked = Self { house, shared, serial, _poller: poller };
         sleep(Duration::from_secs(10)).await;
-        assert_eq!(asked.house.polls(), 1);
         asked
     }
 
@@ -64,6 +71,7 @@ impl Asked {
 #[tokio::test(start_paused = true)]
 async fn a_poll_is_made_when_it_is_asked_for_and_the_grid_stays() {
     let asked = Asked::new().await;
+    assert_eq!(asked.house.polls(), 1);
     asked.wish(Wish::Poll);
     sleep(Duration::from_secs(2)).await;
     assert_eq!(asked.house.polls(), 2);
@@ -104,6 +112,21 @@ async fn a_gateway_that_is_away_or_busy_is_not_asked_more_often_by_wishes() {
     let before = asked.house.polls();
     sleep(MINUTE).await;
     assert_eq!(asked.house.polls() - before, 2, "all is as before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_without_tokens_is_known_by_name_while_it_is_away() {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/5.0.62_metered");
+    let gateways = vec![GatewayOptions::new(Pages::from_directory(&pages).unwrap())];
+    let asked = Asked::of(SimulationOptions { gateways, ..SimulationOptions::default() }).await;
+    asked.house.simulation.gateways[0].suffer(Condition::Refusing);
+    sleep(10 * MINUTE).await;
+    let reader = asked.shared.board.reader();
+    let availability = reader.borrow().gateway(&asked.serial).unwrap().availability.clone();
+    assert!(matches!(&*availability.unwrap().value, Availability::Offline(_)));
+    asked.wish(Wish::RefreshToken);
+    sleep(10 * MINUTE).await;
+    assert_eq!(asked.answers()[0].0, "asked_refresh_token", "and it can be asked");
 }
 
 fn answers_busy() -> enphased::simulator::Answer {
