@@ -21,8 +21,8 @@
 //!
 //! **Beside** the daemon: [`simulator`], a cloud, a gateway and a sun for the demo and the tests.
 //!
-//! **The program**: [`config`], [`board`] (the newest of everything, for whoever publishes), [`standing`]
-//! (how each gateway stands, in a few words), [`supply`] (keeps a gateway's token, by the rules of `logins`),
+//! **The program**: [`config`], [`board`] (the newest of everything, for whoever publishes), [`wishes`]
+//! (what is asked for over MQTT), [`standing`] (how each gateway stands, in a few words), [`supply`] (keeps a gateway's token, by the rules of `logins`),
 //! [`poller`], [`publisher`], [`daemon`], [`commands`], [`cli`].
 
 pub mod units;
@@ -83,6 +83,8 @@ pub mod simulator;
 pub mod config;
 
 pub mod board;
+
+pub mod wishes;
 
 pub mod standing;
 

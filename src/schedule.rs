@@ -18,6 +18,9 @@ const LONGEST_BUSY: Duration = Duration::from_secs(60 * 60);
 /// which failures there are expected.
 const QUIET: std::ops::Range<i16> = 22 * 60 + 55..23 * 60 + 10;
 
+/// Asked more often than this, some gateways stop answering (protocol notes, 3.10).
+const CLOSEST: Duration = Duration::from_secs(5);
+
 /// When to poll one gateway.
 #[derive(Debug)]
 pub struct Schedule {
@@ -25,6 +28,28 @@ pub struct Schedule {
     interval: Duration,
     away: Delays,
     next: Instant,
+    /// No poll out of turn before this, and why.
+    closed: Option<(Instant, Closed)>,
+}
+
+/// Why there is no poll out of turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Closed {
+    /// The last one was just now.
+    JustAsked,
+    /// The gateway asked to be left alone.
+    Busy,
+}
+
+/// Whether a poll may be made out of turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Early {
+    /// It may.
+    Now,
+    /// The last one was too short a time ago; how long to wait.
+    TooSoon(Duration),
+    /// The gateway has asked to be left alone; how long to wait.
+    LeftAlone(Duration),
 }
 
 impl Schedule {
@@ -32,7 +57,7 @@ impl Schedule {
     pub fn new(start: Instant, interval: Duration) -> Self {
         let interval = interval.max(Duration::from_secs(1));
         let away = Delays::new(interval, LONGEST_AWAY.max(interval));
-        Self { start, interval, away, next: start }
+        Self { start, interval, away, next: start, closed: None }
     }
 
     /// When the next poll is due.
@@ -40,20 +65,35 @@ impl Schedule {
         self.next
     }
 
+    /// Whether a poll may be made at `now`, although none is due.
+    pub fn early(&self, now: Instant) -> Early {
+        match self.closed {
+            Some((until, why)) if until > now => match why {
+                Closed::JustAsked => Early::TooSoon(until - now),
+                Closed::Busy => Early::LeftAlone(until - now),
+            },
+            _ => Early::Now,
+        }
+    }
+
     /// The gateway answered the poll that ended at `now`: the next is on the grid.
     pub fn answered(&mut self, now: Instant) {
         self.away.reset();
         self.next = next_tick(self.start, self.interval, now);
+        self.closed = Some((now + CLOSEST, Closed::JustAsked));
     }
 
     /// The gateway did not answer the poll that ended at `now`: the next is later each time, or as late as the
     /// gateway asked for.
     pub fn away(&mut self, now: Instant, error: &Error) {
         let delay = self.away.next_delay();
+        // A gateway that is away is not asked out of turn more often than one that is there is in turn.
+        self.closed = Some((now + self.interval.max(CLOSEST), Closed::JustAsked));
         // On the grid again, so that many gateways of one process keep apart as they began.
         self.next = next_tick(self.start, self.interval, now + delay.saturating_sub(self.interval));
         if let Error::Busy { retry_after: Some(asked), .. } = error {
             let earliest = now + (*asked).min(LONGEST_BUSY);
+            self.closed = self.closed.max(Some((earliest, Closed::Busy)));
             if self.next < earliest {
                 self.next = next_tick(self.start, self.interval, earliest);
             }
@@ -127,6 +167,26 @@ mod tests {
         assert_eq!(schedule.next() - start, Duration::from_secs(630));
         schedule.away(start, &busy(Some(Duration::from_secs(10 * 86400))));
         assert!(schedule.next() - start <= Duration::from_secs(3630));
+    }
+
+    #[test]
+    fn a_poll_out_of_turn_keeps_its_distance_and_honours_a_busy_gateway() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, HALF_MINUTE);
+        let after = |seconds| start + Duration::from_secs(seconds);
+        schedule.answered(after(1));
+        assert_eq!(schedule.early(after(1)), Early::TooSoon(CLOSEST));
+        assert_eq!(schedule.early(after(6)), Early::Now);
+        schedule.answered(after(6));
+        assert_eq!(schedule.next(), start + HALF_MINUTE, "the grid stays");
+        schedule.away(after(30), &away());
+        assert_eq!(schedule.early(after(59)), Early::TooSoon(Duration::from_secs(1)));
+        assert_eq!(schedule.early(after(60)), Early::Now);
+        schedule.away(after(60), &busy(Some(Duration::from_secs(600))));
+        assert_eq!(schedule.early(after(100)), Early::LeftAlone(Duration::from_secs(560)));
+        assert_eq!(schedule.early(after(660)), Early::Now);
+        schedule.away(after(660), &busy(Some(Duration::from_secs(3))));
+        assert_eq!(schedule.early(after(661)), Early::TooSoon(Duration::from_secs(29)));
     }
 
     #[test]

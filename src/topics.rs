@@ -10,6 +10,8 @@
 //! | `<prefix>/<serial>/phases/L1/grid/import_wh`, `…/inverters/<serial>/power_w` | one value | yes |
 //! | `<prefix>/<serial>/token` | expiry and state, no secret | yes |
 //! | `<prefix>/<serial>/event` | what happened | no |
+//! | `<prefix>/<serial>/set` | what is asked of us: `poll` or `refresh_token` | must not be |
+//! | `<prefix>/instance` | the client id of the daemon, by which a second one is seen | yes |
 //!
 //! The topics of the values are made by walking the document, so that a new field needs no second list.
 
@@ -59,6 +61,27 @@ pub fn values(prefix: &str, reading: &Reading) -> Vec<Message> {
     let mut messages = Vec::new();
     branch(&base(prefix, &reading.gateway.serial), &json::tree(reading), &mut messages);
     messages
+}
+
+/// Which daemon publishes here: `id` differs from process to process.
+pub fn instance(prefix: &str, id: &str) -> Message {
+    Message::announcement(instance_topic(prefix), id.to_owned())
+}
+
+/// The topics under which something is asked of us.
+pub fn asked_filter(prefix: &str) -> String {
+    format!("{prefix}/+/set")
+}
+
+/// The level of the gateway of which something is asked under `topic`, if it is such a topic.
+pub fn asked_of<'a>(prefix: &str, topic: &'a str) -> Option<&'a str> {
+    let level = topic.strip_prefix(prefix)?.strip_prefix('/')?.strip_suffix("/set")?;
+    (!level.is_empty() && !level.contains('/')).then_some(level)
+}
+
+/// Where [`instance`] goes.
+pub fn instance_topic(prefix: &str) -> String {
+    format!("{prefix}/instance")
 }
 
 /// Where [`status`] goes.
@@ -197,6 +220,16 @@ mod tests {
         ]);
         let distinct: BTreeSet<&String> = topics.iter().collect();
         assert_eq!(distinct.len(), topics.len());
+    }
+
+    #[test]
+    fn what_is_asked_of_a_gateway_is_known_by_its_topic() {
+        assert_eq!(asked_of("home/solar", "home/solar/1223/set"), Some("1223"));
+        for other in
+            ["home/solar/set", "home/solar//set", "home/solar/1/2/set", "home/solar/1223/sets", "x/1223/set"]
+        {
+            assert_eq!(asked_of("home/solar", other), None, "{other}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use fastrand::Rng;
 
 use crate::clock::Clock;
 use crate::commands::failure::{Code, Failure};
-use crate::commands::{Context, check, config, demo, discover, gateway, read, run, token};
+use crate::commands::{Context, check, config, demo, discover, domoticz, gateway, read, run, token};
 use crate::config::environment::Environment;
 use crate::config::{self as configuration, Format};
 use terminal::Terminal;
@@ -59,6 +59,9 @@ enum Command {
     /// The gateway's key.
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    /// Devices in Domoticz by their idx.
+    #[command(subcommand)]
+    Domoticz(DomoticzCommand),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -115,6 +118,14 @@ enum GatewayCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum DomoticzCommand {
+    /// Asks Domoticz over MQTT whether each configured idx exists and is of the right type.
+    Check,
+    /// Shows which devices can be made in Domoticz, and how.
+    Example,
 }
 
 #[derive(Debug, Subcommand)]
@@ -193,6 +204,7 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
     let mut out = io::stdout();
     match &cli.command {
         Command::Config(ConfigCommand::Example) => return config::example(&mut out),
+        Command::Domoticz(DomoticzCommand::Example) => return domoticz::example(&mut out),
         Command::Discover => return discover::discover(&mut out).await,
         Command::Demo => return demo::demo(Rng::new(), &mut out).await,
         _ => {}
@@ -228,6 +240,7 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Command::Gateway(GatewayCommand::Trust { yes }) => {
             gateway::trust(&context, yes, &mut io::stdin().lock(), &mut out).await
         }
+        Command::Domoticz(_) => domoticz::check(&mut context, domoticz::PATIENCE, &mut out).await,
         Command::Config(_) => config::validate(&context.config, &mut out),
         Command::Demo | Command::Discover => Ok(()),
     }

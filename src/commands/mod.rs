@@ -5,6 +5,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod discover;
+pub mod domoticz;
 pub mod failure;
 pub mod gateway;
 pub mod read;

@@ -245,6 +245,7 @@ fn broker(table: MqttTable, environment: &Environment, findings: &mut Findings) 
         inverters: table.inverters.unwrap_or(true),
         details: table.details.unwrap_or(false),
         idx: table.domoticz.unwrap_or_default(),
+        commands: table.commands.unwrap_or(false),
     })
 }
 

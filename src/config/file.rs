@@ -68,6 +68,7 @@ pub(super) struct MqttTable {
     pub(super) inverters: Option<bool>,
     pub(super) details: Option<bool>,
     pub(super) domoticz: Option<Idx>,
+    pub(super) commands: Option<bool>,
 }
 
 /// Reads the text of a configuration file.

@@ -96,6 +96,10 @@ pub struct Stdout {
 
 /// The broker and what goes there.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the file, and they do not depend on each other"
+)]
 pub struct Mqtt {
     /// Where it is.
     pub address: mqtt::Address,
@@ -117,6 +121,8 @@ pub struct Mqtt {
     pub details: bool,
     /// The devices in Domoticz.
     pub idx: Idx,
+    /// Whether a poll and a look at the token may be asked for.
+    pub commands: bool,
 }
 
 /// Something wrong with a configuration, in a sentence.
@@ -241,7 +247,10 @@ mod tests {
         assert_eq!(plain.gateways[0].interval, whole.gateways[0].interval);
         let (plain, whole) = (plain.mqtt.unwrap(), whole.mqtt.unwrap());
         assert_eq!((plain.prefix, plain.topics), (whole.prefix, whole.topics));
-        assert_eq!((plain.discovery, plain.inverters, plain.details), (whole.discovery, true, false));
+        assert_eq!(
+            (plain.discovery, plain.inverters, plain.details, plain.commands),
+            (whole.discovery, true, false, false)
+        );
     }
 
     #[test]

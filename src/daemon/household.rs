@@ -20,6 +20,7 @@ use crate::pulse::Pulse;
 use crate::standing::Standings;
 use crate::state::StateDir;
 use crate::supply::{self, Supply};
+use crate::wishes::Wishes;
 
 /// How long everything together may take to end.
 const FAREWELL: Duration = Duration::from_millis(1800);
@@ -63,8 +64,8 @@ impl Household {
             start += APART;
         }
         if let Some(settings) = &config.mqtt {
-            let (options, content) =
-                (outputs::broker(settings, client_id), outputs::content(settings, config));
+            let options = outputs::broker(settings, client_id);
+            let content = outputs::content(settings, config, &household.shared, client_id);
             let (board, pulse) = (household.shared.board.clone(), household.pulse());
             let (rng, stop) = (surroundings.rng.fork(), household.stopped());
             household.tasks.spawn(async move {
@@ -141,6 +142,7 @@ pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng) -> Sha
         supply: Arc::new(Mutex::new(Supply::new(state.clone(), clock.clone(), settings, rng))),
         board: Board::new(),
         standings: Standings::new(config.gateways.len()),
+        wishes: Wishes::new(),
     }
 }
 

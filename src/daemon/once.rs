@@ -12,13 +12,14 @@ use super::{Error, lock, outputs};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::poller::Poller;
-use crate::publisher::{broker, pipe};
+use crate::publisher::{self, broker, pipe};
 use crate::pulse::Pulse;
 use crate::standing::Standing;
 use crate::state::StateDir;
 
 /// How long the broker is waited for.
 const ONCE: Duration = Duration::from_secs(15);
+const CLIENT_ID: &str = "enphased-once";
 
 /// Polls every gateway once, hands the readings to the outputs, and ends. `Ok(false)` when a gateway could not
 /// be read.
@@ -38,8 +39,10 @@ pub async fn run_once(config: &Config, clock: &Clock, mut rng: Rng) -> Result<bo
         }
     }
     if let Some(settings) = &config.mqtt {
-        let (options, content) =
-            (outputs::broker(settings, "enphased-once"), outputs::content(settings, config));
+        let options = outputs::broker(settings, CLIENT_ID);
+        // It ends before anything could be asked of it.
+        let content =
+            publisher::Options { wishes: None, ..outputs::content(settings, config, &shared, CLIENT_ID) };
         let caught_up = watch::Sender::new(0);
         let (mut seen, newest) = (caught_up.subscribe(), shared.board.reader().borrow().written());
         let done = async move { drop(timeout(ONCE, seen.wait_for(|number| *number >= newest)).await) };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::{Config, Format, Mqtt, Stdout};
 use crate::homeassistant::Discovery;
 use crate::mqtt;
+use crate::poller::Shared;
 use crate::publisher::{self, pipe};
 use crate::{domoticz, topics};
 
@@ -29,13 +30,12 @@ pub fn broker(settings: &Mqtt, client_id: &str) -> mqtt::Options {
         password: settings.password.clone(),
         certificates: settings.certificates.clone(),
         client_id: client_id.to_owned(),
-        status_topic: topics::status_topic(&settings.prefix),
-        will: topics::status(&settings.prefix, false).payload,
+        will: Some(topics::status(&settings.prefix, false)),
     }
 }
 
-/// What is published.
-pub fn content(settings: &Mqtt, config: &Config) -> publisher::Options {
+/// What is published by the client `client_id`.
+pub fn content(settings: &Mqtt, config: &Config, shared: &Shared, client_id: &str) -> publisher::Options {
     let interval = config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default();
     let discovery = settings.discovery.as_ref().map(|discovery_prefix| Discovery {
         discovery_prefix: discovery_prefix.clone(),
@@ -51,5 +51,8 @@ pub fn content(settings: &Mqtt, config: &Config) -> publisher::Options {
         homeassistant: discovery,
         domoticz: (!settings.idx.is_empty()).then_some(domoticz),
         interval,
+        instance: client_id.to_owned(),
+        wishes: settings.commands.then(|| shared.wishes.clone()),
+        state: Some(shared.state.clone()),
     }
 }

@@ -37,6 +37,25 @@ pub enum Kind {
     Switch,
 }
 
+impl Kind {
+    /// What Domoticz calls the type and, where there is only one that fits, the subtype, when it tells of a
+    /// device.
+    pub const fn told(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Usage => ("Usage", Some("Electric")),
+            Self::Kwh => ("General", Some("kWh")),
+            Self::P1 => ("P1 Smart Meter", Some("Energy")),
+            Self::Percentage => ("General", Some("Percentage")),
+            Self::Voltage => ("General", Some("Voltage")),
+            Self::Current => ("General", Some("Current")),
+            Self::Frequency => ("General", Some("Custom Sensor")),
+            Self::Temperature => ("Temp", None),
+            Self::Text => ("General", Some("Text")),
+            Self::Switch => ("Light/Switch", None),
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -6,6 +6,7 @@
 
 pub mod devices;
 pub mod idx;
+pub mod inspection;
 
 use serde::Serialize;
 

@@ -7,6 +7,9 @@ use crate::reading::{Battery, Inverter, Phase, PhaseValues, Reading, Serial};
 use crate::topics;
 use crate::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
 
+/// The list of the inverters in the document.
+pub(super) const INVERTERS: &str = "inverters";
+
 /// What an entity measures; the rest of its nature follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quantity {
@@ -56,6 +59,8 @@ pub(super) struct Entity {
     pub(super) quantity: Quantity,
     /// Whether it only serves to find out what is wrong.
     pub(super) diagnostic: bool,
+    /// Whether it is there only when details are wanted.
+    pub(super) detail: bool,
     /// As it is published; null when not known.
     pub(super) value: Value,
 }
@@ -77,11 +82,25 @@ impl Entity {
         let mut letters = words.chars();
         let name = letters.next().map(|first| first.to_uppercase().chain(letters).collect());
         let (name, value) = (name.unwrap_or_default(), value.unwrap_or_default());
-        Self { owner, id: id.to_owned(), name, quantity, diagnostic: false, value }
+        Self { owner, id: id.to_owned(), name, quantity, diagnostic: false, detail: false, value }
     }
 
     fn diagnostic(self) -> Self {
         Self { diagnostic: true, ..self }
+    }
+
+    fn detail(self) -> Self {
+        Self { detail: true, ..self }
+    }
+
+    /// The entry of the document's lists to which it belongs.
+    pub(super) fn device(&self) -> Option<String> {
+        let (list, serial) = match &self.owner {
+            Owner::Gateway => return None,
+            Owner::Inverter(serial) => (INVERTERS, serial),
+            Owner::Battery(serial, _) => ("batteries", serial),
+        };
+        Some(format!("{list}/{}", topics::level(serial.as_str())))
     }
 }
 
@@ -89,8 +108,8 @@ impl Entity {
 pub(super) fn entities(reading: &Reading, settings: &Discovery) -> Vec<Entity> {
     let mut all = totals(reading);
     if settings.details {
-        all.extend(reading.phases.iter().flat_map(phase));
-        all.extend(surroundings(reading));
+        let details = reading.phases.iter().flat_map(phase).chain(surroundings(reading));
+        all.extend(details.map(Entity::detail));
     }
     if settings.inverters {
         let some = |inverter| self::inverter(inverter, settings.details);
@@ -170,9 +189,11 @@ fn inverter(inverter: &Inverter, details: bool) -> Vec<Entity> {
     ];
     if details {
         all.extend([
-            of("voltage", Quantity::Voltage, volts(inverter.voltage_v)).diagnostic(),
-            of("dc_voltage", Quantity::Voltage, volts(inverter.dc_voltage_v)).diagnostic(),
-            of("temperature", Quantity::Temperature, inverter.temperature_c.map(degrees)).diagnostic(),
+            of("voltage", Quantity::Voltage, volts(inverter.voltage_v)).diagnostic().detail(),
+            of("dc_voltage", Quantity::Voltage, volts(inverter.dc_voltage_v)).diagnostic().detail(),
+            of("temperature", Quantity::Temperature, inverter.temperature_c.map(degrees))
+                .diagnostic()
+                .detail(),
         ]);
     }
     all
@@ -186,7 +207,8 @@ fn battery(battery: &Battery, details: bool) -> Vec<Entity> {
     ];
     if details {
         let temperature = battery.temperature_c.map(degrees);
-        all.push(Entity::new(owner(), "temperature", Quantity::Temperature, temperature).diagnostic());
+        let entity = Entity::new(owner(), "temperature", Quantity::Temperature, temperature);
+        all.push(entity.diagnostic().detail());
     }
     all
 }

@@ -22,9 +22,10 @@ mod entities;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::homeassistant::entities::{Entity, entities};
+use crate::homeassistant::entities::{Entity, INVERTERS, entities};
 use crate::message::Message;
 use crate::reading::Reading;
 use crate::topics;
@@ -47,6 +48,28 @@ pub struct Discovery {
     pub details: bool,
 }
 
+/// What is remembered of an announcement, to know later whether it is still wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The inverter or battery that it belongs to, as the entry in the document's lists, e.g.
+    /// `inverters/482200000001`; none for the gateway's own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub device: Option<String>,
+    /// Whether it was there only because details were wanted.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub detail: bool,
+}
+
+impl Discovery {
+    /// Whether an announcement under `topic` is one that could be made now.
+    pub fn wants(&self, topic: &str, mark: &Mark) -> bool {
+        let list = mark.device.as_deref().and_then(|device| device.split_once('/')).map(|(list, _)| list);
+        topic.strip_prefix(&self.discovery_prefix).is_some_and(|rest| rest.starts_with("/sensor/"))
+            && (self.details || !mark.detail)
+            && (self.inverters || list != Some(INVERTERS))
+    }
+}
+
 /// The messages for every entity whose value the reading knows: retained, level 1.
 pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
     let known = entities(reading, settings).into_iter().filter(|entity| !entity.value.is_null());
@@ -56,7 +79,7 @@ pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
 /// What has been announced of one gateway.
 #[derive(Debug, Default)]
 pub struct Announced {
-    configs: BTreeMap<String, Message>,
+    configs: BTreeMap<String, (Message, Mark)>,
     names: BTreeSet<String>,
 }
 
@@ -68,8 +91,9 @@ impl Announced {
         let mut news = Vec::new();
         for entity in entities(reading, settings).into_iter().filter(known) {
             let message = config::message(&entity, reading, settings);
-            if self.configs.get(&message.topic) != Some(&message) {
-                self.configs.insert(message.topic.clone(), message.clone());
+            if self.configs.get(&message.topic).is_none_or(|(known, _)| *known != message) {
+                let mark = Mark { device: entity.device(), detail: entity.detail };
+                self.configs.insert(message.topic.clone(), (message.clone(), mark));
                 self.names.insert(entity.name_in_document());
                 news.push(message);
             }
@@ -79,7 +103,21 @@ impl Announced {
 
     /// Everything that was announced, for a new connection or a birth message.
     pub fn again(&self) -> impl Iterator<Item = &Message> {
-        self.configs.values()
+        self.configs.values().map(|(message, _)| message)
+    }
+
+    /// The topics of everything that was announced, each with what is to be remembered of it.
+    pub fn marks(&self) -> impl Iterator<Item = (&str, &Mark)> {
+        self.configs.iter().map(|(topic, (_, mark))| (topic.as_str(), mark))
+    }
+
+    /// Forgets a device that is gone for good, e.g. `inverters/482200000001`: its values are not even null any more.
+    pub fn forget(&mut self, device: &str) {
+        self.configs.retain(|_, (_, mark)| mark.device.as_deref() != Some(device));
+        if let Some((_, serial)) = device.split_once('/') {
+            let beginning = format!("sn{serial}_");
+            self.names.retain(|name| !name.starts_with(&beginning));
+        }
     }
 
     /// The state document with the values of the entities; those that were announced and are not known now

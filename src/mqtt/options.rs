@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use super::certificates::Certificates;
 use super::{Address, Error};
+use crate::message::Message;
 use crate::names;
 use crate::secrets::Secret;
 
@@ -30,10 +31,8 @@ pub struct Options {
     /// Our name at the broker. No two clients may have the same, or they throw each other out; it stays the
     /// same for the life of the process, so that the broker sees at once that an old connection is dead.
     pub client_id: String,
-    /// The topic that tells whether the daemon is there.
-    pub status_topic: String,
-    /// What the broker publishes there, retained, when the connection breaks off.
-    pub will: String,
+    /// What the broker publishes when the connection breaks off.
+    pub will: Option<Message>,
 }
 
 impl Options {
@@ -57,8 +56,11 @@ impl Options {
             }
             (None, _) => {}
         }
-        let will = LastWill::new(self.status_topic.as_str(), self.will.as_str(), QoS::AtLeastOnce, true);
-        settings.set_last_will(will);
+        if let Some(will) = &self.will {
+            let will =
+                LastWill::new(will.topic.as_str(), will.payload.as_str(), QoS::AtLeastOnce, will.retain);
+            settings.set_last_will(will);
+        }
         let Address { host, port, .. } = self.address.clone();
         settings.set_socket_connector(move |_, network| connect(host.clone(), port, network));
         settings.set_clean_session(true).set_keep_alive(KEEP_ALIVE);

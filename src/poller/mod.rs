@@ -5,6 +5,7 @@
 //! the daemon.
 
 mod access;
+mod asked;
 pub mod identity;
 pub mod known;
 pub mod outage;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::board::Board;
 use crate::clock::Clock;
@@ -29,12 +30,13 @@ use crate::gateway::address::Address;
 use crate::gateway::client::Client;
 use crate::gateway::wire::livedata;
 use crate::pulse::Pulse;
-use crate::reading::{Event, Reading};
+use crate::reading::{Event, Reading, Serial};
 use crate::schedule::Schedule;
 use crate::sources::{Cycle, Facts, Options, Sources};
 use crate::standing::Standings;
 use crate::state::StateDir;
 use crate::supply::Supply;
+use crate::wishes::Wishes;
 use access::Access;
 use identity::Identity;
 use outage::Outage;
@@ -61,6 +63,8 @@ pub struct Shared {
     pub board: Board,
     /// Where each poller says how it stands.
     pub standings: Standings,
+    /// Where what is asked over MQTT waits.
+    pub wishes: Wishes,
 }
 
 /// Polls one gateway.
@@ -72,10 +76,14 @@ pub struct Poller {
     pulse: Pulse,
     client: Option<(Address, Client)>,
     identity: Option<Identity>,
+    /// The serial that the gateway told last, kept when it falls silent.
+    named: Option<Serial>,
     sources: Option<Sources>,
     access: Access,
     outage: Outage,
     last_reading: Option<Instant>,
+    /// When a wish was last refused aloud.
+    refused: Option<Instant>,
     totals: Option<Totals>,
     /// What happened to totals and inverters and is not told yet.
     incidents: Vec<Event>,
@@ -91,10 +99,12 @@ impl Poller {
             pulse,
             client: None,
             identity: None,
+            named: None,
             sources: None,
             access: Access::default(),
             outage: Outage::default(),
             last_reading: None,
+            refused: None,
             totals: None,
             incidents: Vec::new(),
         }
@@ -115,12 +125,15 @@ impl Poller {
     }
 
     async fn turn(&mut self, schedule: &mut Schedule) {
-        self.wait_until(schedule.next()).await;
+        let wish = self.wait(schedule).await;
         let polled = self.poll().await;
         self.pulse.beat();
         match &polled {
             Err(Trouble::Gateway(error)) => schedule.away(Instant::now(), error),
             _ => schedule.answered(Instant::now()),
+        }
+        if let Some(wish) = wish {
+            self.answer(wish, &polled);
         }
         self.tell(polled);
     }
@@ -129,13 +142,6 @@ impl Poller {
     pub async fn run_once(mut self) {
         let polled = self.poll().await;
         self.tell(polled);
-    }
-
-    async fn wait_until(&self, due: Instant) {
-        while Instant::now() < due {
-            sleep_until(due.min(Instant::now() + BEAT)).await;
-            self.pulse.beat();
-        }
     }
 
     /// One poll; `None` when nothing was due, which a first poll never gives.
@@ -182,6 +188,7 @@ impl Poller {
         let Some((address, client)) = &mut self.client else { return Err(Trouble::NotFound) };
         let now = self.shared.clock.now();
         let identity = identity::identify(client, address, &self.settings, &self.shared.state, now).await?;
+        self.named = Some(identity.serial.clone());
         let facts = facts(&identity);
         match &mut self.sources {
             Some(sources) => sources.identified(facts, identity.asked),

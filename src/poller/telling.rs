@@ -72,7 +72,6 @@ impl Poller {
 
     /// The gateway's serial, once it is known.
     pub(super) fn serial(&self) -> Option<Serial> {
-        let seen = self.identity.as_ref().map(|identity| identity.serial.clone());
-        seen.or_else(|| self.access.serial.clone()).or_else(|| self.settings.serial.clone())
+        self.named.clone().or_else(|| self.settings.serial.clone())
     }
 }

@@ -10,11 +10,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::content::Options;
+use super::memory;
 use super::outbox::{Meaning, Outbox};
 use crate::board::{Board, Sheet};
 use crate::message::Message;
 use crate::mqtt::{self, Happened, Order, Session};
 use crate::pulse::Pulse;
+use crate::state::StateDir;
+use crate::topics;
+use crate::wishes::{Wish, Wishes};
 
 /// The loop comes around at least this often, which its pulse shows, whatever the broker does.
 pub const BEAT: Duration = Duration::from_secs(5);
@@ -35,8 +39,17 @@ pub async fn run(
 ) {
     let (tell, happened) = mpsc::channel(16);
     let mut connection = pin!(mqtt::keep_connected(broker, rng, tell));
+    let (state, wishes) = (options.state.clone(), options.wishes.clone());
+    let mut outbox = Outbox::new(options, Instant::now());
+    if let Some(state) = &state {
+        for (serial, memory) in memory::load(state) {
+            outbox.remember(serial, memory);
+        }
+    }
     let mut publisher = Publisher {
-        outbox: Outbox::new(options, Instant::now()),
+        outbox,
+        state,
+        wishes,
         session: None,
         outage: None,
         sheet: board.reader(),
@@ -68,6 +81,8 @@ async fn say(session: Session, messages: Vec<Message>) {
 
 struct Publisher<'a> {
     outbox: Outbox,
+    state: Option<StateDir>,
+    wishes: Option<Wishes>,
     session: Option<Session>,
     outage: Option<Outage>,
     sheet: watch::Receiver<Sheet>,
@@ -116,6 +131,9 @@ impl Publisher<'_> {
         let next = self.outbox.next(&sheet, Instant::now());
         if next.is_none() {
             self.caught_up.send_replace(sheet.written());
+            if let Some(state) = &self.state {
+                self.outbox.unwritten().for_each(|(serial, it)| memory::save(state, serial, it));
+            }
         }
         next.map(|order| session.send(order)).is_some()
     }
@@ -138,6 +156,13 @@ impl Publisher<'_> {
                         let advice = "another enphased with the same MQTT prefix? Give each its own";
                         tracing::warn!(%topic, advice, "somebody declared this daemon offline");
                     }
+                    Meaning::Twin(client_id) => tracing::warn!(
+                        %topic,
+                        %client_id,
+                        "another enphased publishes under the same MQTT prefix, so their values mix: stop one of them, or \
+                         give each its own prefix in [mqtt]. The broker's log shows by its client id where it runs"
+                    ),
+                    Meaning::Asked(level) => self.asked(&level, &payload),
                     Meaning::Nothing => {}
                 }
             }
@@ -147,6 +172,18 @@ impl Publisher<'_> {
                 self.log(&error);
                 self.board.put_broker_trouble(Some(&error.to_string()));
             }
+        }
+    }
+
+    /// Hands what was asked of a gateway to its poller. Nobody answers for a gateway that is not known.
+    fn asked(&self, level: &str, payload: &[u8]) {
+        let sheet = self.sheet.borrow();
+        let mut serials = sheet.gateways().map(|(serial, _)| serial);
+        let serial = serials.find(|serial| topics::level(serial.as_str()) == level);
+        let wish = Wish::parse(payload);
+        tracing::debug!(level, ?wish, length = payload.len(), known = serial.is_some(), "asked over MQTT");
+        if let (Some(wish), Some(serial), Some(wishes)) = (wish, serial, &self.wishes) {
+            wishes.put(serial, wish);
         }
     }
 

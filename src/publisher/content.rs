@@ -5,11 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::changes::Changes;
+use super::memory::Memory;
 use crate::domoticz::{self, idx::Idx};
 use crate::homeassistant::{Announced, Discovery};
 use crate::message::Message;
 use crate::reading::Reading;
+use crate::state::StateDir;
 use crate::topics;
+use crate::wishes::Wishes;
 
 /// What is published, and under which topics.
 #[derive(Clone, Debug)]
@@ -25,6 +28,12 @@ pub struct Options {
     /// How far the readings of a gateway are apart: an unchanged value is sent early enough before five
     /// minutes.
     pub interval: Duration,
+    /// Our client id, by which a second daemon with the same prefix is told from this one.
+    pub instance: String,
+    /// Where what is asked over MQTT goes; `None` where nothing may be asked.
+    pub wishes: Option<Wishes>,
+    /// Where it is remembered what was left at the broker; `None` to remember nothing.
+    pub state: Option<StateDir>,
 }
 
 /// The devices in Domoticz.
@@ -67,9 +76,19 @@ impl Published {
     }
 
     /// The announcements that are due before the state of this reading.
-    pub(super) fn announcements(&mut self, options: &Options, reading: &Reading) -> Vec<Message> {
+    pub(super) fn announcements(
+        &mut self,
+        options: &Options,
+        reading: &Reading,
+        memory: &mut Memory,
+    ) -> Vec<Message> {
         let Some(discovery) = &options.homeassistant else { return Vec::new() };
         let news = self.announced.news(reading, discovery);
+        if !news.is_empty() {
+            for (topic, mark) in self.announced.marks() {
+                memory.announced(topic, mark);
+            }
+        }
         if std::mem::replace(&mut self.heard, true) {
             news
         } else {
@@ -79,7 +98,16 @@ impl Published {
 
     /// What is due of a reading: the document always, values and devices when they changed or rested for
     /// long.
-    pub(super) fn state(&mut self, options: &Options, reading: &Reading, now: Instant) -> Vec<Message> {
+    pub(super) fn state(
+        &mut self,
+        options: &Options,
+        reading: &Reading,
+        now: Instant,
+        memory: &mut Memory,
+    ) -> Vec<Message> {
+        for device in memory.look(reading) {
+            self.announced.forget(&device);
+        }
         let document = match &options.homeassistant {
             Some(discovery) => self.announced.document(reading, discovery),
             None => topics::document(&options.prefix, reading, None),
@@ -88,7 +116,11 @@ impl Published {
         if options.topics {
             let values = topics::values(&options.prefix, reading).into_iter();
             let due = |value: &Message| self.values.due(&value.topic, &value.payload, options.interval, now);
-            messages.extend(values.filter(due));
+            let due: Vec<Message> = values.filter(due).collect();
+            for value in &due {
+                memory.sent(&reading.gateway.serial, &value.topic);
+            }
+            messages.extend(due);
         }
         if let Some(Domoticz { topic, idx }) = &options.domoticz {
             for update in domoticz::updates(reading, idx) {

@@ -4,6 +4,9 @@
 pub mod broker;
 mod changes;
 mod content;
+mod leaving;
+mod memory;
+mod names;
 pub mod outbox;
 mod pace;
 pub mod pipe;

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
 
 use super::content::{Options, Published};
+use super::leaving::Leaving;
+use super::memory::Memory;
+use super::names::Names;
 use super::pace::Pace;
 use crate::board::{Availability, Gateway, Sheet};
 use crate::message::Message;
@@ -32,6 +35,10 @@ pub struct Outbox {
     served: Option<Serial>,
     /// The number of the last event that was sent, on whatever connection.
     told: u64,
+    /// What each gateway has left at the broker.
+    leaving: Leaving,
+    /// Other daemons under our prefix.
+    names: Names,
 }
 
 /// What was sent of one gateway on this connection: the numbers on the board, 0 for nothing.
@@ -57,7 +64,14 @@ impl Sent {
     }
 
     /// What is owed of the gateway, announcements apart.
-    fn news(&mut self, options: &Options, serial: &Serial, known: &Gateway, now: Instant) -> Vec<Message> {
+    fn news(
+        &mut self,
+        options: &Options,
+        serial: &Serial,
+        known: &Gateway,
+        now: Instant,
+        memory: &mut Memory,
+    ) -> Vec<Message> {
         let mut messages = Vec::new();
         if let Some(availability) = known.availability.as_ref().filter(|it| it.number > self.availability) {
             self.availability = availability.number;
@@ -71,19 +85,23 @@ impl Sent {
         // An old reading would look fresh to whoever takes it.
         if let Some(reading) = known.fresh_reading().filter(|it| it.number > self.reading) {
             self.reading = reading.number;
-            messages.extend(self.published.state(options, &reading.value, now));
+            messages.extend(self.published.state(options, &reading.value, now, memory));
         }
         messages
     }
 }
 
 /// What a message from the broker meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// Home Assistant or Domoticz has come up: everything is owed again.
     Birth,
     /// Somebody else has declared us offline under our own topic; that is put right.
     Denied,
+    /// Another daemon publishes under our prefix, known to the broker by this client id; told once of each.
+    Twin(String),
+    /// Something is asked of the gateway at this level of the topics.
+    Asked(String),
     /// None of ours.
     Nothing,
 }
@@ -101,7 +119,25 @@ impl Outbox {
             gateways: BTreeMap::new(),
             served: None,
             told: 0,
+            leaving: Leaving::default(),
+            names: Names::default(),
         }
+    }
+
+    /// What a gateway had left at the broker when the daemon ended. What is not wanted any more leaves.
+    pub fn remember(&mut self, serial: Serial, mut memory: Memory) {
+        memory.retire(&serial, &self.options);
+        self.leaving.remember(serial, memory);
+    }
+
+    /// What has to be remembered and is not written down yet; it counts as written then.
+    pub fn unwritten(&mut self) -> impl Iterator<Item = (&Serial, &Memory)> {
+        self.leaving.unwritten()
+    }
+
+    /// How much waits here for the connection; none of it grows with an outage.
+    pub fn waiting(&self) -> usize {
+        self.begun.len() + self.announcing.len()
     }
 
     /// There is a connection, and a broker that may have forgotten everything.
@@ -109,8 +145,13 @@ impl Outbox {
         self.owe_everything();
         self.connected = true;
         self.begun.clear();
+        self.names.connected();
         self.begun.push_back(self.online());
-        self.begun.push_back(Order::Subscribe(topics::status_topic(&self.options.prefix)));
+        let prefix = &self.options.prefix;
+        self.begun.push_back(Order::Subscribe(topics::instance_topic(prefix)));
+        self.begun.push_back(Order::Subscribe(topics::status_topic(prefix)));
+        let asked = self.options.wishes.as_ref().map(|_| topics::asked_filter(prefix));
+        self.begun.extend(asked.map(Order::Subscribe));
         self.begun.extend(self.options.birth_topic().map(Order::Subscribe));
     }
 
@@ -119,10 +160,12 @@ impl Outbox {
         self.connected = false;
         self.begun.clear();
         self.announcing.clear();
+        self.leaving.lost();
     }
 
     /// A message has come in.
     pub fn incoming(&mut self, topic: &str, payload: &[u8], retained: bool) -> Meaning {
+        self.introduce(topic);
         // What the broker had kept is older than this connection.
         if retained || !self.connected {
             return Meaning::Nothing;
@@ -135,7 +178,28 @@ impl Outbox {
             self.begun.push_back(self.online());
             return Meaning::Denied;
         }
-        Meaning::Nothing
+        if topic == topics::instance_topic(&self.options.prefix) {
+            return self.twin(payload);
+        }
+        let asked = topics::asked_of(&self.options.prefix, topic).filter(|_| self.options.wishes.is_some());
+        asked.map_or(Meaning::Nothing, |level| Meaning::Asked(level.to_owned()))
+    }
+
+    /// Says our name once per connection, and not before it is certain that an answer would be heard: the status has
+    /// come back to us, which was subscribed to after the names. (The connection may send what is published before
+    /// what is subscribed to.)
+    fn introduce(&mut self, topic: &str) {
+        let heard = self.connected && topic == topics::status_topic(&self.options.prefix);
+        if heard && self.names.introduces() {
+            self.begun.push_back(self.instance());
+        }
+    }
+
+    /// A daemon has said its name: our own echo, one that is known, or another, which is told ours in turn.
+    fn twin(&mut self, payload: &[u8]) -> Meaning {
+        let Some(name) = self.names.heard(payload, &self.options.instance) else { return Meaning::Nothing };
+        self.begun.push_back(self.instance());
+        Meaning::Twin(name)
     }
 
     /// The next order for the connection, or `None` while nothing is owed.
@@ -150,8 +214,12 @@ impl Outbox {
             if let Some(message) = self.announcement(sheet, now) {
                 return Some(Order::Publish(message));
             }
+            if let Some(message) = self.removal(now) {
+                return Some(Order::Publish(message));
+            }
             let begun = self.begin_event(sheet) || self.begin_gone(sheet) || self.begin_news(sheet, now);
             if !begun {
+                self.leaving.rest();
                 return None;
             }
         }
@@ -159,7 +227,8 @@ impl Outbox {
 
     /// When something is owed by time alone.
     pub fn wakes(&self) -> Option<Instant> {
-        (self.connected && !self.announcing.is_empty()).then(|| self.pace.opens())
+        let owed = !self.announcing.is_empty() || self.leaving.is_owed();
+        (self.connected && owed).then(|| self.pace.opens())
     }
 
     /// What is left to say before an orderly end.
@@ -174,6 +243,10 @@ impl Outbox {
 
     fn online(&self) -> Order {
         Order::Publish(topics::status(&self.options.prefix, true))
+    }
+
+    fn instance(&self) -> Order {
+        Order::Publish(topics::instance(&self.options.prefix, &self.options.instance))
     }
 
     fn owe_everything(&mut self) {
@@ -211,12 +284,19 @@ impl Outbox {
                 continue;
             }
             sent.looked_through = reading.number;
-            self.announcing = sent.published.announcements(&self.options, &reading.value).into();
+            let memory = self.leaving.of(serial, &self.options);
+            self.announcing = sent.published.announcements(&self.options, &reading.value, memory).into();
             if !self.announcing.is_empty() {
                 self.announced = Some(serial.clone());
                 return;
             }
         }
+    }
+
+    /// Empties the next topic of something that is gone for good, at the pace of announcements: a consumer of those
+    /// hears of it too.
+    fn removal(&mut self, now: Instant) -> Option<Message> {
+        if self.leaving.is_owed() && self.pace.take(now) { self.leaving.next() } else { None }
     }
 
     fn begin_event(&mut self, sheet: &Sheet) -> bool {
@@ -243,7 +323,8 @@ impl Outbox {
         let last = self.served.take();
         for (serial, known) in sheet.gateways_in_turn(last.as_ref()) {
             let sent = self.gateways.entry(serial.clone()).or_default();
-            let news = sent.news(&self.options, serial, known, now);
+            let memory = self.leaving.of(serial, &self.options);
+            let news = sent.news(&self.options, serial, known, now, memory);
             if !news.is_empty() {
                 self.begun.extend(news.into_iter().map(Order::Publish));
                 self.served = Some(serial.clone());
@@ -255,324 +336,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use proptest::prelude::*;
-    use tokio::sync::watch;
-
-    use super::*;
-    use crate::board::{Board, TokenReport};
-    use crate::homeassistant::Discovery;
-    use crate::reading::{Event, Reading};
-    use crate::sample;
-
-    fn options() -> Options {
-        let interval = Duration::from_secs(30);
-        Options { prefix: "e".to_owned(), topics: false, homeassistant: None, domoticz: None, interval }
-    }
-
-    /// A board, its reader and an outbox that is not connected yet.
-    fn bench(options: Options) -> (Board, watch::Receiver<Sheet>, Outbox) {
-        let board = Board::new();
-        let reader = board.reader();
-        (board, reader, Outbox::new(options, Instant::now()))
-    }
-
-    fn reading(serial: &str, second: u32) -> Reading {
-        let mut reading = sample::bare();
-        reading.gateway.serial = Serial::new(serial);
-        reading.time = sample::at(&format!("11:19:{second:02}"));
-        reading
-    }
-
-    /// Everything that is owed at `now`: topics, with the payload where it is a word.
-    fn sent(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, now: Instant) -> Vec<String> {
-        let mut sent = Vec::new();
-        while let Some(order) = outbox.next(&sheet.borrow(), now) {
-            sent.push(match order {
-                Order::Subscribe(filter) => format!("? {filter}"),
-                Order::Publish(message) if message.payload.len() < 10 => {
-                    format!("{} {}", message.topic, message.payload)
-                }
-                Order::Publish(message) => message.topic,
-            });
-        }
-        sent
-    }
-
-    fn event(message: &str) -> Event {
-        Event { time: sample::at("11:00:00"), kind: "test", message: message.to_owned() }
-    }
-
-    #[test]
-    fn nothing_is_owed_without_a_connection_and_everything_with_it() {
-        let (board, sheet, mut outbox) = bench(options());
-        let now = Instant::now();
-        board.put_reading(reading("1", 0));
-        assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None);
-        outbox.connected();
-        let all = sent(&mut outbox, &sheet, now);
-        assert_eq!(all, ["e/status online", "? e/status", "e/1/availability online", "e/1/reading"]);
-        assert_eq!(sent(&mut outbox, &sheet, now), Vec::<String>::new());
-        outbox.lost();
-        outbox.connected();
-        assert_eq!(sent(&mut outbox, &sheet, now), all);
-    }
-
-    #[test]
-    fn only_the_newest_reading_is_sent() {
-        let (board, sheet, mut outbox) = bench(options());
-        outbox.connected();
-        for second in 0..50 {
-            board.put_reading(reading("1", second));
-        }
-        let mut documents = Vec::new();
-        while let Some(order) = outbox.next(&sheet.borrow(), Instant::now()) {
-            if let Order::Publish(message) = order {
-                documents.extend(message.topic.ends_with("/reading").then_some(message.payload));
-            }
-        }
-        assert_eq!(documents.len(), 1);
-        assert!(documents[0].contains("11:19:49Z"));
-    }
-
-    #[test]
-    fn an_old_reading_of_a_silent_gateway_is_not_sent_again() {
-        let (board, sheet, mut outbox) = bench(options());
-        let now = Instant::now();
-        board.put_reading(reading("1", 0));
-        board.put_availability(&Serial::new("1"), Availability::Offline("no answer".to_owned()));
-        outbox.connected();
-        assert_eq!(sent(&mut outbox, &sheet, now)[2..], ["e/1/availability offline"]);
-        board.put_reading(reading("1", 30));
-        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability online", "e/1/reading"]);
-    }
-
-    #[test]
-    fn an_event_is_sent_once_whatever_the_connection_does() {
-        let (board, sheet, mut outbox) = bench(options());
-        let now = Instant::now();
-        let serial = Serial::new("1");
-        board.tell(&serial, event("while the broker is away"));
-        outbox.connected();
-        assert!(sent(&mut outbox, &sheet, now).contains(&"e/1/event".to_owned()));
-        outbox.lost();
-        outbox.connected();
-        assert_eq!(sent(&mut outbox, &sheet, now), ["e/status online", "? e/status"]);
-    }
-
-    #[test]
-    fn a_token_report_is_sent_when_it_changes() {
-        let (board, sheet, mut outbox) = bench(options());
-        let now = Instant::now();
-        outbox.connected();
-        sent(&mut outbox, &sheet, now);
-        let report = TokenReport {
-            state: "valid",
-            role: Some("owner".to_owned()),
-            issued_at: None,
-            expires_at: None,
-            days_left: Some(300),
-            message: "valid".to_owned(),
-        };
-        for _ in 0..2 {
-            board.put_token(&Serial::new("1"), report.clone());
-        }
-        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/token"]);
-    }
-
-    #[test]
-    fn another_daemon_that_declares_us_offline_is_put_right() {
-        let (_board, sheet, mut outbox) = bench(options());
-        let now = Instant::now();
-        outbox.connected();
-        sent(&mut outbox, &sheet, now);
-        assert_eq!(outbox.incoming("e/status", b"online", false), Meaning::Nothing);
-        assert_eq!(outbox.incoming("e/status", b"offline", true), Meaning::Nothing);
-        assert_eq!(outbox.incoming("e/status", b"offline", false), Meaning::Denied);
-        assert_eq!(sent(&mut outbox, &sheet, now), ["e/status online"]);
-    }
-
-    #[test]
-    fn a_gateway_that_is_polled_no_more_goes_offline() {
-        let (board, sheet, mut outbox) = bench(options());
-        let now = Instant::now();
-        board.put_reading(reading("1", 0));
-        outbox.connected();
-        sent(&mut outbox, &sheet, now);
-        board.remove(&Serial::new("1"));
-        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability offline"]);
-        assert_eq!(sent(&mut outbox, &sheet, now), Vec::<String>::new());
-    }
-
-    #[test]
-    fn the_farewell_ends_with_the_daemon_itself() {
-        let (board, sheet, mut outbox) = bench(options());
-        board.put_reading(reading("1", 0));
-        outbox.connected();
-        sent(&mut outbox, &sheet, Instant::now());
-        let topics: Vec<String> = outbox.farewell().into_iter().map(|message| message.topic).collect();
-        assert_eq!(topics, ["e/1/availability", "e/status"]);
-    }
-
-    fn discovery() -> Options {
-        let discovery = Discovery {
-            discovery_prefix: "homeassistant".to_owned(),
-            prefix: "e".to_owned(),
-            expire_after: Duration::from_secs(300),
-            inverters: true,
-            details: true,
-        };
-        Options { homeassistant: Some(discovery), ..options() }
-    }
-
-    fn configurations(sent: &[String]) -> usize {
-        sent.iter().filter(|topic| topic.starts_with("homeassistant/")).count()
-    }
-
-    #[test]
-    fn configurations_come_before_the_state_and_again_at_a_birth() {
-        let (board, sheet, mut outbox) = bench(discovery());
-        let now = Instant::now();
-        board.put_reading(reading("1", 0));
-        outbox.connected();
-        let first = sent(&mut outbox, &sheet, now);
-        let all = configurations(&first);
-        assert!(all > 0);
-        assert!(first.contains(&"? homeassistant/status".to_owned()));
-        assert_eq!(first.last().unwrap(), "e/1/reading");
-
-        board.put_reading(reading("1", 30));
-        assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/reading"]);
-
-        assert_eq!(outbox.incoming("homeassistant/status", b"online", true), Meaning::Nothing);
-        assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
-        let again = sent(&mut outbox, &sheet, now + Duration::from_secs(60));
-        assert_eq!(configurations(&again), all);
-        assert_eq!(again.last().unwrap(), "e/1/reading");
-    }
-
-    #[test]
-    fn many_configurations_are_spread_and_the_state_goes_on_meanwhile() {
-        let (board, sheet, mut outbox) = bench(discovery());
-        let now = Instant::now();
-        let mut many = sample::full();
-        let one = many.inverters[0].clone();
-        many.inverters = (0..50)
-            .map(|n| {
-                let serial = Serial::new(&format!("4822000000{n:02}"));
-                crate::reading::Inverter { serial, ..one.clone() }
-            })
-            .collect();
-        board.put_reading(many);
-        outbox.connected();
-        let burst = sent(&mut outbox, &sheet, now);
-        assert_eq!(configurations(&burst), 100);
-        assert!(burst.last().unwrap().ends_with("/reading"), "the state is not held up");
-
-        let (mut later, mut seconds, mut rest) = (now, 0, Vec::new());
-        while let Some(wake) = outbox.wakes() {
-            assert!(wake > later, "no turn without work");
-            (later, seconds) = (wake, seconds + 1);
-            rest.extend(sent(&mut outbox, &sheet, later));
-        }
-        assert_eq!(configurations(&rest), seconds, "one at a time");
-        assert!(rest.last().unwrap().ends_with("/reading"), "and again when all know what it means");
-    }
-
-    #[test]
-    fn values_that_did_not_change_rest() {
-        let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
-        let now = Instant::now();
-        outbox.connected();
-        board.put_reading(reading("1", 0));
-        let first = sent(&mut outbox, &sheet, now);
-        assert!(first.len() > 5, "{first:?}");
-        board.put_reading(reading("1", 30));
-        let second = sent(&mut outbox, &sheet, now + Duration::from_secs(30));
-        assert_eq!(second, ["e/1/reading", "e/1/time"]);
-        board.put_reading(reading("1", 59));
-        let later = sent(&mut outbox, &sheet, now + Duration::from_secs(270));
-        assert_eq!(later.len(), first.len() - 3, "{later:?}");
-    }
-
-    /// What may happen, in any order.
-    #[derive(Clone, Debug)]
-    enum Step {
-        Connect,
-        Lose,
-        Read(u8),
-        Silence(u8),
-        Send(u8),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            Just(Step::Connect),
-            Just(Step::Lose),
-            (0..3_u8).prop_map(Step::Read),
-            (0..3_u8).prop_map(Step::Silence),
-            (1..9_u8).prop_map(Step::Send),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn the_broker_ends_up_with_the_newest_of_every_gateway(steps in prop::collection::vec(step(), 0..80)) {
-            let (board, sheet, mut outbox) = bench(options());
-            let now = Instant::now();
-            let mut kept: BTreeMap<String, String> = BTreeMap::new();
-            let mut connected = false;
-            let mut take = |outbox: &mut Outbox, most: usize| {
-                for _ in 0..most {
-                    match outbox.next(&sheet.borrow(), now) {
-                        Some(Order::Publish(message)) => kept.insert(message.topic, message.payload),
-                        Some(Order::Subscribe(_)) => continue,
-                        None => return kept.clone(),
-                    };
-                }
-                kept.clone()
-            };
-            for (second, step) in steps.into_iter().enumerate() {
-                match step {
-                    Step::Connect if !connected => {
-                        connected = true;
-                        outbox.connected();
-                    }
-                    Step::Lose if connected => {
-                        connected = false;
-                        outbox.lost();
-                    }
-                    Step::Read(serial) => {
-                        board.put_reading(reading(&serial.to_string(), u32::try_from(second % 60).unwrap()));
-                    }
-                    Step::Silence(serial) => board.put_availability(
-                        &Serial::new(&serial.to_string()),
-                        Availability::Offline("no answer".to_owned()),
-                    ),
-                    Step::Send(most) => {
-                        let before = take(&mut outbox, 0).len();
-                        let after = take(&mut outbox, most.into()).len();
-                        prop_assert!(connected || after == before, "sent without a connection");
-                    }
-                    Step::Connect | Step::Lose => {}
-                }
-            }
-            if !connected {
-                outbox.connected();
-            }
-            let kept = take(&mut outbox, 1000);
-            prop_assert_eq!(&kept["e/status"], "online");
-            for (serial, known) in sheet.borrow().gateways() {
-                let online = *known.availability.as_ref().unwrap().value == Availability::Online;
-                let word = if online { "online" } else { "offline" };
-                prop_assert_eq!(&kept[&format!("e/{serial}/availability")], word);
-                if let Some(reading) = known.fresh_reading() {
-                    let document = topics::document("e", &reading.value, None);
-                    prop_assert_eq!(&kept[&document.topic], &document.payload);
-                }
-            }
-        }
-    }
-}
+mod tests;

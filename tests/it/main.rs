@@ -11,10 +11,14 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod asked;
 mod asking;
 mod binary;
+mod broker;
 mod daemon;
 mod damaged;
+mod discovery;
+mod domoticz;
 mod gateway_client;
 mod house;
 mod layers;

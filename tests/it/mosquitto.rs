@@ -6,6 +6,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use enphased::board::{Availability, Board};
@@ -27,26 +28,35 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// Long enough for any machine; only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at something that does not tell by itself.
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// A mosquitto of our own.
-struct Mosquitto {
-    dir: TempDir,
-    process: Child,
+pub(crate) struct Mosquitto {
+    pub(crate) dir: TempDir,
+    pub(crate) process: Child,
     /// For those who watch: plain, for anybody.
-    open: u16,
+    pub(crate) open: u16,
     /// For the daemon, as the test wants it.
-    port: u16,
+    pub(crate) port: u16,
+    full_disk: bool,
 }
 
 fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn spawn(dir: &Path) -> Child {
-    Command::new("mosquitto")
+/// In blocks of 512 bytes, how long a file may become for a broker whose disk is full.
+const FULL: u32 = 8;
+
+fn spawn(dir: &Path, full_disk: bool) -> Child {
+    let mut command = Command::new(if full_disk { "sh" } else { "mosquitto" });
+    if full_disk {
+        // With the signal ignored a write that is too long fails, as it does on a full disk.
+        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {FULL}; exec mosquitto \"$@\""), "sh"]);
+    }
+    command
         .env("PATH", format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default()))
         .arg("-c")
         .arg(dir.join("mosquitto.conf"))
@@ -61,7 +71,18 @@ fn spawn(dir: &Path) -> Child {
 
 impl Mosquitto {
     /// With these settings for the daemon's listener and for the whole.
-    async fn start(dir: TempDir, listener: &str, whole: &str) -> Self {
+    pub(crate) async fn start(dir: TempDir, listener: &str, whole: &str) -> Self {
+        Self::on_disk(dir, listener, whole, false).await
+    }
+
+    /// That cannot write down more than a few kilobytes.
+    pub(crate) async fn on_full_disk(memory: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = memory.replace("PATH", &dir.path().display().to_string());
+        Self::on_disk(dir, "allow_anonymous true", &memory, true).await
+    }
+
+    async fn on_disk(dir: TempDir, listener: &str, whole: &str, full_disk: bool) -> Self {
         // A port that was free a moment ago may be taken by now.
         for _ in 0..5 {
             let (open, port) = (free_port(), free_port());
@@ -69,33 +90,33 @@ impl Mosquitto {
             writeln!(config, "{whole}\nlistener {open} 127.0.0.1\nallow_anonymous true").unwrap();
             writeln!(config, "listener {port} 127.0.0.1\n{listener}").unwrap();
             fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
-            let mut process = spawn(dir.path());
+            let mut process = spawn(dir.path(), full_disk);
             if answers(&mut process, port).await {
-                return Self { dir, process, open, port };
+                return Self { dir, process, open, port, full_disk };
             }
         }
         panic!("mosquitto does not come up on any port");
     }
 
-    async fn anybody() -> Self {
+    pub(crate) async fn anybody() -> Self {
         Self::start(tempfile::tempdir().unwrap(), "allow_anonymous true", "").await
     }
 
-    async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.process.kill().await.unwrap();
     }
 
-    async fn restart(&mut self) {
-        self.process = spawn(self.dir.path());
+    pub(crate) async fn restart(&mut self) {
+        self.process = spawn(self.dir.path(), self.full_disk);
         assert!(answers(&mut self.process, self.port).await, "mosquitto comes back on its port");
     }
 
-    async fn signal(&self, signal: &str) {
+    pub(crate) async fn signal(&self, signal: &str) {
         let process = self.process.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &process]).status().await.unwrap().success());
     }
 
-    fn address(&self, scheme: &str) -> mqtt::Address {
+    pub(crate) fn address(&self, scheme: &str) -> mqtt::Address {
         format!("{scheme}://localhost:{}", self.port).parse().unwrap()
     }
 }
@@ -114,19 +135,23 @@ async fn answers(process: &mut Child, port: u16) -> bool {
 }
 
 /// Somebody who watches all topics of the broker.
-struct Watcher {
-    client: AsyncClient,
+pub(crate) struct Watcher {
+    pub(crate) client: AsyncClient,
     task: JoinHandle<()>,
-    topics: watch::Receiver<BTreeMap<String, Vec<String>>>,
+    pub(crate) topics: watch::Receiver<BTreeMap<String, Vec<String>>>,
+    /// Every topic as it came, and whether the broker had kept it.
+    pub(crate) order: Arc<Mutex<Vec<(String, bool)>>>,
 }
 
 impl Watcher {
-    fn new(broker: &Mosquitto) -> Self {
+    pub(crate) fn new(broker: &Mosquitto) -> Self {
         let id = format!("watcher{}", fastrand::u32(..));
         let mut options = MqttOptions::new(id, ("localhost", broker.open));
         options.set_max_packet_size(1 << 20, 1 << 20);
         let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
         let (tell, topics) = watch::channel(BTreeMap::<String, Vec<String>>::new());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let came = Arc::clone(&order);
         let listener = client.clone();
         let task = tokio::spawn(async move {
             loop {
@@ -137,6 +162,7 @@ impl Watcher {
                     Ok(Event::Incoming(Packet::Publish(message))) => tell.send_modify(|topics| {
                         let topic = String::from_utf8(message.topic.to_vec()).unwrap();
                         let payload = String::from_utf8(message.payload.to_vec()).unwrap();
+                        came.lock().unwrap().push((topic.clone(), message.retain));
                         topics.entry(topic).or_default().push(payload);
                     }),
                     Ok(_) => {}
@@ -144,11 +170,11 @@ impl Watcher {
                 }
             }
         });
-        Self { client, task, topics }
+        Self { client, task, topics, order }
     }
 
     /// Waits until the newest message on `topic` has `part` in it.
-    async fn until(&mut self, topic: &str, part: &str) {
+    pub(crate) async fn until(&mut self, topic: &str, part: &str) {
         let newest = |topics: &BTreeMap<String, Vec<String>>| {
             topics.get(topic).and_then(|payloads| payloads.last()).is_some_and(|last| last.contains(part))
         };
@@ -156,11 +182,11 @@ impl Watcher {
         assert!(found, "{topic} never said {part}; seen: {:?}", self.topics.borrow().get(topic));
     }
 
-    async fn say(&self, topic: &str, payload: &'static str) {
+    pub(crate) async fn say(&self, topic: &str, payload: &'static str) {
         self.client.publish(topic, payload, PublishOptions::at_least_once()).await.unwrap();
     }
 
-    fn count(&self, topic: &str) -> usize {
+    pub(crate) fn count(&self, topic: &str) -> usize {
         self.topics.borrow().get(topic).map_or(0, Vec::len)
     }
 }
@@ -172,44 +198,65 @@ impl Drop for Watcher {
 }
 
 /// Waits until the broker has kept, for those who come later, `part` under `topic`.
-async fn kept(broker: &Mosquitto, topic: &str, part: &str) {
+pub(crate) async fn kept(broker: &Mosquitto, topic: &str, part: &str) {
     Watcher::new(broker).until(topic, part).await;
 }
 
 /// The publisher as the daemon runs it.
-struct Daemon {
-    board: Board,
-    pulse: Pulse,
+pub(crate) struct Daemon {
+    pub(crate) board: Board,
+    pub(crate) pulse: Pulse,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
-fn options(address: mqtt::Address) -> mqtt::Options {
+pub(crate) fn options(address: mqtt::Address) -> mqtt::Options {
     mqtt::Options {
         address,
         user: None,
         password: None,
         certificates: Certificates::default(),
         client_id: format!("enphased{}", fastrand::u32(..)),
-        status_topic: "enphased/status".to_owned(),
-        will: "offline".to_owned(),
+        will: Some(enphased::topics::status("enphased", false)),
+    }
+}
+
+/// The plain topics, and nothing remembered.
+pub(crate) fn content(broker: &mqtt::Options) -> publisher::Options {
+    publisher::Options {
+        prefix: "enphased".to_owned(),
+        topics: true,
+        homeassistant: None,
+        domoticz: None,
+        interval: Duration::from_secs(30),
+        instance: broker.client_id.clone(),
+        wishes: None,
+        state: None,
+    }
+}
+
+pub(crate) fn discovery() -> Discovery {
+    Discovery {
+        discovery_prefix: "homeassistant".to_owned(),
+        prefix: "enphased".to_owned(),
+        expire_after: Duration::from_secs(300),
+        inverters: true,
+        details: false,
     }
 }
 
 impl Daemon {
-    fn start(broker: mqtt::Options) -> Self {
+    pub(crate) fn start(broker: mqtt::Options) -> Self {
         Self::with_discovery(broker, None)
     }
 
-    fn with_discovery(broker: mqtt::Options, homeassistant: Option<Discovery>) -> Self {
-        let content = publisher::Options {
-            prefix: "enphased".to_owned(),
-            topics: true,
-            homeassistant,
-            domoticz: None,
-            interval: Duration::from_secs(30),
-        };
-        let (board, pulse, (stop, stopped)) = (Board::new(), Pulse::new(), oneshot::channel());
+    pub(crate) fn with_discovery(broker: mqtt::Options, homeassistant: Option<Discovery>) -> Self {
+        let content = publisher::Options { homeassistant, ..content(&broker) };
+        Self::of(broker, content, Board::new())
+    }
+
+    pub(crate) fn of(broker: mqtt::Options, content: publisher::Options, board: Board) -> Self {
+        let (pulse, (stop, stopped)) = (Pulse::new(), oneshot::channel());
         let (their_board, their_pulse) = (board.clone(), pulse.clone());
         let task = tokio::spawn(async move {
             let stop = async { stopped.await.unwrap_or(()) };
@@ -228,18 +275,18 @@ impl Daemon {
         Self { board, pulse, stop: Some(stop), task }
     }
 
-    fn read(&self, power: f64) {
+    pub(crate) fn read(&self, power: f64) {
         self.board.put_reading(reading(power, 1));
     }
 
     /// Waits for the sentence about what is wrong with the broker.
-    async fn trouble(&self) -> String {
+    pub(crate) async fn trouble(&self) -> String {
         let mut sheet = self.board.reader();
         let told = timeout(PATIENCE, sheet.wait_for(|sheet| sheet.broker_trouble().is_some())).await;
         told.expect("the trouble is told").unwrap().broker_trouble().unwrap().to_owned()
     }
 
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         timeout(PATIENCE, &mut self.task).await.expect("it stops").unwrap();
     }
@@ -251,9 +298,9 @@ impl Drop for Daemon {
     }
 }
 
-const SERIAL: &str = "122300000001";
+pub(crate) const SERIAL: &str = "122300000001";
 
-fn reading(power: f64, inverters: usize) -> Reading {
+pub(crate) fn reading(power: f64, inverters: usize) -> Reading {
     let facts = GatewayFacts {
         serial: Serial::new(SERIAL),
         firmware: "8.3.5289".to_owned(),
@@ -287,10 +334,10 @@ fn reading(power: f64, inverters: usize) -> Reading {
     reading
 }
 
-const STATUS: &str = "enphased/status";
-const AVAILABILITY: &str = "enphased/122300000001/availability";
-const READING: &str = "enphased/122300000001/reading";
-const POWER: &str = "enphased/122300000001/production/power_w";
+pub(crate) const STATUS: &str = "enphased/status";
+pub(crate) const AVAILABILITY: &str = "enphased/122300000001/availability";
+pub(crate) const READING: &str = "enphased/122300000001/reading";
+pub(crate) const POWER: &str = "enphased/122300000001/production/power_w";
 
 #[tokio::test]
 async fn what_is_published_is_kept_and_a_clean_stop_says_offline() {
@@ -325,13 +372,7 @@ async fn a_daemon_that_dies_is_declared_offline_by_its_will() {
 #[tokio::test]
 async fn who_comes_up_gets_the_announcements_and_the_state_again() {
     let broker = Mosquitto::anybody().await;
-    let discovery = Discovery {
-        discovery_prefix: "homeassistant".to_owned(),
-        prefix: "enphased".to_owned(),
-        expire_after: Duration::from_secs(300),
-        inverters: false,
-        details: false,
-    };
+    let discovery = Discovery { inverters: false, ..discovery() };
     let daemon = Daemon::with_discovery(options(broker.address("mqtt")), Some(discovery));
     daemon.read(1.5);
     kept(&broker, READING, "1.5").await;
@@ -404,9 +445,12 @@ async fn a_broker_that_comes_back_without_memory_gets_everything_again() {
 
 #[tokio::test]
 async fn a_broker_that_comes_back_with_old_values_gets_the_new_ones() {
-    comes_back("persistence true\npersistence_location PATH/\nautosave_interval 1\nautosave_on_changes true")
-        .await;
+    comes_back(MEMORY).await;
 }
+
+/// Settings of a broker that writes down everything at once; PATH is where.
+pub(crate) const MEMORY: &str =
+    "persistence true\npersistence_location PATH/\nautosave_interval 1\nautosave_on_changes true";
 
 async fn comes_back(memory: &str) {
     let dir = tempfile::tempdir().unwrap();
@@ -610,7 +654,12 @@ async fn tls_to_a_plain_port_and_the_reverse_are_told() {
 }
 
 /// The built program with a simulated gateway, publishing to `broker`.
-fn program(broker: &Mosquitto, simulation: &Simulation, dir: &TempDir, arguments: &[&str]) -> Command {
+pub(crate) fn program(
+    broker: &Mosquitto,
+    simulation: &Simulation,
+    dir: &TempDir,
+    arguments: &[&str],
+) -> Command {
     let text = format!(
         "state_dir = {:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n[[gateway]]\n\
          address = {:?}\ninterval = \"1s\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\ndomoticz = {{ grid = 13 }}\n",

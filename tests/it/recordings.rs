@@ -92,7 +92,7 @@ fn poll(sources: &mut Sources, folder: &Path, now: Instant) -> (Vec<Endpoint>, O
 }
 
 /// The second of two polls, as a daemon sees it.
-fn read(folder: &Path) -> Option<Reading> {
+pub(crate) fn read(folder: &Path) -> Option<Reading> {
     let start = Instant::now();
     let mut sources = Sources::new(facts(folder), Options::default(), start);
     poll(&mut sources, folder, start).1

@@ -2,7 +2,7 @@
 //! never logs in.
 
 mod gateway;
-mod report;
+pub(in crate::commands) mod report;
 
 use std::io::Write;
 use std::time::Duration;
@@ -23,14 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at a configuration that could not even be read.
 pub fn unreadable(error: &config::Error, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut report = Report { out, wrong: None };
+    let mut report = Report::new(out, 14);
     report.wrong("configuration", &Failure::new(Code::Configuration, error.to_string()))?;
     Err(Failure::new(Code::Configuration, ""))
 }
 
 /// Looks at everything.
 pub async fn check(context: &mut Context, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut report = Report { out, wrong: None };
+    let mut report = Report::new(out, 14);
     configuration(context, &mut report)?;
     let state = state(context, &mut report)?;
     names(context, &mut report).await?;
@@ -117,7 +117,9 @@ async fn broker(context: &mut Context, report: &mut Report<'_>) -> Result<(), Fa
         return report.note("broker", "none is configured");
     };
     let place = format!("{}:{}", settings.address.host, settings.address.port);
-    let options = outputs::broker(settings, &format!("enphased-check-{:08x}", context.rng.u32(..)));
+    let client_id = format!("enphased-check-{:08x}", context.rng.u32(..));
+    // Without a last will: it would declare the running daemon offline.
+    let options = mqtt::Options { will: None, ..outputs::broker(settings, &client_id) };
     let (tell, mut happened) = mpsc::channel(4);
     let connection = mqtt::keep_connected(options, context.rng.fork(), tell);
     let first = async {

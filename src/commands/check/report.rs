@@ -13,32 +13,39 @@ enum Mark {
 }
 
 /// Writes the lines and remembers the first that is wrong.
-pub(super) struct Report<'a> {
-    pub(super) out: &'a mut dyn Write,
-    pub(super) wrong: Option<Code>,
+pub(in crate::commands) struct Report<'a> {
+    out: &'a mut dyn Write,
+    /// How much room the names of the things take.
+    width: usize,
+    pub(in crate::commands) wrong: Option<Code>,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    pub(in crate::commands) fn new(out: &'a mut dyn Write, width: usize) -> Self {
+        Self { out, width, wrong: None }
+    }
+
     fn line(&mut self, mark: Mark, what: &str, words: &str) -> Result<(), Failure> {
         let mark = match mark {
             Mark::Good => "good ",
             Mark::Note => "note ",
             Mark::Wrong => "WRONG",
         };
-        let indented = words.replace('\n', "\n                       ");
-        writeln!(self.out, "{mark}  {what:<14}  {indented}")?;
+        let width = self.width;
+        let indented = words.replace('\n', &format!("\n{:indent$}", "", indent = width + 9));
+        writeln!(self.out, "{mark}  {what:<width$}  {indented}")?;
         Ok(())
     }
 
-    pub(super) fn good(&mut self, what: &str, words: &str) -> Result<(), Failure> {
+    pub(in crate::commands) fn good(&mut self, what: &str, words: &str) -> Result<(), Failure> {
         self.line(Mark::Good, what, words)
     }
 
-    pub(super) fn note(&mut self, what: &str, words: &str) -> Result<(), Failure> {
+    pub(in crate::commands) fn note(&mut self, what: &str, words: &str) -> Result<(), Failure> {
         self.line(Mark::Note, what, words)
     }
 
-    pub(super) fn wrong(&mut self, what: &str, failure: &Failure) -> Result<(), Failure> {
+    pub(in crate::commands) fn wrong(&mut self, what: &str, failure: &Failure) -> Result<(), Failure> {
         self.wrong.get_or_insert(failure.code);
         self.line(Mark::Wrong, what, &failure.message)
     }

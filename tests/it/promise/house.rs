@@ -85,6 +85,7 @@ impl House {
             supply: Arc::new(Mutex::new(self.supply(password))),
             board: Board::new(),
             standings: Standings::new(1),
+            wishes: enphased::wishes::Wishes::new(),
         }
     }
 

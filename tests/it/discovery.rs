@@ -1,0 +1,299 @@
+//! Every discovery message of every gateway that is known here, held against what Domoticz V2025.1 makes of it
+//! (found by driving it): rule by rule, none left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use enphased::config::environment::Environment;
+use enphased::homeassistant::{Announced, Discovery, discovery};
+use enphased::message::{Message, Qos};
+use enphased::reading::Reading;
+use serde_json::Value;
+
+use crate::recordings::{folders, name, read, recordings};
+
+/// A discovery message with its payload parsed.
+struct Seen {
+    topic: String,
+    retained: bool,
+    sure: bool,
+    config: Value,
+}
+
+impl Seen {
+    fn new(message: &Message) -> Self {
+        Self {
+            topic: message.topic.clone(),
+            retained: message.retain,
+            sure: message.qos == Qos::AtLeastOnce,
+            config: serde_json::from_str(&message.payload).unwrap(),
+        }
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.config[key].as_str().unwrap_or_default()
+    }
+
+    fn unit(&self) -> &str {
+        self.text("unit_of_measurement")
+    }
+
+    fn object_id(&self) -> &str {
+        self.topic.rsplit('/').nth(1).unwrap()
+    }
+
+    fn device(&self) -> &str {
+        self.config["device"]["identifiers"][0].as_str().unwrap()
+    }
+}
+
+/// One gateway's messages and its state document.
+struct Case {
+    name: String,
+    seen: Vec<Seen>,
+    document: Value,
+}
+
+fn settings(details: bool) -> Discovery {
+    Discovery {
+        discovery_prefix: "homeassistant".to_owned(),
+        prefix: "enphased".to_owned(),
+        expire_after: Duration::from_secs(600),
+        inverters: true,
+        details,
+    }
+}
+
+fn case(name: &str, reading: &Reading, details: bool) -> Case {
+    let settings = settings(details);
+    let seen = discovery(reading, &settings).iter().map(Seen::new).collect();
+    let document = Announced::default().document(reading, &settings).payload;
+    Case {
+        name: format!("{name}, details {details}"),
+        seen,
+        document: serde_json::from_str(&document).unwrap(),
+    }
+}
+
+/// Each gateway of `fixtures/`, and each that was recorded, with and without details.
+fn cases() -> Vec<Case> {
+    let ours = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"));
+    let recorded = recordings().map(|folder| folders(&folder.join("sets"))).unwrap_or_default();
+    let read = |folder: &std::path::PathBuf| Some((name(folder), read(folder)?));
+    let readings: Vec<(String, Reading)> = ours.iter().chain(&recorded).filter_map(read).collect();
+    assert!(readings.len() >= 6, "{} gateways were read", readings.len());
+    let both = |(name, reading): &(String, Reading)| [case(name, reading, false), case(name, reading, true)];
+    let cases: Vec<Case> = readings.iter().flat_map(both).collect();
+    assert!(cases.iter().any(|case| case.seen.len() > 50));
+    cases
+}
+
+/// What Domoticz finds by a template: a path with dots alone or brackets alone, and nothing else.
+fn found<'a>(template: &str, document: &'a Value) -> Option<&'a Value> {
+    let path = template.strip_prefix("{{ value_json")?.strip_suffix(" }}")?;
+    let keys: Vec<&str> = match path.strip_prefix('.') {
+        Some(dotted) => dotted.split('.').collect(),
+        None => path.strip_prefix("['")?.strip_suffix("']")?.split("']['").collect(),
+    };
+    let plain = |key: &&str| {
+        key.starts_with(|c: char| c.is_ascii_alphabetic())
+            && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    keys.iter().all(plain).then_some(())?;
+    keys.into_iter().try_fold(document, |value, key| value.get(key))
+}
+
+/// A rule: the words it is broken with, or none.
+type Rule = fn(&Case, &Seen) -> Result<(), String>;
+
+/// The rules about one message, each with the sentence of the notes that it stands for.
+const RULES: &[(&str, Rule)] = &[
+    ("topic <prefix>/<component>/<node>/<object>/config, of a component that is known", |_, seen| {
+        let levels: Vec<&str> = seen.topic.split('/').collect();
+        ok(matches!(levels[..], ["homeassistant", "sensor", _, _, "config"]), &seen.topic)
+    }),
+    ("kept, with QoS 1", |_, seen| ok(seen.retained && seen.sure, &seen.topic)),
+    ("no device-based discovery", |_, seen| {
+        ok(seen.config.get("components").is_none() && seen.config.get("cmps").is_none(), "components")
+    }),
+    ("name, unique_id, state_topic, template, a device with one identifier and a name", |_, seen| {
+        let there = ["name", "unique_id", "state_topic", "value_template"]
+            .iter()
+            .all(|key| !seen.text(key).is_empty());
+        let device = &seen.config["device"];
+        let named = device["name"].as_str().is_some_and(|name| !name.is_empty());
+        ok(there && named && device["identifiers"].as_array().is_some_and(|ids| ids.len() == 1), "incomplete")
+    }),
+    ("of several availability topics the last counts, and it is the gateway's", |_, seen| {
+        let last = seen.config["availability"].as_array().and_then(|list| list.last()).map(|it| &it["topic"]);
+        ok(last.and_then(Value::as_str).is_some_and(|it| it.ends_with("/availability")), &format!("{last:?}"))
+    }),
+    ("nothing is created hidden", |_, seen| ok(seen.config.get("enabled_by_default").is_none(), "hidden")),
+    ("the unit decides the type: none that is mistaken", |_, seen| {
+        ok(["W", "Wh", "V", "A", "Hz", "%", "°C", ""].contains(&seen.unit()), seen.unit())
+    }),
+    ("no unit: a word that never looks like a number", |case, seen| {
+        let value = found(seen.text("value_template"), &case.document);
+        let word = value.and_then(Value::as_str).unwrap_or_default();
+        let fine = !seen.unit().is_empty() || word.starts_with(|c: char| c.is_ascii_alphabetic());
+        ok(fine && !["unknown", "None"].contains(&word), word)
+    }),
+    ("no word changes the type", |_, seen| {
+        let words = [seen.text("value_template"), seen.object_id(), seen.text("state_topic")].join(" ");
+        let pressure = words.contains("pressure") || words.contains("humidity");
+        ok(!pressure && (!words.contains("temperature") || seen.unit() == "°C"), &words)
+    }),
+    ("no icon, which may change the type too", |_, seen| ok(seen.config.get("icon").is_none(), "icon")),
+    ("one temperature and no humidity on a device, which would be merged", |case, seen| {
+        let same = |other: &&Seen| other.device() == seen.device() && other.unit() == "°C";
+        ok(case.seen.iter().filter(same).count() <= 1, seen.device())
+    }),
+    ("no object id is dropped", |_, seen| {
+        let id = seen.object_id();
+        let dropped = [
+            "last_seen",
+            "restart",
+            "linkquality",
+            "connection_state",
+            "log_level",
+            "update_available",
+            "update_state",
+            "hardware_status",
+            "battery",
+            "battery_level",
+            "battery_low",
+        ];
+        let parts = ["_alarm", "_address", "_ssid", "_sensitivity", "_calibration"];
+        let starts = ["min_", "max_", "action", "click"];
+        let ends = ["_min", "_max"];
+        ok(
+            !dropped.contains(&id)
+                && !parts.iter().any(|part| id.contains(part))
+                && !starts.iter().any(|part| id.starts_with(part))
+                && !ends.iter().any(|part| id.ends_with(part)),
+            id,
+        )
+    }),
+    ("no object id is left without its power", |_, seen| {
+        ok(
+            !["power_a", "power_b", "power_c"].iter().any(|part| seen.object_id().starts_with(part)),
+            seen.object_id(),
+        )
+    }),
+    ("a name of its own, without markup, not the device's", |_, seen| {
+        let (name, device) = (seen.text("name"), seen.config["device"]["name"].as_str().unwrap_or_default());
+        ok(name != device && !name.contains(['<', '>']) && !device.contains(['<', '>']), name)
+    }),
+    ("names and ids within 300 characters", |_, seen| {
+        ok(seen.text("name").len() <= 300 && seen.text("unique_id").len() <= 300, seen.text("name"))
+    }),
+    ("unique ids are unique, and none is the beginning of another", |case, seen| {
+        let id = seen.text("unique_id");
+        let clash = case.seen.iter().filter(|other| other.text("unique_id").starts_with(id)).count();
+        ok(clash == 1, id)
+    }),
+    ("each energy finds the power of its own name by the longest common beginning", |case, seen| {
+        if seen.unit() != "Wh" {
+            return Ok(());
+        }
+        let id = seen.text("unique_id");
+        let common = |other: &str| id.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+        let mine = |other: &&Seen| other.unit() == "W" && other.device() == seen.device();
+        let mut powers: Vec<(usize, &str)> = case
+            .seen
+            .iter()
+            .filter(mine)
+            .map(|it| (common(it.text("unique_id")), it.text("unique_id")))
+            .collect();
+        powers.sort_unstable();
+        let best = powers.pop();
+        let alone = powers.last().is_none_or(|second| Some(second.0) < best.map(|best| best.0));
+        ok(
+            alone && best.is_some_and(|best| best.1 == id.replace("energy", "power")),
+            &format!("{id}: {best:?}"),
+        )
+    }),
+    ("an energy is a lifetime counter, not one that is 0 at midnight", |_, seen| {
+        ok(
+            seen.unit() != "Wh"
+                || (seen.object_id().ends_with("energy") && !seen.object_id().contains("today")),
+            seen.object_id(),
+        )
+    }),
+    ("the state is one JSON document", |_, seen| {
+        ok(seen.text("state_topic").ends_with("/reading"), seen.text("state_topic"))
+    }),
+    (
+        "a template is a path to a value: no filter, no arithmetic, no condition, nothing mixed",
+        |case, seen| {
+            let value = found(seen.text("value_template"), &case.document);
+            ok(value.is_some_and(|value| !value.is_null()), seen.text("value_template"))
+        },
+    ),
+    ("brackets for energies, dots for what has decimals", |_, seen| {
+        let bracket = seen.text("value_template").contains('[');
+        ok(bracket == (seen.unit() == "Wh"), seen.text("value_template"))
+    }),
+    ("energies are whole numbers", |case, seen| {
+        let value = found(seen.text("value_template"), &case.document);
+        ok(seen.unit() != "Wh" || value.is_some_and(Value::is_i64), &format!("{value:?}"))
+    }),
+    ("a value behind dots is exact in six digits, or in nine where six are too few", |case, seen| {
+        let Some(number) = found(seen.text("value_template"), &case.document).and_then(Value::as_f64) else {
+            return Ok(());
+        };
+        let digits = format!("{number}").chars().filter(char::is_ascii_digit).count();
+        let fine = seen.unit() == "Wh" || number.fract() == 0.0 && number.abs() < 1e6 || digits <= 9;
+        ok(fine, &format!("{} is {number}", seen.object_id()))
+    }),
+    ("a number is a number: no NaN, no word", |case, seen| {
+        let value = found(seen.text("value_template"), &case.document);
+        ok(seen.unit().is_empty() || value.is_some_and(Value::is_number), &format!("{value:?}"))
+    }),
+];
+
+fn ok(holds: bool, words: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(words.to_owned()) }
+}
+
+#[test]
+fn every_message_of_every_gateway_keeps_every_rule() {
+    let mut broken = BTreeSet::new();
+    for case in cases() {
+        for seen in &case.seen {
+            for (rule, holds) in RULES {
+                if let Err(words) = holds(&case, seen) {
+                    broken.insert(format!("{rule}: {words} ({} of {})", seen.topic, case.name));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn no_root_key_of_any_document_has_a_meaning_for_domoticz() {
+    for case in cases() {
+        for taken in ["battery", "linkquality", "state", "value", "brightness", "color"] {
+            assert!(case.document.get(taken).is_none(), "{taken} in {}", case.name);
+        }
+    }
+}
+
+#[test]
+fn details_are_off_unless_they_are_wanted() {
+    let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for case in cases() {
+        let name = case.name.split_once(',').unwrap().0.to_owned();
+        by_name.entry(name).or_default().push(case.seen.len());
+        if case.name.ends_with("false") {
+            assert!(case.seen.iter().all(|seen| ["W", "Wh", "%"].contains(&seen.unit())), "{}", case.name);
+        }
+    }
+    assert!(by_name.values().all(|counts| counts[0] <= counts[1]));
+    assert!(by_name.values().any(|counts| counts[0] < counts[1]));
+    let config =
+        enphased::config::complete("[mqtt]\nhomeassistant = true", None, &Environment::default()).unwrap();
+    assert!(!config.mqtt.unwrap().details);
+}
