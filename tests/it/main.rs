@@ -11,6 +11,8 @@
     reason = "a test says what went wrong by failing"
 )]
 
+use std::ffi::OsString;
+
 mod asking;
 mod binary;
 mod daemon;
@@ -23,3 +25,8 @@ mod promise;
 mod recordings;
 mod reports;
 mod simulated;
+
+/// The built program, or the build that `$ENPHASED_PROGRAM` names: tests/cross has some for other processors.
+fn program() -> OsString {
+    std::env::var_os("ENPHASED_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_enphased").into())
+}

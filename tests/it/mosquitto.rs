@@ -622,7 +622,7 @@ fn program(broker: &Mosquitto, simulation: &Simulation, dir: &TempDir, arguments
         broker.address("mqtt").port,
     );
     fs::write(dir.path().join("config.toml"), text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_enphased"));
+    let mut command = Command::new(crate::program());
     command.env_clear().env("ENPHASED_PASSWORD", Simulation::PASSWORD);
     command.arg("--config").arg(dir.path().join("config.toml")).args(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
