@@ -42,7 +42,7 @@ fn configuration(simulation: &Simulation) -> String {
         cloud.entrez_url(),
     );
     for gateway in &simulation.gateways {
-        text.push_str(&format!("[[gateway]]\naddress = {:?}\ninterval = \"1s\"\n", gateway.address()));
+        text.extend(["[[gateway]]\naddress = \"", &gateway.address(), "\"\ninterval = \"1s\"\n"]);
     }
     text
 }
