@@ -69,7 +69,13 @@ where
     ) -> fmt::Result {
         let level = *event.metadata().level();
         if self.journal {
-            write!(writer, "<{}>", priority(level))?;
+            let mut text = String::new();
+            context.format_fields(Writer::new(&mut text), event)?;
+            // The journal takes each line by itself.
+            for line in text.lines() {
+                writeln!(writer, "<{}>{line}", priority(level))?;
+            }
+            Ok(())
         } else {
             let mut time = String::new();
             SystemTime.format_time(&mut Writer::new(&mut time))?;
@@ -80,9 +86,9 @@ where
                 Some(code) => write!(writer, " \x1b[{code}m{word}\x1b[0m ")?,
                 None => write!(writer, " {word} ")?,
             }
+            context.format_fields(writer.by_ref(), event)?;
+            writeln!(writer)
         }
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use fastrand::Rng;
 
 use crate::clock::Clock;
@@ -24,7 +24,7 @@ use terminal::Terminal;
 #[command(name = "enphased", version, disable_help_subcommand = true, max_term_width = 100)]
 struct Cli {
     /// The configuration file, in place of the usual ones.
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -76,6 +76,7 @@ enum TokenCommand {
     /// Stores one that you bring, from a file or from standard input.
     Import {
         /// The file; standard input without it.
+        #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
     /// Forgets it.
@@ -153,6 +154,11 @@ impl From<FormatName> for Format {
             FormatName::Influx => Self::Influx,
         }
     }
+}
+
+/// The commands as they are defined, for manual pages and the completions of shells.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Does what `arguments` ask for; gives the exit code.

@@ -60,7 +60,7 @@ impl Site {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_enphased"));
+        let mut command = Command::new(crate::program());
         command.env_clear().env("HOME", self.dir.path()).arg("--config").arg(self.path("config.toml"));
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true);

@@ -11,6 +11,8 @@
     reason = "a test says what went wrong by failing"
 )]
 
+use std::ffi::OsString;
+
 mod asked;
 mod asking;
 mod binary;
@@ -28,3 +30,8 @@ mod recordings;
 mod refresh;
 mod reports;
 mod simulated;
+
+/// The built program, or the build that `$ENPHASED_PROGRAM` names: tests/cross has some for other processors.
+fn program() -> OsString {
+    std::env::var_os("ENPHASED_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_enphased").into())
+}

@@ -671,7 +671,7 @@ pub(crate) fn program(
         broker.address("mqtt").port,
     );
     fs::write(dir.path().join("config.toml"), text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_enphased"));
+    let mut command = Command::new(crate::program());
     command.env_clear().env("ENPHASED_PASSWORD", Simulation::PASSWORD);
     command.arg("--config").arg(dir.path().join("config.toml")).args(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);

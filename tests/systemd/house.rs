@@ -1,0 +1,60 @@
+//! A simulated cloud and gateway for programs that run elsewhere on this machine:
+//!   cargo run --example house -- DIRECTORY [full]
+//!
+//! The directory gets `house.toml`, the part of a configuration that leads here, `password`, and `counts`, which says
+//! what the cloud was asked so far. With `full` the cloud answers that there are too many active sessions.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use enphased::clock::Clock;
+use enphased::simulator::{Simulation, SimulationOptions, answers};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> io::Result<()> {
+    let mut arguments = std::env::args_os().skip(1);
+    let Some(directory) = arguments.next().map(PathBuf::from) else {
+        return Err(io::Error::other("where to? usage: house DIRECTORY [full]"));
+    };
+    let simulation = Simulation::start(&Clock::system(), SimulationOptions::default())?;
+    if arguments.next().is_some_and(|word| word == "full") {
+        simulation.cloud.fail(answers::too_many_sessions(200));
+    }
+    fs::create_dir_all(&directory)?;
+    put(&directory, "password", Simulation::PASSWORD)?;
+    put(&directory, "counts", &counts(&simulation))?;
+    // Whoever waits for this file finds the others complete.
+    put(&directory, "house.toml", &configuration(&simulation))?;
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        put(&directory, "counts", &counts(&simulation))?;
+    }
+}
+
+fn configuration(simulation: &Simulation) -> String {
+    let cloud = &simulation.cloud;
+    let mut text = format!(
+        "[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n",
+        Simulation::EMAIL,
+        cloud.enlighten_url(),
+        cloud.entrez_url(),
+    );
+    for gateway in &simulation.gateways {
+        text.extend(["[[gateway]]\naddress = \"", &gateway.address(), "\"\ninterval = \"1s\"\n"]);
+    }
+    text
+}
+
+fn counts(simulation: &Simulation) -> String {
+    let counts = simulation.cloud.counts();
+    format!("attempts={} logins={} tokens={}\n", counts.login_attempts, counts.logins, counts.tokens)
+}
+
+/// Whoever reads it sees the old or the new, and no half.
+fn put(directory: &Path, name: &str, text: &str) -> io::Result<()> {
+    let new = directory.join("new");
+    fs::write(&new, text)?;
+    fs::rename(new, directory.join(name))
+}
