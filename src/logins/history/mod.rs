@@ -50,11 +50,10 @@ fn search(liar: Liar) {
     }
     println!("{liar:?}: {histories} histories from seed {first}, {judged:?}");
     let Judged { logins, shared, otherwise, codes, unclear, .. } = judged;
+    assert!(histories < 100 || logins > histories, "hardly anything was tried: {judged:?}");
+    // Codes are typed in one history of a hundred and fifty.
     let rare = [shared, otherwise, codes, if liar == Liar::Both { 1 } else { unclear }];
-    assert!(
-        histories < 100 || logins > histories && !rare.contains(&0),
-        "hardly anything was tried: {judged:?}"
-    );
+    assert!(histories < 2000 || !rare.contains(&0), "something was never tried: {judged:?}");
 }
 
 #[test]
