@@ -8,8 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
-use crate::secrets::Secret;
+use crate::secrets::{Document, Secret};
 use crate::token::Token;
 
 /// An answer as it came.
@@ -24,7 +25,7 @@ pub struct Answer {
     /// Whether its type is HTML.
     pub is_html: bool,
     /// Its body.
-    pub body: Vec<u8>,
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 /// The rows of L6 that are not a success.
@@ -100,8 +101,8 @@ impl Answer {
         Failure { kind, retry_after, why: why.into() }
     }
 
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).to_lowercase()
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(String::from_utf8_lossy(&self.body).to_lowercase())
     }
 
     /// A page where a short answer belongs, whatever the type says.
@@ -136,13 +137,14 @@ pub fn login(answer: &Answer) -> Result<Secret, Failure> {
         return Err(failure);
     }
     let status = answer.status;
-    let Ok(json) = serde_json::from_slice::<Value>(&answer.body) else {
+    let Some(json) = Document::parse(&answer.body) else {
         return Err(if answer.shows_page() {
             answer.failure(Kind::Blocked, format!("a login page came instead of an answer (HTTP {status})"))
         } else {
             answer.failure(Kind::Transient, format!("its answer was not understood (HTTP {status})"))
         });
     };
+    let json = json.value();
     let flag = |name: &str| json.get(name).and_then(Value::as_bool);
     let word = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default();
     if flag("isBlocked") == Some(true) || flag("success") == Some(false) {
@@ -191,7 +193,13 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, date: None, is_html: false, body: body.as_bytes().to_vec() }
+        Answer {
+            status,
+            retry_after: None,
+            date: None,
+            is_html: false,
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        }
     }
 
     fn login_kind(status: u16, body: &str) -> Kind {

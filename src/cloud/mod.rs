@@ -6,11 +6,14 @@ pub mod answer;
 use std::error::Error as _;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
+use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::reading::Serial;
-use crate::secrets::{Credentials, Secret};
+use crate::secrets::{self, Credentials, Secret};
 use crate::tls;
 use answer::{Answer, Failure};
 
@@ -69,11 +72,9 @@ impl Client {
 
     /// Logs in. Each success costs the account one of its sessions, which nothing gives back.
     pub async fn login(&self, credentials: &Credentials) -> Result<Secret, Failure> {
-        let form =
-            [("user[email]", &*credentials.username), ("user[password]", credentials.password.expose())];
         let url = format!("{}/login/login.json", self.addresses.enlighten);
-        let request = self.http.post(url).header(ACCEPT, "application/json").form(&form);
-        answer::login(&self.send(request).await?)
+        let request = self.http.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, FORM);
+        answer::login(&self.send(request.body(form(credentials))).await?)
     }
 
     /// Fetches the token of the gateway `serial` on a session that is open.
@@ -83,12 +84,10 @@ impl Client {
         serial: &Serial,
         username: &str,
     ) -> Result<Secret, Failure> {
-        let body = serde_json::json!({
-            "session_id": session.expose(), "serial_num": serial.as_str(), "username": username,
-        });
+        let wish = Wish { session_id: session.expose(), serial_num: serial.as_str(), username };
         let url = format!("{}/tokens", self.addresses.entrez);
         let request = self.http.post(url).header(ACCEPT, "*/*").header(CONTENT_TYPE, "application/json");
-        answer::token(&self.send(request.body(body.to_string())).await?)
+        answer::token(&self.send(request.body(wish.body())).await?)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
@@ -99,7 +98,8 @@ impl Client {
         let (retry_after, date) = (header(RETRY_AFTER), header(DATE));
         let (retry_after, date) = (retry_after.map(str::to_owned), date.map(str::to_owned));
         let is_html = says_html(response.headers());
-        let mut body = Vec::new();
+        // All the room at once: a body that grows leaves pieces of itself behind, and it may hold a token.
+        let mut body = Zeroizing::new(Vec::with_capacity(LONGEST));
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > LONGEST {
                 return Err(Failure::transient(format!("its answer was longer than {LONGEST} bytes")));
@@ -107,6 +107,36 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status, retry_after, date, is_html, body })
+    }
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The form of a login, wiped when it has been sent.
+fn form(credentials: &Credentials) -> Bytes {
+    let password = credentials.password.expose();
+    // Each byte takes three at most.
+    let room = 64 + 3 * (credentials.username.len() + password.len());
+    let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
+    form.append_pair("user[email]", &credentials.username).append_pair("user[password]", password);
+    secrets::shared(Zeroizing::new(form.finish().into_bytes()))
+}
+
+/// What a token is asked for with.
+#[derive(Serialize)]
+struct Wish<'a> {
+    session_id: &'a str,
+    serial_num: &'a str,
+    username: &'a str,
+}
+
+impl Wish<'_> {
+    /// Its JSON, wiped when it has been sent.
+    fn body(&self) -> Bytes {
+        let mut json = Zeroizing::new(Vec::with_capacity(1024));
+        // A Vec can be written to, and texts can be written as JSON.
+        serde_json::to_writer(&mut *json, self).ok();
+        secrets::shared(json)
     }
 }
 

@@ -32,13 +32,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A mosquitto of our own.
-struct Mosquitto {
+pub(super) struct Mosquitto {
     dir: TempDir,
     process: Child,
     /// For those who watch: plain, for anybody.
     open: u16,
     /// For the daemon, as the test wants it.
-    port: u16,
+    pub(super) port: u16,
 }
 
 fn free_port() -> u16 {
@@ -61,7 +61,7 @@ fn spawn(dir: &Path) -> Child {
 
 impl Mosquitto {
     /// With these settings for the daemon's listener and for the whole.
-    async fn start(dir: TempDir, listener: &str, whole: &str) -> Self {
+    pub(super) async fn start(dir: TempDir, listener: &str, whole: &str) -> Self {
         // A port that was free a moment ago may be taken by now.
         for _ in 0..5 {
             let (open, port) = (free_port(), free_port());
@@ -114,14 +114,14 @@ async fn answers(process: &mut Child, port: u16) -> bool {
 }
 
 /// Somebody who watches all topics of the broker.
-struct Watcher {
+pub(super) struct Watcher {
     client: AsyncClient,
     task: JoinHandle<()>,
-    topics: watch::Receiver<BTreeMap<String, Vec<String>>>,
+    pub(super) topics: watch::Receiver<BTreeMap<String, Vec<String>>>,
 }
 
 impl Watcher {
-    fn new(broker: &Mosquitto) -> Self {
+    pub(super) fn new(broker: &Mosquitto) -> Self {
         let id = format!("watcher{}", fastrand::u32(..));
         let mut options = MqttOptions::new(id, ("localhost", broker.open));
         options.set_max_packet_size(1 << 20, 1 << 20);
@@ -148,7 +148,7 @@ impl Watcher {
     }
 
     /// Waits until the newest message on `topic` has `part` in it.
-    async fn until(&mut self, topic: &str, part: &str) {
+    pub(super) async fn until(&mut self, topic: &str, part: &str) {
         let newest = |topics: &BTreeMap<String, Vec<String>>| {
             topics.get(topic).and_then(|payloads| payloads.last()).is_some_and(|last| last.contains(part))
         };
@@ -391,7 +391,7 @@ async fn a_wrong_password_is_told_and_tried_again_until_it_is_right() {
     assert_eq!(daemon.board.reader().borrow().broker_trouble(), None);
 }
 
-async fn set_password(file: &Path, password: &str) {
+pub(super) async fn set_password(file: &Path, password: &str) {
     let mut make = Command::new("mosquitto_passwd");
     make.args(["-c", "-b"]).arg(file).args(["solar", password]);
     assert!(make.status().await.unwrap().success());

@@ -199,12 +199,18 @@ impl World {
             retry_after: retry_after.map(str::to_owned),
             date: None,
             is_html,
-            body,
+            body: body.into(),
         })
     }
 
     fn say(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, date: None, is_html: false, body: body.as_bytes().to_vec() }
+        Answer {
+            status,
+            retry_after: None,
+            date: None,
+            is_html: false,
+            body: body.as_bytes().to_vec().into(),
+        }
     }
 
     /// Asks the cloud for a session.
