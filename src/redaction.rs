@@ -120,25 +120,28 @@ fn formed_at(rest: &str, before: Option<char>) -> Option<(Kind, usize)> {
     if let Some(length) = token(rest) {
         return Some((Kind::Token, length));
     }
+    let inside = before.is_some_and(|before| before.is_ascii_alphanumeric());
+    if let Some(length) = key(rest).filter(|_| !inside) {
+        return Some((Kind::Key, length));
+    }
     // Digits stand also behind letters, as in a host name.
     if first.is_ascii_digit() && !before.is_some_and(|before| before.is_ascii_digit()) {
         let length = run(rest, |c| c.is_ascii_digit());
-        if length >= SERIAL_DIGITS && !rest.get(length..)?.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        if length >= SERIAL_DIGITS {
             return Some((Kind::Serial, length));
         }
     }
-    if before.is_some_and(|before| before.is_ascii_alphanumeric()) {
+    if inside {
         return None;
     }
     if let Some(home) = HOMES.iter().find(|home| rest.starts_with(**home)) {
         return user(rest, home);
     }
     let found = [
+        (Kind::Address, address(rest)),
         (Kind::Mac, mac(rest)),
         (Kind::Email, email(rest)),
-        (Kind::Address, address(rest)),
         (Kind::Host, host(rest)),
-        (Kind::Key, key(rest)),
     ];
     found.into_iter().find_map(|(kind, length)| Some((kind, length?)))
 }
@@ -169,8 +172,9 @@ fn mac(rest: &str) -> Option<usize> {
 }
 
 fn email(rest: &str) -> Option<usize> {
-    let name = run(rest, |c| c.is_ascii_alphanumeric() || "._%+-'".contains(c));
-    // Percent signs may stand for the rest of the address.
+    let name = run(rest, |c| c.is_ascii_alphanumeric() || "._%+-".contains(c));
+    // In a form the sign is written with a percent sign, which a name may have too.
+    let name = rest.get(..name)?.find("%40").unwrap_or(name);
     let at = ["@", "%40"].into_iter().find(|at| rest.get(name..).is_some_and(|rest| rest.starts_with(at)))?;
     let domain = run(rest.get(name + at.len()..)?, |c| c.is_ascii_alphanumeric() || ".-".contains(c));
     (name > 0 && domain > 0).then_some(name + at.len() + domain)
@@ -196,11 +200,10 @@ fn host(rest: &str) -> Option<usize> {
 }
 
 fn key(rest: &str) -> Option<usize> {
-    let length = run(rest, |c| c.is_ascii_alphanumeric() || "-_+=".contains(c));
-    let text = rest.get(..length)?;
-    // A path or a name in words has no digits in most of its parts.
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    (length >= KEY_LENGTH && digits >= 3).then_some(length)
+    let length = run(rest, |c| c.is_ascii_alphanumeric() || c == '_');
+    // Names in words have fewer digits, and a row of digits alone is a serial number.
+    let digits = rest.get(..length)?.bytes().filter(u8::is_ascii_digit).count();
+    (length >= KEY_LENGTH && (3..length).contains(&digits)).then_some(length)
 }
 
 #[cfg(test)]
@@ -224,7 +227,7 @@ mod tests {
                 "gateway 122300000001 and 482525046373, again 122300000001.",
                 "gateway <serial 1> and <serial 2>, again <serial 1>.",
             ),
-            ("token-122300000001.copy.json", "token-<serial 1>.copy.json"),
+            ("counters-122300000001.copy.json", "counters-<serial 1>.copy.json"),
             ("https://192.168.1.20:443/info", "https://<address 1>:443/info"),
             ("at [fe80::1]:443, ::1 and 10.0.0.1.", "at [<address 1>]:443, <address 2> and <address 3>."),
             ("00:1D:C0:12:34:56 is 00-1d-c0-12-34-57", "<mac 1> is <mac 2>"),
@@ -275,7 +278,19 @@ mod tests {
     /// What stands around it.
     fn around() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
-            " ", "\n", "\"", ", ", "(", ") ", "https://", "/", " = \"", "'", "<b>", "; at ", "ü ",
+            " ",
+            "\n",
+            "\"",
+            ", ",
+            "(",
+            ") ",
+            " https://",
+            "/",
+            " = \"",
+            "'",
+            "<b>",
+            "; at ",
+            "ü ",
         ])
     }
 

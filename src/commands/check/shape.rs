@@ -18,7 +18,6 @@ fn shape(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(_) => "bool".to_owned(),
-        Value::Number(number) if number.is_f64() => "fraction".to_owned(),
         Value::Number(_) => "number".to_owned(),
         Value::String(text) if text.is_empty() => "no text".to_owned(),
         Value::String(_) => "text".to_owned(),
@@ -64,7 +63,7 @@ mod tests {
         assert_eq!(
             of(body),
             "{e: no text, n: number, no: null, ok: bool, rows: [2 × {a: number}, 1 × {a: text}], serial: text, \
-             w: fraction, a number: 2 × {b: number}}"
+             w: number, a number: 2 × {b: number}}"
         );
     }
 

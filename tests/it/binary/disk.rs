@@ -51,18 +51,28 @@ impl Disk {
         fs::remove_file(self.dir.join("ballast")).unwrap();
     }
 
+    /// Puts a read-only view of the directory over it: the file system itself cannot be made so while the daemon
+    /// holds its lock there.
     fn protect(&self) {
-        assert!(mount(&["-o", "remount,ro"], &self.dir));
+        let dir = self.dir.to_str().unwrap();
+        assert!(mount(&["--bind", dir], &self.dir));
+        assert!(mount(&["-o", "remount,ro,bind"], &self.dir));
     }
 
     fn allow(&self) {
-        assert!(mount(&["-o", "remount,rw"], &self.dir));
+        self.unmount();
+    }
+
+    fn unmount(&self) {
+        process::Command::new("umount").arg("-l").arg(&self.dir).stderr(Stdio::null()).status().ok();
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        process::Command::new("umount").arg("-l").arg(&self.dir).status().ok();
+        // A view that a failed test has left, and the file system.
+        self.unmount();
+        self.unmount();
     }
 }
 

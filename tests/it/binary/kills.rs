@@ -133,7 +133,8 @@ async fn house(rng: &mut Rng) -> bool {
     assert_eq!(state.names(".", ""), Vec::<String>::new(), "left behind: {story:?}");
     let after = stored(&site, &state);
     assert!(token.is_none() || after == token, "a token is lost: {story:?}");
-    assert_eq!(site.simulation.cloud.counts().login_attempts, 1, "{story:?}: {log}");
+    // None when the end came between the record and the request.
+    assert!(site.simulation.cloud.counts().login_attempts <= 1, "{story:?}: {log}");
     assert_eq!(code == Some(0), after.is_some());
     after.is_some()
 }

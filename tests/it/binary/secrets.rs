@@ -138,13 +138,21 @@ impl Scene {
             for secret in &secrets {
                 assert!(!words.contains(secret.as_str()), "{place} tells {secret}:\n{words}");
             }
-            assert!(!words.contains("eyJ"), "{place} tells a token:\n{words}");
+            assert!(!tells_token(&words), "{place} tells a token:\n{words}");
             assert!(
                 place.ends_with("stdout") || !words.contains(Simulation::EMAIL),
                 "{place} tells whose it is:\n{words}"
             );
         }
     }
+}
+
+/// Whether something is there that begins like a token; a help text names the beginning alone.
+fn tells_token(words: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    words
+        .match_indices("eyJ")
+        .any(|(at, _)| words[at..].chars().take(10).filter(|c| inside(*c)).count() == 10)
 }
 
 const COMMANDS: [&[&str]; 11] = [
@@ -191,7 +199,6 @@ async fn no_secret_comes_out_of_any_command_or_failure() {
             scene.site.simulation.cloud.fail(fault.clone().at(step));
             fs::remove_file(scene.site.path("state/logins.json")).ok();
             scene.run(&["token", "refresh", "--force"], "").await;
-            scene.run(&["token", "status"], "").await;
             scene.site.simulation.cloud.heal();
         }
     }
