@@ -9,6 +9,12 @@ fn plain(report: &str) -> String {
     let time = |word: &str| {
         word.trim_end_matches([',', ';', ':']).len() == 20 && word.contains('T') && word.contains('Z')
     };
+    // The port, which follows an address.
+    let report =
+        report.split("<address 1>:").enumerate().fold(String::new(), |text, (place, part)| match place {
+            0 => text + part,
+            _ => text + "<address 1>:PORT" + part.trim_start_matches(|c: char| c.is_ascii_digit()),
+        });
     let mut section = "";
     let mut lines = Vec::new();
     for line in report.lines() {

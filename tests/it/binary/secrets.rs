@@ -6,6 +6,7 @@
 //! is given in the environment is in the environment: the kernel keeps it, and shows it to root and, unless core
 //! dumps are refused, to the user.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -39,7 +40,7 @@ struct Scene {
     /// What was said, each with the command that said it.
     said: Vec<(String, String)>,
     /// Cookies of gateway sessions, which are forgotten there in time.
-    cookies: Vec<String>,
+    cookies: BTreeSet<String>,
 }
 
 impl Scene {
@@ -64,7 +65,7 @@ impl Scene {
         let broker = Mosquitto::start(dir, &listener, "").await;
         fs::write(site.path("broker-password"), BROKER).unwrap();
         let scene =
-            Self { watcher: Watcher::new(&broker), site, broker, said: Vec::new(), cookies: Vec::new() };
+            Self { watcher: Watcher::new(&broker), site, broker, said: Vec::new(), cookies: BTreeSet::new() };
         scene.configure(scene.broker.port);
         scene
     }
@@ -90,8 +91,8 @@ impl Scene {
     }
 
     /// Every secret, each in the dresses in which it could slip out.
-    fn secrets(&self) -> Vec<String> {
-        let mut secrets = self.site.simulation.cloud.secrets();
+    fn secrets(&self) -> BTreeSet<String> {
+        let mut secrets = BTreeSet::from_iter(self.site.simulation.cloud.secrets());
         secrets.extend(self.cookies.iter().cloned());
         secrets.extend([Simulation::PASSWORD, BROKER, CODE].map(str::to_owned));
         // A token's signature is what makes it one.

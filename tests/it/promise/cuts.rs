@@ -29,7 +29,7 @@ async fn start(house: &House, whole: &[(String, Vec<u8>)], names: &[&str], cut: 
 
 #[tokio::test(start_paused = true)]
 async fn files_cut_off_at_any_byte_cost_no_login() {
-    let house = House::new();
+    let house = House::in_memory();
     house.start(PASSWORD).await.unwrap();
     let serial = house.serial();
     let (token, copy) = (format!("token-{serial}.json"), format!("token-{serial}.copy.json"));
