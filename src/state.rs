@@ -9,9 +9,10 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
 /// What the names of files begin with while they are written.
 const TEMPORARY: &str = ".new-";
@@ -94,7 +95,8 @@ impl StateDir {
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Stored<T>, Error> {
         let path = self.path.join(name);
         let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
+            // It may hold a token.
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stored::Absent),
             Err(source) => return Err(Error::Unreadable { path, source }),
         };
@@ -116,14 +118,27 @@ impl StateDir {
     }
 
     fn replace<T: Serialize>(&self, path: &Path, value: &T) -> io::Result<()> {
-        // tempfile makes its files with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&self.path)?;
+        let mut file = self.temporary()?;
         self.hand_over(file.as_file());
         serde_json::to_writer_pretty(&mut file, value)?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         File::open(&self.path)?.sync_all()
+    }
+
+    /// A file that is locked as long as somebody writes it, by which [`Self::sweep`] knows one that nobody does.
+    fn temporary(&self) -> io::Result<NamedTempFile> {
+        loop {
+            // tempfile makes its files with mode 0600.
+            let file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&self.path)?;
+            // A file system without locks is never swept.
+            let locked = file.as_file().lock().is_ok();
+            // It may have been swept away before it was locked.
+            if !locked || file.as_file().metadata()?.nlink() > 0 {
+                return Ok(file);
+            }
+        }
     }
 
     /// Gives a file that root made to the directory's owner: a command run with sudo must not lock the daemon
@@ -164,15 +179,16 @@ impl StateDir {
         names
     }
 
-    /// Removes temporary files that a process left behind which was killed while it wrote, more than a day before
-    /// `now`: a younger one may still be written.
-    pub fn sweep(&self, now: Timestamp) {
-        let old = |name: &String| {
-            let data = fs::metadata(self.path.join(name));
-            data.is_ok_and(|data| now.as_second() - data.mtime() > 24 * 3600)
-        };
-        for name in self.names(TEMPORARY, "").iter().filter(|name| old(name)) {
-            if let Err(error) = fs::remove_file(self.path.join(name)) {
+    /// Removes temporary files that a process left behind which was killed while it wrote. One that is being
+    /// written is locked, and stays.
+    pub fn sweep(&self) {
+        for name in self.names(TEMPORARY, "") {
+            let path = self.path.join(&name);
+            let Ok(file) = File::open(&path) else { continue };
+            if file.try_lock().is_err() {
+                continue;
+            }
+            if let Err(error) = fs::remove_file(&path) {
                 tracing::debug!(%error, name, "a file that was left behind stays");
             }
         }
@@ -238,15 +254,28 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_behind_is_swept_away_a_day_later() {
+    fn what_a_killed_process_left_behind_is_swept_away_and_what_is_being_written_stays() {
         let (_outer, state) = directory();
         fs::write(state.path().join(".new-abc"), "").unwrap();
         fs::write(state.path().join("a.json"), "1").unwrap();
-        let written = fs::metadata(state.path().join(".new-abc")).unwrap().mtime();
-        let hours = |hours: i64| Timestamp::from_second(written + 3600 * hours).unwrap();
-        state.sweep(hours(23));
-        assert_eq!(state.names("", ""), [".new-abc", "a.json"]);
-        state.sweep(hours(25));
+        let written = state.temporary().unwrap();
+        let name = written.path().file_name().unwrap().to_str().unwrap().to_owned();
+        state.sweep();
+        assert_eq!(state.names("", ""), [name, "a.json".to_owned()]);
+        drop(written);
+        assert_eq!(state.names("", ""), ["a.json"]);
+    }
+
+    #[test]
+    fn writing_and_sweeping_at_once_loses_nothing() {
+        let (_outer, state) = directory();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (0..100).try_for_each(|number| state.write("a.json", &number)));
+            while !writer.is_finished() {
+                state.sweep();
+            }
+            writer.join().unwrap().unwrap();
+        });
         assert_eq!(state.names("", ""), ["a.json"]);
     }
 

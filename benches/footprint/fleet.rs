@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use enphased::simulator::Gateway;
+
 use super::number;
 use super::process::{memory, processor_time};
 use super::rig::Rig;
@@ -51,13 +53,13 @@ pub(crate) fn measure() {
 }
 
 fn columns(costs: &[Cost], figure: impl Fn(&Cost) -> String) -> String {
-    costs.iter().map(|cost| format!("{:>12}", figure(cost))).collect()
+    costs.iter().fold(String::new(), |row, cost| row + &format!("{:>12}", figure(cost)))
 }
 
 /// A fleet that starts without tokens, measured from when each gateway has been read.
 fn live(gateways: usize, rounds: u32) -> Cost {
     let rig = Rig::new(gateways);
-    let addresses: Vec<String> = rig.simulation.gateways.iter().map(|gateway| gateway.address()).collect();
+    let addresses: Vec<String> = rig.simulation.gateways.iter().map(Gateway::address).collect();
     rig.configure(&addresses, "30s", &rig.mqtt("topics = false"));
     let mut daemon = rig.daemon();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -72,12 +74,12 @@ fn live(gateways: usize, rounds: u32) -> Cost {
         readings += 1;
     }
     let lasted = begun.elapsed();
-    let counts: Vec<_> = rig.simulation.gateways.iter().map(|gateway| gateway.counts()).collect();
+    let counts: Vec<_> = rig.simulation.gateways.iter().map(Gateway::counts).collect();
     Cost {
         gateways,
         resident: memory(daemon.id(), "VmRSS:"),
         own: memory(daemon.id(), "RssAnon:"),
-        processor: (processor_time(daemon.id()) - spent).as_secs_f64() / lasted.as_secs_f64(),
+        processor: processor_time(daemon.id()).saturating_sub(spent).as_secs_f64() / lasted.as_secs_f64(),
         readings,
         expected: gateways * rounds as usize,
         handshakes: counts.iter().map(|counts| counts.handshakes).sum(),

@@ -45,7 +45,7 @@ fn steady(rig: &Rig) {
     let polls: u32 = number("ENPHASED_POLLS", 120);
     let gateway = rig.simulation.gateways.first().unwrap();
     let wire = Wire::new(&rig.servers, &gateway.address());
-    rig.configure(&[wire.address.clone()], "1s", &rig.mqtt("homeassistant = true"));
+    rig.configure(std::slice::from_ref(&wire.address), "1s", &rig.mqtt("homeassistant = true"));
     let mut daemon = rig.daemon();
     for _ in 0..15 {
         daemon.reading();
@@ -56,7 +56,12 @@ fn steady(rig: &Rig) {
     }
     let after = (processor_time(daemon.id()), gateway.counts(), wire.bytes());
     let per_poll = |count: u64| count as f64 / f64::from(polls);
-    row("processor time of a poll", (after.0 - before.0).as_secs_f64() * 1e3 / f64::from(polls), 1.0, "ms");
+    row(
+        "processor time of a poll",
+        after.0.saturating_sub(before.0).as_secs_f64() * 1e3 / f64::from(polls),
+        1.0,
+        "ms",
+    );
     plain("requests of a poll", per_poll(after.1.requests - before.1.requests), "");
     plain("bytes of a poll to the gateway, with TLS", per_poll(after.2.0 - before.2.0), "");
     plain("bytes of a poll from the gateway, with TLS", per_poll(after.2.1 - before.2.1), "");

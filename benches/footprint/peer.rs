@@ -1,5 +1,5 @@
 //! The same figures of a polling script on pyenphase, the library behind Home Assistant's integration, against the
-//! same simulated gateway. It is installed from PyPI into a directory that goes away again.
+//! same simulated gateway. It is installed from `PyPI` into a directory that goes away again.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -51,7 +51,7 @@ pub(crate) fn measure() {
     for _ in 0..polls {
         polled.next().expect("pyenphase ended").unwrap();
     }
-    let spent = processor_time(child.id()) - spent;
+    let spent = processor_time(child.id()).saturating_sub(spent);
     println!("\npyenphase, polling the same gateway every second without a broker");
     plain("  processor time of a poll", spent.as_secs_f64() * 1e3 / f64::from(polls), "ms");
     plain("  requests of a poll", (gateway.counts().requests - asked) as f64 / f64::from(polls), "");

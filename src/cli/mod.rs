@@ -1,5 +1,6 @@
 //! The command line: what was asked, and which command does it.
 
+mod dumps;
 pub mod logging;
 mod terminal;
 
@@ -49,7 +50,11 @@ enum Command {
     /// Gateways that announce themselves on the network.
     Discover,
     /// What works and what does not, and what to do about it. Never logs in.
-    Check,
+    Check {
+        /// A report of everything for who has to find a bug, without secrets, serial numbers and addresses.
+        #[arg(long)]
+        bundle: bool,
+    },
     /// The gateway's token.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -168,6 +173,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         Err(error) => return usage(&error),
     };
     logging::start(&environment, cli.is_verbose());
+    dumps::refuse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(Failure::from).and_then(|runtime| {
         let done = runtime.block_on(dispatch(cli, environment));
@@ -218,7 +224,12 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
     let colour = out.is_terminal() && !environment.no_color;
     let config = match configuration::load(cli.config.as_deref(), &environment) {
         Ok(config) => config,
-        Err(error) if matches!(cli.command, Command::Check) => return check::unreadable(&error, &mut out),
+        Err(_) if matches!(cli.command, Command::Check { bundle: true }) => {
+            return check::bundle::unreadable(&environment, &mut out);
+        }
+        Err(error) if matches!(cli.command, Command::Check { .. }) => {
+            return check::unreadable(&error, &mut out);
+        }
         Err(error) => return Err(error.into()),
     };
     let mut context = Context { config, environment, clock: Clock::system(), rng: Rng::new() };
@@ -229,7 +240,8 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
             let look = read::Look { format: format.map(Format::from), colour, width: terminal::WIDTH };
             read::read(&mut context, look, &mut out).await
         }
-        Command::Check => check::check(&mut context, &mut out).await,
+        Command::Check { bundle: false } => check::check(&mut context, &mut out).await,
+        Command::Check { bundle: true } => check::bundle::bundle(&mut context, &mut out).await,
         Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => {
             let asked = args.gateway.gateway.as_deref();
             token::refresh::refresh(&mut context, asked, args.force, &mut Terminal, &mut out).await

@@ -8,9 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::shape::shape;
-use crate::secrets::Secret;
+use crate::secrets::{Document, Secret};
 use crate::token::Token;
 
 /// The cookie that stands for a session, with the session's number as its value.
@@ -39,7 +40,7 @@ pub struct Answer {
     /// What `Set-Cookie` headers set.
     pub cookies: Vec<Cookie>,
     /// Its body.
-    pub body: Vec<u8>,
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 /// The rows of L6 that are not a success.
@@ -148,8 +149,8 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).to_lowercase()
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(String::from_utf8_lossy(&self.body).to_lowercase())
     }
 
     /// A page where a short answer belongs, whatever the type says.
@@ -182,11 +183,11 @@ impl Answer {
     }
 
     /// The JSON of an answer to who logs in; where there is none, why not.
-    fn json(&self) -> Result<Value, Failure> {
+    fn json(&self) -> Result<Document, Failure> {
         if let Some(failure) = self.common_failure() {
             return Err(failure);
         }
-        serde_json::from_slice(&self.body).map_err(|_no_json| {
+        Document::parse(&self.body).ok_or_else(|| {
             if self.shows_page() {
                 let status = self.status;
                 self.failure(Kind::Blocked, format!("a login page came instead of an answer (HTTP {status})"))
@@ -194,6 +195,13 @@ impl Answer {
                 self.unclear()
             }
         })
+    }
+
+    /// The token in an answer: bare, or in a document.
+    fn token(&self) -> Option<Token> {
+        let bare = std::str::from_utf8(&self.body).ok().and_then(|text| Token::decode(text).ok());
+        let in_document = || Token::decode(word(Document::parse(&self.body)?.value(), "token")).ok();
+        bare.or_else(in_document)
     }
 
     /// An unknown success may have opened a session; an unknown failure has not.
@@ -213,18 +221,19 @@ fn word<'a>(json: &'a Value, name: &str) -> &'a str {
 /// Judges the answer to a login; a success is the session.
 pub fn login(answer: &Answer) -> Result<Secret, Failure> {
     let json = answer.json()?;
-    if flag(&json, "isBlocked") == Some(true) || flag(&json, "success") == Some(false) {
+    let json = json.value();
+    if flag(json, "isBlocked") == Some(true) || flag(json, "success") == Some(false) {
         return Err(answer.failure(Kind::Blocked, "the account is blocked"));
     }
-    if answer.status == 401 && word(&json, "message").eq_ignore_ascii_case("invalid") {
+    if answer.status == 401 && word(json, "message").eq_ignore_ascii_case("invalid") {
         return Err(answer.failure(Kind::WrongCredentials, "it refused the e-mail address or the password"));
     }
-    if answer.succeeded() && !word(&json, "session_id").is_empty() {
-        return Ok(Secret::new(word(&json, "session_id").to_owned()));
+    if answer.succeeded() && !word(json, "session_id").is_empty() {
+        return Ok(Secret::new(word(json, "session_id").to_owned()));
     }
     let says_success =
-        flag(&json, "success") == Some(true) || word(&json, "message").eq_ignore_ascii_case("success");
-    if flag(&json, "requires_mfa") == Some(true) || answer.succeeded() && says_success {
+        flag(json, "success") == Some(true) || word(json, "message").eq_ignore_ascii_case("success");
+    if flag(json, "requires_mfa") == Some(true) || answer.succeeded() && says_success {
         return Err(answer.failure(Kind::SecondFactor, "the account asks for a second factor"));
     }
     Err(answer.unclear())
@@ -234,15 +243,16 @@ pub fn login(answer: &Answer) -> Result<Secret, Failure> {
 /// recorded anywhere (protocol notes, 1.5): the session is taken from where a login tells it, or from the cookie.
 pub fn code(answer: &Answer) -> Result<Secret, Failure> {
     let json = answer.json()?;
-    if flag(&json, "isBlocked") == Some(true) {
+    let json = json.value();
+    if flag(json, "isBlocked") == Some(true) {
         return Err(answer.failure(Kind::Blocked, "the account is blocked"));
     }
-    if flag(&json, "isValid") == Some(false) {
+    if flag(json, "isValid") == Some(false) {
         return Err(answer.failure(Kind::WrongCode, "it refused the code"));
     }
     let cookie =
         answer.cookies.iter().find(|cookie| cookie.name == SESSION_COOKIE && !cookie.value.is_empty());
-    match (word(&json, "session_id"), cookie) {
+    match (word(json, "session_id"), cookie) {
         _ if !answer.succeeded() => Err(answer.unclear()),
         ("", Some(cookie)) => Ok(cookie.value.clone()),
         ("", None) => Err(answer.unclear()),
@@ -253,10 +263,11 @@ pub fn code(answer: &Answer) -> Result<Secret, Failure> {
 /// Judges the answer to the wish for another code.
 pub fn another_code(answer: &Answer) -> Result<(), Failure> {
     let json = answer.json()?;
-    if flag(&json, "isBlocked") == Some(true) {
+    let json = json.value();
+    if flag(json, "isBlocked") == Some(true) {
         return Err(answer.failure(Kind::Blocked, "the account is blocked"));
     }
-    if answer.succeeded() && flag(&json, "success") != Some(false) {
+    if answer.succeeded() && flag(json, "success") != Some(false) {
         return Ok(());
     }
     Err(answer.riddle(Kind::Transient))
@@ -269,11 +280,8 @@ pub fn token(answer: &Answer) -> Result<Secret, Failure> {
         return Err(failure);
     }
     let status = answer.status;
-    let text = String::from_utf8_lossy(&answer.body);
-    let json = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
-    let found = Token::decode(&text).or_else(|_| Token::decode(word(&json, "token")));
-    if let Ok(token) = found
-        && answer.succeeded()
+    if answer.succeeded()
+        && let Some(token) = answer.token()
     {
         return Ok(token.secret);
     }
@@ -295,7 +303,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
+        Answer { status, body: Zeroizing::new(body.as_bytes().to_vec()), ..Answer::default() }
     }
 
     fn login_kind(status: u16, body: &str) -> Kind {

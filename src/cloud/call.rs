@@ -10,6 +10,7 @@ use reqwest::header::{
 };
 use reqwest::{RequestBuilder, Response};
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::answer::{Answer, Cookie, Failure, Kind};
 use super::shape::{names, shape};
@@ -106,7 +107,8 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
     let (retry_after, date) = (header(headers, RETRY_AFTER), header(headers, DATE));
     let content_type = header(headers, CONTENT_TYPE);
     let cookies = headers.get_all(SET_COOKIE).iter().filter_map(cookie).collect();
-    let mut body = Vec::new();
+    // All the room at once: a body that grows leaves pieces of itself behind, and it may hold a token.
+    let mut body = Zeroizing::new(Vec::with_capacity(LONGEST));
     while let Some(chunk) = response.chunk().await.map_err(|error| silence(&error))? {
         if body.len() + chunk.len() > LONGEST {
             let why = format!("its answer was longer than {LONGEST} bytes");

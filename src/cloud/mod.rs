@@ -3,6 +3,7 @@
 //! (section 1.5), and a token can be had at another place on the same session (flow B, section 1.2).
 
 pub mod answer;
+mod body;
 mod call;
 mod shape;
 
@@ -87,11 +88,12 @@ impl Client {
     /// Logs in. Each success costs the account one of its sessions, which nothing gives back.
     pub async fn login(&self, credentials: &Credentials) -> Login {
         let username = &*credentials.username;
-        let form = [("user[email]", username), ("user[password]", credentials.password.expose())];
+        let form =
+            body::form(&[("user[email]", username), ("user[password]", credentials.password.expose())]);
         let url = format!("{}/login/login.json", self.addresses.enlighten);
-        let request = self.http.post(url).header(ACCEPT, "application/json").form(&form);
+        let request = self.http.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, body::FORM);
         let fields = [Field::Shortened("user[email]", username), Field::Hidden("user[password]")];
-        let answer = match send(request, &fields).await {
+        let answer = match send(request.body(form), &fields).await {
             Ok(answer) => answer,
             Err(silence) => return Login::Failed(silence.of_login()),
         };
@@ -129,8 +131,8 @@ impl Client {
         form.extend(otp.map(|otp| ("otp", otp.expose())));
         let fields: Vec<Field<'_>> = form.iter().map(|(name, _)| Field::Hidden(name)).collect();
         let url = format!("{}/app-api/{page}", self.addresses.enlighten);
-        let request = self.http.post(url).header(ACCEPT, "application/json").form(&form);
-        send(with_cookies(request, &challenge.cookies), &fields).await
+        let request = self.http.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, body::FORM);
+        send(with_cookies(request.body(body::form(&form)), &challenge.cookies), &fields).await
     }
 
     /// Fetches the token of the gateway `serial` on a session that is open.
@@ -140,9 +142,7 @@ impl Client {
         serial: &Serial,
         username: &str,
     ) -> Result<Secret, Failure> {
-        let body = serde_json::json!({
-            "session_id": session.expose(), "serial_num": serial.as_str(), "username": username,
-        });
+        let wish = body::wish(session, serial, username);
         let url = format!("{}/tokens", self.addresses.entrez);
         let request = self.http.post(url).header(ACCEPT, "*/*").header(CONTENT_TYPE, "application/json");
         let fields = [
@@ -150,7 +150,7 @@ impl Client {
             Field::Shortened("serial_num", serial.as_str()),
             Field::Shortened("username", username),
         ];
-        let sent = send(request.body(body.to_string()), &fields).await;
+        let sent = send(request.body(wish), &fields).await;
         answer::token(&sent.map_err(call::Silence::transient)?)
     }
 
@@ -158,7 +158,7 @@ impl Client {
     pub async fn fetch_token_otherwise(&self, session: &Secret, serial: &Serial) -> Result<Secret, Failure> {
         let encoded: String = form_urlencoded::byte_serialize(serial.as_str().as_bytes()).collect();
         let url = format!("{}/entrez-auth-token?serial_num={encoded}", self.addresses.enlighten);
-        let cookie = Secret::new(format!("{SESSION_COOKIE}={}", session.expose()));
+        let cookie = Secret::new([SESSION_COOKIE, "=", session.expose()].concat());
         let request = self.http.get(url).header(ACCEPT, "application/json");
         let fields = [Field::Shortened("serial_num", serial.as_str())];
         let sent = send(with_cookies(request, &cookie), &fields).await;
@@ -167,7 +167,7 @@ impl Client {
 }
 
 fn with_cookies(request: reqwest::RequestBuilder, cookies: &Secret) -> reqwest::RequestBuilder {
-    match HeaderValue::from_str(cookies.expose()) {
+    match HeaderValue::from_maybe_shared(cookies.to_bytes()) {
         Ok(mut value) if !cookies.is_empty() => {
             value.set_sensitive(true);
             request.header(COOKIE, value)
@@ -177,6 +177,6 @@ fn with_cookies(request: reqwest::RequestBuilder, cookies: &Secret) -> reqwest::
 }
 
 fn joined(cookies: &[Cookie]) -> Secret {
-    let pairs = cookies.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value.expose()));
-    Secret::new(pairs.collect::<Vec<_>>().join("; "))
+    let parts = cookies.iter().flat_map(|cookie| ["; ", &cookie.name, "=", cookie.value.expose()]);
+    Secret::new(parts.skip(1).collect::<Vec<_>>().concat())
 }

@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 use crate::secrets::{Credentials, Secret};
 
 /// Where a secret comes from.
@@ -33,7 +35,10 @@ impl SecretSource {
         match self {
             Self::Given(secret) => Ok(secret.clone()),
             Self::File(path) => match fs::read_to_string(path) {
-                Ok(text) => Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned())),
+                Ok(text) => {
+                    let text = Zeroizing::new(text);
+                    Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
+                }
                 Err(source) => Err(UnreadableSecret { what, path: path.clone(), source }),
             },
         }

@@ -61,7 +61,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let state = StateDir::open(&config.state_dir)?;
     let _lock = lock(&state)?;
-    state.sweep(surroundings.clock.now());
+    state.sweep();
     let client_id = format!("enphased-{:08x}", surroundings.rng.u32(..));
     let mut stop: Stop<'_> = pin!(stop);
     loop {

@@ -26,6 +26,7 @@ const CLIENT_ID: &str = "enphased-once";
 pub async fn run_once(config: &Config, clock: &Clock, mut rng: Rng) -> Result<bool, Error> {
     let state = StateDir::open(&config.state_dir)?;
     let _lock = lock(&state)?;
+    state.sweep();
     let shared = shared(config, &state, clock, rng.fork());
     let mut pollers = JoinSet::new();
     for (place, gateway) in config.gateways.iter().enumerate() {

@@ -50,6 +50,11 @@ impl Address {
         self.scheme
     }
 
+    /// The host alone; an IPv6 address in its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The URL of `path` there. The scheme's own port is used unless another was written.
     pub fn url(&self, scheme: Scheme, path: &str) -> String {
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();

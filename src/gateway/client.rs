@@ -203,5 +203,5 @@ impl Client {
 }
 
 fn bearer(token: &Secret) -> Secret {
-    Secret::new(format!("Bearer {}", token.expose()))
+    Secret::new(["Bearer ", token.expose()].concat())
 }

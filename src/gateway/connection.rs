@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
 
     /// With `value` as the header `name` instead of what was there.
     pub(crate) fn put(&mut self, name: HeaderName, value: &Secret) -> Result<(), Error> {
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_text| Error::Setup {
+        let mut value = HeaderValue::from_maybe_shared(value.to_bytes()).map_err(|_text| Error::Setup {
             why: format!("the secret for the header {name} holds characters that cannot be sent"),
         })?;
         value.set_sensitive(true);

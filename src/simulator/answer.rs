@@ -11,8 +11,8 @@ use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::Sleep;
 
 /// The size of an answer without end in sight.
-const HUGE: u64 = 100 * 1024 * 1024;
-const BLOCK: usize = 8 * 1024;
+const HUGE: u64 = 4 * 1024 * 1024 * 1024;
+const BLOCK: usize = 16 * 1024;
 
 /// An answer that can be given again and again.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub(super) enum Manner {
     Chunked,
     /// One byte a second.
     Trickled,
-    /// 100 MB of blanks instead of the body.
+    /// 4 GB of blanks instead of the body.
     Huge,
     /// Never.
     Hung,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 /// The log keeps this many requests, so that a month of polls fits into memory.
 const KEPT: usize = 20_000;
@@ -23,6 +24,7 @@ pub struct Request {
 pub(super) struct Log {
     newest: VecDeque<Request>,
     by_path: BTreeMap<String, u64>,
+    arrived: watch::Sender<u64>,
 }
 
 impl Log {
@@ -32,6 +34,11 @@ impl Log {
             self.newest.pop_front();
         }
         self.newest.push_back(request);
+        self.arrived.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn arrived(&self) -> watch::Receiver<u64> {
+        self.arrived.subscribe()
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {

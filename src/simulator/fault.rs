@@ -17,7 +17,7 @@ pub enum Fault {
     Delay(Duration),
     /// It is cut in the middle, with a length that fits the rest.
     Truncated,
-    /// It is 100 MB long.
+    /// It is 4 GB long.
     Huge,
     /// A gateway short of breath: 503, "Resource busy, please retry after 30 seconds".
     Busy,

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use fastrand::Rng;
 use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
+use zeroize::Zeroizing;
 
 use crate::secrets::Credentials;
 
@@ -29,8 +30,8 @@ pub fn is_same(hash: &str, credentials: &Credentials) -> bool {
     pbkdf2::verify(PBKDF2_HMAC_SHA256, ROUNDS, &salt, &joined(credentials), &digest).is_ok()
 }
 
-fn joined(credentials: &Credentials) -> Vec<u8> {
-    [credentials.username.as_bytes(), credentials.password.expose().as_bytes()].join(&0)
+fn joined(credentials: &Credentials) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([credentials.username.as_bytes(), credentials.password.expose().as_bytes()].join(&0))
 }
 
 #[cfg(test)]

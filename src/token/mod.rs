@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::reading::Serial;
 use crate::secrets::Secret;
@@ -112,8 +113,9 @@ struct Claims {
 impl Token {
     /// Reads a token; spaces and line breaks around and inside it (from copying) are forgiven.
     pub fn decode(text: &str) -> Result<Self, NotAToken> {
-        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let text = text.trim_matches('"');
+        let mut whole = Zeroizing::new(String::with_capacity(text.len()));
+        whole.extend(text.chars().filter(|c| !c.is_whitespace()));
+        let text = whole.trim_matches('"');
         let well_formed = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
         if text.len() > LONGEST || !text.starts_with("eyJ") || !text.bytes().all(well_formed) {
             return Err(NotAToken::Shape);

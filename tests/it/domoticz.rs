@@ -189,7 +189,7 @@ fn writing(simulation: &Simulation, dir: &tempfile::TempDir) -> (Child, std::pat
         simulation.gateways[0].address(),
     );
     std::fs::write(&config, text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_enphased"));
+    let mut command = Command::new(crate::program());
     command.env_clear().env("ENPHASED_PASSWORD", Simulation::PASSWORD).kill_on_drop(true);
     command.arg("--config").arg(&config).arg("run").stdout(Stdio::piped());
     command.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));

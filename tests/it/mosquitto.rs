@@ -432,7 +432,7 @@ async fn a_wrong_password_is_told_and_tried_again_until_it_is_right() {
     assert_eq!(daemon.board.reader().borrow().broker_trouble(), None);
 }
 
-async fn set_password(file: &Path, password: &str) {
+pub(super) async fn set_password(file: &Path, password: &str) {
     let mut make = Command::new("mosquitto_passwd");
     make.args(["-c", "-b"]).arg(file).args(["solar", password]);
     assert!(make.status().await.unwrap().success());

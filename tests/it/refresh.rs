@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use crate::binary::{HANG, Site, secrets_in, text};
+use crate::binary::{HANG, Site, text};
 
 const CODE: &str = "246810";
 
@@ -37,7 +37,7 @@ struct Screen {
 impl Screen {
     fn start(site: &Site) -> Self {
         let (pty, pts) = pty_process::open().unwrap();
-        let command = Command::new(env!("CARGO_BIN_EXE_enphased"))
+        let command = Command::new(crate::program())
             .env_clear()
             .env("HOME", site.path(""))
             .arg("--config")
@@ -189,4 +189,8 @@ async fn the_conversation_is_told_without_a_secret() {
     let record = std::fs::read_to_string(site.path("state/logins.json")).unwrap();
     assert!(!record.contains("session_id"));
     insta::assert_snapshot!(steady(&site, &log));
+}
+
+fn secrets_in(text: &str) -> bool {
+    text.contains("eyJ") || text.contains(Simulation::PASSWORD)
 }

@@ -53,7 +53,7 @@ pub(super) async fn gateway(
     pages(&mut client, report).await
 }
 
-async fn reach(
+pub(super) async fn reach(
     context: &Context,
     settings: &config::Gateway,
     state: &StateDir,

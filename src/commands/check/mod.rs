@@ -1,8 +1,10 @@
 //! `enphased check`: what a user runs when it does not work. One line for each thing, good or what to do. It
 //! never logs in.
 
+pub mod bundle;
 mod gateway;
 pub(in crate::commands) mod report;
+mod shape;
 
 use std::io::Write;
 use std::time::Duration;

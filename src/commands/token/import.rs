@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 
+use zeroize::Zeroizing;
+
 use super::super::failure::{Code, Failure};
 use super::super::{Context, PATIENCE, gateway};
 use super::verify::verify;
@@ -11,13 +13,14 @@ use crate::state::StateDir;
 use crate::token::Token;
 
 /// The most that is read as a token.
-const LONGEST: u64 = 64 * 1024;
+const LONGEST: u32 = 64 * 1024;
 
 /// Stores a token that a person brought, after saying what it is.
 pub async fn import(context: &mut Context, input: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
     let state = context.state()?;
-    let mut text = String::new();
-    input.take(LONGEST).read_to_string(&mut text)?;
+    // All the room at once: a text that grows leaves pieces of itself behind.
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST as usize));
+    input.take(LONGEST.into()).read_to_string(&mut text)?;
     let token = Token::decode(&text).map_err(|error| Failure::new(Code::Data, error.to_string()))?;
     let now = context.clock.now();
     writeln!(out, "This is a token of gateway {}, for its {}.", token.serial, token.role)?;

@@ -219,7 +219,7 @@ impl World {
     }
 
     fn say(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
+        Answer { status, body: body.as_bytes().to_vec().into(), ..Answer::default() }
     }
 
     /// Asks the cloud for a session.

@@ -30,6 +30,8 @@ pub(super) struct State {
     clock: Clock,
     options: CloudOptions,
     sessions: HashMap<String, Session>,
+    /// What was handed out and is nobody else's business.
+    pub(super) secrets: Vec<String>,
     random: fastrand::Rng,
     pub(super) faults: Faults,
     pub(super) log: Log,
@@ -49,6 +51,7 @@ impl State {
             random: fastrand::Rng::with_seed(options.seed),
             options,
             sessions: HashMap::new(),
+            secrets: Vec::new(),
             faults: Faults::default(),
             log: Log::default(),
             counts: CloudCounts::default(),
@@ -138,6 +141,7 @@ impl State {
         let until = Instant::now() + self.options.session_lifetime;
         let manager = self.token(&account, account.serials.first().map_or("", String::as_str));
         self.sessions.insert(id.clone(), Session { account, until });
+        self.secrets.extend([id.clone(), manager.clone()]);
         let body = json!({
             "message": "success", "session_id": id, "manager_token": manager, "is_consumer": true,
             "system_id": "4000001", "redirect_url": "",
@@ -204,7 +208,9 @@ impl State {
             return said(&answers::forbidden());
         }
         self.counts.tokens += 1;
-        wrap(200, self.token(account, serial))
+        let token = self.token(account, serial);
+        self.secrets.push(token.clone());
+        wrap(200, token)
     }
 
     fn token(&self, account: &Account, serial: &str) -> String {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use self::accounts::{Host, State};
 use super::counts::{CloudCounts, Request};
@@ -175,6 +176,16 @@ impl Cloud {
     /// The newest requests, oldest first; at most 20,000.
     pub fn requests(&self) -> Vec<Request> {
         self.state().log.requests()
+    }
+
+    /// How many requests have been judged so far, for who waits for one; the answer is under way then.
+    pub fn arrived(&self) -> watch::Receiver<u64> {
+        self.state().log.arrived()
+    }
+
+    /// Everything secret that was handed out: the ids of sessions, which are their cookies too, and tokens.
+    pub fn secrets(&self) -> Vec<String> {
+        self.state().secrets.clone()
     }
 }
 

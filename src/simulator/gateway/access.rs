@@ -90,6 +90,11 @@ impl Access {
         session
     }
 
+    /// The cookies of those that are open.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &str> {
+        self.sessions.keys().map(String::as_str)
+    }
+
     pub(super) fn end_sessions(&mut self) {
         self.sessions.clear();
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use self::state::State;
 use super::counts::{GatewayCounts, Request};
@@ -199,6 +200,16 @@ impl Gateway {
     /// The newest requests, oldest first; at most 20,000.
     pub fn requests(&self) -> Vec<Request> {
         self.inner.state().log.requests()
+    }
+
+    /// The cookies of the sessions that are open.
+    pub fn sessions(&self) -> Vec<String> {
+        self.inner.state().access.sessions().map(str::to_owned).collect()
+    }
+
+    /// How many requests have been judged so far, for who waits for one; the answer is under way then.
+    pub fn arrived(&self) -> watch::Receiver<u64> {
+        self.inner.state().log.arrived()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The login promise kept by the program itself, against a cloud that counts.
 
+mod cuts;
 mod house;
 mod restarts;
 mod riddles;

@@ -1,0 +1,147 @@
+//! A cloud at its worst, and what that costs over several starts: exact counts, and what a person is told.
+
+use std::fmt::Write;
+use std::fs;
+
+use enphased::simulator::{Answer, Fault, LOGIN, TOKENS, answers};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::site::{HANG, Site, text};
+
+/// How often the program is started against each.
+const STARTS: usize = 4;
+
+/// What the cloud does at one of its two requests.
+fn faults() -> Vec<(&'static str, Fault)> {
+    vec![
+        ("hangs", Fault::Hang),
+        ("trickles", Fault::Trickle),
+        ("resets the connection", Fault::Reset),
+        ("redirects", Fault::Redirect),
+        ("answers four gigabytes", Fault::Huge),
+        ("answers HTML", Fault::Html),
+        ("answers nothing", answers::empty()),
+        ("answers half", Fault::Truncated),
+        ("answers something else", Fault::Says(Answer::json(200, r#"{"status":"ok"}"#))),
+        ("is out of order", answers::outage(503)),
+        ("asks for an hour", answers::too_many_requests(Some(3600))),
+    ]
+}
+
+/// A log without times, addresses and the digits that chance chooses.
+fn plain(log: &str) -> String {
+    let words = log.lines().filter_map(|line| line.get(21..)).map(|line| {
+        let (told, wait) = line
+            .split_once("waits for ")
+            .map_or((line, None), |(told, rest)| (told, rest.split_once(": ").map(|(_, why)| why)));
+        let mut told: String =
+            told.split(' ').map(|word| word.replace("127.0.0.1", "CLOUD")).collect::<Vec<_>>().join(" ");
+        if let Some(why) = wait {
+            write!(told, "waits for …: {why}").unwrap();
+        }
+        told
+    });
+    words
+        .filter(|line| !line.contains("first contact"))
+        .fold(String::new(), |text, line| text + "    " + line.trim_end() + "\n")
+}
+
+/// Starts the program a few times; gives the row of the table.
+async fn suffer(name: &'static str, step: &'static str, fault: Fault) -> (String, String) {
+    let site = Site::new();
+    site.simulation.cloud.fail(fault.at(step));
+    let mut row = format!("{step} {name}\n");
+    for start in 0..STARTS {
+        let output = site.run(&["run", "--once"]).await;
+        let log = plain(&text(&output.stderr));
+        assert_eq!(output.status.code(), Some(75), "{row}{log}");
+        if start == 0 {
+            row += &log;
+        } else {
+            assert!(!log.is_empty() && row.ends_with(&log), "another word at the next start: {row}\n{log}");
+        }
+    }
+    let counts = site.simulation.cloud.counts();
+    assert_eq!(counts.login_attempts, 1, "{row}");
+    assert!(counts.token_fetches <= 1, "{row}");
+    writeln!(row, "  {STARTS} starts: {} login, {} for a token", counts.login_attempts, counts.token_fetches)
+        .unwrap();
+    (format!("{step} {name}"), row)
+}
+
+#[tokio::test]
+async fn whatever_the_cloud_does_some_starts_cost_one_login() {
+    // At once, as two of them take the whole minute that an answer is waited for.
+    let mut rows = JoinSet::new();
+    for step in [LOGIN, TOKENS] {
+        for (name, fault) in faults() {
+            rows.spawn(suffer(name, step, fault));
+        }
+    }
+    let mut rows = rows.join_all().await;
+    rows.sort();
+    let table: String = rows.into_iter().map(|(_, row)| row + "\n").collect();
+    insta::assert_snapshot!("a_cloud_at_its_worst", table);
+}
+
+#[tokio::test]
+async fn restarts_while_the_cloud_hangs_make_one_request() {
+    for step in [LOGIN, TOKENS] {
+        let site = Site::new();
+        site.simulation.cloud.fail(Fault::Hang.at(step));
+        let mut child = site.command(&["run"]).spawn().unwrap();
+        let mut asked = site.simulation.cloud.arrived();
+        let wanted = if step == LOGIN { 1 } else { 2 };
+        timeout(HANG, asked.wait_for(|count| *count >= wanted)).await.expect("it is not asked").unwrap();
+        let pid = child.id().unwrap().to_string();
+        tokio::process::Command::new("kill").args(["-s", "TERM", &pid]).status().await.unwrap();
+        assert_eq!(timeout(HANG, child.wait()).await.expect("it does not end").unwrap().code(), Some(0));
+        site.simulation.cloud.heal();
+        for _ in 0..STARTS {
+            let output = site.run(&["run", "--once"]).await;
+            assert!(text(&output.stderr).contains("interrupted"), "{}", text(&output.stderr));
+        }
+        let counts = site.simulation.cloud.counts();
+        assert_eq!((counts.login_attempts, counts.login_attempts + counts.token_fetches), (1, wanted));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_gigabytes_takes_no_memory() {
+    for step in [LOGIN, TOKENS] {
+        let site = Site::new();
+        site.simulation.cloud.fail(Fault::Huge.at(step));
+        let mut child = site.command(&["run"]).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        loop {
+            let line = timeout(HANG, log.next_line()).await.expect("nothing is said").unwrap().unwrap();
+            if line.contains("longer than") || line.contains("waits for") {
+                break;
+            }
+        }
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id().unwrap())).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kilobytes: u64 = most.trim().trim_end_matches(" kB").parse().unwrap();
+        // The unit allows 64 MB; an unoptimised program is itself the larger part of this.
+        assert!(kilobytes < 64 * 1024, "{kilobytes} kB");
+        child.kill().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_that_changes_its_mind_between_the_requests_is_asked_no_more() {
+    let site = Site::new();
+    // The login is good, the token is refused, and the session is over: another login would be the only way.
+    site.simulation.cloud.fail(answers::sign_in_first(401).at(TOKENS));
+    for _ in 0..STARTS {
+        site.run(&["run", "--once"]).await;
+    }
+    assert_eq!(site.logins(), (1, 1, 0));
+    site.simulation.cloud.heal();
+    for _ in 0..STARTS {
+        site.run(&["run", "--once"]).await;
+    }
+    assert_eq!(site.logins(), (1, 1, 0), "one a day");
+}

@@ -1,0 +1,142 @@
+//! The commands, as a person types them.
+
+use std::time::Duration;
+
+use enphased::clock::Clock;
+use enphased::simulator::{Answer, Condition, Fault, Role, Simulation, mint_token};
+
+use super::site::{Site, text};
+
+#[tokio::test]
+async fn a_password_that_is_wrong_is_refused_in_words() {
+    let site = Site::new();
+    std::fs::write(site.path("password"), "wrong").unwrap();
+    let first = site.run(&["token", "refresh"]).await;
+    assert_eq!(first.status.code(), Some(77));
+    assert!(
+        text(&first.stderr).contains("it refused the e-mail address or the password"),
+        "{}",
+        text(&first.stderr)
+    );
+    let second = site.run(&["token-refresh"]).await;
+    assert_eq!(second.status.code(), Some(77));
+    assert_eq!(site.simulation.cloud.counts().login_attempts, 1, "the same password is not tried again");
+    std::fs::write(site.path("password"), Simulation::PASSWORD).unwrap();
+    assert!(site.run(&["token", "refresh"]).await.status.success());
+}
+
+#[tokio::test]
+async fn a_refresh_obeys_the_hold_offs_unless_forced() {
+    let site = Site::new();
+    assert!(site.run(&["token", "refresh"]).await.status.success());
+    let again = site.run(&["token", "refresh"]).await;
+    assert_eq!(again.status.code(), Some(75));
+    let words = text(&again.stderr);
+    assert!(words.contains("one a day is the most") && words.contains("--force"), "{words}");
+    assert_eq!(site.logins(), (1, 1, 1));
+    let forced = site.run(&["token", "refresh", "--force"]).await;
+    assert!(forced.status.success(), "{}", text(&forced.stderr));
+    assert!(text(&forced.stdout).contains("locked for a day"));
+    assert_eq!(site.logins(), (2, 2, 2));
+}
+
+#[tokio::test]
+async fn an_import_explains_what_it_got() {
+    let site = Site::new();
+    let installer = site.import(&site.token(Role::Installer, Duration::from_secs(12 * 3600))).await;
+    let words = text(&installer.stdout);
+    assert!(installer.status.success(), "{words}");
+    assert!(
+        words.contains("for its installer") && words.contains("12 h") && words.contains("not renewed"),
+        "{words}"
+    );
+    let year = Duration::from_secs(365 * 86_400);
+    let other = mint_token("999900000001", Role::Owner, Clock::system().now(), year);
+    let other = site.import(&other).await;
+    assert_eq!(other.status.code(), Some(65));
+    assert!(text(&other.stderr).contains("for another gateway than yours"), "{}", text(&other.stderr));
+    let none = site.import("hello").await;
+    assert_eq!(none.status.code(), Some(65));
+    assert!(text(&none.stderr).contains("this is no token"), "{}", text(&none.stderr));
+    assert_eq!(site.logins(), (0, 0, 0));
+    let status = text(&site.run(&["token", "status"]).await.stdout);
+    assert!(status.contains("installer"), "the token of before is still there: {status}");
+}
+
+#[tokio::test]
+async fn a_changed_key_is_accepted_by_gateway_trust() {
+    let site = Site::new();
+    assert!(site.run(&["read"]).await.status.success());
+    site.gateway().suffer(Condition::ReplacedKey);
+    let refused = site.run(&["read"]).await;
+    assert_eq!(refused.status.code(), Some(77));
+    assert!(text(&refused.stderr).contains("gateway trust"), "{}", text(&refused.stderr));
+    let asked = site.run(&["gateway", "trust"]).await;
+    assert_eq!(asked.status.code(), Some(77), "nobody said yes");
+    let accepted = site.run(&["gateway", "trust", "--yes"]).await;
+    assert!(accepted.status.success(), "{}", text(&accepted.stderr));
+    assert!(site.run(&["read"]).await.status.success());
+}
+
+#[tokio::test]
+async fn check_says_what_is_good_and_what_is_not_and_never_logs_in() {
+    let site = Site::new();
+    let before = site.run(&["check"]).await;
+    let words = text(&before.stdout);
+    assert_eq!(before.status.code(), Some(77), "{words}");
+    assert!(words.contains("WRONG  token"), "{words}");
+    assert_eq!(site.logins(), (0, 0, 0));
+    assert!(site.run(&["token", "refresh"]).await.status.success());
+    let after = site.run(&["check"]).await;
+    let words = text(&after.stdout);
+    assert!(after.status.success() && !words.contains("WRONG"), "{words}");
+    assert_eq!(site.logins(), (1, 1, 1));
+    site.gateway().suffer(Condition::Refusing);
+    let away = site.run(&["check"]).await;
+    assert_eq!(away.status.code(), Some(75));
+    assert!(text(&away.stdout).contains("WRONG  gateway"), "{}", text(&away.stdout));
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_another_program_is_told_from_a_gateway() {
+    let site = Site::new();
+    for (fault, words) in [
+        (Fault::Html, "not an Enphase gateway"),
+        (Fault::Huge, "longer than"),
+        (Fault::Redirect, "redirects"),
+        (Fault::Says(Answer::empty(200)), "/info"),
+        (Fault::Truncated, "/info"),
+    ] {
+        site.gateway().fail(fault.clone());
+        let output = site.run(&["read"]).await;
+        site.gateway().heal();
+        assert_eq!(output.status.code(), Some(75), "{fault:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(words), "{fault:?}: {}", text(&output.stderr));
+    }
+    assert_eq!(site.logins(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn wrong_input_is_met_with_a_sentence_and_a_code() {
+    let site = Site::new();
+    for (text_of_file, words) in [
+        ("intervall = \"30s\"", "unknown key `intervall`"),
+        ("[[gateway]]\ninterval = \"0s\"", "out of range"),
+        ("[mqtt]\nca_file = 5", "invalid type"),
+        ("[[gateway]", "line 1"),
+    ] {
+        std::fs::write(site.path("config.toml"), text_of_file).unwrap();
+        for arguments in [&["config", "validate"][..], &["run"], &["check"]] {
+            let output = site.run(arguments).await;
+            assert_eq!(output.status.code(), Some(78), "{arguments:?} with {text_of_file}");
+            let said = text(&output.stdout) + &text(&output.stderr);
+            assert!(said.contains(words), "{arguments:?}: {said}");
+        }
+    }
+    assert_eq!(site.run(&["rnu"]).await.status.code(), Some(64));
+    std::fs::remove_file(site.path("config.toml")).unwrap();
+    assert_eq!(site.run(&["run"]).await.status.code(), Some(78));
+    let example = site.run(&["config", "example"]).await;
+    std::fs::write(site.path("config.toml"), &example.stdout).unwrap();
+    assert!(site.run(&["config", "validate"]).await.status.success());
+}

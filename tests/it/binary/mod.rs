@@ -1,0 +1,15 @@
+//! The built program, as a user and as systemd start it: against the simulated cloud and gateway on the real
+//! clock.
+
+mod bundle;
+mod cloud;
+mod commands;
+mod cuts;
+mod disk;
+mod kills;
+mod restarts;
+mod secrets;
+mod service;
+mod site;
+
+pub(crate) use site::{HANG, Site, text};

@@ -1,0 +1,50 @@
+//! The files of a login cut off at every byte.
+
+use std::fs;
+use std::time::Duration;
+
+use enphased::logins::age::Heard;
+use enphased::logins::decision::Operator;
+use enphased::simulator::Simulation;
+
+use super::house::House;
+
+const PASSWORD: &str = Simulation::PASSWORD;
+
+/// A start with each of `names` cut off at `cut`; gives whether there is a token. The gateway is left out, as it has
+/// no part in this, and a poll for each byte would take its time.
+async fn start(house: &House, whole: &[(String, Vec<u8>)], names: &[&str], cut: usize) -> bool {
+    for (name, bytes) in whole {
+        let end = if names.contains(&name.as_str()) { cut.min(bytes.len() - 3) } else { bytes.len() };
+        fs::write(house.state.path().join(name), &bytes[..end]).unwrap();
+    }
+    for name in house.state.names("", ".damaged") {
+        house.state.remove(&name).unwrap();
+    }
+    let (serial, now) = (house.serial(), Heard::Time(house.clock.now()));
+    let mut supply = house.supply(PASSWORD);
+    supply.tend(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
+    assert_eq!(house.counts().login_attempts, 1, "{names:?} cut at {cut} cost a login");
+    supply.tokens(&serial).unwrap().in_use().is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_cut_off_at_any_byte_cost_no_login() {
+    let house = House::in_memory();
+    house.start(PASSWORD).await.unwrap();
+    let serial = house.serial();
+    let (token, copy) = (format!("token-{serial}.json"), format!("token-{serial}.copy.json"));
+    let names = [token.as_str(), copy.as_str(), "logins.json"];
+    let whole =
+        names.map(|name| (name.to_owned(), fs::read(house.state.path().join(name)).unwrap())).to_vec();
+    // Without the line break at the end a file is whole all the same.
+    for cut in 0..whole[0].1.len() - 2 {
+        assert!(start(&house, &whole, &[&token], cut).await, "the copy serves, cut at {cut}");
+        assert!(start(&house, &whole, &[&copy], cut).await, "the file serves, cut at {cut}");
+        assert!(!start(&house, &whole, &[&token, &copy], cut).await, "a token from nowhere, cut at {cut}");
+    }
+    for cut in 0..whole[2].1.len() - 2 {
+        assert!(start(&house, &whole, &["logins.json"], cut).await, "the token serves, cut at {cut}");
+        assert!(!start(&house, &whole, &names, cut).await, "a token from nowhere, all cut at {cut}");
+    }
+}
