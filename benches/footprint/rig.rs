@@ -1,5 +1,6 @@
 //! A simulated house, a broker, and the built program between them.
 
+use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -63,7 +64,7 @@ impl Rig {
             cloud.entrez_url(),
         );
         for address in addresses {
-            text.push_str(&format!("[[gateway]]\naddress = {address:?}\ninterval = {interval:?}\n"));
+            writeln!(text, "[[gateway]]\naddress = {address:?}\ninterval = {interval:?}").unwrap();
         }
         fs::write(self.path().join("config.toml"), text).unwrap();
     }
