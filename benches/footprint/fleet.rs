@@ -60,7 +60,7 @@ fn columns(costs: &[Cost], figure: impl Fn(&Cost) -> String) -> String {
 fn live(gateways: usize, rounds: u32) -> Cost {
     let rig = Rig::new(gateways);
     let addresses: Vec<String> = rig.simulation.gateways.iter().map(Gateway::address).collect();
-    rig.configure(&addresses, "30s", &rig.mqtt("topics = false"));
+    rig.configure(&addresses, "30s", &(Rig::stdout() + &rig.mqtt("topics = false")));
     let mut daemon = rig.daemon();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     while seen.len() < gateways {

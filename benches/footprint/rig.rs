@@ -1,10 +1,11 @@
 //! A simulated house, a broker, and the built program between them.
 
+use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -13,8 +14,13 @@ use enphased::simulator::{GatewayOptions, Pages, Role, Simulation, SimulationOpt
 use tempfile::TempDir;
 use tokio::runtime::{self, Handle};
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_enphased");
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// What is measured: the program that was built beside this, or the one that `ENPHASED_PROGRAM` names, such as the
+/// static one of a package.
+pub(crate) fn program() -> PathBuf {
+    env::var_os("ENPHASED_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_enphased").into(), PathBuf::from)
+}
 
 /// Simulated gateways of one account, a cloud, a real broker, and a directory for the program's files.
 pub(crate) struct Rig {
@@ -58,7 +64,7 @@ impl Rig {
         let (cloud, state) = (&self.simulation.cloud, self.path().join("state"));
         let mut text = format!(
             "state_dir = {state:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n\
-             [stdout]\nformat = \"json\"\n{extra}\n",
+             {extra}\n",
             Simulation::EMAIL,
             cloud.enlighten_url(),
             cloud.entrez_url(),
@@ -69,6 +75,11 @@ impl Rig {
         fs::write(self.path().join("config.toml"), text).unwrap();
     }
 
+    /// The lines of the configuration that write readings to standard output.
+    pub(crate) fn stdout() -> String {
+        "[stdout]\nformat = \"json\"\n".to_owned()
+    }
+
     /// The lines of the configuration that connect a broker.
     pub(crate) fn mqtt(&self, extra: &str) -> String {
         format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n{extra}\n", self.broker_port)
@@ -76,7 +87,7 @@ impl Rig {
 
     /// The program with `arguments`, by the configuration that was written last.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command.env_clear().env("ENPHASED_PASSWORD", Simulation::PASSWORD);
         command.arg("--config").arg(self.path().join("config.toml")).args(arguments).stderr(Stdio::null());
         command
