@@ -1,7 +1,7 @@
 //! What the daemon costs: `cargo bench --bench footprint`.
 //!
 //! The built program polls simulated gateways over TLS and publishes to a real mosquitto, all on this machine. Its
-//! own figures are read from `/proc`; nothing is asserted. `ENPHASED_PARTS=one,peer,fleets,month` chooses parts;
+//! own figures are read from `/proc`; nothing is asserted. `ENPHASED_PARTS=month,one,peer,fleets` chooses parts;
 //! `ENPHASED_PROGRAM` names another build, such as the static one that the packages hold.
 
 #![allow(
@@ -42,7 +42,7 @@ fn plain(name: &str, measured: f64, unit: &str) {
 }
 
 fn main() {
-    let parts = env::var("ENPHASED_PARTS").unwrap_or_else(|_| "one,peer,fleets,month".to_owned());
+    let parts = env::var("ENPHASED_PARTS").unwrap_or_else(|_| "month,one,peer,fleets".to_owned());
     println!("{}", rig::program().display());
     println!("{:<46}{:>12}{:>12}{:>9}", "", "measured", "target", "ratio");
     for part in parts.split(',') {

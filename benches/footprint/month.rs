@@ -1,6 +1,7 @@
 //! A month of polls in virtual time: does memory stay flat, and how often is the disk written to?
 //!
-//! Daemon and simulator live in this process, so the figures hold both; what grows would show.
+//! Daemon and simulator live in this process, so the figures hold both; what grows would show. First of the parts, for
+//! the simulated fleets stay in memory.
 
 use std::collections::BTreeSet;
 use std::fs;

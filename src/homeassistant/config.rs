@@ -13,7 +13,7 @@ use crate::topics;
 /// ignores the rest.
 #[derive(Serialize)]
 struct Config<'a> {
-    name: &'a str,
+    name: String,
     unique_id: String,
     state_topic: String,
     value_template: String,
@@ -77,7 +77,7 @@ pub(super) fn message(entity: &Entity, reading: &Reading, settings: &Discovery) 
     let [identifier] = &device.identifiers;
     let topic = format!("{}/sensor/{identifier}/{}/config", settings.discovery_prefix, entity.id);
     let config = Config {
-        name: &entity.name,
+        name: entity.name(),
         unique_id: format!("{identifier}_{}", entity.id),
         state_topic: topics::reading_topic(&settings.prefix, gateway),
         value_template: template(entity),

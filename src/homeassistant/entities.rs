@@ -54,8 +54,6 @@ pub(super) struct Entity {
     pub(super) owner: Owner,
     /// Its object id, unique within its owner, e.g. `production_power`.
     pub(super) id: String,
-    /// Its name for people, beside the owner's.
-    pub(super) name: String,
     pub(super) quantity: Quantity,
     /// Whether it only serves to find out what is wrong.
     pub(super) diagnostic: bool,
@@ -78,11 +76,15 @@ impl Entity {
     }
 
     fn new(owner: Owner, id: &str, quantity: Quantity, value: Option<Value>) -> Self {
-        let words = id.replace('_', " ").replace("soc", "state of charge").replace("dc ", "DC ");
+        let (id, value) = (id.to_owned(), value.unwrap_or_default());
+        Self { owner, id, quantity, diagnostic: false, detail: false, value }
+    }
+
+    /// Its name for people, beside the owner's.
+    pub(super) fn name(&self) -> String {
+        let words = self.id.replace('_', " ").replace("soc", "state of charge").replace("dc ", "DC ");
         let mut letters = words.chars();
-        let name = letters.next().map(|first| first.to_uppercase().chain(letters).collect());
-        let (name, value) = (name.unwrap_or_default(), value.unwrap_or_default());
-        Self { owner, id: id.to_owned(), name, quantity, diagnostic: false, detail: false, value }
+        letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
     }
 
     fn diagnostic(self) -> Self {

@@ -25,9 +25,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::homeassistant::entities::{Entity, INVERTERS, entities};
+use crate::homeassistant::entities::{INVERTERS, entities};
 use crate::message::Message;
-use crate::reading::Reading;
+use crate::reading::{GatewayFacts, Reading};
 use crate::topics;
 
 /// The topic under which Home Assistant and Domoticz look for discovery unless told otherwise.
@@ -79,6 +79,8 @@ pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
 /// What has been announced of one gateway.
 #[derive(Debug, Default)]
 pub struct Announced {
+    /// What the gateway said of itself in the last of them.
+    facts: Option<GatewayFacts>,
     configs: BTreeMap<String, (Message, Mark)>,
     names: BTreeSet<String>,
 }
@@ -87,9 +89,15 @@ impl Announced {
     /// The messages that are new with this reading or differ from what was announced before (a new firmware):
     /// all at first, none at most polls.
     pub fn news(&mut self, reading: &Reading, settings: &Discovery) -> Vec<Message> {
-        let known = |entity: &Entity| !entity.value.is_null();
+        let unchanged = self.facts.as_ref() == Some(&reading.gateway);
         let mut news = Vec::new();
-        for entity in entities(reading, settings).into_iter().filter(known) {
+        for entity in entities(reading, settings) {
+            // A message follows from the gateway's facts and from what the entity is, which its name tells. So at most
+            // polls there is none to make.
+            let is_told = unchanged && self.names.contains(&entity.name_in_document());
+            if entity.value.is_null() || is_told {
+                continue;
+            }
             let message = config::message(&entity, reading, settings);
             if self.configs.get(&message.topic).is_none_or(|(known, _)| *known != message) {
                 let mark = Mark { device: entity.device(), detail: entity.detail };
@@ -97,6 +105,9 @@ impl Announced {
                 self.names.insert(entity.name_in_document());
                 news.push(message);
             }
+        }
+        if !unchanged {
+            self.facts = Some(reading.gateway.clone());
         }
         news
     }
