@@ -1,5 +1,6 @@
 //! The record of logins on disk, and the lock around it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::logins::Record;
@@ -20,8 +21,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Ledger {
     state: StateDir,
-    /// The record as it was read last, so that a poll does not read the disk.
-    seen: Option<(Option<Stamp>, Record)>,
+    /// The record as it was read last, so that a poll does not read the disk. Shared, because
+    /// that of a thousand gateways is long.
+    seen: Option<(Option<Stamp>, Arc<Record>)>,
 }
 
 impl Ledger {
@@ -34,24 +36,24 @@ impl Ledger {
     /// of its clock may leave the same stamp.
     pub fn read_under(&mut self, _lock: &Lock, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
         self.seen = None;
-        self.read(serial, sight)
+        self.read(serial, sight).map(Arc::unwrap_or_clone)
     }
 
     /// The record as it is now. One that is damaged is set aside, and another put in its place that counts as
     /// a login just made.
-    pub fn read(&mut self, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
+    pub fn read(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
         let stamp = self.state.stamp(RECORD);
         if let Some((known, record)) = &self.seen
             && *known == stamp
             && stamp.is_some()
         {
-            return Ok(record.clone());
+            return Ok(Arc::clone(record));
         }
         let record: Record = match self.state.read(RECORD)? {
             Stored::Found(record) => record,
             // One that was set aside, and a crash or a full disk before the other was in its place.
             Stored::Absent if self.state.stamp(ASIDE).is_some() => return self.replace(serial, sight),
-            Stored::Absent => return Ok(Record::new(sight)),
+            Stored::Absent => return Ok(Arc::new(Record::new(sight))),
             Stored::Damaged(aside) => {
                 tracing::warn!(
                     file = %aside.display(),
@@ -60,20 +62,21 @@ impl Ledger {
                 return self.replace(serial, sight);
             }
         };
-        self.seen = Some((stamp, record.clone()));
+        let record = Arc::new(record);
+        self.seen = Some((stamp, Arc::clone(&record)));
         Ok(record)
     }
 
-    fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
+    fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
         let record = Record::after_damage(serial, sight);
         self.write(&record)?;
-        Ok(record)
+        Ok(Arc::new(record))
     }
 
     /// Puts the record on disk. When this returns, it survives a power cut.
     pub fn write(&mut self, record: &Record) -> Result<(), Error> {
         self.state.write(RECORD, record)?;
-        self.seen = Some((self.state.stamp(RECORD), record.clone()));
+        self.seen = Some((self.state.stamp(RECORD), Arc::new(record.clone())));
         Ok(())
     }
 
@@ -140,7 +143,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("\"token\"", "\"login\"")).unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        assert_eq!(ledger.read(&serial, &sight).unwrap(), record, "a poll does not read the disk");
+        assert_eq!(*ledger.read(&serial, &sight).unwrap(), record, "a poll does not read the disk");
         let lock = ledger.lock(Duration::ZERO).await.unwrap().unwrap();
         let seen = ledger.read_under(&lock, &serial, &sight).unwrap();
         assert_eq!(seen.attempts[0].step, Step::Login);

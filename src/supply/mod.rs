@@ -12,6 +12,7 @@ pub mod ledger;
 mod stored;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -112,7 +113,7 @@ impl Supply {
     }
 
     /// The record of logins.
-    pub fn record(&mut self, serial: &Serial, sight: &Sight) -> Result<Record, state::Error> {
+    pub fn record(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, state::Error> {
         self.ledger.read(serial, sight)
     }
 
