@@ -24,6 +24,14 @@ impl Scheme {
             Self::Http => Self::Https,
         }
     }
+
+    /// Where it is spoken unless another port is written.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::Http => 80,
+        }
+    }
 }
 
 impl fmt::Display for Scheme {
@@ -55,10 +63,17 @@ impl Address {
         &self.host
     }
 
-    /// The URL of `path` there. The scheme's own port is used unless another was written.
-    pub fn url(&self, scheme: Scheme, path: &str) -> String {
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{scheme}://{}{port}{path}", self.host)
+    /// The port that was written, or the scheme's own.
+    pub fn port(&self, scheme: Scheme) -> u16 {
+        self.port.unwrap_or(scheme.port())
+    }
+
+    /// What a request names as its `Host`: with the port, unless it is the scheme's own.
+    pub fn authority(&self, scheme: Scheme) -> String {
+        match self.port.filter(|port| *port != scheme.port()) {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
     }
 }
 
@@ -161,21 +176,22 @@ mod tests {
 
     fn parsed(text: &str) -> Result<String, AddressError> {
         text.parse::<Address>().map(|address| {
-            format!("{address} {}", address.url(address.scheme().unwrap_or(Scheme::Https), "/info"))
+            let scheme = address.scheme().unwrap_or(Scheme::Https);
+            format!("{address} {} {}", address.authority(scheme), address.port(scheme))
         })
     }
 
     #[test]
     fn an_address_is_a_host_a_host_with_a_port_or_a_url() {
         for (text, shown) in [
-            ("envoy.local", "envoy.local https://envoy.local/info"),
-            (" 192.168.1.20 ", "192.168.1.20 https://192.168.1.20/info"),
-            ("192.168.1.20:8443", "192.168.1.20:8443 https://192.168.1.20:8443/info"),
-            ("192.168.1.20:443", "192.168.1.20:443 https://192.168.1.20:443/info"),
-            ("https://envoy.local:80", "https://envoy.local:80 https://envoy.local:80/info"),
-            ("HTTP://Envoy.local/", "http://envoy.local http://envoy.local/info"),
-            ("[fd00::20]", "[fd00::20] https://[fd00::20]/info"),
-            ("http://[fd00::20]:8080", "http://[fd00::20]:8080 http://[fd00::20]:8080/info"),
+            ("envoy.local", "envoy.local envoy.local 443"),
+            (" 192.168.1.20 ", "192.168.1.20 192.168.1.20 443"),
+            ("192.168.1.20:8443", "192.168.1.20:8443 192.168.1.20:8443 8443"),
+            ("192.168.1.20:443", "192.168.1.20:443 192.168.1.20 443"),
+            ("https://envoy.local:80", "https://envoy.local:80 envoy.local:80 80"),
+            ("HTTP://Envoy.local/", "http://envoy.local envoy.local 80"),
+            ("[fd00::20]", "[fd00::20] [fd00::20] 443"),
+            ("http://[fd00::20]:8080", "http://[fd00::20]:8080 [fd00::20]:8080 8080"),
         ] {
             assert_eq!(parsed(text).as_deref(), Ok(shown), "{text}");
         }

@@ -2,52 +2,21 @@
 
 use std::time::Duration;
 
-use reqwest::Response;
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{HeaderMap, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 use super::Error;
 use crate::secrets::Secret;
 
-/// No page of a gateway is longer; the longest known one has 43 kB.
-pub(crate) const BODY_LIMIT: usize = 4 * 1024 * 1024;
-
 /// A whole answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-/// Why an answer that had begun did not arrive whole.
-#[derive(Debug)]
-pub(crate) enum Incomplete {
-    /// It is longer than [`BODY_LIMIT`].
-    TooLarge,
-    /// It stopped.
-    CutOff(reqwest::Error),
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    /// Reads the body, piece by piece so that an endless one costs no memory.
-    pub(crate) async fn read(mut response: Response) -> Result<Self, Incomplete> {
-        let announced =
-            response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
-            return Err(Incomplete::TooLarge);
-        }
-        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(Incomplete::CutOff)? {
-            if body.len() + piece.len() > BODY_LIMIT {
-                return Err(Incomplete::TooLarge);
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(Self { status, headers, body })
-    }
-
     /// Whether it points elsewhere.
     pub(crate) const fn is_redirect(&self) -> bool {
         matches!(self.status, 300..=399)
@@ -139,13 +108,13 @@ fn wait_in_words(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use hyper::header::HeaderValue;
 
     use super::*;
 
     fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Answer {
         let headers = headers.iter().map(|(name, value)| {
-            (reqwest::header::HeaderName::from_static(name), HeaderValue::from_static(value))
+            (hyper::header::HeaderName::from_static(name), HeaderValue::from_static(value))
         });
         Answer { status, headers: headers.collect(), body: body.as_bytes().to_vec() }
     }

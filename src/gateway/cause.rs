@@ -34,28 +34,39 @@ pub(crate) enum Kind {
 }
 
 impl Cause {
-    /// Of the HTTP library's `error`, which came `after` so long.
-    pub(crate) fn of(error: &reqwest::Error, after: Duration) -> Self {
-        let found = find::<TlsError>(error);
-        if let Some(tls) = found {
+    /// Of a connection that could not be opened.
+    pub(crate) fn of_opening(error: &io::Error) -> Self {
+        if let Some(tls) = find::<TlsError>(error) {
             return Self::of_tls(tls);
         }
-        if error.is_timeout() {
-            return Self { kind: Kind::Unreachable, why: format!("timed out after {} s", after.as_secs()) };
-        }
-        let io = find::<io::Error>(error).map(io::Error::kind);
-        let kind = match io {
-            _ if !error.is_connect() => Kind::Broken,
+        let kind = match error.kind() {
             // A program that speaks plain HTTP hangs up on a TLS greeting.
-            Some(
-                io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::UnexpectedEof,
-            ) => Kind::Refused,
+            io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::UnexpectedEof => Kind::Refused,
             _ => Kind::Unreachable,
         };
-        let known = if error.is_dns() { Some("no such host") } else { io.and_then(in_words) };
-        Self { kind, why: known.map_or_else(|| innermost(error), str::to_owned) }
+        let why = in_words(error.kind()).map_or_else(|| innermost(error), str::to_owned);
+        Self { kind, why }
+    }
+
+    /// Of an open connection that ended before an answer began.
+    pub(crate) fn of_broken(error: &hyper::Error) -> Self {
+        if let Some(tls) = find::<TlsError>(error) {
+            return Self::of_tls(tls);
+        }
+        let known = find::<io::Error>(error).and_then(|io| in_words(io.kind()));
+        Self { kind: Kind::Broken, why: known.map_or_else(|| innermost(error), str::to_owned) }
+    }
+
+    /// Nothing came for this long.
+    pub(crate) fn timed_out(after: Duration) -> Self {
+        Self { kind: Kind::Unreachable, why: format!("timed out after {} s", after.as_secs()) }
+    }
+
+    /// Nobody knows the name of the host.
+    pub(crate) fn unknown_name() -> Self {
+        Self { kind: Kind::Unreachable, why: "no such host".to_owned() }
     }
 
     fn of_tls(error: &TlsError) -> Self {
@@ -98,8 +109,8 @@ impl Cause {
 }
 
 /// The error and what caused it, outermost first.
-fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    successors(Some(error as &(dyn StdError + 'static)), |error| within(*error))
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    successors(Some(error), |error| within(*error))
 }
 
 /// What is inside `error`. An I/O error names as its source what caused the one inside it, and so would hide
@@ -111,11 +122,11 @@ fn within<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError +
     }
 }
 
-fn find<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     chain(error).filter_map(|error| error.downcast_ref()).last()
 }
 
-fn innermost(error: &reqwest::Error) -> String {
+fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 

@@ -1,12 +1,13 @@
 //! Requests to one gateway, with its manners: one at a time, a token checked once per session, one more try
 //! after a 401, no password or token where it does not belong.
 
-use reqwest::header::{AUTHORIZATION, COOKIE};
+use hyper::header::{AUTHORIZATION, COOKIE};
 
 use super::address::{Address, Scheme};
 use super::answer::Answer;
-use super::connection::{Connection, Request};
+use super::connection::Connection;
 use super::digest::Digest;
+use super::exchange::Request;
 use super::info::{self, Info};
 use super::session::Session;
 use super::{Endpoint, Error};

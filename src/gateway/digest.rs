@@ -1,7 +1,7 @@
 //! The login of firmware before 7: Digest, over http.
 
 use digest_auth::{AuthContext, HttpMethod, WwwAuthenticateHeader};
-use reqwest::Method;
+use hyper::Method;
 
 use crate::secrets::Secret;
 

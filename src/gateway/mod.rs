@@ -8,9 +8,11 @@ mod connection;
 mod digest;
 pub mod endpoint;
 pub mod error;
+mod exchange;
 pub mod info;
 pub mod mdns;
 mod session;
+mod stream;
 pub mod wire;
 
 pub use endpoint::Endpoint;

@@ -126,7 +126,8 @@ impl Poller {
 
     async fn turn(&mut self, schedule: &mut Schedule) {
         let wish = self.wait(schedule).await;
-        let polled = self.poll().await;
+        // On the heap, so that it takes memory only while it lasts: most of the time all pollers wait.
+        let polled = Box::pin(self.poll()).await;
         self.pulse.beat();
         match &polled {
             Err(Trouble::Gateway(error)) => schedule.away(Instant::now(), error),

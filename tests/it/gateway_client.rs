@@ -561,6 +561,54 @@ async fn a_body_that_stops_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_connection_that_the_gateway_closes_after_its_answer_is_not_asked_again() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]",
+        "HTTP/1.1 200 OK\r\n\r\n[]",
+        "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    ] {
+        let server = Server::https(modern(move |seen| {
+            (seen.path == READINGS).then(|| Reply::Last(answer.to_owned()))
+        }))
+        .await;
+        let mut client = modern_client(&server).await;
+        for _ in 0..2 {
+            assert_eq!(client.get(Endpoint::MeterReadings).await.unwrap(), b"[]", "{answer}");
+        }
+        let asked: Vec<_> = server.seen().iter().map(|seen| seen.connection).collect();
+        assert_eq!(asked, [1, 1, 1, 2], "{answer}");
+        assert_eq!(client.requests(), 4, "none was tried in vain: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_unasked_after_an_answer_is_not_taken_for_the_next() {
+    let mut readings = 0;
+    let server = Server::https(modern(move |seen| {
+        readings += u32::from(seen.path == READINGS);
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]";
+        (seen.path == READINGS && readings == 1).then(|| Reply::Raw([answer, answer].concat()))
+    }))
+    .await;
+    let mut client = modern_client(&server).await;
+    client.get(Endpoint::MeterReadings).await.unwrap();
+    client.get(Endpoint::MeterReadings).await.unwrap();
+    assert_eq!(server.seen()[3].connection, 2);
+    assert_eq!(client.requests(), 4, "none was tried in vain");
+}
+
+#[tokio::test]
+async fn a_header_that_is_none_is_passed_over() {
+    // Firmware 5 sends such on its redirects.
+    let server = Server::https(modern(|seen| {
+        let answer = "HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 2\r\n\r\n[]";
+        (seen.path == READINGS).then(|| Reply::Raw(answer.to_owned()))
+    }))
+    .await;
+    assert_eq!(modern_client(&server).await.get(Endpoint::MeterReadings).await.unwrap(), b"[]");
+}
+
+#[tokio::test]
 async fn a_kept_connection_that_breaks_is_replaced_once() {
     let mut readings = 0;
     let server = Server::https(modern(move |seen| {
