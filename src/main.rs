@@ -2,8 +2,12 @@
 
 use std::process::ExitCode;
 
+use dlmalloc::GlobalDlmalloc;
 use enphased::cli;
 use enphased::config::environment::Environment;
+
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "the one lawful place")]

@@ -1,6 +1,7 @@
 //! Many gateways of one account in one process, polled every 30 seconds.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,14 @@ struct Cost {
 
 pub(crate) fn measure() {
     let rounds: u32 = number("ENPHASED_ROUNDS", 3);
+    let sizes = env::var("ENPHASED_FLEETS").unwrap_or_else(|_| "1,10,100,1000".to_owned());
     // All at once: each is a process of its own, and together they are a tenth more than the largest.
-    let fleets = [1, 10, 100, 1000].map(|gateways| thread::spawn(move || live(gateways, rounds)));
-    let costs = fleets.map(|fleet| fleet.join().unwrap());
+    let begin = |size: &str| {
+        let gateways: usize = size.parse().expect("a number of gateways");
+        thread::spawn(move || live(gateways, rounds))
+    };
+    let fleets: Vec<_> = sizes.split(',').map(begin).collect();
+    let costs: Vec<Cost> = fleets.into_iter().map(|fleet| fleet.join().unwrap()).collect();
     println!(
         "\n{:<46}{}",
         "gateways in one process, every 30 s",
