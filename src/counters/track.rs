@@ -73,10 +73,11 @@ struct Suspect {
 pub struct Track {
     published: f64,
     level: Level,
+    // Rare, and there is a track for each inverter: on the heap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    former: Option<Level>,
+    former: Option<Box<Level>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    suspect: Option<Suspect>,
+    suspect: Option<Box<Suspect>>,
     /// An incident that was told goes on.
     #[serde(default)]
     told: bool,
@@ -185,10 +186,9 @@ impl Track {
             let (published, _) = self.go_on(raw, Level { source, raw, base, at: time });
             return (published, Some(Incident::Wrapped));
         }
-        if let Some(former) = self.former.filter(|former| former.continues(raw, source, time)) {
-            self.former = None;
+        if let Some(former) = self.former.take_if(|former| former.continues(raw, source, time)) {
             self.told = true;
-            return self.go_on(raw, Level { raw, at: time, ..former });
+            return self.go_on(raw, Level { raw, at: time, ..*former });
         }
         self.quarantine(raw, source, time)
     }
@@ -231,17 +231,17 @@ impl Track {
         time: Timestamp,
     ) -> (Option<WattHours>, Option<Incident>) {
         let level = Level { source, raw, base: 0.0, at: time };
-        let known = self.suspect.filter(|suspect| suspect.level.continues(raw, source, time));
+        let known = self.suspect.take().filter(|suspect| suspect.level.continues(raw, source, time));
         let suspect = known.map_or(Suspect { first: raw, since: time, readings: 1, level }, |suspect| {
-            Suspect { readings: suspect.readings + 1, level, ..suspect }
+            Suspect { readings: suspect.readings + 1, level, ..*suspect }
         });
         let lasted = time.duration_since(suspect.since) >= QUARANTINE;
         if !lasted || suspect.readings < QUARANTINE_READINGS {
-            self.suspect = Some(suspect);
+            self.suspect = Some(Box::new(suspect));
             let from = self.level.raw;
             return (None, self.tell(Incident::Held { from, to: raw, source }));
         }
-        self.former = Some(self.level);
+        self.former = Some(Box::new(self.level));
         let step = raw - self.published;
         let incident = if step >= 0.0 {
             self.level = level;
@@ -252,7 +252,6 @@ impl Track {
             self.level = Level { base, ..level };
             Incident::Rebased { base, source }
         };
-        self.suspect = None;
         self.told = false;
         self.published = self.published.max(self.level.raw + self.level.base);
         (WattHours::new(self.published), Some(incident))

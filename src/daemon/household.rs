@@ -60,7 +60,7 @@ impl Household {
             let pulse = household.pulse();
             let poller = Poller::new(place, gateway.clone(), household.shared.clone(), pulse);
             let stop = household.stopped();
-            household.tasks.spawn(poller.run(start, stop));
+            household.tasks.spawn(Box::new(poller).run(start, stop));
             start += APART;
         }
         if let Some(settings) = &config.mqtt {

@@ -110,8 +110,9 @@ impl Poller {
         }
     }
 
-    /// Polls from `start` on until `stop`, in the middle of a poll if need be: what is on disk is always whole.
-    pub async fn run(mut self, start: Instant, stop: impl Future<Output = ()>) {
+    /// Polls from `start` on until `stop`, in the middle of a poll if need be: what is on disk is always whole. In a box,
+    /// because the task would hold what it moves in twice.
+    pub async fn run(mut self: Box<Self>, start: Instant, stop: impl Future<Output = ()>) {
         let mut schedule = Schedule::new(start, self.settings.interval);
         let mut stop = pin!(stop);
         loop {

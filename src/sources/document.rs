@@ -10,15 +10,17 @@ use crate::gateway::wire::readings::MeterReading;
 use crate::reading::{GatewayFacts, Reading};
 
 impl Sources {
-    /// What this cycle yields, at `time` by our clock.
-    pub fn cycle(&self, time: Timestamp) -> Cycle {
-        if self.course.yielded {
+    /// What this cycle yields, at `time` by our clock. The cycle is over then.
+    pub fn cycle(&mut self, time: Timestamp) -> Cycle {
+        let cycle = if self.course.yielded {
             Cycle::Reading(Box::new(self.reading(time)))
         } else if self.course.missed || self.pages.is_empty() {
             Cycle::Nothing
         } else {
             Cycle::NotDue
-        }
+        };
+        self.pages.drop_momentary();
+        cycle
     }
 
     fn reading(&self, time: Timestamp) -> Reading {

@@ -83,6 +83,11 @@ macro_rules! pages {
                 $(self.$field.is_none())&&*
             }
 
+            /// Drops what is asked for in each cycle, so that it takes no memory until the next.
+            pub(super) fn drop_momentary(&mut self) {
+                $(self.$field.take_if(|_| period(Endpoint::$endpoint).is_zero());)*
+            }
+
             /// Drops what is too old to be shown at `now`, in the cycle `cycle`.
             pub(super) fn drop_stale(&mut self, cycle: u64, now: Instant) {
                 $(

@@ -43,11 +43,11 @@ fn answer(endpoint: Endpoint) -> Result<&'static str, Error> {
     }
 }
 
-fn poll(
+fn ask(
     sources: &mut Sources,
     now: Instant,
     answer: impl Fn(Endpoint) -> Result<&'static str, Error>,
-) -> (Vec<Endpoint>, Option<Reading>) {
+) -> Vec<Endpoint> {
     let mut asked = Vec::new();
     sources.begin_cycle(now);
     while let Some(endpoint) = sources.next(now) {
@@ -55,11 +55,23 @@ fn poll(
         let answer = answer(endpoint);
         sources.take(endpoint, answer.as_ref().map(|body| body.as_bytes()), now);
     }
-    let reading = match sources.cycle(Timestamp::UNIX_EPOCH) {
+    asked
+}
+
+fn yielded(sources: &mut Sources) -> Option<Reading> {
+    match sources.cycle(Timestamp::UNIX_EPOCH) {
         Cycle::Reading(reading) => Some(*reading),
         Cycle::NotDue | Cycle::Nothing => None,
-    };
-    (asked, reading)
+    }
+}
+
+fn poll(
+    sources: &mut Sources,
+    now: Instant,
+    answer: impl Fn(Endpoint) -> Result<&'static str, Error>,
+) -> (Vec<Endpoint>, Option<Reading>) {
+    let asked = ask(sources, now, answer);
+    (asked, yielded(sources))
 }
 
 #[test]
@@ -222,12 +234,13 @@ fn live_values_are_used_while_their_stream_moves_and_wanted_when_it_does_not() {
         [(MOVING, false, 700.0, 2700.0), (FROZEN, true, 500.0, 2500.0), (OLD, true, 500.0, 2500.0)]
     {
         let mut sources = Sources::new(facts(), Options { live_data: true }, now);
-        let reading = poll(&mut sources, now, |endpoint| battery_site(endpoint, page)).1.unwrap();
+        ask(&mut sources, now, |endpoint| battery_site(endpoint, page));
         assert_eq!(sources.wants_stream(now), wanted);
-        assert_eq!(reading.storage.unwrap().power_w, Watts::new(watts));
-        assert_eq!(reading.consumption.unwrap().power_w, Watts::new(house));
         sources.stream_asked(true, now);
         assert!(!sources.wants_stream(now), "it is given a minute to move");
+        let reading = yielded(&mut sources).unwrap();
+        assert_eq!(reading.storage.unwrap().power_w, Watts::new(watts));
+        assert_eq!(reading.consumption.unwrap().power_w, Watts::new(house));
     }
     let mut sources = Sources::new(facts(), Options::default(), now);
     let (asked, _) = poll(&mut sources, now, |endpoint| battery_site(endpoint, MOVING));

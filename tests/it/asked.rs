@@ -39,7 +39,7 @@ impl Asked {
         let state = StateDir::open(house.state()).unwrap();
         let shared = context.shared(&state);
         let poller = context.pollers(&shared).remove(0);
-        let poller = tokio::spawn(poller.run(tokio::time::Instant::now(), std::future::pending()));
+        let poller = tokio::spawn(Box::new(poller).run(tokio::time::Instant::now(), std::future::pending()));
         let serial = Serial::new(&house.simulation.gateways[0].serial());
         let asked = Self { house, shared, serial, _poller: poller };
         sleep(Duration::from_secs(10)).await;
@@ -152,7 +152,7 @@ async fn no_hold_off_is_shortened_by_asking() {
     let state = StateDir::open(house.state()).unwrap();
     let shared = context.shared(&state);
     let poller = context.pollers(&shared).remove(0);
-    let _poller = tokio::spawn(poller.run(tokio::time::Instant::now(), std::future::pending()));
+    let _poller = tokio::spawn(Box::new(poller).run(tokio::time::Instant::now(), std::future::pending()));
     let serial = Serial::new(&house.simulation.gateways[0].serial());
     // Between the polls, which look at the token too.
     for _ in 0..23 * 60 {

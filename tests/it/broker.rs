@@ -47,7 +47,7 @@ async fn an_hour_of_polls(board: &Board) -> Hour {
             let mut shared = context.shared(&StateDir::open(house.state()).unwrap());
             shared.board = board.clone();
             let poller = context.pollers(&shared).remove(0);
-            poller.run(Instant::now(), sleep(Duration::from_secs(3599))).await;
+            Box::new(poller).run(Instant::now(), sleep(Duration::from_secs(3599))).await;
             let serial = Serial::new(&house.simulation.gateways[0].serial());
             let reader = board.reader();
             let sheet = reader.borrow();

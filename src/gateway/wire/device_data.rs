@@ -65,6 +65,7 @@ impl<'de> Deserialize<'de> for DeviceData {
                         _ => page.add(map.next_value::<Object<Row>>()?.0),
                     }
                 }
+                page.inverters.shrink_to_fit();
                 Ok(page)
             }
         }

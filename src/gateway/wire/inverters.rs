@@ -16,7 +16,7 @@ impl Inverters {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let rows: lenient::List<InverterReport> = list(body)?;
-        Ok(Self(rows.0.into_iter().flatten().collect()))
+        Ok(Self(rows.objects()))
     }
 }
 

@@ -187,6 +187,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// A list read row by row. What is no list has no rows.
 pub(super) struct List<T>(pub(super) Vec<Option<T>>);
 
+impl<T> List<T> {
+    /// The rows that are objects.
+    pub(super) fn objects(self) -> Vec<T> {
+        let mut rows: Vec<T> = self.0.into_iter().flatten().collect();
+        rows.shrink_to_fit();
+        rows
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Any<T>(PhantomData<T>);
@@ -200,6 +209,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
                 while let Some(Object(row)) = seq.next_element()? {
                     rows.push(row);
                 }
+                // Pages are kept, and never grow.
+                rows.shrink_to_fit();
                 Ok(List(rows))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -214,7 +225,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 
 /// The rows that are objects.
 pub(super) fn rows<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    Ok(List::deserialize(from)?.0.into_iter().flatten().collect())
+    Ok(List::deserialize(from)?.objects())
 }
 
 /// The rows in their places, for lists in which the place means something (phases).

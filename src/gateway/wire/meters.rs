@@ -12,7 +12,7 @@ impl Meters {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let rows: lenient::List<Meter> = list(body)?;
-        Ok(Self(rows.0.into_iter().flatten().collect()))
+        Ok(Self(rows.objects()))
     }
 }
 

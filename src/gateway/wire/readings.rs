@@ -15,7 +15,7 @@ impl Readings {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let rows: lenient::List<MeterReading> = list(body)?;
-        Ok(Self(rows.0.into_iter().flatten().collect()))
+        Ok(Self(rows.objects()))
     }
 }
 

@@ -73,7 +73,7 @@ async fn a_year_with_outages_an_update_and_a_changed_password_takes_two_logins()
     let supply = Arc::clone(&shared.supply);
     let poller = house.poller(shared, INTERVAL);
     let (_running, stop) = tokio::sync::oneshot::channel::<()>();
-    tokio::spawn(poller.run(Instant::now(), async move { drop(stop.await) }));
+    tokio::spawn(Box::new(poller).run(Instant::now(), async move { drop(stop.await) }));
 
     tokio::time::sleep(AROUND).await;
     until(&house, start, 100).await;
