@@ -56,11 +56,12 @@ pub fn document(prefix: &str, reading: &Reading, entities: Option<&Map<String, V
     Message::state(topic, json::one_line(&Document { reading, entities }))
 }
 
-/// Each value of the reading under a topic of its own: numbers without exponent, texts and times as they are.
-pub fn values(prefix: &str, reading: &Reading) -> Vec<Message> {
-    let mut messages = Vec::new();
-    branch(&base(prefix, &reading.gateway.serial), &json::tree(reading), &mut messages);
-    messages
+/// The values of the reading that `wanted` picks by topic and payload, each under a topic of its own: numbers without
+/// exponent, texts and times as they are. No message is made of the others, which at most polls are most.
+pub fn values(prefix: &str, reading: &Reading, wanted: impl FnMut(&str, &str) -> bool) -> Vec<Message> {
+    let mut walk = Walk { topic: base(prefix, &reading.gateway.serial), wanted, messages: Vec::new() };
+    walk.branch(&json::tree(reading), None);
+    walk.messages
 }
 
 /// Which daemon publishes here: `id` differs from process to process.
@@ -113,33 +114,56 @@ fn word(online: bool) -> String {
     if online { "online" } else { "offline" }.to_owned()
 }
 
-fn branch(base: &str, fields: &Map<String, Value>, messages: &mut Vec<Message>) {
-    for (name, value) in fields {
-        let topic = format!("{base}/{name}");
-        match value {
-            Value::Object(inner) => branch(&topic, inner, messages),
-            Value::Array(entries) => {
-                if let Some(list) = List::of(name) {
-                    named_entries(&topic, list, entries, messages);
-                }
-            }
-            Value::String(text) => messages.push(Message::state(topic, text.clone())),
-            Value::Bool(value) => messages.push(Message::state(topic, value.to_string())),
-            Value::Number(number) => messages.push(Message::state(topic, plain(number))),
-            Value::Null => {}
-        }
-    }
+/// A walk along the branches of the document.
+struct Walk<W> {
+    /// Where it is.
+    topic: String,
+    wanted: W,
+    messages: Vec<Message>,
 }
 
-/// The entries of a list under their names, which are not repeated as values.
-fn named_entries(base: &str, list: &List, entries: &[Value], messages: &mut Vec<Message>) {
-    for entry in entries.iter().filter_map(Value::as_object) {
-        let Some(key) = entry.get(list.key).and_then(Value::as_str).filter(|key| !key.is_empty()) else {
-            continue;
-        };
-        let mut rest = entry.clone();
-        rest.remove(list.key);
-        branch(&format!("{base}/{}", level(key)), &rest, messages);
+impl<W: FnMut(&str, &str) -> bool> Walk<W> {
+    /// All fields but the one that has named this branch.
+    fn branch(&mut self, fields: &Map<String, Value>, name: Option<&str>) {
+        for (field, value) in fields.iter().filter(|(field, _)| Some(field.as_str()) != name) {
+            self.below(field, |walk| match value {
+                Value::Object(inner) => walk.branch(inner, None),
+                Value::Array(entries) => {
+                    if let Some(list) = List::of(field) {
+                        walk.named_entries(list, entries);
+                    }
+                }
+                Value::String(text) => walk.value(text),
+                Value::Bool(true) => walk.value("true"),
+                Value::Bool(false) => walk.value("false"),
+                Value::Number(number) => walk.value(&plain(number)),
+                Value::Null => {}
+            });
+        }
+    }
+
+    /// The entries of a list under their names, which are not repeated as values.
+    fn named_entries(&mut self, list: &List, entries: &[Value]) {
+        for entry in entries.iter().filter_map(Value::as_object) {
+            let name = entry.get(list.key).and_then(Value::as_str).filter(|name| !name.is_empty());
+            if let Some(name) = name {
+                self.below(&level(name), |walk| walk.branch(entry, Some(list.key)));
+            }
+        }
+    }
+
+    /// One level down and up again.
+    fn below(&mut self, level: &str, walk: impl FnOnce(&mut Self)) {
+        let here = self.topic.len();
+        self.topic.extend(["/", level]);
+        walk(self);
+        self.topic.truncate(here);
+    }
+
+    fn value(&mut self, payload: &str) {
+        if (self.wanted)(&self.topic, payload) {
+            self.messages.push(Message::state(self.topic.clone(), payload.to_owned()));
+        }
     }
 }
 
@@ -161,6 +185,10 @@ mod tests {
     use crate::message::Qos;
     use crate::sample;
 
+    fn all(_topic: &str, _payload: &str) -> bool {
+        true
+    }
+
     fn shown(messages: &[Message]) -> String {
         let line = |message: &Message| format!("{} {}", message.topic, message.payload);
         messages.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -168,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_gateway_without_meters_has_the_topics_of_what_it_measures() {
-        insta::assert_snapshot!(shown(&values("enphased", &sample::bare())), @r"
+        insta::assert_snapshot!(shown(&values("enphased", &sample::bare(), all)), @r"
         enphased/122300000001/gateway/firmware 7.6.175
         enphased/122300000001/gateway/metered false
         enphased/122300000001/gateway/serial 122300000001
@@ -189,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_value_of_every_kind_has_its_topic() {
-        let messages = values("home/solar", &sample::full());
+        let messages = values("home/solar", &sample::full(), all);
         let all = shown(&messages);
         for line in [
             "home/solar/122300000000/production/energy_wh 4545926",
@@ -205,12 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_wanted_is_made() {
+        let wanted = |topic: &str, payload: &str| topic.ends_with("/source") && payload == "inverters";
+        let messages = values("enphased", &sample::bare(), wanted);
+        assert_eq!(shown(&messages), "enphased/122300000001/production/source inverters");
+    }
+
+    #[test]
     fn no_value_takes_the_topic_of_something_else() {
         let serial = Serial::new("122300000000");
         let event_sample = Event { time: sample::at("11:00:00"), kind: "x", message: String::new() };
         let reading = sample::full();
         let mut topics: Vec<String> =
-            values("enphased", &reading).into_iter().map(|message| message.topic).collect();
+            values("enphased", &reading, all).into_iter().map(|message| message.topic).collect();
         topics.extend([
             document("enphased", &reading, None).topic,
             availability("enphased", &serial, true).topic,
@@ -268,7 +303,7 @@ mod tests {
         fn topics_are_lawful_and_numbers_plain(reading in sample::any(), odd in "\\PC{1,8}") {
             let mut reading = reading;
             reading.dry_contacts[0].id = odd;
-            for message in values("enphased", &reading) {
+            for message in values("enphased", &reading, all) {
                 prop_assert!(!message.topic.contains(['+', '#', ' ', '\0']), "{}", message.topic);
                 prop_assert!(!message.topic.contains("//"));
                 if message.topic.ends_with("power_w") {

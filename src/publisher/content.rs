@@ -114,9 +114,8 @@ impl Published {
         };
         let mut messages = vec![document];
         if options.topics {
-            let values = topics::values(&options.prefix, reading).into_iter();
-            let due = |value: &Message| self.values.due(&value.topic, &value.payload, options.interval, now);
-            let due: Vec<Message> = values.filter(due).collect();
+            let due = |topic: &str, payload: &str| self.values.due(topic, payload, options.interval, now);
+            let due = topics::values(&options.prefix, reading, due);
             for value in &due {
                 memory.sent(&reading.gateway.serial, &value.topic);
             }
