@@ -1,7 +1,8 @@
 //! A month of polls in virtual time: does memory stay flat, and how often is the disk written to?
 //!
-//! Daemon and simulator live in this process, so the figures hold both; what grows would show. First of the parts, for
-//! the simulated fleets stay in memory.
+//! Daemon and simulator live in this process, so the figures hold both; what grows would show. The simulator remembers
+//! its last 20,000 requests, which takes a week to fill; from then on nothing may grow. First of the parts, for the
+//! simulated fleets stay in memory.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -50,14 +51,14 @@ async fn live(days: u32) {
     daemon::run(config, surroundings, reload, watch(days, dir.path(), &simulation)).await.unwrap();
 }
 
-/// Prints a line for each day whose number doubles, and the last.
+/// Prints a line for the first day, for the last of each week, and for the last of all.
 async fn watch(days: u32, state: &Path, simulation: &Simulation) {
     let gateway = simulation.gateways.first().unwrap();
     let mut requests = gateway.counts().requests;
     for day in 1..=days {
         let writes = writes_of_a_day(state).await;
         let asked = gateway.counts().requests;
-        if day.is_power_of_two() || day == days {
+        if day == 1 || day % 7 == 0 || day == days {
             let own = std::process::id();
             println!(
                 "{:<46}{:>12.2}{:>12.2}{writes:>12}{:>12}",
