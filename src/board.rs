@@ -23,6 +23,8 @@ pub struct Board(watch::Sender<Sheet>);
 #[derive(Debug, Default)]
 pub struct Sheet {
     gateways: BTreeMap<Serial, Gateway>,
+    /// Each gateway by its newest write, so that a reader need not look through all of them for what is new to it.
+    newest: BTreeMap<u64, Serial>,
     events: VecDeque<Told>,
     broker_trouble: Option<Arc<str>>,
     written: u64,
@@ -37,6 +39,8 @@ pub struct Gateway {
     pub availability: Option<Numbered<Availability>>,
     /// How its token is.
     pub token: Option<Numbered<TokenReport>>,
+    /// The newest write of all.
+    written: u64,
 }
 
 /// Something with the number of the write that put it here.
@@ -109,12 +113,10 @@ impl Sheet {
         self.gateways.iter()
     }
 
-    /// The same, beginning after `last` and coming round to it at the end.
-    pub fn gateways_in_turn(&self, last: Option<&Serial>) -> impl Iterator<Item = (&Serial, &Gateway)> {
-        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let first = move |serial: &Serial| last.is_some_and(|last| serial <= last);
-        let rest = self.gateways.range::<Serial, _>((after, Bound::Unbounded));
-        rest.chain(self.gateways.iter().take_while(move |(serial, _)| first(serial)))
+    /// Those of which something was written after the write `number`, the longest ago first.
+    pub fn gateways_after(&self, number: u64) -> impl Iterator<Item = (&Serial, &Gateway)> {
+        let newer = self.newest.range((Bound::Excluded(number), Bound::Unbounded));
+        newer.filter_map(|(_, serial)| self.gateways.get_key_value(serial))
     }
 
     /// What is known of one gateway.
@@ -142,10 +144,29 @@ impl Sheet {
         Numbered { number: self.written, value: Arc::new(value) }
     }
 
-    fn entry(&mut self, serial: &Serial) -> &mut Gateway {
-        self.gateways.entry(serial.clone()).or_default()
+    /// Writes `value` where `place` says.
+    fn write<T>(&mut self, serial: &Serial, value: T, place: Place<T>) {
+        let numbered = self.number(value);
+        let gateway = self.gateways.entry(serial.clone()).or_default();
+        self.newest.remove(&gateway.written);
+        self.newest.insert(numbered.number, serial.clone());
+        gateway.written = numbered.number;
+        *place(gateway) = Some(numbered);
+    }
+
+    /// The same, unless it stands there; whether it did not.
+    fn write_news<T: PartialEq>(&mut self, serial: &Serial, value: T, place: Place<T>) -> bool {
+        let known = self.gateways.get_mut(serial).and_then(|gateway| place(gateway).as_ref());
+        let news = known.is_none_or(|known| *known.value != value);
+        if news {
+            self.write(serial, value, place);
+        }
+        news
     }
 }
+
+/// Where something is kept of a gateway.
+type Place<T> = fn(&mut Gateway) -> &mut Option<Numbered<T>>;
 
 impl Board {
     /// A board with nothing on it.
@@ -164,36 +185,20 @@ impl Board {
     /// A new reading, which also shows that its gateway answers.
     pub fn put_reading(&self, reading: Reading) {
         let serial = reading.gateway.serial.clone();
-        self.0.send_modify(|sheet| {
-            let numbered = sheet.number(reading);
-            sheet.entry(&serial).reading = Some(numbered);
-        });
+        self.0.send_modify(|sheet| sheet.write(&serial, reading, |gateway| &mut gateway.reading));
         self.put_availability(&serial, Availability::Online);
     }
 
     /// Whether the gateway answers. The same again is not told again.
     pub fn put_availability(&self, serial: &Serial, availability: Availability) {
         self.0.send_if_modified(|sheet| {
-            let known = sheet.entry(serial).availability.as_ref();
-            if known.is_some_and(|known| *known.value == availability) {
-                return false;
-            }
-            let numbered = sheet.number(availability);
-            sheet.entry(serial).availability = Some(numbered);
-            true
+            sheet.write_news(serial, availability, |gateway| &mut gateway.availability)
         });
     }
 
     /// How the gateway's token is. The same again is not told again.
     pub fn put_token(&self, serial: &Serial, token: TokenReport) {
-        self.0.send_if_modified(|sheet| {
-            if sheet.entry(serial).token.as_ref().is_some_and(|known| *known.value == token) {
-                return false;
-            }
-            let numbered = sheet.number(token);
-            sheet.entry(serial).token = Some(numbered);
-            true
-        });
+        self.0.send_if_modified(|sheet| sheet.write_news(serial, token, |gateway| &mut gateway.token));
     }
 
     /// Something that happened to a gateway.
@@ -214,11 +219,6 @@ impl Board {
             sheet.broker_trouble = trouble.map(Arc::from);
             changed
         });
-    }
-
-    /// The gateway is polled no more.
-    pub fn remove(&self, serial: &Serial) {
-        self.0.send_if_modified(|sheet| sheet.gateways.remove(serial).is_some());
     }
 }
 
@@ -277,20 +277,23 @@ mod tests {
     }
 
     #[test]
-    fn every_gateway_has_its_turn() {
+    fn a_reader_finds_the_gateways_that_are_new_to_it() {
         let board = Board::new();
-        for serial in ["1", "2", "3"] {
+        for serial in ["1", "2", "3", "1"] {
             board.put_reading(reading(serial));
         }
         let reader = board.reader();
-        let after = |last: Option<&str>| -> Vec<String> {
-            let last = last.map(Serial::new);
+        let after = |number: u64| -> Vec<String> {
             let sheet = reader.borrow();
-            sheet.gateways_in_turn(last.as_ref()).map(|(serial, _)| serial.to_string()).collect()
+            sheet.gateways_after(number).map(|(serial, _)| serial.to_string()).collect()
         };
-        assert_eq!(after(None), ["1", "2", "3"]);
-        assert_eq!(after(Some("2")), ["3", "1", "2"]);
-        assert_eq!(after(Some("9")), ["1", "2", "3"]);
+        assert_eq!(after(0), ["2", "3", "1"]);
+        let seen = reader.borrow().written();
+        assert_eq!(after(seen), [""; 0]);
+        board.put_availability(&Serial::new("2"), Availability::Online);
+        assert_eq!(after(seen), [""; 0], "the same again is nothing new");
+        board.put_availability(&Serial::new("2"), Availability::Offline("no answer".to_owned()));
+        assert_eq!(after(seen), ["2"]);
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub struct Outbox {
     gateways: BTreeMap<Serial, Sent>,
     /// Whose turn was last.
     served: Option<Serial>,
+    /// Up to which write of the board no news are owed.
+    settled: u64,
+    /// Up to which write of the board all readings were looked through for something to announce.
+    looked_through: u64,
     /// The number of the last event that was sent, on whatever connection.
     told: u64,
     /// What each gateway has left at the broker.
@@ -118,6 +122,8 @@ impl Outbox {
             pace: Pace::new(now),
             gateways: BTreeMap::new(),
             served: None,
+            settled: 0,
+            looked_through: 0,
             told: 0,
             leaving: Leaving::default(),
             names: Names::default(),
@@ -217,7 +223,7 @@ impl Outbox {
             if let Some(message) = self.removal(now) {
                 return Some(Order::Publish(message));
             }
-            let begun = self.begin_event(sheet) || self.begin_gone(sheet) || self.begin_news(sheet, now);
+            let begun = self.begin_event(sheet) || self.begin_news(sheet, now);
             if !begun {
                 self.leaving.rest();
                 return None;
@@ -252,6 +258,7 @@ impl Outbox {
     fn owe_everything(&mut self) {
         self.announcing.clear();
         self.gateways.values_mut().for_each(Sent::forget);
+        (self.settled, self.looked_through) = (0, 0);
     }
 
     /// The next announcement, if the pace allows it. They go before the state; when the pace holds them up
@@ -269,6 +276,7 @@ impl Outbox {
             && let Some(sent) = self.announced.take().and_then(|serial| self.gateways.get_mut(&serial))
         {
             sent.forget_state();
+            self.settled = 0;
         }
         message
     }
@@ -277,7 +285,7 @@ impl Outbox {
         if self.options.homeassistant.is_none() {
             return;
         }
-        for (serial, known) in sheet.gateways() {
+        for (serial, known) in sheet.gateways_after(self.looked_through) {
             let Some(reading) = &known.reading else { continue };
             let sent = self.gateways.entry(serial.clone()).or_default();
             if sent.looked_through == reading.number {
@@ -291,6 +299,7 @@ impl Outbox {
                 return;
             }
         }
+        self.looked_through = sheet.written();
     }
 
     /// Empties the next topic of something that is gone for good, at the pace of announcements: a consumer of those
@@ -307,21 +316,13 @@ impl Outbox {
         true
     }
 
-    /// Declares a gateway offline that is polled no more.
-    fn begin_gone(&mut self, sheet: &Sheet) -> bool {
-        let Some(gone) = self.gateways.keys().find(|serial| sheet.gateway(serial).is_none()).cloned() else {
-            return false;
-        };
-        self.gateways.remove(&gone);
-        let offline = topics::availability(&self.options.prefix, &gone, false);
-        self.begun.push_back(Order::Publish(offline));
-        true
-    }
-
     /// Begins the news of the next gateway that has some, in turn, so that none starves behind a slow broker.
     fn begin_news(&mut self, sheet: &Sheet, now: Instant) -> bool {
-        let last = self.served.take();
-        for (serial, known) in sheet.gateways_in_turn(last.as_ref()) {
+        let mut new: Vec<_> = sheet.gateways_after(self.settled).collect();
+        let last = self.served.as_ref();
+        // Those after the last one come before those up to it.
+        new.sort_unstable_by_key(|(serial, _)| (last.is_some_and(|last| *serial <= last), *serial));
+        for (serial, known) in new {
             let sent = self.gateways.entry(serial.clone()).or_default();
             let memory = self.leaving.of(serial, &self.options);
             let news = sent.news(&self.options, serial, known, now, memory);
@@ -331,6 +332,7 @@ impl Outbox {
                 return true;
             }
         }
+        self.settled = sheet.written();
         false
     }
 }

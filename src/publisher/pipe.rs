@@ -1,16 +1,15 @@
 //! Writes each reading to a pipe or a terminal as it comes. Who reads slowly misses readings and delays
 //! nobody.
 
-use std::collections::HashMap;
 use std::io;
 
 use jiff::tz::TimeZone;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
-use crate::board::{Gateway, Sheet};
+use crate::board::Sheet;
 use crate::domoticz::{self, idx::Idx};
-use crate::reading::{Reading, Serial};
+use crate::reading::Reading;
 use crate::{influx, json, text};
 
 /// How a reading is written.
@@ -27,6 +26,10 @@ pub enum Format {
 }
 
 impl Format {
+    const fn is_for_people(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
     /// Adds the reading to `out`, in whole lines.
     pub fn write(&self, reading: &Reading, out: &mut String) {
         match self {
@@ -52,9 +55,6 @@ pub enum Ended {
     NothingMore,
 }
 
-/// The newest reading and token of a gateway that were written, by their numbers on the board.
-type Written = (u64, u64);
-
 /// Writes every reading that comes on the board, and flushes after it. For people also how the token is, when
 /// that changes. Dropped while it writes, it may leave a line half written.
 pub async fn run(
@@ -62,9 +62,9 @@ pub async fn run(
     mut sheet: watch::Receiver<Sheet>,
     mut out: impl AsyncWrite + Unpin,
 ) -> Ended {
-    let mut written = HashMap::new();
+    let mut seen = 0;
     loop {
-        let news = news(format, &sheet.borrow_and_update(), &mut written);
+        let news = news(format, &sheet.borrow_and_update(), &mut seen);
         if let Err(error) = write(&mut out, &news).await {
             return match error.kind() {
                 io::ErrorKind::BrokenPipe => Ended::ReaderGone,
@@ -83,7 +83,7 @@ pub async fn write_once(
     mut sheet: watch::Receiver<Sheet>,
     mut out: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
-    let news = news(format, &sheet.borrow_and_update(), &mut HashMap::new());
+    let news = news(format, &sheet.borrow_and_update(), &mut 0);
     write(&mut out, &news).await
 }
 
@@ -95,26 +95,19 @@ async fn write(out: &mut (impl AsyncWrite + Unpin), news: &str) -> io::Result<()
     Ok(())
 }
 
-fn news(format: &Format, sheet: &Sheet, written: &mut HashMap<Serial, Written>) -> String {
+/// What is new since the write `seen` of the board, which is the newest one then.
+fn news(format: &Format, sheet: &Sheet, seen: &mut u64) -> String {
     let mut news = String::new();
-    for (serial, known) in sheet.gateways() {
-        let last = written.entry(serial.clone()).or_default();
-        if matches!(format, Format::Text(_)) {
-            token_news(serial, known, last, &mut news);
+    for (serial, known) in sheet.gateways_after(*seen) {
+        if let Some(token) = known.token.as_ref().filter(|it| it.number > *seen && format.is_for_people()) {
+            news.extend(["token of ", serial.as_str(), ": ", &token.value.message, "\n"]);
         }
-        if let Some(reading) = known.reading.as_ref().filter(|it| it.number > last.0) {
-            last.0 = reading.number;
+        if let Some(reading) = known.reading.as_ref().filter(|it| it.number > *seen) {
             format.write(&reading.value, &mut news);
         }
     }
+    *seen = sheet.written();
     news
-}
-
-fn token_news(serial: &Serial, known: &Gateway, last: &mut Written, news: &mut String) {
-    if let Some(token) = known.token.as_ref().filter(|it| it.number > last.1) {
-        last.1 = token.number;
-        news.extend(["token of ", serial.as_str(), ": ", &token.value.message, "\n"]);
-    }
 }
 
 #[cfg(test)]
@@ -123,6 +116,7 @@ mod tests {
 
     use super::*;
     use crate::board::{Board, TokenReport};
+    use crate::reading::Serial;
     use crate::sample;
 
     fn reading(second: u32) -> Reading {
@@ -189,8 +183,8 @@ mod tests {
             message: "valid for 300 days".to_owned(),
         };
         board.put_token(&Serial::new("1"), token);
-        let (sheet, mut written) = (board.reader(), HashMap::new());
-        let mut shown = || news(&Format::Text(TimeZone::UTC), &sheet.borrow(), &mut written);
+        let (sheet, mut seen) = (board.reader(), 0);
+        let mut shown = || news(&Format::Text(TimeZone::UTC), &sheet.borrow(), &mut seen);
         assert_eq!(shown(), "token of 1: valid for 300 days\n");
         assert_eq!(shown(), "");
     }

@@ -153,15 +153,22 @@ fn another_daemon_that_declares_us_offline_is_put_right() {
 }
 
 #[test]
-fn a_gateway_that_is_polled_no_more_goes_offline() {
+fn a_broker_that_takes_one_message_a_poll_serves_each_gateway_in_turn() {
     let (board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
-    board.put_reading(reading("1", 0));
+    let poll = |second| ["1", "2", "3"].map(|serial| board.put_reading(reading(serial, second)));
+    poll(0);
     outbox.connected();
     sent(&mut outbox, &sheet, now);
-    board.remove(&Serial::new("1"));
-    assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability offline"]);
-    assert_eq!(sent(&mut outbox, &sheet, now), Vec::<String>::new());
+    let mut one = |second| {
+        poll(second);
+        let Some(Order::Publish(message)) = outbox.next(&sheet.borrow(), now) else {
+            panic!("nothing is owed")
+        };
+        message.topic
+    };
+    assert_eq!([1, 2, 3].map(&mut one), ["e/1/reading", "e/2/reading", "e/3/reading"]);
+    assert_eq!([4, 5, 6].map(&mut one), ["e/1/reading", "e/2/reading", "e/3/reading"]);
 }
 
 #[test]
