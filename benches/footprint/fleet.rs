@@ -16,13 +16,16 @@ const INTERVAL: Duration = Duration::from_secs(30);
 /// What a fleet costs.
 struct Cost {
     gateways: usize,
-    /// In MB: resident, and what of it is the process's own.
+    /// In MB: resident, at most, and what of it is the process's own.
     resident: f64,
+    peak: f64,
     own: f64,
     /// Share of a core.
     processor: f64,
     readings: usize,
     expected: usize,
+    /// Since the readings began to be counted.
+    requests: u64,
     handshakes: u64,
     logins: u64,
 }
@@ -45,6 +48,7 @@ pub(crate) fn measure() {
     let line =
         |name: &str, figure: &dyn Fn(&Cost) -> String| println!("{name:<46}{}", columns(&costs, figure));
     line("resident memory, MB (target for 1000: 64)", &|cost| format!("{:.2}", cost.resident));
+    line("resident memory at most, MB", &|cost| format!("{:.2}", cost.peak));
     line("of it its own, MB", &|cost| format!("{:.2}", cost.own));
     line("of it for each gateway, kB", &|cost| {
         let one = costs.first().map_or(0.0, |one| one.own);
@@ -54,6 +58,7 @@ pub(crate) fn measure() {
     line("share of a core, % (target for 1000: 10)", &|cost| format!("{:.3}", cost.processor * 100.0));
     line("readings", &|cost| cost.readings.to_string());
     line("ticks in that time", &|cost| cost.expected.to_string());
+    line("requests of a poll", &|cost| format!("{:.2}", cost.requests as f64 / cost.readings as f64));
     line("TLS handshakes", &|cost| cost.handshakes.to_string());
     line("logins", &|cost| cost.logins.to_string());
 }
@@ -74,6 +79,9 @@ fn live(gateways: usize, rounds: u32) -> Cost {
     }
     // Whoever came first is as far as whoever came last after one more round.
     let mut readings = 0;
+    let requests =
+        |rig: &Rig| -> u64 { rig.simulation.gateways.iter().map(|gateway| gateway.counts().requests).sum() };
+    let asked = requests(&rig);
     let (begun, spent) = (Instant::now(), processor_time(daemon.id()));
     while begun.elapsed() < INTERVAL * rounds {
         daemon.reading();
@@ -84,10 +92,12 @@ fn live(gateways: usize, rounds: u32) -> Cost {
     Cost {
         gateways,
         resident: memory(daemon.id(), "VmRSS:"),
+        peak: memory(daemon.id(), "VmHWM:"),
         own: memory(daemon.id(), "RssAnon:"),
         processor: processor_time(daemon.id()).saturating_sub(spent).as_secs_f64() / lasted.as_secs_f64(),
         readings,
         expected: gateways * rounds as usize,
+        requests: requests(&rig) - asked,
         handshakes: counts.iter().map(|counts| counts.handshakes).sum(),
         logins: rig.simulation.cloud.counts().login_attempts,
     }

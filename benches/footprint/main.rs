@@ -1,7 +1,7 @@
 //! What the daemon costs: `cargo bench --bench footprint`.
 //!
 //! The built program polls simulated gateways over TLS and publishes to a real mosquitto, all on this machine. Its
-//! own figures are read from `/proc`; nothing is asserted. `ENPHASED_PARTS=month,one,peer,fleets` chooses parts;
+//! own figures are read from `/proc`; nothing is asserted. `ENPHASED_PARTS=month,one,fleets` chooses parts;
 //! `ENPHASED_PROGRAM` names another build, such as the static one that the packages hold.
 
 #![allow(
@@ -31,27 +31,15 @@ fn number<T: FromStr>(name: &str, otherwise: T) -> T {
     env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// A figure beside its target.
-fn row(name: &str, measured: f64, target: f64, unit: &str) {
-    println!("{name:<46}{measured:>9.2} {unit:<2}{target:>9.2} {unit:<2}{:>9.2}", measured / target);
-}
-
-/// A figure without a target.
-fn plain(name: &str, measured: f64, unit: &str) {
-    println!("{name:<46}{measured:>9.2} {unit}");
-}
-
 fn main() {
-    let parts = env::var("ENPHASED_PARTS").unwrap_or_else(|_| "month,one,peer,fleets".to_owned());
+    let parts = env::var("ENPHASED_PARTS").unwrap_or_else(|_| "month,one,fleets".to_owned());
     println!("{}", rig::program().display());
-    println!("{:<46}{:>12}{:>12}{:>9}", "", "measured", "target", "ratio");
     for part in parts.split(',') {
         match part {
             "one" => one::measure(),
-            "peer" => peer::measure(),
             "fleets" => fleet::measure(),
             "month" => month::measure(),
-            other => panic!("{other} is no part: one, peer, fleets or month"),
+            other => panic!("{other} is no part: month, one or fleets"),
         }
     }
 }

@@ -61,18 +61,18 @@ impl<'a> Request<'a> {
 
     /// As it is sent to `host` by `agent`.
     pub(super) fn message(&self, host: &str, agent: &str) -> Result<Message, Failure> {
-        let json = self.json.map(|json| Bytes::copy_from_slice(json.as_bytes()));
-        let common = hyper::Request::builder()
+        let body = self.json.map(|json| Bytes::copy_from_slice(json.as_bytes())).unwrap_or_default();
+        let mut message = hyper::Request::builder()
             .method(&self.method)
             .uri(self.path)
             .header(HOST, host)
             .header(USER_AGENT, agent)
-            .header(ACCEPT, "*/*");
-        let typed =
-            json.iter().fold(common, |message, _json| message.header(CONTENT_TYPE, "application/json"));
-        let mut message = typed
-            .body(Full::new(json.unwrap_or_default()))
+            .header(ACCEPT, "*/*")
+            .body(Full::new(body))
             .map_err(|error| Failure::Setup(error.to_string()))?;
+        if self.json.is_some() {
+            message.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         message.headers_mut().extend(self.headers.clone());
         Ok(message)
     }

@@ -799,6 +799,15 @@ async fn an_ipv6_address_is_asked() {
     assert_eq!(server.seen()[0].header("host"), server.address.to_string());
 }
 
+#[tokio::test]
+async fn a_name_is_tried_at_each_of_its_addresses() {
+    // On most machines `localhost` is [::1] too, where nobody listens.
+    let server = Server::https(modern(|_| None)).await;
+    let mut client = client(&format!("localhost:{}", server.address.port()), Rule::FirstUse);
+    client.info().await.unwrap();
+    assert_eq!(server.seen()[0].header("host"), format!("localhost:{}", server.address.port()));
+}
+
 /// Firmware before 7: most pages open, the inverters behind Digest with `password`, checked by the crate's other
 /// side. A nonce is good for `uses` answers.
 fn old(password: &'static str, uses: u32) -> impl FnMut(&Seen) -> Reply + Send {
