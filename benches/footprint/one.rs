@@ -34,7 +34,7 @@ pub(crate) fn measure() {
     );
     for row in ROWS {
         let (ours, theirs) = ((row.figure)(&daemon), (row.figure)(&peer));
-        let ratio = |other: Figure| ours.zip(other).map(|(ours, other)| ours / other);
+        let ratio = |other: Figure| ours.zip(other.filter(|it| *it > 0.0)).map(|(ours, other)| ours / other);
         let cells = [(ours, 10), (row.target, 10), (ratio(row.target), 8), (theirs, 10), (ratio(theirs), 9)];
         let cells = cells.map(|(figure, width)| {
             figure.map_or_else(|| format!("{:>width$}", "-"), |figure| format!("{figure:>width$.2}"))
