@@ -6,7 +6,7 @@ use crate::homeassistant::Discovery;
 use crate::homeassistant::entities::{Entity, Owner, Quantity};
 use crate::json;
 use crate::message::Message;
-use crate::reading::Reading;
+use crate::reading::GatewayFacts;
 use crate::topics;
 
 /// The payload. Domoticz reads name, ids, topic, template, unit, device and the last availability topic, and
@@ -70,16 +70,21 @@ struct Origin {
     sw_version: &'static str,
 }
 
-/// The message that announces `entity` of the gateway that `reading` is from.
-pub(super) fn message(entity: &Entity, reading: &Reading, settings: &Discovery) -> Message {
-    let gateway = &reading.gateway.serial;
-    let device = device(&entity.owner, reading);
+/// Where `entity` of the gateway is announced.
+pub(super) fn topic(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> String {
+    let [identifier] = device(&entity.owner, gateway).identifiers;
+    format!("{}/sensor/{identifier}/{}/config", settings.discovery_prefix, entity.id)
+}
+
+/// The message that announces `entity` of the gateway.
+pub(super) fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> Message {
+    let topic = topic(entity, gateway, settings);
+    let device = device(&entity.owner, gateway);
     let [identifier] = &device.identifiers;
-    let topic = format!("{}/sensor/{identifier}/{}/config", settings.discovery_prefix, entity.id);
     let config = Config {
         name: entity.name(),
         unique_id: format!("{identifier}_{}", entity.id),
-        state_topic: topics::reading_topic(&settings.prefix, gateway),
+        state_topic: topics::reading_topic(&settings.prefix, &gateway.serial),
         value_template: template(entity),
         nature: nature(entity.quantity),
         entity_category: entity.diagnostic.then_some("diagnostic"),
@@ -87,7 +92,7 @@ pub(super) fn message(entity: &Entity, reading: &Reading, settings: &Discovery) 
         // Domoticz takes the last of the list.
         availability: [
             Topic { topic: topics::status_topic(&settings.prefix) },
-            Topic { topic: topics::availability_topic(&settings.prefix, gateway) },
+            Topic { topic: topics::availability_topic(&settings.prefix, &gateway.serial) },
         ],
         availability_mode: "all",
         device,
@@ -108,8 +113,7 @@ fn template(entity: &Entity) -> String {
     }
 }
 
-fn device<'a>(owner: &'a Owner, reading: &'a Reading) -> Device<'a> {
-    let gateway = &reading.gateway;
+fn device<'a>(owner: &'a Owner, gateway: &'a GatewayFacts) -> Device<'a> {
     let parent = topics::level(gateway.serial.as_str());
     let (serial, kind, model) = match owner {
         Owner::Gateway => (&gateway.serial, "Envoy", "Gateway"),

@@ -19,13 +19,13 @@
 mod config;
 mod entities;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::homeassistant::entities::{INVERTERS, entities};
+use crate::homeassistant::entities::{Entity, INVERTERS, entities};
 use crate::message::Message;
 use crate::reading::{GatewayFacts, Reading};
 use crate::topics;
@@ -73,36 +73,37 @@ impl Discovery {
 /// The messages for every entity whose value the reading knows: retained, level 1.
 pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
     let known = entities(reading, settings).into_iter().filter(|entity| !entity.value.is_null());
-    known.map(|entity| config::message(&entity, reading, settings)).collect()
+    known.map(|entity| config::message(&entity, &reading.gateway, settings)).collect()
 }
 
-/// What has been announced of one gateway.
+/// What has been announced of one gateway: from what it was made, for the messages themselves take ten times the memory.
 #[derive(Debug, Default)]
 pub struct Announced {
     /// What the gateway said of itself in the last of them.
     facts: Option<GatewayFacts>,
-    configs: BTreeMap<String, (Message, Mark)>,
-    names: BTreeSet<String>,
+    /// By their names in the document, without values.
+    entities: BTreeMap<String, Entity>,
 }
 
 impl Announced {
     /// The messages that are new with this reading or differ from what was announced before (a new firmware):
     /// all at first, none at most polls.
     pub fn news(&mut self, reading: &Reading, settings: &Discovery) -> Vec<Message> {
-        let unchanged = self.facts.as_ref() == Some(&reading.gateway);
+        let before = self.facts.as_ref();
+        let unchanged = before == Some(&reading.gateway);
         let mut news = Vec::new();
         for entity in entities(reading, settings) {
+            let name = entity.name_in_document();
+            let known = self.entities.get(&name);
             // A message follows from the gateway's facts and from what the entity is, which its name tells. So at most
             // polls there is none to make.
-            let is_told = unchanged && self.names.contains(&entity.name_in_document());
-            if entity.value.is_null() || is_told {
+            if entity.value.is_null() || unchanged && known.is_some() {
                 continue;
             }
-            let message = config::message(&entity, reading, settings);
-            if self.configs.get(&message.topic).is_none_or(|(known, _)| *known != message) {
-                let mark = Mark { device: entity.device(), detail: entity.detail };
-                self.configs.insert(message.topic.clone(), (message.clone(), mark));
-                self.names.insert(entity.name_in_document());
+            let message = config::message(&entity, &reading.gateway, settings);
+            let told = known.zip(before).map(|(known, facts)| config::message(known, facts, settings));
+            if told.as_ref() != Some(&message) {
+                self.entities.insert(name, Entity { value: Value::Null, ..entity });
                 news.push(message);
             }
         }
@@ -113,29 +114,32 @@ impl Announced {
     }
 
     /// Everything that was announced, for a new connection or a birth message.
-    pub fn again(&self) -> impl Iterator<Item = &Message> {
-        self.configs.values().map(|(message, _)| message)
+    pub fn again(&self, settings: &Discovery) -> impl Iterator<Item = Message> {
+        self.all().map(|(entity, facts)| config::message(entity, facts, settings))
     }
 
     /// The topics of everything that was announced, each with what is to be remembered of it.
-    pub fn marks(&self) -> impl Iterator<Item = (&str, &Mark)> {
-        self.configs.iter().map(|(topic, (_, mark))| (topic.as_str(), mark))
+    pub fn marks(&self, settings: &Discovery) -> impl Iterator<Item = (String, Mark)> {
+        self.all().map(|(entity, facts)| {
+            let mark = Mark { device: entity.device(), detail: entity.detail };
+            (config::topic(entity, facts, settings), mark)
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&Entity, &GatewayFacts)> {
+        self.facts.iter().flat_map(|facts| self.entities.values().map(move |entity| (entity, facts)))
     }
 
     /// Forgets a device that is gone for good, e.g. `inverters/482200000001`: its values are not even null any more.
     pub fn forget(&mut self, device: &str) {
-        self.configs.retain(|_, (_, mark)| mark.device.as_deref() != Some(device));
-        if let Some((_, serial)) = device.split_once('/') {
-            let beginning = format!("sn{serial}_");
-            self.names.retain(|name| !name.starts_with(&beginning));
-        }
+        self.entities.retain(|_, entity| entity.device().as_deref() != Some(device));
     }
 
     /// The state document with the values of the entities; those that were announced and are not known now
     /// are null.
     pub fn document(&self, reading: &Reading, settings: &Discovery) -> Message {
         let mut values: Map<String, Value> =
-            self.names.iter().map(|name| (name.clone(), Value::Null)).collect();
+            self.entities.keys().map(|name| (name.clone(), Value::Null)).collect();
         for entity in entities(reading, settings) {
             values.insert(entity.name_in_document(), entity.value);
         }

@@ -316,11 +316,21 @@ fn an_entity_is_announced_once_and_again_when_asked() {
     let first = announced.news(&reading, &settings);
     assert_eq!(first, discovery(&reading, &settings));
     assert_eq!(announced.news(&reading, &settings), []);
-    assert_eq!(announced.again().count(), first.len());
-
+    let by_topic = |messages: Vec<Message>| -> BTreeMap<String, Message> {
+        messages.into_iter().map(|message| (message.topic.clone(), message)).collect()
+    };
+    // An inverter that the newest reading lacks is announced too.
     let mut updated = reading;
+    updated.inverters.clear();
+    announced.news(&updated, &settings);
+    assert_eq!(by_topic(announced.again(&settings).collect()), by_topic(first.clone()));
+    let topics: BTreeSet<String> = announced.marks(&settings).map(|(topic, _)| topic).collect();
+    assert_eq!(topics, by_topic(first.clone()).into_keys().collect());
+
     updated.gateway.firmware = "9.0.1".to_owned();
     let news = announced.news(&updated, &settings);
+    let all = by_topic([first, news.clone()].concat());
+    assert_eq!(by_topic(announced.again(&settings).collect()), all);
     assert!(news.iter().all(|message| message.topic.contains("/122300000000/")) && !news.is_empty());
 }
 

@@ -85,14 +85,14 @@ impl Published {
         let Some(discovery) = &options.homeassistant else { return Vec::new() };
         let news = self.announced.news(reading, discovery);
         if !news.is_empty() {
-            for (topic, mark) in self.announced.marks() {
-                memory.announced(topic, mark);
+            for (topic, mark) in self.announced.marks(discovery) {
+                memory.announced(&topic, &mark);
             }
         }
         if std::mem::replace(&mut self.heard, true) {
             news
         } else {
-            self.announced.again().cloned().collect()
+            self.announced.again(discovery).collect()
         }
     }
 

@@ -315,9 +315,10 @@ mod tests {
     fn remembered() -> Memory {
         let (options, reading, mut memory) = (options(), reading(0, &[]), Memory::new("e"));
         let mut announced = Announced::default();
-        announced.news(&reading, options.homeassistant.as_ref().unwrap());
-        for (topic, mark) in announced.marks() {
-            memory.announced(topic, mark);
+        let discovery = options.homeassistant.as_ref().unwrap();
+        announced.news(&reading, discovery);
+        for (topic, mark) in announced.marks(discovery) {
+            memory.announced(&topic, &mark);
         }
         for value in topics::values("e", &reading, |_, _| true) {
             memory.sent(&reading.gateway.serial, &value.topic);
