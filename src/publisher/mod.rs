@@ -10,5 +10,6 @@ mod names;
 pub mod outbox;
 mod pace;
 pub mod pipe;
+mod sent;
 
 pub use content::{Domoticz, Options};

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tokio::sync::watch;
 
 use super::*;
-use crate::board::{Board, TokenReport};
+use crate::board::{Availability, Board, TokenReport};
 use crate::homeassistant::Discovery;
 use crate::reading::{Event, Reading};
 use crate::sample;
