@@ -52,7 +52,7 @@ impl Peer {
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut String::new()).unwrap();
+        assert!(out.read_line(&mut String::new()).unwrap() > 0, "pyenphase ended");
         Script { child, _out: out }
     }
 }
