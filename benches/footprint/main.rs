@@ -1,8 +1,8 @@
 //! What the daemon costs: `cargo bench --bench footprint`.
 //!
 //! The built program polls simulated gateways over TLS and publishes to a real mosquitto, all on this machine. Its
-//! own figures are read from `/proc`; nothing is asserted. `ENPHASED_PARTS=month,one,fleets` chooses parts;
-//! `ENPHASED_PROGRAM` names another build, such as the static one that the packages hold.
+//! own figures are read from `/proc`; nothing is asserted. `ENPHASED_PARTS=month,one,fleets` chooses parts,
+//! `ENPHASED_FLEETS=1,10,100,1000` the fleets; `ENPHASED_PROGRAM` names another build, such as the static one that the packages hold.
 
 #![allow(
     clippy::unwrap_used,

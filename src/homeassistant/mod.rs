@@ -76,7 +76,7 @@ pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
     known.map(|entity| config::message(&entity, &reading.gateway, settings)).collect()
 }
 
-/// What has been announced of one gateway: from what it was made, for the messages themselves take ten times the memory.
+/// What has been announced of one gateway: from what it was made, because the messages themselves are far longer.
 #[derive(Debug, Default)]
 pub struct Announced {
     /// What the gateway said of itself in the last of them.
