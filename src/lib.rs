@@ -7,7 +7,7 @@
 //! **Words**, which everything speaks: [`units`] (a power is not an energy), [`reading`] (the document that
 //! one poll yields), [`message`] (what a broker is given), [`clock`] (time as an argument), [`retry`] (growing
 //! delays), [`pulse`] (a loop still turns), [`secrets`] (what must not be printed),
-//! [`redaction`] (what must not be sent with a report).
+//! [`redaction`] (what must not be sent with a report), [`files`] (bounded reading of regular files).
 //!
 //! **Outside things**, one each: [`state`] (the state directory), [`names`] (host names), [`tls`] (which keys are
 //! trusted), [`token`] (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
@@ -44,6 +44,8 @@ pub mod pulse;
 pub mod secrets;
 
 pub mod redaction;
+
+pub mod files;
 
 pub mod state;
 
