@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use enphased::counters::Guard;
 use enphased::gateway::{Endpoint, Error};
-use enphased::reading::Serial;
+use enphased::reading::{NotASerial, Serial};
 use enphased::sources::{Cycle, Facts, Options, Sources};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -65,20 +65,20 @@ impl Pages {
     }
 }
 
-fn facts() -> Facts {
-    Facts {
-        serial: Serial::new("122300000001"),
+fn facts() -> Result<Facts, NotASerial> {
+    Ok(Facts {
+        serial: Serial::parse("122300000001")?,
         firmware: (8, 3, 5289),
         firmware_name: "8.3.5289".to_owned(),
         part_number: None,
         metered_model: Some(true),
         time: None,
-    }
+    })
 }
 
-fn main() {
+fn main() -> Result<(), NotASerial> {
     let (pages, start) = (Pages::new(), Instant::now());
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(facts()?, Options::default(), start);
     let mut guard = Guard::default();
     let began = std::time::Instant::now();
     let mut written = 0;
@@ -100,4 +100,5 @@ fn main() {
     println!(
         "a cycle of {INVERTERS} inverters, parsed, joined, guarded and written ({written} bytes in all): {each:?}"
     );
+    Ok(())
 }

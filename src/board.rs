@@ -235,7 +235,7 @@ mod tests {
 
     fn reading(serial: &str) -> Reading {
         let facts = GatewayFacts {
-            serial: Serial::new(serial),
+            serial: Serial::parse(serial).unwrap(),
             firmware: "8.3.5289".to_owned(),
             part_number: None,
             metered: true,
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn the_newest_reading_wins_and_has_a_larger_number() {
         let board = Board::new();
-        let serial = Serial::new("1");
+        let serial = Serial::parse("1").unwrap();
         let number = |board: &Board| {
             let reader = board.reader();
             let sheet = reader.borrow();
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_reading_of_a_gateway_that_fell_silent_is_not_fresh() {
         let board = Board::new();
-        let serial = Serial::new("1");
+        let serial = Serial::parse("1").unwrap();
         board.put_reading(reading("1"));
         let reader = board.reader();
         assert!(reader.borrow().gateway(&serial).unwrap().fresh_reading().is_some());
@@ -290,16 +290,16 @@ mod tests {
         assert_eq!(after(0), ["2", "3", "1"]);
         let seen = reader.borrow().written();
         assert_eq!(after(seen), [""; 0]);
-        board.put_availability(&Serial::new("2"), Availability::Online);
+        board.put_availability(&Serial::parse("2").unwrap(), Availability::Online);
         assert_eq!(after(seen), [""; 0], "the same again is nothing new");
-        board.put_availability(&Serial::new("2"), Availability::Offline("no answer".to_owned()));
+        board.put_availability(&Serial::parse("2").unwrap(), Availability::Offline("no answer".to_owned()));
         assert_eq!(after(seen), ["2"]);
     }
 
     #[test]
     fn the_same_availability_wakes_nobody() {
         let board = Board::new();
-        let serial = Serial::new("1");
+        let serial = Serial::parse("1").unwrap();
         board.put_availability(&serial, Availability::Online);
         let mut reader = board.reader();
         reader.borrow_and_update();
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn a_reader_catches_up_with_events_and_old_ones_fall_off() {
         let board = Board::new();
-        let serial = Serial::new("1");
+        let serial = Serial::parse("1").unwrap();
         board.tell(&serial, event("0"));
         let reader = board.reader();
         let seen = reader.borrow().written();

@@ -22,7 +22,7 @@ pub(crate) fn full() -> Reading {
         schema: 1,
         time: at("11:19:31"),
         gateway: GatewayFacts {
-            serial: Serial::new("122300000000"),
+            serial: Serial::parse("122300000000").unwrap(),
             firmware: "8.3.5289".to_owned(),
             part_number: Some("800-00555-r03".to_owned()),
             metered: true,
@@ -74,7 +74,7 @@ fn surroundings() -> Reading {
             mode: Some("multimode-ongrid".to_owned()),
             wanted: Some("closed".to_owned()),
             temperature_c: Celsius::new(31.5),
-            serial: Some(Serial::new("482100000009")),
+            serial: Some(Serial::parse("482100000009").unwrap()),
         }),
         dry_contacts: vec![DryContact {
             id: "NC1".to_owned(),
@@ -101,7 +101,7 @@ pub(crate) fn bare() -> Reading {
     let mut reading = Reading::empty(
         at("11:19:31"),
         GatewayFacts {
-            serial: Serial::new("122300000001"),
+            serial: Serial::parse("122300000001").unwrap(),
             firmware: "7.6.175".to_owned(),
             part_number: None,
             metered: false,
@@ -162,7 +162,7 @@ fn phase(name: &str, step: f64) -> Phase {
 /// An inverter that reported `minutes` past eleven.
 pub(crate) fn inverter(serial: &str, power: f64, minutes: u32) -> Inverter {
     Inverter {
-        serial: Serial::new(serial),
+        serial: Serial::parse(serial).unwrap(),
         power_w: Watts::new(power),
         max_power_w: Watts::new(291.0),
         energy_wh: WattHours::new(406_172.0),
@@ -179,7 +179,7 @@ pub(crate) fn inverter(serial: &str, power: f64, minutes: u32) -> Inverter {
 
 fn battery(serial: &str, kind: &str) -> Battery {
     Battery {
-        serial: Serial::new(serial),
+        serial: Serial::parse(serial).unwrap(),
         kind: kind.to_owned(),
         soc_percent: Percent::new(80.0),
         power_w: Watts::new(-175.0),

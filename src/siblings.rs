@@ -150,7 +150,7 @@ mod tests {
 
     fn inverter(serial: &str, watts: f64, reported: i64) -> Inverter {
         Inverter {
-            serial: Serial::new(serial),
+            serial: Serial::parse(serial).unwrap(),
             power_w: Watts::new(watts),
             max_power_w: None,
             energy_wh: None,

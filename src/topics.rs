@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn no_value_takes_the_topic_of_something_else() {
-        let serial = Serial::new("122300000000");
+        let serial = Serial::parse("122300000000").unwrap();
         let event_sample = Event { time: sample::at("11:00:00"), kind: "x", message: String::new() };
         let reading = sample::full();
         let mut topics: Vec<String> =
@@ -272,7 +272,7 @@ mod tests {
         let offline = status("enphased", false);
         assert_eq!((offline.topic.as_str(), offline.payload.as_str()), ("enphased/status", "offline"));
         assert_eq!((offline.retain, offline.qos), (true, Qos::AtLeastOnce));
-        let online = availability("enphased", &Serial::new("1223"), true);
+        let online = availability("enphased", &Serial::parse("1223").unwrap(), true);
         assert_eq!(
             (online.topic.as_str(), online.payload.as_str()),
             ("enphased/1223/availability", "online")
@@ -283,7 +283,7 @@ mod tests {
     fn an_event_is_not_kept() {
         let time = sample::at("11:00:00");
         let news = Event { time, kind: "firmware_changed", message: "8.2 became 8.3".to_owned() };
-        let message = event("enphased", &Serial::new("1223"), &news);
+        let message = event("enphased", &Serial::parse("1223").unwrap(), &news);
         assert!(!message.retain);
         insta::assert_snapshot!(message.payload, @r#"{"time":"2026-11-20T11:00:00Z","kind":"firmware_changed","message":"8.2 became 8.3"}"#);
     }

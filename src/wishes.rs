@@ -99,10 +99,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wish_made_a_thousand_times_is_granted_once() {
-        let (wishes, serial) = (Wishes::new(), Serial::new("1"));
+        let (wishes, serial) = (Wishes::new(), Serial::parse("1").unwrap());
         for _ in 0..1000 {
             wishes.put(&serial, Wish::Poll);
-            wishes.put(&Serial::new("2"), Wish::RefreshToken);
+            wishes.put(&Serial::parse("2").unwrap(), Wish::RefreshToken);
         }
         assert_eq!(wishes.next(Some(&serial)).await, Wish::Poll);
         let more = tokio::time::timeout(std::time::Duration::from_secs(3600), wishes.next(Some(&serial)));
@@ -111,9 +111,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_is_woken() {
-        let (wishes, serial) = (Wishes::new(), Serial::new("1"));
+        let (wishes, serial) = (Wishes::new(), Serial::parse("1").unwrap());
         let waiting = wishes.clone();
-        let waiter = tokio::spawn(async move { waiting.next(Some(&Serial::new("1"))).await });
+        let waiter = tokio::spawn(async move { waiting.next(Some(&Serial::parse("1").unwrap())).await });
         tokio::task::yield_now().await;
         wishes.put(&serial, Wish::RefreshToken);
         assert_eq!(waiter.await.unwrap(), Wish::RefreshToken);

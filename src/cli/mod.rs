@@ -18,6 +18,7 @@ use crate::commands::failure::{Code, Failure};
 use crate::commands::{Context, check, config, demo, discover, domoticz, gateway, read, run, token};
 use crate::config::environment::Environment;
 use crate::config::{self as configuration, Format};
+use crate::reading::Serial;
 use terminal::Terminal;
 
 /// Reads an Enphase gateway on the home network, on at most one cloud login per token lifetime.
@@ -92,7 +93,7 @@ enum TokenCommand {
 struct GatewayArgs {
     /// Which gateway, where there are several or it does not answer.
     #[arg(long, value_name = "SERIAL")]
-    gateway: Option<String>,
+    gateway: Option<Serial>,
 }
 
 #[derive(Debug, Args)]
@@ -243,17 +244,17 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Command::Check { bundle: false } => check::check(&mut context, &mut out).await,
         Command::Check { bundle: true } => check::bundle::bundle(&mut context, &mut out).await,
         Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => {
-            let asked = args.gateway.gateway.as_deref();
+            let asked = args.gateway.gateway.as_ref();
             token::refresh::refresh(&mut context, asked, args.force, &mut Terminal, &mut out).await
         }
         Command::Token(TokenCommand::Status(args)) => {
-            token::status::status(&mut context, args.gateway.as_deref(), &mut out).await
+            token::status::status(&mut context, args.gateway.as_ref(), &mut out).await
         }
         Command::Token(TokenCommand::Import { file }) => {
             token::import::import(&mut context, &mut *input(file)?, &mut out).await
         }
         Command::Token(TokenCommand::Forget(args)) => {
-            token::forget(&mut context, args.gateway.as_deref(), &mut out).await
+            token::forget(&mut context, args.gateway.as_ref(), &mut out).await
         }
         Command::Gateway(GatewayCommand::Trust { yes }) => {
             gateway::trust(&context, yes, &mut io::stdin().lock(), &mut out).await

@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn a_wish_is_what_the_cloud_expects() {
-        let wish = wish(&Secret::new("5e55".to_owned()), &Serial::new("122300000001"), "a@example.com");
+        let wish =
+            wish(&Secret::new("5e55".to_owned()), &Serial::parse("122300000001").unwrap(), "a@example.com");
         assert_eq!(
             &*wish,
             br#"{"session_id":"5e55","serial_num":"122300000001","username":"a@example.com"}"#

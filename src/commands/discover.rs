@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_gateway_is_one_line() {
         let found = Found {
-            serial: "122300000001".to_owned(),
+            serial: "122300000001".parse().unwrap(),
             firmware: "8.3.5289".parse().ok(),
             addresses: vec!["192.168.1.20".parse().unwrap(), "192.168.1.21".parse().unwrap()],
             port: 443,

@@ -70,7 +70,7 @@ pub async fn trust(
 async fn serial_at(settings: &config::Gateway) -> Result<Serial, Failure> {
     let address = identity::locate(settings).await?;
     let info = identity::client(settings, &address)?.info().await.map_err(Trouble::from)?;
-    Ok(Serial::new(&info.serial))
+    Ok(info.serial)
 }
 
 fn yes(answers: &mut dyn BufRead, out: &mut dyn Write) -> Result<bool, Failure> {

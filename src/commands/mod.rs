@@ -63,9 +63,9 @@ impl Context {
 
 /// The gateway that a command about tokens is meant for: the one asked for, or configured, or that a token is
 /// stored for, or that answers.
-async fn serial(context: &Context, asked: Option<&str>, state: &StateDir) -> Result<Serial, Failure> {
+async fn serial(context: &Context, asked: Option<&Serial>, state: &StateDir) -> Result<Serial, Failure> {
     if let Some(serial) = asked {
-        return Ok(Serial::new(serial));
+        return Ok(serial.clone());
     }
     if let [Some(serial)] =
         context.config.gateways.iter().map(|one| one.serial.clone()).collect::<Vec<_>>().as_slice()

@@ -116,9 +116,13 @@ fn gateway(table: GatewayTable, findings: &mut Findings) -> Option<Gateway> {
             false
         }
     };
+    let serial = match table.serial.as_deref().map(|text| Serial::parse(text.trim())) {
+        None => None,
+        Some(parsed) => Some(findings.take("gateway serial", parsed)?),
+    };
     Some(Gateway {
         address,
-        serial: table.serial.as_deref().map(Serial::new),
+        serial,
         interval,
         insecure,
         live_data: table.livedata.unwrap_or(false),

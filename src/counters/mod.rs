@@ -184,7 +184,7 @@ mod tests {
 
     fn reading(minute: i64, total: f64) -> Reading {
         let gateway = GatewayFacts {
-            serial: Serial::new("122300000001"),
+            serial: Serial::parse("122300000001").unwrap(),
             firmware: "8.3.5289".to_owned(),
             part_number: None,
             metered: true,
@@ -193,7 +193,7 @@ mod tests {
         let time = jiff::Timestamp::from_second(1_782_000_000 + 60 * minute).unwrap();
         let values = PhaseValues { energy_wh, ..PhaseValues::default() };
         let inverter = |serial: &str| Inverter {
-            serial: Serial::new(serial),
+            serial: Serial::parse(serial).unwrap(),
             power_w: None,
             max_power_w: None,
             energy_wh,

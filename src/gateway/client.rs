@@ -71,7 +71,7 @@ impl Client {
             // It answered in the clear, perhaps while it starts; a token only ever goes over https.
             self.connection.forget_scheme();
         } else if self.digest.is_none() {
-            self.digest = Digest::standard(&info.serial);
+            self.digest = Digest::standard(info.serial.as_str());
         }
         Ok(info)
     }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use roxmltree::{Document, Node};
 
+use crate::reading::{NotASerial, Serial};
+
 /// The page's path.
 pub const PATH: &str = "/info";
 
@@ -13,7 +15,7 @@ pub const PATH: &str = "/info";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     /// Twelve digits, which a token's `aud` names.
-    pub serial: String,
+    pub serial: Serial,
     /// The version, for comparison.
     pub firmware: Firmware,
     /// The version as given, with the letter of its kind: "D8.3.5289".
@@ -45,10 +47,13 @@ impl Info {
         }
         let device = |name| child(root, "device").and_then(|device| text_of(device, name));
         let serial = device("sn").ok_or("it names no serial number")?;
+        let serial = serial
+            .parse()
+            .map_err(|NotASerial| "its serial number is not made of 1 to 16 letters and digits")?;
         let software = device("software").ok_or("it names no firmware")?;
         let seconds = text_of(root, "time").and_then(|text| text.parse().ok());
         Ok(Self {
-            serial: serial.to_owned(),
+            serial,
             firmware: software.parse().map_err(|NoVersion| "its firmware is no version")?,
             software: software.to_owned(),
             part_number: device("pn").map(str::to_owned),
@@ -160,7 +165,9 @@ mod tests {
         assert!(info.needs_token());
         insta::assert_debug_snapshot!(info, @r#"
         Info {
-            serial: "122300000000",
+            serial: Serial(
+                "122300000000",
+            ),
             firmware: Firmware {
                 major: 8,
                 minor: 3,
@@ -215,6 +222,17 @@ mod tests {
         }
         let cut = Info::parse(b"<envoy_info><device><sn>1222").unwrap_err();
         assert_eq!(cut, "its XML is cut off or damaged");
+    }
+
+    #[test]
+    fn a_serial_that_could_be_no_serial_is_refused() {
+        for serial in ["122300000001.copy", "{&quot;a&quot;:1}", "..", "../x", "12345678901234567", "1 2"] {
+            let page = format!(
+                "<envoy_info><device><sn>{serial}</sn><software>D8.3.5289</software></device></envoy_info>"
+            );
+            let why = Info::parse(page.as_bytes()).unwrap_err();
+            assert!(why.contains("serial number"), "{serial}: {why}");
+        }
     }
 
     #[test]

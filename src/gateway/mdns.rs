@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::address::Address;
 use super::info::Firmware;
 use crate::names;
+use crate::reading::Serial;
 
 const SERVICE: &str = "_enphase-envoy._tcp.local.";
 
@@ -17,7 +18,7 @@ const SERVICE: &str = "_enphase-envoy._tcp.local.";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Its serial number.
-    pub serial: String,
+    pub serial: Serial,
     /// `protovers`, which is its firmware.
     pub firmware: Option<Firmware>,
     /// Where it is, IPv4 first; one that is on Ethernet and Wi-Fi has several.
@@ -57,10 +58,10 @@ pub async fn browse(patience: Duration) -> Result<Vec<Found>, BrowseError> {
 
 /// What one announcement says; `None` where it is not a gateway's.
 fn announced(service: &ResolvedService) -> Option<Found> {
-    let serial = service.get_property_val_str("serialnum")?.trim();
+    let serial = service.get_property_val_str("serialnum")?.trim().parse().ok()?;
     let addresses = names::usable(&service.addresses);
-    (!serial.is_empty() && !addresses.is_empty()).then(|| Found {
-        serial: serial.to_owned(),
+    (!addresses.is_empty()).then(|| Found {
+        serial,
         firmware: service.get_property_val_str("protovers").and_then(|text| text.parse().ok()),
         addresses,
         port: service.port,
@@ -70,7 +71,7 @@ fn announced(service: &ResolvedService) -> Option<Found> {
 /// One for each serial number: the announced address of a gateway on two interfaces changes about every half
 /// hour, and each interface may be announced by itself.
 fn merged(found: Vec<Found>) -> Vec<Found> {
-    let mut gateways: BTreeMap<String, Found> = BTreeMap::new();
+    let mut gateways: BTreeMap<Serial, Found> = BTreeMap::new();
     for next in found {
         match gateways.get_mut(&next.serial) {
             Some(known) => {

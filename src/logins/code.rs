@@ -65,7 +65,7 @@ mod tests {
     }
 
     fn begin(record: &mut Record, step: Step) {
-        record.begin(step, Reason::Operator, &Serial::new("122300000001"), &sight());
+        record.begin(step, Reason::Operator, &Serial::parse("122300000001").unwrap(), &sight());
     }
 
     fn fail(record: &mut Record, step: Step, kind: Kind) {

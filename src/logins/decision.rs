@@ -265,7 +265,7 @@ mod tests {
             let sight = Sight { moment, gateway: Some(wall), answers: true };
             Self {
                 record: Record::new(&sight),
-                serial: Serial::new("122300000001"),
+                serial: Serial::parse("122300000001").unwrap(),
                 sight,
                 tokens: Vec::new(),
                 operator: Operator::Absent,

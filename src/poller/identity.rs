@@ -49,10 +49,9 @@ pub async fn locate(settings: &config::Gateway) -> Result<Address, Trouble> {
     if let Some(address) = &settings.address {
         return Ok(address.clone());
     }
-    let wanted =
-        |found: &mdns::Found| settings.serial.as_ref().is_none_or(|serial| serial.as_str() == found.serial);
+    let wanted = |found: &mdns::Found| settings.serial.as_ref().is_none_or(|serial| *serial == found.serial);
     let mut found: Vec<mdns::Found> = mdns::browse(LISTEN).await?.into_iter().filter(wanted).collect();
-    let serials: Vec<String> = found.iter().map(|one| one.serial.clone()).collect();
+    let serials: Vec<String> = found.iter().map(|one| one.serial.to_string()).collect();
     match (found.len(), found.pop().and_then(|one| one.address())) {
         (1, Some(address)) => Ok(address),
         (0 | 1, _) => Err(Trouble::NotFound),
@@ -84,7 +83,7 @@ pub async fn identify(
         }
         answer => answer?,
     };
-    let serial = Serial::new(&info.serial);
+    let serial = info.serial.clone();
     if let Some(wanted) = settings.serial.as_ref().filter(|wanted| **wanted != serial) {
         let (address, wanted) = (address.to_string(), wanted.clone());
         return Err(Trouble::OtherGateway { address, found: serial, wanted });

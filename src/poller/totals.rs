@@ -148,7 +148,7 @@ mod tests {
     const DAY: Date = jiff::civil::date(2026, 6, 21);
 
     fn serial() -> Serial {
-        Serial::new("122300000001")
+        Serial::parse("122300000001").unwrap()
     }
 
     fn reading(minute: i64, total: f64) -> Reading {

@@ -228,7 +228,7 @@ impl Memory {
 /// What every gateway has left at the broker, as written down.
 pub(super) fn load(state: &StateDir) -> Vec<(Serial, Memory)> {
     let read = |name: String| {
-        let serial = Serial::new(name.strip_prefix(BEGINNING)?.strip_suffix(END)?);
+        let serial = name.strip_prefix(BEGINNING)?.strip_suffix(END)?.parse().ok()?;
         match state.read(&name) {
             Ok(Stored::Found(memory)) => Some((serial, memory)),
             // What is not known stays at the broker, which harms nobody.
@@ -392,7 +392,7 @@ mod tests {
         let mut memory = remembered();
         assert!(memory.take_change());
         memory.look(&reading(0, &[]));
-        memory.sent(&Serial::new("122300000000"), "e/122300000000/production/power_w");
+        memory.sent(&Serial::parse("122300000000").unwrap(), "e/122300000000/production/power_w");
         assert!(!memory.take_change(), "nothing is new");
         for day in 1..=3 {
             memory.look(&reading(day, &["482200000002"]));
@@ -411,7 +411,7 @@ mod tests {
     fn after(change: fn(&mut Options)) -> Vec<String> {
         let (mut options, mut memory) = (options(), remembered());
         change(&mut options);
-        memory.retire(&Serial::new("122300000000"), &options);
+        memory.retire(&Serial::parse("122300000000").unwrap(), &options);
         leaving(memory)
     }
 
@@ -463,12 +463,12 @@ mod tests {
         let (options, mut memory) = (options(), remembered());
         let mut off = options.clone();
         (off.homeassistant, off.topics) = (None, false);
-        memory.retire(&Serial::new("122300000000"), &off);
+        memory.retire(&Serial::parse("122300000000").unwrap(), &off);
         let topic = "homeassistant/sensor/482200000001/power/config";
         let mark = Mark { device: Some("inverters/482200000001".to_owned()), detail: false };
         memory.announced(topic, &mark);
         let value = "e/122300000000/production/power_w";
-        memory.sent(&Serial::new("122300000000"), value);
+        memory.sent(&Serial::parse("122300000000").unwrap(), value);
         let gone = leaving(memory);
         assert!(!gone.iter().any(|it| it == topic || it == value), "{gone:?}");
         assert!(gone.len() > 100);

@@ -182,7 +182,7 @@ mod tests {
             days_left: Some(300),
             message: "valid for 300 days".to_owned(),
         };
-        board.put_token(&Serial::new("1"), token);
+        board.put_token(&Serial::parse("1").unwrap(), token);
         let (sheet, mut seen) = (board.reader(), 0);
         let mut shown = || news(&Format::Text(TimeZone::UTC), &sheet.borrow(), &mut seen);
         assert_eq!(shown(), "token of 1: valid for 300 days\n");

@@ -6,38 +6,14 @@
 
 mod devices;
 mod groups;
-
-use std::fmt;
-use std::sync::Arc;
+mod serial;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use devices::{Battery, Condition, DryContact, Generator, GridConnection, Inverter, Tariff};
 pub use groups::{Consumption, Grid, Phase, PhaseValues, Production, Source, Storage};
-
-/// The serial number of a gateway, an inverter or a battery.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Serial(Arc<str>);
-
-impl Serial {
-    /// Takes the digits (and rarely letters) as the device prints them.
-    pub fn new(serial: &str) -> Self {
-        Self(serial.into())
-    }
-
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Serial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+pub use serial::{NotASerial, Serial};
 
 /// One reading of one gateway.
 #[derive(Clone, Debug, PartialEq, Serialize)]

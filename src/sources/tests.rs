@@ -14,7 +14,7 @@ const INVERTERS: &str = r#"[{"serialNumber":"122310000101","lastReportWatts":241
 
 fn facts() -> Facts {
     Facts {
-        serial: Serial::new("122300000001"),
+        serial: Serial::parse("122300000001").unwrap(),
         firmware: (8, 3, 5289),
         firmware_name: "8.3.5289".to_owned(),
         part_number: None,

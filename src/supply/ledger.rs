@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn logins(state: &StateDir, sight: &Sight) -> usize {
-        let record = Ledger::new(state.clone()).read(&Serial::new("1"), sight).unwrap();
+        let record = Ledger::new(state.clone()).read(&Serial::parse("1").unwrap(), sight).unwrap();
         record.attempts.iter().filter(|attempt| attempt.counts_as_login()).count()
     }
 
@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn under_the_lock_the_file_itself_is_read_whatever_its_stamp_says() {
         let (_outer, state, sight) = setup();
-        let serial = Serial::new("122300000001");
+        let serial = Serial::parse("122300000001").unwrap();
         let mut ledger = Ledger::new(state.clone());
         let mut record = Record::new(&sight);
         record.begin(Step::Token, Reason::NoToken, &serial, &sight);

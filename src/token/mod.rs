@@ -13,10 +13,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::reading::Serial;
+use crate::reading::{NotASerial, Serial};
 use crate::secrets::Secret;
 
 /// No real token is longer (they have 408 to 420 characters).
@@ -101,13 +102,40 @@ pub struct Token {
 
 #[derive(Deserialize)]
 struct Claims {
-    aud: Option<String>,
+    aud: Option<Audience>,
     iss: Option<String>,
     #[serde(rename = "enphaseUser")]
     enphase_user: Option<String>,
     username: Option<String>,
     iat: Option<i64>,
     exp: Option<i64>,
+}
+
+/// RFC 7519, 4.1.3: one name, or a list of names.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    List(Vec<String>),
+    Other(IgnoredAny),
+}
+
+/// The one gateway that a token is for.
+fn audience(aud: Option<Audience>) -> Result<Serial, NotAToken> {
+    let name = match aud {
+        Some(Audience::One(name)) => name,
+        Some(Audience::List(names)) => match <[String; 1]>::try_from(names) {
+            Ok([name]) => name,
+            Err(names) if names.is_empty() => return Err(NotAToken::Claims("it names no gateway")),
+            Err(_) => {
+                return Err(NotAToken::Claims(
+                    "it names several gateways; choose one gateway when you create the token",
+                ));
+            }
+        },
+        Some(Audience::Other(_)) | None => return Err(NotAToken::Claims("it names no gateway")),
+    };
+    Serial::parse(&name).map_err(|NotASerial| NotAToken::Claims("it names no serial number of a gateway"))
 }
 
 impl Token {
@@ -127,7 +155,7 @@ impl Token {
             return Err(NotAToken::Claims("it was not issued by Entrez, Enphase's token service"));
         }
         Ok(Self {
-            serial: Serial::new(&claims.aud.ok_or(NotAToken::Claims("it names no gateway"))?),
+            serial: audience(claims.aud)?,
             role: match claims.enphase_user.as_deref() {
                 Some("owner") => Role::Owner,
                 Some("installer") => Role::Installer,
@@ -215,6 +243,24 @@ mod tests {
         let other = token(&OWNER.replace("Entrez", "somebody"));
         assert!(Token::decode(&other).unwrap_err().to_string().contains("not issued by Entrez"));
         assert!(matches!(Token::decode(&token(r#"{"iss":"Entrez"}"#)), Err(NotAToken::Claims(_))));
+    }
+
+    #[test]
+    fn a_token_is_for_one_gateway_and_names_it_by_its_serial() {
+        let for_whom = |aud: &str| Token::decode(&token(&OWNER.replace("\"122300000001\"", aud)));
+        assert_eq!(for_whom(r#"["122300000001"]"#).unwrap().serial.as_str(), "122300000001");
+        for (aud, why) in [
+            (r#"["122300000001","122300000002"]"#, "several gateways"),
+            ("[]", "names no gateway"),
+            ("7", "names no gateway"),
+            ("null", "names no gateway"),
+            (r#"{"a":1}"#, "names no gateway"),
+            (r#""122300000001.copy""#, "no serial number"),
+            (r#"[".."]"#, "no serial number"),
+        ] {
+            let error = for_whom(aud).unwrap_err();
+            assert!(error.to_string().contains(why), "{aud}: {error}");
+        }
     }
 
     #[test]

@@ -93,8 +93,12 @@ impl KeptOnDisk {
         }
     }
 
-    fn kept(self) -> Option<Kept> {
+    /// The token, if it is whole and for `serial` (L1).
+    fn kept(self, serial: &Serial) -> Option<Kept> {
         let token = Token::decode(self.token.expose()).ok()?;
+        if token.serial != *serial {
+            return None;
+        }
         Some(Kept { token, origin: self.origin, stored_at: self.stored_at, verified_at: self.verified_at })
     }
 }
@@ -118,7 +122,7 @@ fn copy_name(serial: &Serial) -> String {
 
 /// Loads the tokens of `serial`, from the copy where the file itself is damaged.
 pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
-    let file = match read(state, &name(serial)) {
+    let file = match read(state, serial, &name(serial)) {
         Ok(Stored::Found(tokens)) => return Ok(Loaded { tokens, damaged: None }),
         other => other,
     };
@@ -127,7 +131,7 @@ pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
         Ok(_) => None,
         Err(_) => Some(state.path().join(name(serial))),
     };
-    let tokens = match (file, read(state, &copy_name(serial))) {
+    let tokens = match (file, read(state, serial, &copy_name(serial))) {
         (_, Ok(Stored::Found(tokens))) => tokens,
         // What cannot be read may be there: that is not as if there were none.
         (Err(error), _) | (_, Err(error)) => return Err(error),
@@ -136,11 +140,11 @@ pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
     Ok(Loaded { tokens, damaged })
 }
 
-/// A file whose JSON is whole but whose token is not is damaged too.
-fn read(state: &StateDir, name: &str) -> Result<Stored<Tokens>, Error> {
+/// A file whose JSON is whole but whose token is not, or is for another gateway, is damaged too.
+fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<Tokens>, Error> {
     Ok(match state.read::<OnDisk>(name)? {
         Stored::Found(disk) => {
-            let whole = |kept: Option<KeptOnDisk>| kept.map(KeptOnDisk::kept);
+            let whole = |kept: Option<KeptOnDisk>| kept.map(|kept| kept.kept(serial));
             match (whole(disk.current), whole(disk.candidate)) {
                 (Some(None), _) | (_, Some(None)) => Stored::Damaged(state.path().join(name)),
                 (current, candidate) => {
@@ -177,8 +181,9 @@ pub fn stamp(state: &StateDir, serial: &Serial) -> Option<Stamp> {
 /// The gateways that tokens are stored for.
 pub fn serials(state: &StateDir) -> Vec<Serial> {
     let names = state.names("token-", ".json");
-    let serial = |name: &String| Some(Serial::new(name.strip_prefix("token-")?.strip_suffix(".json")?));
-    names.iter().filter(|name| !name.ends_with(".copy.json")).filter_map(serial).collect()
+    // The copy, `token-SERIAL.copy.json`, names no serial number: a dot is none of its characters.
+    let serial = |name: &String| Serial::parse(name.strip_prefix("token-")?.strip_suffix(".json")?).ok();
+    names.iter().filter_map(serial).collect()
 }
 
 #[cfg(test)]
@@ -200,7 +205,7 @@ mod tests {
     fn setup() -> (tempfile::TempDir, StateDir, Serial, Timestamp) {
         let outer = tempfile::tempdir().unwrap();
         let state = StateDir::open(outer.path()).unwrap();
-        (outer, state, Serial::new("122300000001"), Timestamp::from_second(1_763_634_000).unwrap())
+        (outer, state, Serial::parse("122300000001").unwrap(), Timestamp::from_second(1_763_634_000).unwrap())
     }
 
     #[test]
@@ -234,6 +239,23 @@ mod tests {
             assert_eq!(loaded.tokens, tokens, "cut at {cut}");
             assert!(loaded.damaged.is_some(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_file_yields_only_tokens_of_the_gateway_that_it_is_named_after() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        save(&state, &serial, &tokens).unwrap();
+        let other = Serial::parse("122300000002").unwrap();
+        let path = |name: String| state.path().join(name);
+        for (from, to) in [(name(&serial), name(&other)), (copy_name(&serial), copy_name(&other))] {
+            fs::copy(path(from), path(to)).unwrap();
+        }
+        let loaded = load(&state, &other).unwrap();
+        assert_eq!((loaded.tokens, loaded.damaged), (Tokens::default(), Some(path(name(&other)))));
+        assert_eq!(load(&state, &serial).unwrap().tokens, tokens);
+        assert_eq!(serials(&state), [serial, other], "no copy is taken for a serial number");
     }
 
     #[test]

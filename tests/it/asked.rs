@@ -40,7 +40,7 @@ impl Asked {
         let shared = context.shared(&state);
         let poller = context.pollers(&shared).remove(0);
         let poller = tokio::spawn(Box::new(poller).run(tokio::time::Instant::now(), std::future::pending()));
-        let serial = Serial::new(&house.simulation.gateways[0].serial());
+        let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
         let asked = Self { house, shared, serial, _poller: poller };
         sleep(Duration::from_secs(10)).await;
         asked
@@ -153,7 +153,7 @@ async fn no_hold_off_is_shortened_by_asking() {
     let shared = context.shared(&state);
     let poller = context.pollers(&shared).remove(0);
     let _poller = tokio::spawn(Box::new(poller).run(tokio::time::Instant::now(), std::future::pending()));
-    let serial = Serial::new(&house.simulation.gateways[0].serial());
+    let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
     // Between the polls, which look at the token too.
     for _ in 0..23 * 60 {
         sleep(MINUTE * 17 / 60).await;

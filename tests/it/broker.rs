@@ -48,7 +48,7 @@ async fn an_hour_of_polls(board: &Board) -> Hour {
             shared.board = board.clone();
             let poller = context.pollers(&shared).remove(0);
             Box::new(poller).run(Instant::now(), sleep(Duration::from_secs(3599))).await;
-            let serial = Serial::new(&house.simulation.gateways[0].serial());
+            let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
             let reader = board.reader();
             let sheet = reader.borrow();
             let newest = &sheet.gateway(&serial).unwrap().reading.as_ref().unwrap().value;

@@ -302,7 +302,7 @@ pub(crate) const SERIAL: &str = "122300000001";
 
 pub(crate) fn reading(power: f64, inverters: usize) -> Reading {
     let facts = GatewayFacts {
-        serial: Serial::new(SERIAL),
+        serial: Serial::parse(SERIAL).unwrap(),
         firmware: "8.3.5289".to_owned(),
         part_number: None,
         metered: true,
@@ -317,7 +317,7 @@ pub(crate) fn reading(power: f64, inverters: usize) -> Reading {
         measured_at: None,
     });
     let inverter = |n: usize| Inverter {
-        serial: Serial::new(&format!("4822000000{n:02}")),
+        serial: Serial::parse(&format!("4822000000{n:02}")).unwrap(),
         power_w: Watts::new(power),
         max_power_w: None,
         energy_wh: None,
@@ -349,7 +349,9 @@ async fn what_is_published_is_kept_and_a_clean_stop_says_offline() {
     kept(&broker, READING, "1234.5").await;
     kept(&broker, POWER, "1234.5").await;
     let mut live = Watcher::new(&broker);
-    daemon.board.put_availability(&Serial::new(SERIAL), Availability::Offline("no answer".to_owned()));
+    daemon
+        .board
+        .put_availability(&Serial::parse(SERIAL).unwrap(), Availability::Offline("no answer".to_owned()));
     live.until(AVAILABILITY, "offline").await;
     daemon.read(1.5);
     live.until(READING, "1.5").await;

@@ -47,7 +47,7 @@ pub(crate) fn facts(folder: &Path) -> Facts {
     let mut numbers = firmware_name.split('.').map(|part| part.parse().unwrap_or(0));
     let mut number = || numbers.next().unwrap_or(0);
     Facts {
-        serial: Serial::new(element(&info, "sn").unwrap_or("0")),
+        serial: Serial::parse(element(&info, "sn").unwrap_or("0")).unwrap(),
         firmware: (number(), number(), number()),
         firmware_name: firmware_name.to_owned(),
         part_number: element(&info, "pn").map(str::to_owned),

@@ -39,7 +39,11 @@ async fn heard(context: &Context, serial: &Serial, state: &StateDir) -> Heard {
 }
 
 /// Forgets the tokens of a gateway.
-pub async fn forget(context: &mut Context, asked: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
+pub async fn forget(
+    context: &mut Context,
+    asked: Option<&Serial>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let state = context.state()?;
     let serial = serial(context, asked, &state).await?;
     let shared = context.shared(&state);

@@ -9,12 +9,13 @@ use super::{Ask, code, heard};
 use crate::cloud::answer::Kind;
 use crate::config::secret::{Account, SecretSource};
 use crate::logins::decision::{Decision, Operator, Stopped};
+use crate::reading::Serial;
 use crate::supply::Tended;
 
 /// Fetches a new token from the cloud. The hold-offs are obeyed unless `force` is set.
 pub async fn refresh(
     context: &mut Context,
-    asked: Option<&str>,
+    asked: Option<&Serial>,
     force: bool,
     ask: &mut dyn Ask,
     out: &mut dyn Write,

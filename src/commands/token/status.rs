@@ -11,11 +11,16 @@ use super::heard;
 use crate::logins::age::Heard;
 use crate::logins::decision::{Decision, Operator, TokenFacts};
 use crate::logins::words::length;
+use crate::reading::Serial;
 use crate::token::store::{Kept, Origin};
 
 /// Explains whose token it is, until when it is good, what the last login was, and when and why the next one
 /// may happen.
-pub async fn status(context: &mut Context, asked: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
+pub async fn status(
+    context: &mut Context,
+    asked: Option<&Serial>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let state = context.state()?;
     let serial = serial(context, asked, &state).await?;
     let heard = heard(context, &serial, &state).await;

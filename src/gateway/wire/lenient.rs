@@ -94,9 +94,9 @@ pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     })
 }
 
-/// The serial number of a device.
+/// The serial number of a device; what cannot be one is absent.
 pub(super) fn serial<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Serial>, D::Error> {
-    Ok(text(from)?.map(|digits| Serial::new(&digits)))
+    Ok(text(from)?.and_then(|digits| digits.parse().ok()))
 }
 
 /// Yes or no, also as a number or in words.

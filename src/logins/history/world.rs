@@ -142,7 +142,7 @@ impl World {
     }
 
     pub(super) fn serial(gateway: usize) -> Serial {
-        Serial::new(["122300000001", "122300000002"][gateway])
+        Serial::parse(["122300000001", "122300000002"][gateway]).unwrap()
     }
 
     fn gateway_time(&self, gateway: usize) -> Timestamp {

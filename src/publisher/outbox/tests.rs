@@ -37,7 +37,7 @@ fn bench(options: Options) -> (Board, watch::Receiver<Sheet>, Outbox) {
 
 fn reading(serial: &str, second: u32) -> Reading {
     let mut reading = sample::bare();
-    reading.gateway.serial = Serial::new(serial);
+    reading.gateway.serial = Serial::parse(serial).unwrap();
     reading.time = sample::at(&format!("11:19:{second:02}"));
     reading
 }
@@ -98,7 +98,7 @@ fn an_old_reading_of_a_silent_gateway_is_not_sent_again() {
     let (board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
     board.put_reading(reading("1", 0));
-    board.put_availability(&Serial::new("1"), Availability::Offline("no answer".to_owned()));
+    board.put_availability(&Serial::parse("1").unwrap(), Availability::Offline("no answer".to_owned()));
     outbox.connected();
     assert_eq!(sent(&mut outbox, &sheet, now)[3..], ["e/1/availability offline"]);
     board.put_reading(reading("1", 30));
@@ -109,7 +109,7 @@ fn an_old_reading_of_a_silent_gateway_is_not_sent_again() {
 fn an_event_is_sent_once_whatever_the_connection_does() {
     let (board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
-    let serial = Serial::new("1");
+    let serial = Serial::parse("1").unwrap();
     board.tell(&serial, event("while the broker is away"));
     outbox.connected();
     assert!(sent(&mut outbox, &sheet, now).contains(&"e/1/event".to_owned()));
@@ -133,7 +133,7 @@ fn a_token_report_is_sent_when_it_changes() {
         message: "valid".to_owned(),
     };
     for _ in 0..2 {
-        board.put_token(&Serial::new("1"), report.clone());
+        board.put_token(&Serial::parse("1").unwrap(), report.clone());
     }
     assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/token"]);
 }
@@ -226,7 +226,7 @@ fn many_configurations_are_spread_and_the_state_goes_on_meanwhile() {
     let one = many.inverters[0].clone();
     many.inverters = (0..50)
         .map(|n| {
-            let serial = Serial::new(&format!("4822000000{n:02}"));
+            let serial = Serial::parse(&format!("4822000000{n:02}")).unwrap();
             crate::reading::Inverter { serial, ..one.clone() }
         })
         .collect();
@@ -257,7 +257,7 @@ fn old_memory() -> Memory {
 fn what_is_not_wanted_any_more_is_emptied_once_and_again_if_the_connection_broke() {
     let (board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
-    outbox.remember(Serial::new("1"), old_memory());
+    outbox.remember(Serial::parse("1").unwrap(), old_memory());
     assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None, "nothing without a connection");
     board.put_reading(reading("2", 0));
     outbox.connected();
@@ -294,15 +294,15 @@ fn an_inverter_that_moved_to_another_gateway_stays_announced() {
         // It was there once.
         if day == 1 {
             let mut first = reading.clone();
-            first.inverters[0].serial = Serial::new("5");
+            first.inverters[0].serial = Serial::parse("5").unwrap();
             first.time -= jiff::SignedDuration::from_hours(24);
             gone.look(&first);
         }
         gone.look(&reading);
     }
     assert!(gone.leaves());
-    outbox.leaving.remember(Serial::new("1"), gone);
-    outbox.leaving.remember(Serial::new("2"), memory());
+    outbox.leaving.remember(Serial::parse("1").unwrap(), gone);
+    outbox.leaving.remember(Serial::parse("2").unwrap(), memory());
     outbox.connected();
     let said = sent(&mut outbox, &sheet, Instant::now());
     assert!(!said.iter().any(|topic| topic.starts_with("homeassistant/sensor/")), "{said:?}");
@@ -420,7 +420,7 @@ fn plain_topics_are_there_unless_they_are_switched_off() {
 fn roof(inverters: u32) -> Vec<crate::reading::Inverter> {
     let one = sample::full().inverters[0].clone();
     let inverter = |n: u32| {
-        let serial = Serial::new(&format!("4822000000{n:02}"));
+        let serial = Serial::parse(&format!("4822000000{n:02}")).unwrap();
         crate::reading::Inverter { serial, ..one.clone() }
     };
     (0..inverters).map(inverter).collect()
@@ -548,7 +548,7 @@ proptest! {
                     board.put_reading(reading(&serial.to_string(), u32::try_from(second % 60).unwrap()));
                 }
                 Step::Silence(serial) => board.put_availability(
-                    &Serial::new(&serial.to_string()),
+                    &Serial::parse(&serial.to_string()).unwrap(),
                     Availability::Offline("no answer".to_owned()),
                 ),
                 Step::Send(most) => {

@@ -101,7 +101,7 @@ fn stored(site: &Site, state: &StateDir) -> Option<Token> {
         assert!(whole, "{name} is damaged: {}", text(&bytes));
     }
     assert_eq!(state.names("", ".damaged"), Vec::<String>::new());
-    let tokens = store::load(state, &Serial::new(&site.gateway().serial())).unwrap().tokens;
+    let tokens = store::load(state, &Serial::parse(&site.gateway().serial()).unwrap()).unwrap().tokens;
     tokens.in_use().map(|kept| kept.token.clone())
 }
 

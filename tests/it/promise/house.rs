@@ -56,7 +56,7 @@ impl House {
     }
 
     pub(super) fn serial(&self) -> Serial {
-        Serial::new(&self.simulation.gateways[0].serial())
+        Serial::parse(&self.simulation.gateways[0].serial()).unwrap()
     }
 
     /// What the clocks show to who asks the gateway.

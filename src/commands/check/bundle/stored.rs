@@ -33,8 +33,8 @@ pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<Strin
     let serials = store::serials(state);
     let mut lines = Vec::new();
     // The record is the account's: any serial reads the same.
-    let unknown = crate::reading::Serial::new("unknown");
-    match supply.record(serials.first().unwrap_or(&unknown), &sight) {
+    let Some(any) = serials.first().cloned().or_else(|| "unknown".parse().ok()) else { return lines };
+    match supply.record(&any, &sight) {
         Ok(record) => {
             let attempt =
                 |one: &crate::logins::attempt::Attempt| format!("{:.0}  for {}: {one}", one.time, one.serial);
