@@ -1,8 +1,10 @@
 //! Every recorded gateway is read, and its reading held against what the field's reference library made of it.
-//! The recordings are real data and stay outside; the gateways in `fixtures/` are our own, and snapshotted.
+//! The recordings are real data and stay outside, in the folder `$ENPHASED_RECORDINGS`; the gateways in `fixtures/`
+//! are our own, and snapshotted.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,15 +15,26 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// The folder of the recordings, or `None` with a word where there is none.
+/// The folder of recorded gateways that `$ENPHASED_RECORDINGS` names. Without that variable the calling test is
+/// reported as skipped: on stderr, and in the file `$ENPHASED_SKIPPED`, which `tests/run` prints at its end.
 pub(crate) fn recordings() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
-    let folder = std::env::var_os("ENPHASED_RECORDINGS").map_or(beside, PathBuf::from);
-    if folder.join("sets").is_dir() {
-        return Some(folder);
+    let Some(folder) = std::env::var_os("ENPHASED_RECORDINGS").map(PathBuf::from) else {
+        report_skipped();
+        return None;
+    };
+    assert!(folder.join("sets").is_dir(), "ENPHASED_RECORDINGS has no folder sets: {}", folder.display());
+    Some(folder)
+}
+
+fn report_skipped() {
+    // libtest names each test's thread after the test.
+    let line = format!("{}\n", std::thread::current().name().unwrap_or("a test"));
+    // The handle itself: libtest captures what eprint! writes.
+    std::io::stderr().write_all(format!("without recordings: {line}").as_bytes()).unwrap();
+    if let Some(list) = std::env::var_os("ENPHASED_SKIPPED") {
+        let mut list = fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
+        list.write_all(line.as_bytes()).unwrap();
     }
-    println!("skipped: no recordings at {}", folder.display());
-    None
 }
 
 pub(crate) fn folders(under: &Path) -> Vec<PathBuf> {

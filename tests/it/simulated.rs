@@ -1,6 +1,5 @@
 //! The simulator from outside, by a client that knows nothing of the program.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use serde_json::Value;
+
+use crate::recordings::recordings;
 
 const SERIAL: &str = "122300000001";
 const DAY: Duration = Duration::from_secs(86_400);
@@ -523,21 +524,10 @@ async fn the_cloud_has_every_kind_of_bad_day() {
     assert_eq!(login.login(EMAIL, PASSWORD).await.status(), 200);
 }
 
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
-fn recordings() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
-    let folder = std::env::var_os("ENPHASED_RECORDINGS").map_or_else(beside, PathBuf::from).join("sets");
-    if !folder.is_dir() {
-        println!("skipped: no recordings at {}", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
 #[tokio::test(start_paused = true)]
 async fn every_recording_is_served_as_it_was_recorded() {
     let Some(folder) = recordings() else { return };
-    for set in std::fs::read_dir(folder).unwrap() {
+    for set in std::fs::read_dir(folder.join("sets")).unwrap() {
         let set = set.unwrap().path();
         let site = Site::with(&GatewayOptions::recorded(Pages::from_directory(&set).unwrap()));
         assert_eq!(site.info().await.into_bytes(), std::fs::read(set.join("info")).unwrap());
