@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 /// Why a file could not be read.
@@ -21,6 +22,9 @@ pub enum Error {
     /// It has more bytes than a file of its kind ever needs.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
+    /// It is no text.
+    #[error("it is no text in UTF-8")]
+    NotText,
 }
 
 impl Error {
@@ -28,6 +32,14 @@ impl Error {
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::System(error) if error.kind() == io::ErrorKind::NotFound)
     }
+}
+
+/// Whether a person has to change the path or what lies there. Any other error (a worn disk, no descriptor or memory
+/// left) may pass by itself.
+pub fn needs_a_person(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidFilename)
+        || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 /// Reads a whole regular file of at most `limit` bytes. Symbolic links are followed. Never waits for a writer, and

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::json::{self, List};
+use crate::printable::is_printable;
 use crate::reading::Reading;
 
 /// Fields that say when the values of their group are from.
@@ -95,7 +96,7 @@ fn tag(name: &str, value: &str) -> String {
             ',' | '=' | ' ' => text.extend(['\\', c]),
             // A line's end would end the point, and a backslash before a separator would hide it.
             '\\' => text.push('_'),
-            c if c.is_control() => text.push('_'),
+            c if !is_printable(c) => text.push('_'),
             c => text.push(c),
         }
     }
@@ -108,7 +109,7 @@ fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push(' '),
+            c if !is_printable(c) => quoted.push(' '),
             c => quoted.push(c),
         }
     }
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn names_from_the_gateway_are_escaped() {
-        assert_eq!(tag("serial", "a b,c=d\\\n"), ",serial=a\\ b\\,c\\=d__");
+        assert_eq!(tag("serial", "a b,c=d\\\n\u{202e}"), ",serial=a\\ b\\,c\\=d___");
         assert_eq!(tag("serial", ""), "");
         assert_eq!(quoted("a \"b\" \\ c\nd"), "a \\\"b\\\" \\\\ c d");
     }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::printable;
 use crate::reading::Reading;
 
 /// A list in the document whose entries have a name of their own.
@@ -32,14 +33,15 @@ impl List {
     }
 }
 
-/// Any of the program's own values as JSON on one line, without the line's end.
+/// Any of the program's own values as JSON on one line, without the line's end. What is not printable is escaped, so that
+/// a document on a terminal cannot steer it.
 ///
 /// # Panics
 ///
 /// For a map whose keys are no texts; the program has none.
 #[expect(clippy::expect_used, reason = "see Panics")]
 pub fn one_line<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("keys are texts")
+    printable::json(serde_json::to_string(value).expect("keys are texts"))
 }
 
 /// Adds the document and a line's end.
@@ -90,6 +92,7 @@ mod tests {
             let mut line = String::new();
             write(&reading, &mut line);
             prop_assert_eq!(line.matches('\n').count(), 1);
+            prop_assert!(line.trim_end_matches('\n').chars().all(printable::is_printable), "{line:?}");
             let parsed: Map<String, Value> = serde_json::from_str(&line).unwrap();
             prop_assert_eq!(&parsed, &tree(&reading));
             // Domoticz takes these at the root for its own.

@@ -5,9 +5,9 @@
 //! order, the program explains itself.
 //!
 //! **Words**, which everything speaks: [`units`] (a power is not an energy), [`reading`] (the document that
-//! one poll yields), [`message`] (what a broker is given), [`clock`] (time as an argument), [`retry`] (growing
-//! delays), [`pulse`] (a loop still turns), [`secrets`] (what must not be printed),
-//! [`redaction`] (what must not be sent with a report), [`files`] (bounded reading of regular files).
+//! one poll yields), [`message`] (what a broker is given), [`printable`] (text from outside, safe to print),
+//! [`clock`] (time as an argument), [`retry`] (growing delays), [`pulse`] (a loop still turns), [`secrets`] (what must not
+//! be printed), [`redaction`] (what must not be sent with a report), [`files`] (bounded reading of regular files).
 //!
 //! **Outside things**, one each: [`state`] (the state directory), [`names`] (host names), [`tls`] (which keys are
 //! trusted), [`token`] (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
@@ -31,6 +31,8 @@ pub mod units;
 pub mod reading;
 
 pub mod message;
+
+pub mod printable;
 
 #[cfg(test)]
 pub mod sample;

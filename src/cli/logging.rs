@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 
+use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
@@ -15,12 +16,16 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::environment::Environment;
+use crate::printable::{self, one_line};
 
 /// What is logged unless `$RUST_LOG` says otherwise.
 const USUAL: &str = "warn,enphased=info";
 
 /// What `--verbose` shows: the conversation with the cloud, told without a secret.
 const CONVERSATION: &str = "enphased::cloud";
+
+/// The most characters of a message.
+const LONGEST_MESSAGE: usize = 1000;
 
 /// Begins to log. `$RUST_LOG` takes levels and `target=level`, with commas between; `verbose` adds the conversation
 /// with the cloud.
@@ -63,32 +68,68 @@ where
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
+        _context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let level = *event.metadata().level();
+        self.begin(level, &mut writer)?;
+        let mut words = Words::default();
+        event.record(&mut words);
+        writeln!(writer, "{words}")
+    }
+}
+
+impl Lines {
+    /// Writes what stands before the words.
+    fn begin(self, level: Level, writer: &mut Writer<'_>) -> fmt::Result {
         if self.journal {
-            let mut text = String::new();
-            context.format_fields(Writer::new(&mut text), event)?;
-            // The journal takes each line by itself.
-            for line in text.lines() {
-                writeln!(writer, "<{}>{line}", priority(level))?;
-            }
-            Ok(())
-        } else {
-            let mut time = String::new();
-            SystemTime.format_time(&mut Writer::new(&mut time))?;
-            // Whole seconds are enough for people.
-            write!(writer, "{}Z", time.get(..19).unwrap_or(&time))?;
-            let word = word(level);
-            match colour(level).filter(|_| writer.has_ansi_escapes()) {
-                Some(code) => write!(writer, " \x1b[{code}m{word}\x1b[0m ")?,
-                None => write!(writer, " {word} ")?,
-            }
-            context.format_fields(writer.by_ref(), event)?;
-            writeln!(writer)
+            return write!(writer, "<{}>", priority(level));
         }
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        // Whole seconds are enough for people.
+        write!(writer, "{}Z", time.get(..19).unwrap_or(&time))?;
+        let word = word(level);
+        match colour(level).filter(|_| writer.has_ansi_escapes()) {
+            Some(code) => write!(writer, " \x1b[{code}m{word}\x1b[0m "),
+            None => write!(writer, " {word} "),
+        }
+    }
+}
+
+/// The message and the fields of an event. Each may hold what a gateway, the cloud or a broker wrote, so each is made
+/// printable and short here, whoever logs it.
+#[derive(Default)]
+struct Words {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Words {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.record_debug(field, &format_args!("{value}"));
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        if field.name() == "message" {
+            self.message = one_line(&text, LONGEST_MESSAGE).into_owned();
+        } else {
+            self.fields.extend([" ", field.name(), "=", &one_line(&text, printable::LONGEST)]);
+        }
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        // An event without a message begins with its first field.
+        f.write_str(if self.message.is_empty() { self.fields.trim_start() } else { &self.fields })
     }
 }
 
@@ -117,5 +158,64 @@ fn colour(level: Level) -> Option<u8> {
         Level::ERROR => Some(31),
         Level::WARN => Some(33),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::printable::is_printable;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(journal: bool, log: impl FnOnce()) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .event_format(Lines { journal });
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_its_message_and_its_fields() {
+        let line = logged(true, || {
+            tracing::warn!(gateway = %"122300000001", after = ?Some(3), topic = "a b", n = 7, "it is back");
+        });
+        assert_eq!(line, "<4>it is back gateway=122300000001 after=Some(3) topic=\"a b\" n=7\n");
+        let line = logged(false, || tracing::info!("plain \"words\""));
+        assert!(line.ends_with("Z info  plain \"words\"\n"), "{line}");
+    }
+
+    #[test]
+    fn no_text_from_outside_forges_a_line_steers_a_terminal_or_fills_the_log() {
+        let hostile = "x\n<0>forged\r\x1b]0;title\x07\u{9b}31m\u{202e}\u{2028}".repeat(1000);
+        for journal in [true, false] {
+            let line = logged(journal, || {
+                let error = io::Error::other(hostile.clone());
+                tracing::warn!(%error, text = hostile, debugged = ?hostile, "it said {hostile}");
+            });
+            let (line, end) = line.split_at(line.len() - 1);
+            assert_eq!(end, "\n");
+            assert!(line.chars().all(is_printable), "{line:?}");
+            assert!(line.len() < 20_000, "{} bytes", line.len());
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::commands::failure::{Code, Failure};
 use crate::commands::{Context, check, config, demo, discover, domoticz, gateway, read, run, token};
 use crate::config::environment::Environment;
 use crate::config::{self as configuration, Format};
+use crate::printable::Cleaned;
 use crate::reading::Serial;
 use terminal::Terminal;
 
@@ -184,11 +185,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
     });
     match done {
         Ok(()) => 0,
-        // Whoever closed the pipe wants no more of it.
-        Err(failure) if failure.code == Code::InputOutput && failure.message.contains("Broken pipe") => 0,
         Err(failure) => {
             if !failure.message.is_empty() {
-                say(&mut io::stderr(), &format!("enphased: {}\n", failure.message));
+                let lines: Vec<String> = failure.lines().collect();
+                say(&mut io::stderr(), &format!("enphased: {}\n", lines.join("\n")));
             }
             failure.code as u8
         }
@@ -214,22 +214,28 @@ fn say(out: &mut dyn Write, text: &str) {
 }
 
 async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
-    let mut out = io::stdout();
+    let terminal = io::stdout();
+    let colour = terminal.is_terminal() && !environment.no_color;
+    let mut out: Box<dyn Write> = match &cli.command {
+        // Colours are escape sequences too: a table cleans its own words, and the other forms escape.
+        Command::Read { .. } => Box::new(terminal),
+        _ => Box::new(Cleaned(terminal)),
+    };
+    let out = &mut *out;
     match &cli.command {
-        Command::Config(ConfigCommand::Example) => return config::example(&mut out),
-        Command::Domoticz(DomoticzCommand::Example) => return domoticz::example(&mut out),
-        Command::Discover => return discover::discover(&mut out).await,
-        Command::Demo => return demo::demo(Rng::new(), &mut out).await,
+        Command::Config(ConfigCommand::Example) => return config::example(out),
+        Command::Domoticz(DomoticzCommand::Example) => return domoticz::example(out),
+        Command::Discover => return discover::discover(out).await,
+        Command::Demo => return demo::demo(Rng::new(), out).await,
         _ => {}
     }
-    let colour = out.is_terminal() && !environment.no_color;
     let config = match configuration::load(cli.config.as_deref(), &environment) {
         Ok(config) => config,
         Err(_) if matches!(cli.command, Command::Check { bundle: true }) => {
-            return check::bundle::unreadable(&environment, &mut out);
+            return check::bundle::unreadable(&environment, out);
         }
         Err(error) if matches!(cli.command, Command::Check { .. }) => {
-            return check::unreadable(&error, &mut out);
+            return check::unreadable(error, out);
         }
         Err(error) => return Err(error.into()),
     };
@@ -239,28 +245,28 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Command::Run { once: true } => run::once(context).await,
         Command::Read { format } => {
             let look = read::Look { format: format.map(Format::from), colour, width: terminal::WIDTH };
-            read::read(&mut context, look, &mut out).await
+            read::read(&mut context, look, out).await
         }
-        Command::Check { bundle: false } => check::check(&mut context, &mut out).await,
-        Command::Check { bundle: true } => check::bundle::bundle(&mut context, &mut out).await,
+        Command::Check { bundle: false } => check::check(&mut context, out).await,
+        Command::Check { bundle: true } => check::bundle::bundle(&mut context, out).await,
         Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => {
             let asked = args.gateway.gateway.as_ref();
-            token::refresh::refresh(&mut context, asked, args.force, &mut Terminal, &mut out).await
+            token::refresh::refresh(&mut context, asked, args.force, &mut Terminal, out).await
         }
         Command::Token(TokenCommand::Status(args)) => {
-            token::status::status(&mut context, args.gateway.as_ref(), &mut out).await
+            token::status::status(&mut context, args.gateway.as_ref(), out).await
         }
         Command::Token(TokenCommand::Import { file }) => {
-            token::import::import(&mut context, &mut *input(file)?, &mut out).await
+            token::import::import(&mut context, &mut *input(file)?, out).await
         }
         Command::Token(TokenCommand::Forget(args)) => {
-            token::forget(&mut context, args.gateway.as_ref(), &mut out).await
+            token::forget(&mut context, args.gateway.as_ref(), out).await
         }
         Command::Gateway(GatewayCommand::Trust { yes }) => {
-            gateway::trust(&context, yes, &mut io::stdin().lock(), &mut out).await
+            gateway::trust(&context, yes, &mut io::stdin().lock(), out).await
         }
-        Command::Domoticz(_) => domoticz::check(&mut context, domoticz::PATIENCE, &mut out).await,
-        Command::Config(_) => config::validate(&context.config, &mut out),
+        Command::Domoticz(_) => domoticz::check(&mut context, domoticz::PATIENCE, out).await,
+        Command::Config(_) => config::validate(&context.config, out),
         Command::Demo | Command::Discover => Ok(()),
     }
 }

@@ -9,22 +9,32 @@ use reqwest::Url;
 
 use super::environment::Environment;
 use super::file::{CloudTable, File, GatewayTable, MqttTable, StdoutTable};
-use super::secret::{Account, SecretSource};
+use super::secret::{Account, SecretSource, UnreadableSecret};
 use super::{Config, Format, Gateway, Mqtt, Problem, Stdout};
 use crate::cloud::Addresses;
 use crate::mqtt;
 use crate::reading::Serial;
+use crate::secrets::Secret;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 /// Polled more often than this, some gateways stop answering (protocol notes, 3.10).
 const WISE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Why a configuration cannot be completed.
+pub(super) enum Wrong {
+    /// What is written is wrong.
+    Problems(Vec<Problem>),
+    /// A secret cannot be read now, for a reason that may pass.
+    Secret(UnreadableSecret),
+}
+
 /// Collects what is wrong, so that one run tells everything.
 #[derive(Default)]
 struct Findings {
     problems: Vec<Problem>,
     warnings: Vec<String>,
+    unreadable: Option<UnreadableSecret>,
 }
 
 impl Findings {
@@ -39,17 +49,24 @@ impl Findings {
         }
     }
 
+    /// The secret, or `None` and a problem with `key`, unless the reason may pass by itself.
+    fn secret(&mut self, key: &str, read: Result<Secret, UnreadableSecret>) -> Option<Secret> {
+        match read {
+            Err(error) if error.may_pass() => {
+                self.unreadable = Some(error);
+                None
+            }
+            read => self.take(key, read),
+        }
+    }
+
     fn wrong(&mut self, key: &str, why: &str) {
         self.problems.push(Problem(format!("{key}: {why}")));
     }
 }
 
 /// Checks and completes.
-pub(super) fn check(
-    file: File,
-    path: Option<&Path>,
-    environment: &Environment,
-) -> Result<Config, Vec<Problem>> {
+pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) -> Result<Config, Wrong> {
     let mut findings = Findings::default();
     let zone = match file.time_zone.as_deref() {
         None => TimeZone::system(),
@@ -73,7 +90,10 @@ pub(super) fn check(
     let stdout = stdout.and_then(|table| standard_output(table, &mut findings));
     let mqtt = file.mqtt.and_then(|table| broker(table, environment, &mut findings));
     if !findings.problems.is_empty() {
-        return Err(findings.problems);
+        return Err(Wrong::Problems(findings.problems));
+    }
+    if let Some(error) = findings.unreadable {
+        return Err(Wrong::Secret(error));
     }
     Ok(Config {
         path: path.map(Path::to_owned),
@@ -228,7 +248,7 @@ fn broker(table: MqttTable, environment: &Environment, findings: &mut Findings) 
     }
     let password =
         environment.secret(table.password_file, "mqtt-password", environment.mqtt_password.as_ref());
-    let password = password.and_then(|source| findings.take("mqtt", source.read("broker's password")));
+    let password = password.and_then(|source| findings.secret("mqtt", source.read("broker's password")));
     if !address.tls && (table.ca_file.is_some() || table.client_cert.is_some()) {
         findings
             .warnings

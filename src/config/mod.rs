@@ -10,7 +10,6 @@ pub mod secret;
 
 use std::fmt;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,12 +17,14 @@ use jiff::tz::TimeZone;
 
 use crate::cloud;
 use crate::domoticz::idx::Idx;
+use crate::files;
 use crate::gateway::address::Address;
 use crate::mqtt;
 use crate::reading::Serial;
 use crate::secrets::Secret;
+use check::Wrong;
 use environment::Environment;
-use secret::{Account, SecretSource};
+use secret::{Account, SecretSource, UnreadableSecret};
 
 /// Every key with what it means.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -135,7 +136,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why there is no configuration to work with. The program ends with 78.
+/// Why there is no configuration to work with.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
@@ -143,49 +144,72 @@ pub enum Error {
     Unreadable {
         /// Which file.
         path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
+        /// The reason.
+        source: files::Error,
     },
-    /// It has mistakes: all of them are told at once.
-    #[error("the configuration {} does not hold:\n{}", path.display(), listed(problems))]
+    /// The file has mistakes, see [`Error::problems`].
+    #[error("the configuration {} does not hold", path.display())]
     Invalid {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         problems: Vec<Problem>,
     },
+    /// A secret that is read at the start cannot be read now; the configuration may be right.
+    #[error(transparent)]
+    Secret(UnreadableSecret),
 }
 
-fn listed(problems: &[Problem]) -> String {
-    let lines: Vec<String> =
-        problems.iter().map(|problem| format!("- {}", problem.0.replace('\n', "\n  "))).collect();
-    lines.join("\n")
+impl Error {
+    /// Everything that is wrong with what is written.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Invalid { problems, .. } => problems,
+            Self::Unreadable { .. } | Self::Secret(_) => &[],
+        }
+    }
 }
+
+/// The longest configuration that is read: a thousand gateways take a tenth of it.
+const LONGEST: u64 = 1 << 20;
 
 /// Finds and reads the configuration: `asked`, or `$ENPHASED_CONFIG`, or the first of the usual places that
 /// exists. Where there is none, everything has its default and the gateway is found by mDNS.
 pub fn load(asked: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
     let named = asked.or(environment.config.as_deref());
-    let found = named.or_else(|| environment.places.iter().map(PathBuf::as_path).find(|path| path.exists()));
+    let found = named.or_else(|| environment.places.iter().map(PathBuf::as_path).find(|path| is_there(path)));
     let Some(path) = found else {
         return complete("", None, environment);
     };
-    match fs::read_to_string(path) {
-        Ok(text) => complete(&text, Some(path), environment),
-        Err(source) => Err(Error::Unreadable { path: path.to_owned(), source }),
-    }
+    let bytes = files::read_bounded(path, LONGEST)
+        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        let problem = Problem(format!("it is no text in UTF-8 ({error})"));
+        Error::Invalid { path: path.to_owned(), problems: vec![problem] }
+    })?;
+    complete(text, Some(path), environment)
+}
+
+/// Whether a configuration lies at a usual place. One that a failing disk hides is not missing: reading it says so.
+fn is_there(path: &Path) -> bool {
+    fs::metadata(path).map_or_else(|error| !files::needs_a_person(&error), |_| true)
 }
 
 /// Checks and completes `text`, which was read from `path`.
 pub fn complete(text: &str, path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
-    let written = file::parse(text);
-    written
-        .and_then(|written| check::check(written, path, environment))
-        .map_err(|problems| Error::Invalid { path: path.unwrap_or(Path::new("(none)")).to_owned(), problems })
+    let invalid =
+        |problems| Error::Invalid { path: path.unwrap_or(Path::new("(none)")).to_owned(), problems };
+    let written = file::parse(text).map_err(invalid)?;
+    check::check(written, path, environment).map_err(|wrong| match wrong {
+        Wrong::Problems(problems) => invalid(problems),
+        Wrong::Secret(error) => Error::Secret(error),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     fn completed(text: &str) -> Config {
@@ -198,7 +222,7 @@ mod tests {
             Error::Invalid { problems, .. } => {
                 problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
             }
-            Error::Unreadable { .. } => panic!("{text}"),
+            error => panic!("{text}: {error}"),
         }
     }
 
@@ -214,7 +238,7 @@ mod tests {
         };
         let text = EXAMPLE.lines().map(switched_on).collect::<Vec<_>>().join("\n");
         // The broker's password is read at once.
-        text.replace("/etc/enphased/mqtt-password", "/dev/null")
+        text.replace("/etc/enphased/mqtt-password", concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE"))
     }
 
     #[test]
@@ -325,6 +349,27 @@ mod tests {
         assert_eq!(source(text, &environment), elsewhere);
         fs::write(&credential, "secret\n").unwrap();
         assert_eq!(source(text, &environment), Some(SecretSource::File(credential)));
+    }
+
+    #[test]
+    fn a_configuration_or_password_that_is_no_file_is_refused_at_once_with_its_kind() {
+        let dir = tempfile::tempdir().unwrap();
+        let (fifo, config) = (dir.path().join("fifo"), dir.path().join("config.toml"));
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let words = |path: &Path| {
+            let error = load(Some(path), &Environment::default()).unwrap_err();
+            let problems = error.problems().first().map(Problem::to_string);
+            problems.unwrap_or_else(|| error.to_string())
+        };
+        assert!(words(&fifo).ends_with("it is a FIFO, not a regular file"), "{}", words(&fifo));
+        assert!(words(Path::new("/dev/zero")).ends_with("it is a device, not a regular file"));
+        assert!(words(dir.path()).ends_with("it is a directory, not a regular file"));
+        fs::write(&config, vec![b'#'; 2 << 20]).unwrap();
+        assert!(words(&config).ends_with("it is larger than 1048576 bytes"), "{}", words(&config));
+        fs::write(&config, b"[[gateway]]\nserial = \"\xff\"").unwrap();
+        assert!(words(&config).contains("it is no text in UTF-8"), "{}", words(&config));
+        fs::write(&config, format!("[mqtt]\npassword_file = {fifo:?}")).unwrap();
+        assert!(words(&config).ends_with("it is a FIFO, not a regular file"), "{}", words(&config));
     }
 
     #[test]

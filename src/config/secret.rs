@@ -3,12 +3,9 @@
 //! The password is read when a login is due and not before, so that a corrected file is seen without a
 //! restart, and so that it does not lie in memory for a year.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
-use zeroize::Zeroizing;
-
+use crate::files;
 use crate::secrets::{Credentials, Secret};
 
 /// Where a secret comes from.
@@ -26,21 +23,31 @@ pub enum SecretSource {
 pub struct UnreadableSecret {
     what: &'static str,
     path: PathBuf,
-    source: io::Error,
+    /// The reason.
+    pub source: files::Error,
 }
+
+impl UnreadableSecret {
+    /// Whether a later attempt may succeed without a change by a person.
+    pub fn may_pass(&self) -> bool {
+        matches!(&self.source, files::Error::System(error) if !files::needs_a_person(error))
+    }
+}
+
+/// The longest file that a secret is read from: its first line is all that counts.
+const LONGEST: u64 = 64 * 1024;
 
 impl SecretSource {
     /// Reads the secret; the line break at its end does not belong to it.
     pub fn read(&self, what: &'static str) -> Result<Secret, UnreadableSecret> {
         match self {
             Self::Given(secret) => Ok(secret.clone()),
-            Self::File(path) => match fs::read_to_string(path) {
-                Ok(text) => {
-                    let text = Zeroizing::new(text);
-                    Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
-                }
-                Err(source) => Err(UnreadableSecret { what, path: path.clone(), source }),
-            },
+            Self::File(path) => {
+                let unreadable = |source| UnreadableSecret { what, path: path.clone(), source };
+                let bytes = files::read_bounded(path, LONGEST).map_err(unreadable)?;
+                let text = str::from_utf8(&bytes).map_err(|_bytes| unreadable(files::Error::NotText))?;
+                Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
+            }
         }
     }
 }
@@ -70,6 +77,8 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -174,7 +174,12 @@ async fn reloaded(
                 tracing::info!("the configuration was read again");
                 return Box::new(new);
             }
-            Err(error) => tracing::error!("{error}\nThe old configuration stays in use."),
+            Err(error) => {
+                tracing::error!("{error}; the old one stays in use");
+                for problem in error.problems() {
+                    tracing::error!("{problem}");
+                }
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::domoticz::TOPIC;
 use crate::domoticz::devices::{Device, Kind};
 use crate::json;
 use crate::message::{Message, Qos};
+use crate::printable::Printable;
 
 /// Everything that Domoticz publishes, whatever its publish scheme.
 pub const ANSWERS: &str = "domoticz/out/#";
@@ -59,7 +60,8 @@ pub fn judge(device: &Device, idx: u32, told: Option<&Told>) -> Result<String, S
              that is listed there and not in use is taken into use by its green arrow"
         ));
     };
-    let (name, seen) = (&told.name, format!("{}/{}", told.dtype, told.stype));
+    let name = Printable(&told.name);
+    let seen = format!("{}/{}", Printable(&told.dtype), Printable(&told.stype));
     if !fits(device.kind, told) {
         return Err(format!(
             "idx {idx} is \"{name}\" of the type {seen}, which cannot show this. Create a virtual sensor of the type \

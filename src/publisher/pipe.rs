@@ -9,8 +9,12 @@ use tokio::sync::watch;
 
 use crate::board::Sheet;
 use crate::domoticz::{self, idx::Idx};
+use crate::printable::one_line;
 use crate::reading::Reading;
 use crate::{influx, json, text};
+
+/// The most characters of a line for people.
+const LONGEST: usize = 1000;
 
 /// How a reading is written.
 #[derive(Clone, Debug)]
@@ -100,7 +104,8 @@ fn news(format: &Format, sheet: &Sheet, seen: &mut u64) -> String {
     let mut news = String::new();
     for (serial, known) in sheet.gateways_after(*seen) {
         if let Some(token) = known.token.as_ref().filter(|it| it.number > *seen && format.is_for_people()) {
-            news.extend(["token of ", serial.as_str(), ": ", &token.value.message, "\n"]);
+            let words = format!("token of {serial}: {}", token.value.message);
+            news.extend([&one_line(&words, LONGEST), "\n"]);
         }
         if let Some(reading) = known.reading.as_ref().filter(|it| it.number > *seen) {
             format.write(&reading.value, &mut news);

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::printable::is_printable;
 use crate::reading::{Condition, Inverter, Phase, PhaseValues, Reading};
 use crate::text::amounts::{age, energy, power, size};
 use crate::text::line::battery_word;
@@ -50,7 +51,7 @@ impl Table<'_> {
         let gateway = &reading.gateway;
         let time = reading.time.to_zoned(self.style.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z");
         let kind = if gateway.metered { "metered" } else { "without meters" };
-        let name = format!("Gateway {}", gateway.serial);
+        let name = format!("Gateway {}", word(gateway.serial.as_str()));
         let name = Paint::Bold.on(&name, self.style.colour);
         let since = self.style.now.duration_since(reading.time);
         let ago = (since >= SignedDuration::from_mins(1)).then(|| format!("  {} ago", age(since)));
@@ -96,7 +97,7 @@ impl Table<'_> {
             let meter = phase.grid.as_ref().or(phase.production.as_ref()).or(phase.consumption.as_ref());
             let line = format!(
                 "{:10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>8}",
-                phase.phase,
+                word(&phase.phase),
                 watts(&phase.production),
                 watts(&phase.consumption),
                 watts(&phase.grid),
@@ -121,8 +122,8 @@ impl Table<'_> {
             let old = self.old(battery.reported_at).unwrap_or_default();
             let line = format!(
                 "{:14} {:9} {charge:>5}  {watts:20} {warmth:>6}  {old}",
-                battery.serial.as_str(),
-                battery.kind
+                word(battery.serial.as_str()),
+                word(&battery.kind)
             );
             self.push(&line);
         }
@@ -131,7 +132,9 @@ impl Table<'_> {
     /// As many side by side as fit: serial, power, age of the report.
     fn inverters(&mut self, inverters: &[Inverter]) {
         const GAP: usize = 2;
-        let Some(serial) = inverters.iter().map(|inverter| inverter.serial.as_str().len()).max() else {
+        let Some(serial) =
+            inverters.iter().map(|inverter| word(inverter.serial.as_str()).chars().count()).max()
+        else {
             return;
         };
         let cell = serial + 1 + 5 + 1 + 6;
@@ -148,7 +151,7 @@ impl Table<'_> {
         let watts = shown(inverter.power_w, power);
         let age = format!("{:>6}", shown(reported, age));
         let age = Paint::Dim.on(&age, self.style.colour);
-        format!("{:serial$} {watts:>5} {age}", inverter.serial.as_str())
+        format!("{:serial$} {watts:>5} {age}", word(inverter.serial.as_str()))
     }
 
     /// What else there is, in as many lines as it takes.
@@ -175,8 +178,12 @@ fn facts(reading: &Reading) -> Vec<String> {
     let mut facts = Vec::new();
     for inverter in &reading.inverters {
         match inverter.condition {
-            Some(Condition::Silent) => facts.push(format!("inverter {} is silent", inverter.serial)),
-            Some(Condition::Weak) => facts.push(format!("inverter {} is weak", inverter.serial)),
+            Some(Condition::Silent) => {
+                facts.push(format!("inverter {} is silent", word(inverter.serial.as_str())));
+            }
+            Some(Condition::Weak) => {
+                facts.push(format!("inverter {} is weak", word(inverter.serial.as_str())));
+            }
             Some(Condition::Good) | None => {}
         }
     }
@@ -204,7 +211,7 @@ fn facts(reading: &Reading) -> Vec<String> {
 
 /// A word of the gateway, without what could steer a terminal.
 fn word(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(24).collect()
+    text.chars().filter(|c| is_printable(*c)).take(24).collect()
 }
 
 fn shown<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {

@@ -17,6 +17,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::printable::Printable;
 use crate::reading::{NotASerial, Serial};
 use crate::secrets::Secret;
 
@@ -67,7 +68,8 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Owner => "owner",
             Self::Installer => "installer",
-            Self::Other(word) => word,
+            // The word comes from whoever wrote the token.
+            Self::Other(word) => return Printable(word).fmt(f),
         })
     }
 }

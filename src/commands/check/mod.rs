@@ -24,10 +24,11 @@ use report::Report;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at a configuration that could not even be read.
-pub fn unreadable(error: &config::Error, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn unreadable(error: config::Error, out: &mut dyn Write) -> Result<(), Failure> {
     let mut report = Report::new(out, 14);
-    report.wrong("configuration", &Failure::new(Code::Configuration, error.to_string()))?;
-    Err(Failure::new(Code::Configuration, ""))
+    let failure = Failure::from(error);
+    report.wrong("configuration", &failure)?;
+    Err(Failure::new(failure.code, ""))
 }
 
 /// Looks at everything.

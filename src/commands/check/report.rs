@@ -3,6 +3,10 @@
 use std::io::Write;
 
 use super::super::failure::{Code, Failure};
+use crate::printable::one_line;
+
+/// The most characters of a line.
+const LONGEST: usize = 1000;
 
 /// What a check has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +36,7 @@ impl<'a> Report<'a> {
             Mark::Wrong => "WRONG",
         };
         let width = self.width;
-        let indented = words.replace('\n', &format!("\n{:indent$}", "", indent = width + 9));
-        writeln!(self.out, "{mark}  {what:<width$}  {indented}")?;
+        writeln!(self.out, "{mark}  {what:<width$}  {}", one_line(words, LONGEST))?;
         Ok(())
     }
 
@@ -47,6 +50,10 @@ impl<'a> Report<'a> {
 
     pub(in crate::commands) fn wrong(&mut self, what: &str, failure: &Failure) -> Result<(), Failure> {
         self.wrong.get_or_insert(failure.code);
-        self.line(Mark::Wrong, what, &failure.message)
+        self.line(Mark::Wrong, what, &failure.message)?;
+        for detail in failure.lines().skip(1) {
+            writeln!(self.out, "{:indent$}{detail}", "", indent = self.width + 9)?;
+        }
+        Ok(())
     }
 }

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::printable::one_line;
+
+/// The most characters of a key.
+const LONGEST_KEY: usize = 40;
+
 /// The shape of a body in one line.
 pub(super) fn of(body: &[u8]) -> String {
     match serde_json::from_slice::<Value>(body) {
@@ -24,8 +29,10 @@ fn shape(value: &Value) -> String {
         Value::Array(rows) => format!("[{}]", counted(rows.iter().map(shape))),
         Value::Object(fields) => {
             let (devices, named): (Vec<_>, Vec<_>) = fields.iter().partition(|(key, _)| is_number(key));
-            let mut parts: Vec<String> =
-                named.into_iter().map(|(key, value)| format!("{key}: {}", shape(value))).collect();
+            let mut parts: Vec<String> = named
+                .into_iter()
+                .map(|(key, value)| format!("{}: {}", one_line(key, LONGEST_KEY), shape(value)))
+                .collect();
             if !devices.is_empty() {
                 parts.push(format!(
                     "a number: {}",

@@ -11,6 +11,7 @@ use super::heard;
 use crate::logins::age::Heard;
 use crate::logins::decision::{Decision, Operator, TokenFacts};
 use crate::logins::words::length;
+use crate::printable::Printable;
 use crate::reading::Serial;
 use crate::token::store::{Kept, Origin};
 
@@ -70,7 +71,7 @@ fn describe(kept: &Kept, now: Timestamp, out: &mut dyn Write) -> Result<(), Fail
     };
     writeln!(out, "           {how} at {:.0}, {seen}", kept.stored_at)?;
     if let Some(username) = &token.username {
-        writeln!(out, "account    {username}")?;
+        writeln!(out, "account    {}", Printable(username))?;
     }
     if !token.is_long_lived() {
         writeln!(

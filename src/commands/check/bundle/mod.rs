@@ -11,6 +11,7 @@ use super::super::Context;
 use super::super::failure::Failure;
 use super::check;
 use crate::config;
+use crate::printable::one_line;
 use crate::redaction::{Kind, Redaction};
 use crate::state::StateDir;
 
@@ -20,6 +21,9 @@ const HEAD: &str = "\
 Serial numbers, addresses, names of machines, e-mail addresses, tokens and keys are replaced, each by the same word
 wherever it stands; passwords and values of pages are not in it. Look through it before you send it.
 ";
+
+/// The most characters of a line: the shape of the richest page has about 2,000.
+const LONGEST: usize = 4000;
 
 /// A heading and what is below it.
 type Section = (&'static str, Vec<String>);
@@ -65,7 +69,7 @@ fn write(sections: &[Section], redaction: &mut Redaction, out: &mut dyn Write) -
         writeln!(out, "\n## {heading}\n")?;
         for line in lines {
             // Indented, as Markdown shows it unchanged.
-            writeln!(out, "    {}", redaction.redact(line))?;
+            writeln!(out, "    {}", one_line(&redaction.redact(line), LONGEST))?;
         }
     }
     Ok(())
