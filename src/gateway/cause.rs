@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     KeyChanged(OtherKey),
     /// The TLS library cannot check the certificate.
     Certificate,
+    /// No version, cipher or key exchange of TLS in common; to check no certificate does not change that.
+    Incompatible,
     /// A timeout, an unknown name, no route.
     Unreachable,
 }
@@ -64,9 +66,14 @@ impl Cause {
         Self { kind: Kind::Unreachable, why: format!("timed out after {} s", after.as_secs()) }
     }
 
-    /// Nobody knows the name of the host.
+    /// The name of the host leads to no address.
     pub(crate) fn unknown_name() -> Self {
-        Self { kind: Kind::Unreachable, why: "no such host".to_owned() }
+        Self { kind: Kind::Unreachable, why: "its name leads to no address".to_owned() }
+    }
+
+    /// The name of the host cannot be looked up: nobody knows it, or nobody answers who might.
+    pub(crate) fn unresolved(error: &io::Error) -> Self {
+        Self { kind: Kind::Unreachable, why: format!("its name cannot be resolved: {}", innermost(error)) }
     }
 
     fn of_tls(error: &TlsError) -> Self {
@@ -78,13 +85,14 @@ impl Cause {
             TlsError::InvalidMessage(_) => {
                 Self { kind: Kind::Refused, why: "it does not speak TLS there".to_owned() }
             }
-            // A key that only `insecure` offers to read, such as P-521, ends in an alert of the gateway.
-            TlsError::InvalidCertificate(_)
-            | TlsError::NoCertificatesPresented
+            TlsError::InvalidCertificate(_) => Self { kind: Kind::Certificate, why },
+            TlsError::NoCertificatesPresented
             | TlsError::PeerIncompatible(_)
-            | TlsError::AlertReceived(AlertDescription::HandshakeFailure) => {
-                Self { kind: Kind::Certificate, why }
-            }
+            | TlsError::AlertReceived(
+                AlertDescription::HandshakeFailure
+                | AlertDescription::ProtocolVersion
+                | AlertDescription::InsufficientSecurity,
+            ) => Self { kind: Kind::Incompatible, why },
             _ => Self { kind: Kind::Unreachable, why },
         }
     }
@@ -103,6 +111,7 @@ impl Cause {
         match self.kind {
             Kind::KeyChanged(OtherKey { known, seen }) => Error::KeyChanged { address, known, seen },
             Kind::Certificate => Error::Certificate { address, why },
+            Kind::Incompatible => Error::Incompatible { address, why },
             Kind::Refused | Kind::Broken | Kind::Unreachable => Error::Unreachable { address, path, why },
         }
     }

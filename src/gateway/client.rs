@@ -16,6 +16,8 @@ use crate::tls::Trust;
 
 /// Where a gateway says whether it accepts a token.
 const CHECK_JWT: &str = "/auth/check_jwt";
+/// How many bytes a response may have that is no page: a sentence or two.
+const SHORT: usize = 16 << 10;
 
 /// A gateway, asked one question at a time.
 #[derive(Debug)]
@@ -60,9 +62,14 @@ impl Client {
     pub async fn info(&mut self) -> Result<Info, Error> {
         let path = info::PATH;
         let odd = |why| Error::Malformed { path, why };
-        let answer = self.connection.find(&Request::get(path)).await?;
+        let answer =
+            self.connection.find(&Request::get(path, info::LIMIT)).await.map_err(|error| match error {
+                // A router's or a printer's page for people.
+                Error::TooLarge { .. } => odd(info::NO_GATEWAY.to_owned()),
+                other => other,
+            })?;
         let page = answer.into_body(path).map_err(|error| match error {
-            Error::Missing { .. } | Error::Forbidden { .. } => odd(info::NO_GATEWAY.to_owned()),
+            Error::Missing { .. } | Error::Forbidden { .. } => odd(info::NO_PAGE.to_owned()),
             other => other,
         })?;
         let info = Info::parse(&page).map_err(odd)?;
@@ -91,12 +98,12 @@ impl Client {
 
     /// The body of a page.
     pub async fn get(&mut self, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
-        self.ask(Request::get(endpoint.path())).await
+        self.ask(Request::get(endpoint.path(), endpoint.limit())).await
     }
 
     /// Sends `json` to `path`, such as what starts the stream of live values; gives the answer's body.
     pub async fn post(&mut self, path: &'static str, json: &str) -> Result<Vec<u8>, Error> {
-        self.ask(Request::post(path, json)).await
+        self.ask(Request::post(path, json, SHORT)).await
     }
 
     async fn ask(&mut self, request: Request<'_>) -> Result<Vec<u8>, Error> {
@@ -148,7 +155,7 @@ impl Client {
     /// Shows `token` alone, because a cookie would be accepted in its place; gives the new session's cookie.
     async fn check_jwt(&mut self, token: &Secret) -> Result<Option<Secret>, Error> {
         let scheme = self.encrypted()?;
-        let mut request = Request::get(CHECK_JWT);
+        let mut request = Request::get(CHECK_JWT, SHORT);
         request.put(AUTHORIZATION, &bearer(token))?;
         let answer = self.connection.send(scheme, &request).await?;
         if answer.status == 401 {

@@ -9,7 +9,7 @@ use super::Error;
 use super::address::{Address, Scheme};
 use super::answer::Answer;
 use super::cause::{Cause, Kind};
-use super::exchange::{BODY_LIMIT, Failure, Message, Request, exchange, in_time};
+use super::exchange::{Failure, Message, Request, exchange, in_time};
 use super::stream::{self, Stream};
 use crate::tls::{self, Rule, Trust};
 
@@ -75,7 +75,7 @@ impl Connection {
                 return Ok(answer);
             }
             Err(Failure::Cause(cause)) if self.may_change(&cause) => cause,
-            Err(failure) => return Err(self.told(failure, request.path)),
+            Err(failure) => return Err(self.told(failure, request)),
         };
         self.spoken = None;
         match self.exchange(first.other(), request).await {
@@ -83,7 +83,7 @@ impl Connection {
                 self.spoken = Some(first.other());
                 Ok(answer)
             }
-            Err(failure) if first == Scheme::Http => Err(self.told(failure, request.path)),
+            Err(failure) if first == Scheme::Http => Err(self.told(failure, request)),
             _ => Err(refused.into_error(&self.address, request.path)),
         }
     }
@@ -95,17 +95,19 @@ impl Connection {
     /// Asks in `scheme` and no other.
     pub(crate) async fn send(&mut self, scheme: Scheme, request: &Request<'_>) -> Result<Answer, Error> {
         let answer = self.exchange(scheme, request).await;
-        answer.map_err(|failure| self.told(failure, request.path))
+        answer.map_err(|failure| self.told(failure, request))
     }
 
-    fn told(&self, failure: Failure, path: &'static str) -> Error {
+    fn told(&self, failure: Failure, request: &Request<'_>) -> Error {
+        let path = request.path;
         match failure {
             Failure::Cause(cause) if self.judged == Rule::Insecure => {
                 cause.unchecked().into_error(&self.address, path)
             }
             Failure::Cause(cause) => cause.into_error(&self.address, path),
             Failure::CutOff => Error::Malformed { path, why: "it was cut off".to_owned() },
-            Failure::TooLarge => Error::TooLarge { path, limit: BODY_LIMIT },
+            Failure::TooLarge => Error::TooLarge { path, limit: request.limit },
+            Failure::NotHttp(why) => Error::Malformed { path, why: format!("it is not HTTP ({why})") },
             Failure::Setup(why) => Error::Setup { why },
         }
     }
@@ -117,7 +119,7 @@ impl Connection {
         self.open.take_if(|(spoken, _)| *spoken != scheme);
         let reused = self.open.is_some();
         match self.attempt(scheme, request).await {
-            Err(Failure::Cause(Cause { kind: Kind::Broken, .. })) if reused => {
+            Err(Failure::Cause(Cause { kind: Kind::Broken, .. }) | Failure::NotHttp(_)) if reused => {
                 tracing::debug!(path = request.path, "the kept connection was stale, asking on a fresh one");
                 self.attempt(scheme, request).await
             }
@@ -143,18 +145,18 @@ impl Connection {
         let message = request.message(&self.address.authority(scheme), &self.agent)?;
         self.requests += 1;
         // On the heap, so that it takes memory only while a gateway is asked.
-        in_time(TOTAL_TIMEOUT, Box::pin(self.ask(scheme, message))).await
+        in_time(TOTAL_TIMEOUT, Box::pin(self.ask(scheme, message, request.limit))).await
     }
 
     /// Asks on the connection that there is, or on a new one. Dropped halfway, it leaves none.
-    async fn ask(&mut self, scheme: Scheme, message: Message) -> Result<Answer, Failure> {
+    async fn ask(&mut self, scheme: Scheme, message: Message, limit: usize) -> Result<Answer, Failure> {
         let stream = if let Some((_, stream)) = self.open.take() {
             stream
         } else {
             let opening = stream::open(&self.address, scheme, &self.tls, CONNECT_TIMEOUT);
             in_time(CONNECT_TIMEOUT, async { opening.await.map_err(Failure::Cause) }).await?
         };
-        let (answer, stream) = exchange(stream, message).await?;
+        let (answer, stream) = exchange(stream, message, limit).await?;
         self.open = stream.map(|stream| (scheme, stream));
         Ok(answer)
     }

@@ -63,4 +63,31 @@ impl Endpoint {
             Self::ProductionHtml => "/production",
         }
     }
+
+    /// How many bytes a response may have. Most pages describe the site and stay below 20 kB; the longest recorded one
+    /// has 43 kB. The others have an entry for each device, sized here for 600 inverters, more than any gateway serves.
+    pub const fn limit(self) -> usize {
+        match self {
+            // 151 bytes for each inverter.
+            Self::Inverters => 256 << 10,
+            // 700 to 1160 bytes for each inverter and battery, removed ones included.
+            Self::Inventory => 1 << 20,
+            // 2200 bytes for each inverter; the firmware stops at 50 of them today.
+            Self::DeviceData => 512 << 10,
+            // 1160 bytes for each battery; the tariff has 13 kB with one season.
+            Self::EnsembleInventory | Self::Tariff => 128 << 10,
+            Self::Meters
+            | Self::MeterReadings
+            | Self::Production
+            | Self::Energy
+            | Self::EnsemblePower
+            | Self::EnsembleSecctrl
+            | Self::DryContacts
+            | Self::DryContactSettings
+            | Self::EnsembleGenerator
+            | Self::LiveData
+            | Self::ProductionJson
+            | Self::ProductionHtml => 64 << 10,
+        }
+    }
 }

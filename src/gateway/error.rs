@@ -69,7 +69,7 @@ pub enum Error {
         why: String,
     },
     /// An answer beyond the cap.
-    #[error("the answer to {path} is longer than {limit} bytes, which no gateway sends")]
+    #[error("the answer to {path} is longer than {limit} bytes, more than this page can have")]
     TooLarge {
         /// What was asked.
         path: &'static str,
@@ -100,6 +100,18 @@ pub enum Error {
         /// What the TLS library said.
         why: String,
     },
+    /// It has no TLS in common with this program.
+    #[error(
+        "the gateway at {address} and this program have no TLS in common ({why}). This program speaks TLS 1.2 and 1.3, with \
+         ECDHE and AES-GCM or ChaCha20-Poly1305; tls = \"insecure\" does not change that. Is this the port of the gateway's \
+         web page? If it is, only an update of the gateway helps, or a TLS proxy in front of it"
+    )]
+    Incompatible {
+        /// Where it is.
+        address: String,
+        /// What the TLS library said.
+        why: String,
+    },
     /// A token is never sent in the clear.
     #[error(
         "the gateway at {address} is configured with http://, over which no token is sent. Write https:// or \
@@ -121,6 +133,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Of two failures of one poll the one that explains it better: the first, unless it only says that a page is not
+    /// there, as some are not on every firmware.
+    pub fn of_two(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(Self::Missing { .. }), Some(second)) => Some(second),
+            (first, second) => first.or(second),
+        }
+    }
+
     /// Whether the gateway answers, and only this page does not give what it should.
     pub const fn is_about_one_page(&self) -> bool {
         matches!(
@@ -131,5 +152,20 @@ impl Error {
                 | Self::Malformed { .. }
                 | Self::TooLarge { .. }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_not_there_explains_nothing_while_another_is_broken() {
+        let missing = || Some(Error::Missing { path: "/a" });
+        let broken = || Some(Error::Malformed { path: "/b", why: "it is cut off".to_owned() });
+        for (first, second) in [(missing(), broken()), (broken(), missing()), (None, broken())] {
+            assert!(matches!(Error::of_two(first, second), Some(Error::Malformed { path: "/b", .. })));
+        }
+        assert!(matches!(Error::of_two(missing(), None), Some(Error::Missing { .. })));
     }
 }

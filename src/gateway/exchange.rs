@@ -21,11 +21,16 @@ use tokio::time::timeout;
 use super::Error;
 use super::answer::Answer;
 use super::cause::Cause;
+use super::measured::{Measured, TooMuch};
 use super::stream::Stream;
 use crate::secrets::Secret;
 
-/// No page of a gateway is longer; the longest known one has 43 kB.
-pub(super) const BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// How many bytes the status line and the headers of a response may have; a gateway sends about 300.
+const HEAD_LIMIT: usize = 16 << 10;
+/// How many headers a response may have; a gateway sends about 10.
+const MOST_HEADERS: usize = 100;
+/// How often a byte of a body may be sent in other bytes: the frames of a chunked body, which may be small.
+const FRAMING: usize = 4;
 /// How long nothing may come. The slowest page measured took 11 s, and under load more.
 const SILENCE: Duration = Duration::from_secs(45);
 
@@ -35,18 +40,20 @@ pub(super) struct Request<'a> {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) json: Option<&'a str>,
+    /// How many bytes the response may have.
+    pub(super) limit: usize,
     headers: HeaderMap,
 }
 
 impl<'a> Request<'a> {
-    /// A page.
-    pub(super) fn get(path: &'static str) -> Self {
-        Self { method: Method::GET, path, json: None, headers: HeaderMap::new() }
+    /// A page of at most `limit` bytes.
+    pub(super) fn get(path: &'static str, limit: usize) -> Self {
+        Self { method: Method::GET, path, json: None, limit, headers: HeaderMap::new() }
     }
 
-    /// A change, as JSON.
-    pub(super) fn post(path: &'static str, json: &'a str) -> Self {
-        Self { method: Method::POST, path, json: Some(json), headers: HeaderMap::new() }
+    /// A change, as JSON, with a response of at most `limit` bytes.
+    pub(super) fn post(path: &'static str, json: &'a str, limit: usize) -> Self {
+        Self { method: Method::POST, path, json: Some(json), limit, headers: HeaderMap::new() }
     }
 
     /// With `value` as the header `name` instead of what was there.
@@ -88,22 +95,32 @@ pub(super) enum Failure {
     Cause(Cause),
     /// It had begun, and stopped.
     CutOff,
-    /// It is longer than [`BODY_LIMIT`].
+    /// It is longer than it may be.
     TooLarge,
+    /// What came is not HTTP.
+    NotHttp(String),
     /// The request cannot be put together.
     Setup(String),
 }
 
-/// Sends `message` on `stream`; gives the answer, and the stream if it may be asked again.
-pub(super) async fn exchange(stream: Stream, message: Message) -> Result<(Answer, Option<Stream>), Failure> {
+/// Sends `message` on `stream`; gives the answer, whose body has at most `limit` bytes, and the stream if it may be asked
+/// again.
+pub(super) async fn exchange(
+    stream: Stream,
+    message: Message,
+    limit: usize,
+) -> Result<(Answer, Option<Stream>), Failure> {
     let mut http = Builder::new();
     // Firmware 5 has been seen to send broken headers on its redirects.
     http.ignore_invalid_headers_in_responses(true);
+    http.max_headers(MOST_HEADERS).max_header_size(HEAD_LIMIT).max_buf_size(HEAD_LIMIT);
+    // HTTP itself sets no limit to interim responses, chunk extensions and trailers.
+    let stream = Measured::new(stream, HEAD_LIMIT + limit * FRAMING);
     let (mut sender, mut connection) = http.handshake(TokioIo::new(stream)).await?;
     // The connection moves only while it is polled. How it ended is told to who asks.
     let mut ended = false;
     let answer = {
-        let mut asking = pin!(ask(&mut sender, message));
+        let mut asking = pin!(ask(&mut sender, message, limit));
         poll_fn(|context| {
             ended = ended || connection.poll_without_shutdown(context).is_ready();
             asking.as_mut().poll(context)
@@ -116,30 +133,35 @@ pub(super) async fn exchange(stream: Stream, message: Message) -> Result<(Answer
         if ended { Poll::Ready(false) } else { sender.poll_ready(context).map(|ready| ready.is_ok()) }
     })
     .await;
-    Ok((answer, again.then(|| connection.into_parts().io.into_inner())))
+    Ok((answer, again.then(|| connection.into_parts().io.into_inner().into_inner())))
 }
 
-async fn ask(sender: &mut SendRequest<Full<Bytes>>, message: Message) -> Result<Answer, Failure> {
+async fn ask(
+    sender: &mut SendRequest<Full<Bytes>>,
+    message: Message,
+    limit: usize,
+) -> Result<Answer, Failure> {
     let beginning = async { Ok(sender.send_request(message).await?) };
     let response = in_time(SILENCE, beginning).await?;
     let (head, body) = response.into_parts();
-    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: whole(body).await? })
+    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: whole(body, limit).await? })
 }
 
 /// Reads a body piece by piece, so that an endless one costs no memory.
-async fn whole(mut body: Incoming) -> Result<Vec<u8>, Failure> {
+async fn whole(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Failure> {
     let announced = body.size_hint().lower();
-    if announced > BODY_LIMIT as u64 {
+    if announced > limit as u64 {
         return Err(Failure::TooLarge);
     }
     let mut whole = Vec::new();
     let mut next = async || {
-        in_time(SILENCE, async { body.frame().await.transpose().map_err(|_broken| Failure::CutOff) }).await
+        in_time(SILENCE, async { body.frame().await.transpose().map_err(|error| Failure::of_body(&error)) })
+            .await
     };
     while let Some(frame) = next().await? {
         // Trailers tell nothing.
         let Ok(piece) = frame.into_data() else { continue };
-        if whole.len() + piece.len() > BODY_LIMIT {
+        if whole.len() + piece.len() > limit {
             return Err(Failure::TooLarge);
         }
         whole.extend_from_slice(&piece);
@@ -157,6 +179,19 @@ pub(super) async fn in_time<T>(
 
 impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Self {
-        Self::Cause(Cause::of_broken(&error))
+        if TooMuch::is_in(&error) {
+            Self::TooLarge
+        } else if error.is_parse() {
+            Self::NotHttp(error.to_string())
+        } else {
+            Self::Cause(Cause::of_broken(&error))
+        }
+    }
+}
+
+impl Failure {
+    /// Of a body that did not come to its end.
+    fn of_body(error: &hyper::Error) -> Self {
+        if TooMuch::is_in(error) { Self::TooLarge } else { Self::CutOff }
     }
 }

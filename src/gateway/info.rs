@@ -4,12 +4,20 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use roxmltree::{Document, Node};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::reading::{NotASerial, Serial};
 
 /// The page's path.
 pub const PATH: &str = "/info";
+
+/// How many bytes the page may have. Recorded ones have 0.9 to 2.3 kB. Anybody on the network can send one before the key
+/// is known, and the parser compares each attribute of an element with all others: 1.2 MB of them took 16 s.
+pub const LIMIT: usize = 16 << 10;
+/// How many elements and texts the page may have. Recorded ones have about 150.
+const NODES: u32 = 1000;
+/// How long a part number may be; recorded ones have 13 characters.
+const PART_NUMBER: usize = 32;
 
 /// A gateway's identity and clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +46,14 @@ impl Info {
 
     /// Reads the page. The error says what is odd about it, without its text.
     pub fn parse(page: &[u8]) -> Result<Self, String> {
+        if page.len() > LIMIT {
+            return Err(NO_GATEWAY.to_owned());
+        }
         let text = String::from_utf8_lossy(page);
         let text = text.trim_start_matches('\u{feff}').trim();
-        let document = Document::parse(text).map_err(|_xml| damaged(text))?;
+        // No document type: it could define entities that multiply.
+        let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
+        let document = Document::parse_with_options(text, options).map_err(|_xml| damaged(text))?;
         let root = document.root_element();
         if !root.has_tag_name("envoy_info") {
             return Err(NO_GATEWAY.to_owned());
@@ -56,7 +69,7 @@ impl Info {
             serial,
             firmware: software.parse().map_err(|NoVersion| "its firmware is no version")?,
             software: software.to_owned(),
-            part_number: device("pn").map(str::to_owned),
+            part_number: device("pn").filter(|number| number.len() <= PART_NUMBER).map(str::to_owned),
             metered_model: device("imeter").and_then(truth),
             web_tokens: text_of(root, "web-tokens").and_then(truth),
             time: seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()),
@@ -66,6 +79,8 @@ impl Info {
 
 /// What is said of a page that another device gave.
 pub const NO_GATEWAY: &str = "this is not an Enphase gateway";
+/// What is said where there is none: a gateway that starts may refuse all its pages for some seconds.
+pub const NO_PAGE: &str = "there is none; this is not an Enphase gateway, or one that is still starting";
 
 fn damaged(text: &str) -> String {
     // A gateway that restarts cuts its answers off; a router shows a page of its own.
@@ -233,6 +248,27 @@ mod tests {
             let why = Info::parse(page.as_bytes()).unwrap_err();
             assert!(why.contains("serial number"), "{serial}: {why}");
         }
+    }
+
+    #[test]
+    fn a_page_that_is_made_to_be_costly_is_refused() {
+        let device = "<device><sn>1</sn><software>D8.3.1</software></device>";
+        let many = format!("<envoy_info>{device}{}</envoy_info>", "<a/>".repeat(2000));
+        let long = format!("<envoy_info>{device}{}</envoy_info>", " ".repeat(LIMIT));
+        let doctype = format!("<!DOCTYPE x [<!ENTITY a 'aaaa'>]><envoy_info>{device}&a;</envoy_info>");
+        for page in [&many, &long, &doctype] {
+            assert!(Info::parse(page.as_bytes()).is_err(), "{}", &page[..60]);
+        }
+        let deep = format!("<envoy_info>{}", "<a>".repeat(5000));
+        assert!(Info::parse(deep.as_bytes()).is_err());
+        let page = |number: &str| {
+            let page = format!(
+                "<envoy_info><device><sn>1</sn><pn>{number}</pn><software>D8.3.1</software></device></envoy_info>"
+            );
+            Info::parse(page.as_bytes()).unwrap().part_number
+        };
+        assert_eq!(page("800-00555-r03").as_deref(), Some("800-00555-r03"));
+        assert_eq!(page(&"8".repeat(1000)), None);
     }
 
     #[test]

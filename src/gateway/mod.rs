@@ -11,6 +11,7 @@ pub mod error;
 mod exchange;
 pub mod info;
 pub mod mdns;
+mod measured;
 mod session;
 mod stream;
 pub mod wire;

@@ -44,7 +44,7 @@ pub(super) async fn open(
 
 /// The first of the name's addresses that answers; one that does not leaves time for the others.
 async fn connect(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Cause> {
-    let found = names::resolve(host, port).await.map_err(|_unknown| Cause::unknown_name())?;
+    let found = names::resolve(host, port).await.map_err(|error| Cause::unresolved(&error))?;
     let share = patience / u32::try_from(found.len()).unwrap_or(u32::MAX).max(1);
     let mut failure = None;
     for address in found {

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::config;
+use crate::gateway;
 use crate::gateway::address::Address;
 use crate::gateway::client::Client;
 use crate::gateway::wire::livedata;
@@ -212,8 +213,10 @@ impl Poller {
         while let Some(endpoint) = sources.next(Instant::now()) {
             let answer = client.get(endpoint).await;
             self.pulse.beat();
-            sources.take(endpoint, answer.as_deref(), Instant::now());
-            failure = failure.or(answer.err());
+            let odd = sources.take(endpoint, answer.as_deref(), Instant::now());
+            let odd =
+                odd.map(|why| gateway::Error::Malformed { path: endpoint.path(), why: why.to_string() });
+            failure = gateway::Error::of_two(failure, answer.err().or(odd));
         }
         if sources.wants_stream(Instant::now()) {
             let (path, json) = livedata::STREAM;

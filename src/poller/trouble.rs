@@ -59,6 +59,7 @@ impl Trouble {
                 gateway::Error::TokenRefused => "token_refused",
                 gateway::Error::KeyChanged { .. } => "key_changed",
                 gateway::Error::Certificate { .. } => "certificate",
+                gateway::Error::Incompatible { .. } => "incompatible",
                 gateway::Error::Malformed { .. } => "malformed",
                 _ => "away",
             },

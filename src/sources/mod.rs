@@ -155,16 +155,29 @@ impl Sources {
         ORDER.into_iter().find(|endpoint| self.useful(*endpoint) && self.visits.due(*endpoint, cycle, now))
     }
 
-    /// Takes the answer to the page that [`Sources::next`] named.
-    pub fn take(&mut self, endpoint: Endpoint, answer: Result<&[u8], &Error>, now: Instant) {
+    /// Takes the answer to the page that [`Sources::next`] named. Returns why a body that came cannot be understood.
+    pub fn take(
+        &mut self,
+        endpoint: Endpoint,
+        answer: Result<&[u8], &Error>,
+        now: Instant,
+    ) -> Option<Malformed> {
+        let mut odd = None;
         let first = !self.visits.asked_in(self.cycle);
         let read = Read { cycle: self.cycle, at: now };
         let trouble = match answer {
             Ok(body) => match self.pages.keep(endpoint, body, read) {
-                Ok(()) => return self.answered(endpoint, now),
-                Err(Malformed::ErrorInside) => Trouble::Refused(Refusal::Missing),
+                Ok(()) => {
+                    self.answered(endpoint, now);
+                    return None;
+                }
+                Err(Malformed::ErrorInside) => {
+                    odd = Some(Malformed::ErrorInside);
+                    Trouble::Refused(Refusal::Missing)
+                }
                 Err(malformed) => {
                     tracing::debug!(path = endpoint.path(), why = %malformed, "a page cannot be understood");
+                    odd = Some(malformed);
                     Trouble::Other
                 }
             },
@@ -182,6 +195,7 @@ impl Sources {
         if endpoint == Endpoint::MeterReadings {
             self.visits.forget(Endpoint::Meters);
         }
+        odd
     }
 
     fn answered(&mut self, endpoint: Endpoint, now: Instant) {
@@ -247,7 +261,11 @@ impl Sources {
 /// Whether there is no point in asking on: the gateway itself does not answer.
 fn ends_the_cycle(error: &Error, first: bool) -> bool {
     match error {
-        Error::KeyChanged { .. } | Error::Certificate { .. } | Error::NoToken | Error::TokenRefused => true,
+        Error::KeyChanged { .. }
+        | Error::Certificate { .. }
+        | Error::Incompatible { .. }
+        | Error::NoToken
+        | Error::TokenRefused => true,
         Error::Unreachable { .. } | Error::Busy { .. } => first,
         _ => false,
     }

@@ -65,7 +65,7 @@ pub fn in_words(error: &TlsError) -> String {
             "it does not prove that it owns the key it shows, or the key is too short".to_owned()
         }
         TlsError::AlertReceived(AlertDescription::HandshakeFailure) => {
-            "it has no kind of key or cipher in common with this program".to_owned()
+            "it refused everything that this program offers".to_owned()
         }
         TlsError::AlertReceived(AlertDescription::ProtocolVersion) => {
             "it speaks no TLS from version 1.2 on".to_owned()

@@ -95,6 +95,18 @@ impl OtherKey {
     }
 }
 
+/// What ring cannot verify. A gateway that signs so is read under [`Rule::Insecure`] only, which verifies nothing.
+const UNVERIFIABLE: [SignatureScheme; 3] = [
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA1,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+];
+
+/// Why a handshake was ended that was signed in one of [`UNVERIFIABLE`].
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("its key signs with {0:?}, which this program cannot verify")]
+struct Unverifiable(SignatureScheme);
+
 /// What the TLS library asks about a gateway's key.
 #[derive(Debug)]
 pub(super) struct KeyJudge {
@@ -103,16 +115,20 @@ pub(super) struct KeyJudge {
 }
 
 impl KeyJudge {
-    /// The gateway's proof that it owns the key it shows, checked by `verify`.
+    /// The gateway's proof, in the signature scheme `scheme`, that it owns the key it shows, checked by `verify`.
     fn proven(
         &self,
         certificate: &CertificateDer<'_>,
+        scheme: SignatureScheme,
         verify: impl FnOnce() -> Result<HandshakeSignatureValid, TlsError>,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         // Again: the rule may have changed since the certificate arrived.
         self.trust.admit(certificate)?;
         let proof = match self.trust.rule() {
             Rule::Insecure => HandshakeSignatureValid::assertion(),
+            Rule::FirstUse | Rule::Only(_) if UNVERIFIABLE.contains(&scheme) => {
+                return Err(judged(Unverifiable(scheme)));
+            }
             Rule::FirstUse | Rule::Only(_) => verify()?,
         };
         self.trust.note(certificate);
@@ -139,7 +155,7 @@ impl ServerCertVerifier for KeyJudge {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        self.proven(cert, || verify_tls12_signature(message, cert, dss, algorithms))
+        self.proven(cert, dss.scheme, || verify_tls12_signature(message, cert, dss, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -149,19 +165,14 @@ impl ServerCertVerifier for KeyJudge {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        self.proven(cert, || verify_tls13_signature(message, cert, dss, algorithms))
+        self.proven(cert, dss.scheme, || verify_tls13_signature(message, cert, dss, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
-        if self.trust.rule() == Rule::Insecure {
-            // Nothing is verified then, so a gateway may sign with what ring cannot read.
-            schemes.extend([
-                SignatureScheme::ECDSA_NISTP521_SHA512,
-                SignatureScheme::RSA_PKCS1_SHA1,
-                SignatureScheme::ECDSA_SHA1_Legacy,
-            ]);
-        }
+        // Under every rule, and last: a gateway that has no other then shows its certificate rather than end the handshake
+        // with an alert that says nothing.
+        schemes.extend(UNVERIFIABLE);
         schemes
     }
 }
@@ -200,11 +211,17 @@ mod tests {
     }
 
     #[test]
-    fn insecure_offers_the_signatures_that_nobody_checks() {
-        let schemes = |rule| {
+    fn a_signature_that_cannot_be_verified_is_taken_by_insecure_alone() {
+        let odd = SignatureScheme::ECDSA_NISTP521_SHA512;
+        let proven = |rule| {
             let judge = KeyJudge { trust: Trust::new(rule), provider: provider() };
-            judge.supported_verify_schemes().contains(&SignatureScheme::ECDSA_NISTP521_SHA512)
+            let offered = judge.supported_verify_schemes();
+            assert!(offered.contains(&odd) && offered.first() != Some(&odd), "{offered:?}");
+            judge.proven(&gateway(), odd, || panic!("it cannot be verified"))
         };
-        assert!(schemes(Rule::Insecure) && !schemes(Rule::FirstUse));
+        proven(Rule::Insecure).unwrap();
+        let error = proven(Rule::FirstUse).unwrap_err();
+        let shown = crate::tls::in_words(&error);
+        assert_eq!(shown, "its key signs with ECDSA_NISTP521_SHA512, which this program cannot verify");
     }
 }

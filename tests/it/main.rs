@@ -22,6 +22,7 @@ mod damaged;
 mod discovery;
 mod domoticz;
 mod gateway_client;
+mod hostile_gateway;
 mod house;
 mod layers;
 mod mosquitto;

@@ -1,0 +1,109 @@
+//! A connection of which no more is read than a response may have.
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+use std::io;
+use std::iter::successors;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A connection on which reading fails with [`TooMuch`] once more than a number of bytes has come.
+#[derive(Debug)]
+pub(super) struct Measured<S> {
+    inner: S,
+    /// How much may still come; `None` when more has come.
+    left: Option<usize>,
+}
+
+/// Why reading failed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("more was sent than a response may have")]
+pub(super) struct TooMuch;
+
+impl TooMuch {
+    /// Whether this is what caused `error`.
+    pub(super) fn is_in(error: &(dyn StdError + 'static)) -> bool {
+        let caused = |error: &(dyn StdError + 'static)| {
+            let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            io.and_then(|inner| inner.downcast_ref::<Self>()).is_some()
+        };
+        successors(Some(error), |error| (*error).source()).any(caused)
+    }
+}
+
+impl<S> Measured<S> {
+    /// Reads at most about `limit` bytes: more by what fits into one buffer.
+    pub(super) const fn new(inner: S, limit: usize) -> Self {
+        Self { inner, left: Some(limit) }
+    }
+
+    /// The connection, without a limit.
+    pub(super) fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Measured<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(left) = self.left else { return Poll::Ready(Err(io::Error::other(TooMuch))) };
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        let read = buffer.filled().len().saturating_sub(before);
+        // What has come is handed on; only the next read fails.
+        self.left = left.checked_sub(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Measured<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn reading_ends_where_too_much_has_come() {
+        let mut whole = Vec::new();
+        Measured::new(&b"12345"[..], 5).read_to_end(&mut whole).await.unwrap();
+        assert_eq!(whole, b"12345");
+        let error = Measured::new(&b"123456"[..], 5).read_to_end(&mut whole).await.unwrap_err();
+        assert!(TooMuch::is_in(&error));
+        assert!(!TooMuch::is_in(&io::Error::other("another")));
+    }
+}
