@@ -114,6 +114,10 @@ impl RetryAfter {
         if let Ok(seconds) = header.trim().parse() {
             return Some(Self::Wait(Duration::from_secs(seconds)));
         }
+        // Digits beyond any number are as long as can be; the record caps it (L6).
+        if !header.trim().is_empty() && header.trim().bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(Self::Wait(Duration::MAX));
+        }
         let time = |text: &str| jiff::fmt::rfc2822::parse(text.trim()).ok().map(|time| time.timestamp());
         let until = Self::Until(time(header)?);
         Some(date.and_then(time).map_or(until, |now| Self::Wait(until.from(now))))
@@ -208,18 +212,71 @@ impl Answer {
     fn unclear(&self) -> Failure {
         self.riddle(if self.succeeded() { Kind::Unclear } else { Kind::Transient })
     }
+
+    /// The cookie of a session, if this response sets one.
+    fn session_cookie(&self) -> Option<&Cookie> {
+        self.cookies.iter().find(|cookie| cookie.name == SESSION_COOKIE && !cookie.value.is_empty())
+    }
+
+    /// Whether this response sets a cookie that may stand for a session, under whatever name the cloud has for it
+    /// by then.
+    fn sets_session(&self) -> bool {
+        let stands = |cookie: &Cookie| cookie.name.to_ascii_lowercase().contains("session");
+        self.cookies.iter().any(|cookie| stands(cookie) && !cookie.value.is_empty())
+    }
+
+    /// Counts a failure that would pass by itself as a login that may have opened a session, where the response set
+    /// the session's cookie: an outage page or an empty body does not take that back (L6, "unclear").
+    fn unless_session_set(&self, failure: Failure) -> Failure {
+        if failure.kind != Kind::Transient || !self.sets_session() {
+            return failure;
+        }
+        let why = format!("{}, and it may have opened a session all the same", failure.why);
+        Failure { kind: Kind::Unclear, why, ..failure }
+    }
 }
 
+/// Reads a flag. Words and numbers in place of `true` and `false` mean the same.
 fn flag(json: &Value, name: &str) -> Option<bool> {
-    json.get(name).and_then(Value::as_bool)
+    match json.get(name)? {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => number.as_i64().map(|number| number != 0),
+        Value::String(word) => word.trim().to_ascii_lowercase().parse().ok(),
+        _ => None,
+    }
 }
 
 fn word<'a>(json: &'a Value, name: &str) -> &'a str {
     json.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// What a response says of the session's number.
+enum SessionId {
+    /// It names one.
+    Named(Secret),
+    /// It names none: a second factor, perhaps.
+    Absent,
+    /// There is something in its place that is no number of a session.
+    Odd,
+}
+
+fn session_id(json: &Value) -> SessionId {
+    match json.get("session_id") {
+        None | Some(Value::Null) => SessionId::Absent,
+        Some(Value::String(id)) if id.trim().is_empty() => SessionId::Absent,
+        Some(Value::String(id)) => SessionId::Named(Secret::new(id.clone())),
+        // A number that was read as a fraction has lost digits, and names no session any more.
+        Some(Value::Number(id)) if !id.is_f64() => SessionId::Named(Secret::new(id.to_string())),
+        Some(_) => SessionId::Odd,
+    }
+}
+
 /// Judges the answer to a login; a success is the session.
 pub fn login(answer: &Answer) -> Result<Secret, Failure> {
+    judged_login(answer).map_err(|failure| answer.unless_session_set(failure))
+}
+
+fn judged_login(answer: &Answer) -> Result<Secret, Failure> {
     let json = answer.json()?;
     let json = json.value();
     if flag(json, "isBlocked") == Some(true) || flag(json, "success") == Some(false) {
@@ -228,8 +285,10 @@ pub fn login(answer: &Answer) -> Result<Secret, Failure> {
     if answer.status == 401 && word(json, "message").eq_ignore_ascii_case("invalid") {
         return Err(answer.failure(Kind::WrongCredentials, "it refused the e-mail address or the password"));
     }
-    if answer.succeeded() && !word(json, "session_id").is_empty() {
-        return Ok(Secret::new(word(json, "session_id").to_owned()));
+    match session_id(json) {
+        SessionId::Named(id) if answer.succeeded() => return Ok(id),
+        SessionId::Odd => return Err(answer.unclear()),
+        SessionId::Named(_) | SessionId::Absent => {}
     }
     let says_success =
         flag(json, "success") == Some(true) || word(json, "message").eq_ignore_ascii_case("success");
@@ -242,6 +301,10 @@ pub fn login(answer: &Answer) -> Result<Secret, Failure> {
 /// Judges the answer to the code of a second factor; a success is the session. What it looks like is not
 /// recorded anywhere (protocol notes, 1.5): the session is taken from where a login tells it, or from the cookie.
 pub fn code(answer: &Answer) -> Result<Secret, Failure> {
+    judged_code(answer).map_err(|failure| answer.unless_session_set(failure))
+}
+
+fn judged_code(answer: &Answer) -> Result<Secret, Failure> {
     let json = answer.json()?;
     let json = json.value();
     if flag(json, "isBlocked") == Some(true) {
@@ -250,13 +313,10 @@ pub fn code(answer: &Answer) -> Result<Secret, Failure> {
     if flag(json, "isValid") == Some(false) {
         return Err(answer.failure(Kind::WrongCode, "it refused the code"));
     }
-    let cookie =
-        answer.cookies.iter().find(|cookie| cookie.name == SESSION_COOKIE && !cookie.value.is_empty());
-    match (word(json, "session_id"), cookie) {
-        _ if !answer.succeeded() => Err(answer.unclear()),
-        ("", Some(cookie)) => Ok(cookie.value.clone()),
-        ("", None) => Err(answer.unclear()),
-        (id, _) => Ok(Secret::new(id.to_owned())),
+    match (session_id(json), answer.session_cookie()) {
+        (SessionId::Named(id), _) if answer.succeeded() => Ok(id),
+        (SessionId::Absent, Some(cookie)) if answer.succeeded() => Ok(cookie.value.clone()),
+        _ => Err(answer.unclear()),
     }
 }
 
@@ -276,10 +336,15 @@ pub fn another_code(answer: &Answer) -> Result<(), Failure> {
 /// Judges the answer to a request for a token; a success is the token as text. One way gives it bare, the other
 /// in a document.
 pub fn token(answer: &Answer) -> Result<Secret, Failure> {
+    let status = answer.status;
+    if status == 403 && !answer.text().contains("too many active sessions") {
+        let why = "it refuses a token for this gateway (HTTP 403). Perhaps the gateway does not belong to this \
+                   account: the Enphase app shows the gateways that do";
+        return Err(answer.failure(Kind::Transient, why));
+    }
     if let Some(failure) = answer.common_failure() {
         return Err(failure);
     }
-    let status = answer.status;
     if answer.succeeded()
         && let Some(token) = answer.token()
     {
@@ -291,8 +356,8 @@ pub fn token(answer: &Answer) -> Result<Secret, Failure> {
     if answer.shows_page() && (200..400).contains(&status) {
         return Err(answer.failure(Kind::Blocked, format!("a page came instead of a token (HTTP {status})")));
     }
-    // These are often only a hiccup of the service (protocol notes, 1.2 and 1.8), never a wrong password.
-    if matches!(status, 401 | 403) {
+    // It is often only a hiccup of the service (protocol notes, 1.2 and 1.8), never a wrong password.
+    if status == 401 {
         return Err(answer.failure(Kind::Transient, format!("it gave no token (HTTP {status})")));
     }
     Err(answer.riddle(Kind::Unexpected))
@@ -445,6 +510,102 @@ mod tests {
         assert_eq!(sent(404, "{}"), Err(Kind::Transient));
     }
 
+    fn with_cookie(name: &str, mut answer: Answer) -> Answer {
+        let value = Secret::new("c00c1e".to_owned());
+        answer.cookies.push(Cookie { name: name.to_owned(), value });
+        answer
+    }
+
+    #[test]
+    fn a_session_is_taken_as_a_number_and_nothing_else_in_its_place_is_a_second_factor() {
+        let body = |id: &str| format!(r#"{{"message":"success","success":true,"session_id":{id}}}"#);
+        for (id, session) in
+            [("123456", "123456"), ("18446744073709551615", "18446744073709551615"), ("-7", "-7")]
+        {
+            assert_eq!(login(&answer(200, &body(id))).unwrap().expose(), session);
+            assert_eq!(code(&answer(200, &body(id))).unwrap().expose(), session);
+        }
+        for id in [
+            "true",
+            "false",
+            "{}",
+            r#"{"id":"5e55"}"#,
+            "[]",
+            r#"["5e55"]"#,
+            "1.5",
+            "123456789012345678901234567890",
+        ] {
+            assert_eq!(login_kind(200, &body(id)), Kind::Unclear, "{id}");
+            assert_eq!(login_kind(401, &body(id)), Kind::Transient, "{id}");
+            assert_eq!(code(&answer(200, &body(id))).unwrap_err().kind, Kind::Unclear, "{id}");
+        }
+        for id in ["null", "\"\"", "\" \""] {
+            assert_eq!(login_kind(200, &body(id)), Kind::SecondFactor, "{id}");
+        }
+    }
+
+    #[test]
+    fn flags_are_read_in_words_and_numbers_too() {
+        for (body, kind) in [
+            (r#"{"isBlocked":"true"}"#, Kind::Blocked),
+            (r#"{"isBlocked":1,"success":true}"#, Kind::Blocked),
+            (r#"{"success":"false"}"#, Kind::Blocked),
+            (r#"{"success":"True","isBlocked":0}"#, Kind::SecondFactor),
+            (r#"{"requires_mfa":1}"#, Kind::SecondFactor),
+            (r#"{"success":[],"isBlocked":{}}"#, Kind::Unclear),
+        ] {
+            assert_eq!(login_kind(200, body), kind, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_failed_login_that_sets_the_session_s_cookie_may_have_opened_it() {
+        for (status, body) in
+            [(200, ""), (503, PAGE), (500, ""), (502, "{}"), (404, "{}"), (302, ""), (406, "x"), (401, "{}")]
+        {
+            let judged = [login, code].map(|judge| {
+                let kind = |name| judge(&with_cookie(name, answer(status, body))).unwrap_err().kind;
+                (kind(SESSION_COOKIE), kind("locale"))
+            });
+            assert_eq!(judged, [(Kind::Unclear, Kind::Transient); 2], "{status} {body}");
+            let renamed = login(&with_cookie("_enlighten_5_Session", answer(status, body)));
+            assert_eq!(renamed.unwrap_err().kind, Kind::Unclear, "{status} {body}");
+        }
+        let emptied = Cookie { name: SESSION_COOKIE.to_owned(), value: Secret::new(String::new()) };
+        let cleared = Answer { cookies: vec![emptied], ..answer(503, "") };
+        assert_eq!(
+            login(&cleared).unwrap_err().kind,
+            Kind::Transient,
+            "a cookie that is cleared opens nothing"
+        );
+        // What holds off for longer anyway stays what it is.
+        for (status, body, kind) in [
+            (401, r#"{"message":"Invalid"}"#, Kind::WrongCredentials),
+            (200, r#"{"success":true}"#, Kind::SecondFactor),
+            (429, "", Kind::Blocked),
+            (200, PAGE, Kind::Blocked),
+            (503, "too many active sessions", Kind::TooManySessions),
+        ] {
+            assert_eq!(
+                login(&with_cookie(SESSION_COOKIE, answer(status, body))).unwrap_err().kind,
+                kind,
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_forbidden_is_told_as_the_account_s_matter() {
+        for body in ["Forbidden", "", "{}", PAGE] {
+            let failure = token(&answer(403, body)).unwrap_err();
+            assert_eq!(failure.kind, Kind::Transient, "{body}");
+            assert!(failure.why.contains("does not belong to this account"), "{body}: {failure}");
+        }
+        assert_eq!(token_kind(403, "Too many active sessions.."), Kind::TooManySessions);
+        let other = token(&answer(401, "{}")).unwrap_err();
+        assert!(!other.why.contains("belong"), "{other}");
+    }
+
     #[test]
     fn a_session_that_is_over_is_told_from_a_hiccup() {
         assert_eq!(token_kind(401, r#"{"message":"You need to sign in first"}"#), Kind::SessionOver);
@@ -457,7 +618,11 @@ mod tests {
         let date = RetryAfter::parse("Fri, 20 Nov 2026 12:00:00 GMT", None).unwrap();
         assert_eq!(seconds.from(now), Duration::from_secs(3600));
         assert_eq!(date.from(now), Duration::from_secs(7200));
-        assert_eq!(RetryAfter::parse("soon", None), None);
+        for nonsense in ["soon", "", " ", "-5", "1.5"] {
+            assert_eq!(RetryAfter::parse(nonsense, None), None, "{nonsense}");
+        }
+        let endless = RetryAfter::parse("99999999999999999999999", None).unwrap();
+        assert_eq!(endless.from(now), Duration::MAX, "the record caps it");
     }
 
     #[test]

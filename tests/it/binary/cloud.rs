@@ -151,3 +151,21 @@ async fn a_cloud_that_changes_its_mind_between_the_requests_is_asked_no_more() {
     }
     assert_eq!(site.logins(), (1, 1, 0), "one a day");
 }
+
+#[tokio::test]
+async fn a_proxy_in_the_environment_is_not_used() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let site = Site::new();
+    let mut command = site.command(&["token", "refresh"]);
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env(name, &url);
+    }
+    // Without an answer the program would wait for it, and so is ended by the first call.
+    let output = tokio::select! {
+        output = timeout(HANG, command.output()) => output.expect("the program hangs").unwrap(),
+        _ = proxy.accept() => panic!("the proxy is called"),
+    };
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(site.logins(), (1, 1, 1));
+}

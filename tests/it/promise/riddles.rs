@@ -5,7 +5,9 @@ use std::time::Duration;
 use enphased::logins::Decision;
 use enphased::logins::age::Heard;
 use enphased::logins::decision::{Operator, Waiting};
-use enphased::simulator::{CloudCounts, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, answers};
+use enphased::simulator::{
+    Answer, CloudCounts, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, answers,
+};
 use enphased::supply::Tended;
 
 use super::house::{DAY, House};
@@ -99,6 +101,43 @@ async fn logins_whose_answers_are_lost_open_no_more_than_three_sessions_a_day() 
         house.simulation.cloud.end_sessions();
         insist(&house, Duration::from_secs(2 * 3600)).await;
         assert_eq!(house.counts().tokens, 1, "{fault:?}: it recovers a day later");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_that_fail_and_set_a_session_s_cookie_open_no_more_than_three_a_day() {
+    let page = Answer::html(503, "<html><body><h1>We'll be back soon</h1></body></html>");
+    for answer in [Answer::empty(200), Answer::empty(302), page, Answer::json(404, "{}")] {
+        let house = House::new();
+        house.simulation.cloud.fail(Fault::Says(answer.cookie("_enlighten_4_session", "5e55")).at(LOGIN));
+        insist(&house, Duration::from_secs(23 * 3600)).await;
+        assert_eq!(house.counts(), CloudCounts { login_attempts: 3, ..CloudCounts::default() });
+        house.simulation.cloud.heal();
+        insist(&house, Duration::from_secs(2 * 3600)).await;
+        assert_eq!(house.counts().tokens, 1, "it recovers a day later");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_s_number_in_another_form_is_no_second_factor() {
+    let said =
+        |id: &str| Fault::Says(Answer::json(200, format!(r#"{{"message":"success","session_id":{id}}}"#)));
+    let house = House::new();
+    house.simulation.cloud.fail(said("123456").at(LOGIN));
+    house.start(PASSWORD).await.unwrap_err();
+    assert_eq!(
+        house.counts(),
+        CloudCounts { login_attempts: 1, token_fetches: 1, ..CloudCounts::default() },
+        "the number is a session to fetch a token on"
+    );
+    for id in ["true", "{}", "[7]", "1.5"] {
+        let house = House::new();
+        house.simulation.cloud.fail(said(id).at(LOGIN));
+        insist(&house, Duration::from_secs(23 * 3600)).await;
+        assert_eq!(house.counts(), CloudCounts { login_attempts: 3, ..CloudCounts::default() }, "{id}");
+        house.simulation.cloud.heal();
+        insist(&house, Duration::from_secs(2 * 3600)).await;
+        assert_eq!(house.counts().tokens, 1, "{id}: nothing stops for ever");
     }
 }
 
