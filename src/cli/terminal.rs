@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::commands::token::Ask;
+use crate::config::secret::stripped;
 use crate::secrets::Secret;
 
 /// Columns that every terminal has.
@@ -20,7 +21,8 @@ impl Ask for Terminal {
         stderr.write_all(question.as_bytes()).ok()?;
         let mut answer = String::new();
         stdin.lock().read_line(&mut answer).ok()?;
-        Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty())
+        let answer = stripped(&answer);
+        if answer.is_empty() { None } else { Some(answer.to_owned()) }
     }
 
     fn hidden(&mut self, question: &str) -> Option<Secret> {

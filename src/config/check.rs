@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use super::environment::Environment;
 use super::file::{CloudTable, File, GatewayTable, MqttTable, StdoutTable};
-use super::secret::{Account, SecretSource, UnreadableSecret};
+use super::secret::{Account, SecretSource, UnreadableSecret, stripped};
 use super::{Config, Format, Gateway, Mqtt, Problem, Stdout};
 use crate::cloud::Addresses;
 use crate::mqtt;
@@ -77,7 +77,7 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
         gateways.into_iter().filter_map(|table| gateway(table, &mut findings)).collect();
     alone_where_they_must_be(&gateways, file.stdout.as_ref(), file.mqtt.as_ref(), &mut findings);
     let account = Account {
-        username: file.cloud.username.clone(),
+        username: username(file.cloud.username.as_deref(), &mut findings),
         password: environment.secret(
             file.cloud.password_file.clone(),
             "enlighten-password",
@@ -107,6 +107,18 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
         mqtt,
         warnings: findings.warnings,
     })
+}
+
+/// The e-mail address, without what nobody sees around it: with that it is another one to the cloud.
+fn username(written: Option<&str>, findings: &mut Findings) -> Option<String> {
+    let username = stripped(written?);
+    if Some(username) != written {
+        findings.warnings.push(
+            "cloud username: there are blanks or other invisible characters before or after it; they are left out"
+                .to_owned(),
+        );
+    }
+    Some(username.to_owned())
 }
 
 fn zone(name: &str) -> Result<TimeZone, String> {

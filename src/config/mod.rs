@@ -324,6 +324,14 @@ mod tests {
     }
 
     #[test]
+    fn blanks_around_the_user_name_are_left_out_and_said() {
+        let config = completed("[cloud]\nusername = \"\\uFEFF owner@example.com\\n\"");
+        assert_eq!(config.account.username.as_deref(), Some("owner@example.com"));
+        assert!(config.warnings.concat().contains("username") && !config.warnings.concat().contains("owner"));
+        assert!(completed("[cloud]\nusername = \"owner@example.com\"").warnings.is_empty());
+    }
+
+    #[test]
     fn plain_http_to_a_cloud_is_for_loopback_only() {
         let config = completed("[cloud]\nenlighten_url = \"http://127.0.0.1:8080/\"");
         assert_eq!(config.cloud.enlighten, "http://127.0.0.1:8080");

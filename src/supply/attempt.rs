@@ -88,6 +88,6 @@ impl Supply {
     }
 
     pub(super) fn username(&self) -> String {
-        self.settings.account.username.clone().unwrap_or_default()
+        self.settings.account.username().unwrap_or_default().to_owned()
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::cloud::answer::{Failure, Kind};
 use crate::cloud::{Addresses, Challenge};
-use crate::config::secret::{Account, UnreadableSecret};
+use crate::config::secret::{Account, STRIPPED, UnreadableSecret};
 use crate::logins::age::{Heard, Sight};
 use crate::logins::attempt::Step;
 use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
@@ -90,6 +90,8 @@ pub struct Supply {
     challenge: Option<Challenge>,
     /// The last answer to whether these credentials were refused, because the hash is slow.
     compared: Option<(Vec<Halt>, Credentials, Option<Kind>)>,
+    /// It was said that the password is written with blanks around it.
+    told_stripped: bool,
 }
 
 impl Supply {
@@ -104,7 +106,13 @@ impl Supply {
             rng,
             challenge: None,
             compared: None,
+            told_stripped: false,
         }
+    }
+
+    /// Takes the account that a person has completed at the terminal.
+    pub fn use_account(&mut self, account: Account) {
+        self.settings.account = account;
     }
 
     /// What the clocks show, with what the gateway has just told.
@@ -164,8 +172,8 @@ impl Supply {
         if decide(record, &situation) == Decision::Rest {
             return Ok((Decision::Rest, None));
         }
-        let credentials = self.settings.account.credentials()?;
-        let username = self.settings.account.username.clone().unwrap_or_default();
+        let credentials = self.credentials()?;
+        let username = self.username();
         situation.username = &username;
         situation.account = match &credentials {
             None => decision::Account::Missing,
@@ -174,6 +182,17 @@ impl Supply {
             }
         };
         Ok((decide(record, &situation), credentials))
+    }
+
+    /// The account's credentials, as they are sent. A password that was written with blanks around it is told once.
+    fn credentials(&mut self) -> Result<Option<Credentials>, UnreadableSecret> {
+        let complete = self.settings.account.complete()?;
+        let stripped = complete.as_ref().is_some_and(|complete| complete.password_was_stripped);
+        if stripped && !self.told_stripped {
+            self.told_stripped = true;
+            tracing::warn!("{STRIPPED}");
+        }
+        Ok(complete.map(|complete| complete.credentials))
     }
 
     /// How these credentials were refused, if they were.

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::Context;
 use super::failure::{Code, Failure};
 use crate::config;
+use crate::config::secret::STRIPPED;
 use crate::daemon::outputs;
 use crate::mqtt::{self, Happened};
 use crate::state::StateDir;
@@ -105,8 +106,13 @@ async fn names(context: &Context, report: &mut Report<'_>) -> Result<(), Failure
 }
 
 fn account(context: &Context, report: &mut Report<'_>) -> Result<(), Failure> {
-    match context.config.account.credentials() {
-        Ok(Some(_)) => report.good("account", "there is a username and a password; they are not tried here"),
+    match context.config.account.complete() {
+        Ok(Some(complete)) => {
+            if complete.password_was_stripped {
+                report.note("account", STRIPPED)?;
+            }
+            report.good("account", "there is a username and a password; they are not tried here")
+        }
         Ok(None) => report.note(
             "account",
             "none is configured, so tokens come from `enphased token refresh` or `enphased token import`",

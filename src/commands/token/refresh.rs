@@ -32,13 +32,13 @@ pub async fn refresh(
     }
     let operator = if force { Operator::Insists } else { Operator::Asks };
     let shared = context.shared(&state);
-    let now = shared.supply.lock().await.consider(&serial, heard, operator)?;
+    let mut supply = shared.supply.lock().await;
+    let now = supply.consider(&serial, heard, operator)?;
     if let Decision::Wait { .. } = now {
         return Err(held_off(&now));
     }
     complete_account(&mut context.config.account, ask)?;
-    let shared = context.shared(&state);
-    let mut supply = shared.supply.lock().await;
+    supply.use_account(context.config.account.clone());
     let mut tended = supply.tend(&serial, heard, operator, PATIENCE).await?;
     if supply.is_challenged() {
         code::second_factor(&mut supply, &serial, heard, ask, out).await?;

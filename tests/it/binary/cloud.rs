@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use enphased::simulator::{Answer, ENTREZ_AUTH_TOKEN, Fault, LOGIN, TOKENS, answers};
+use enphased::simulator::{Answer, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, answers};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -168,4 +168,29 @@ async fn a_proxy_in_the_environment_is_not_used() {
     };
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(site.logins(), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn blanks_around_user_name_and_password_cost_no_login_and_are_told_once() {
+    let site = Site::new();
+    let config = fs::read_to_string(site.path("config.toml")).unwrap();
+    let spoilt = config.replace(Simulation::EMAIL, &format!("\u{feff}{} ", Simulation::EMAIL));
+    fs::write(site.path("config.toml"), spoilt).unwrap();
+    for written in ["\u{feff}PASSWORD\r\n", " PASSWORD\t\n", "\nPASSWORD\u{a0}", "PASSWORD"] {
+        let written = written.replace("PASSWORD", Simulation::PASSWORD);
+        fs::write(site.path("password"), &written).unwrap();
+        let before = site.logins().1;
+        let output = site.run(&["token", "refresh", "--force"]).await;
+        let log = text(&output.stderr);
+        assert!(output.status.success(), "{written:?}: {log}");
+        assert_eq!(site.logins().1, before + 1);
+        let blanks = written.trim_matches(['\n', '\r', '\u{feff}']) != Simulation::PASSWORD;
+        assert_eq!(
+            log.matches("invisible characters before or after the password").count(),
+            usize::from(blanks)
+        );
+        assert!(!log.contains(Simulation::PASSWORD) && !log.contains(Simulation::EMAIL), "{log}");
+        fs::remove_dir_all(site.path("state")).unwrap();
+    }
+    assert_eq!(site.logins(), (4, 4, 4));
 }
