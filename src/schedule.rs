@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn away() -> Error {
-        Error::Unreachable { address: "x".into(), path: "/info", why: "timeout".into() }
+        Error::Unreachable { address: "x".into(), path: "/info", connected: false, why: "timeout".into() }
     }
 
     #[test]

@@ -31,8 +31,10 @@ pub(crate) enum Kind {
     Certificate,
     /// No version, cipher or key exchange of TLS in common; to check no certificate does not change that.
     Incompatible,
-    /// A timeout, an unknown name, no route.
+    /// No connection in time, an unknown name, no route.
     Unreachable,
+    /// An open connection on which nothing came in time.
+    Silent,
 }
 
 impl Cause {
@@ -63,7 +65,15 @@ impl Cause {
 
     /// Nothing came for this long.
     pub(crate) fn timed_out(after: Duration) -> Self {
-        Self { kind: Kind::Unreachable, why: format!("timed out after {} s", after.as_secs()) }
+        Self { kind: Kind::Silent, why: format!("timed out after {} s", after.as_secs()) }
+    }
+
+    /// The same before a connection was open.
+    pub(crate) fn before_connection(self) -> Self {
+        match self.kind {
+            Kind::Silent => Self { kind: Kind::Unreachable, ..self },
+            _ => self,
+        }
     }
 
     /// The name of the host leads to no address.
@@ -112,7 +122,8 @@ impl Cause {
             Kind::KeyChanged(OtherKey { known, seen }) => Error::KeyChanged { address, known, seen },
             Kind::Certificate => Error::Certificate { address, why },
             Kind::Incompatible => Error::Incompatible { address, why },
-            Kind::Refused | Kind::Broken | Kind::Unreachable => Error::Unreachable { address, path, why },
+            Kind::Broken | Kind::Silent => Error::Unreachable { address, path, connected: true, why },
+            Kind::Refused | Kind::Unreachable => Error::Unreachable { address, path, connected: false, why },
         }
     }
 }

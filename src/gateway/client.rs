@@ -83,14 +83,20 @@ impl Client {
         Ok(info)
     }
 
-    /// Whether the gateway accepts `token`, which need not be the one in use: [`Error::TokenRefused`] if not.
+    /// Asks whether the gateway accepts `token`, which need not be the one in use. [`Error::TokenRefused`] if it
+    /// refuses it; any other error judges nothing.
     pub async fn check_token(&mut self, token: &Secret) -> Result<(), Error> {
         let checked = self.check_jwt(token).await;
         if self.session.token() == Some(token) {
             match &checked {
-                Ok(cookie) => self.session.open(cookie.clone()),
+                Ok(cookie) if self.session.open(cookie.clone()) => {
+                    tracing::info!(gateway = %self.connection.address(), "{CHECK_JWT} accepts the token again");
+                }
                 Err(Error::TokenRefused) => self.session.close(),
-                Err(_) => {}
+                Err(error) if error.leaves_token_unjudged() => {
+                    self.session.leave_unjudged(error.to_string());
+                }
+                Ok(_) | Err(_) => {}
             }
         }
         checked.map(|_cookie| ())
@@ -125,18 +131,31 @@ impl Client {
         if !was_open {
             self.open_session().await?;
         }
-        let answer = self.send_with_session(&mut request).await?;
-        if answer.status != 401 || !was_open {
-            return Ok(answer);
+        let mut answer = self.send_with_session(&mut request).await?;
+        if answer.status == 401 && was_open && !self.session.is_vouched_for() {
+            self.session.close();
+            self.open_session().await?;
+            answer = self.send_with_session(&mut request).await?;
+            if answer.status == 401 {
+                self.session.vouch();
+            }
         }
-        self.session.close();
-        self.open_session().await?;
-        self.send_with_session(&mut request).await
+        if matches!(answer.status, 200..=299)
+            && let Some(why) = self.session.read_unjudged()
+        {
+            let gateway = self.connection.address();
+            tracing::warn!(%gateway, "{why}; pages are read with the token all the same");
+        }
+        Ok(answer)
     }
 
+    /// Asks about the token in use. Where the gateway neither accepts nor refuses it, its pages may accept it.
     async fn open_session(&mut self) -> Result<(), Error> {
         let token = self.session.token().cloned().ok_or(Error::NoToken)?;
-        self.check_token(&token).await
+        match self.check_token(&token).await {
+            Err(error) if error.leaves_token_unjudged() => Ok(()),
+            checked => checked,
+        }
     }
 
     async fn send_with_session(&mut self, request: &mut Request<'_>) -> Result<Answer, Error> {

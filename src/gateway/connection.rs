@@ -154,7 +154,8 @@ impl Connection {
             stream
         } else {
             let opening = stream::open(&self.address, scheme, &self.tls, CONNECT_TIMEOUT);
-            in_time(CONNECT_TIMEOUT, async { opening.await.map_err(Failure::Cause) }).await?
+            let opened = in_time(CONNECT_TIMEOUT, async { opening.await.map_err(Failure::Cause) }).await;
+            opened.map_err(Failure::before_connection)?
         };
         let (answer, stream) = exchange(stream, message, limit).await?;
         self.open = stream.map(|stream| (scheme, stream));

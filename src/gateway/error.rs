@@ -15,6 +15,8 @@ pub enum Error {
         address: String,
         /// What was asked.
         path: &'static str,
+        /// Whether a connection was open: then it may be this page alone that hangs.
+        connected: bool,
         /// The cause.
         why: String,
     },
@@ -139,6 +141,15 @@ impl Error {
         match (first, second) {
             (Some(Self::Missing { .. }), Some(second)) => Some(second),
             (first, second) => first.or(second),
+        }
+    }
+
+    /// Whether an answer of `/auth/check_jwt` like this says nothing of the token, so that its pages may accept it.
+    pub const fn leaves_token_unjudged(&self) -> bool {
+        match self {
+            Self::Unreachable { connected, .. } => *connected,
+            Self::Busy { .. } | Self::Forbidden { .. } => true,
+            _ => self.is_about_one_page(),
         }
     }
 

@@ -103,6 +103,16 @@ pub(super) enum Failure {
     Setup(String),
 }
 
+impl Failure {
+    /// The same where no connection was open yet.
+    pub(super) fn before_connection(self) -> Self {
+        match self {
+            Self::Cause(cause) => Self::Cause(cause.before_connection()),
+            other => other,
+        }
+    }
+}
+
 /// Sends `message` on `stream`; gives the answer, whose body has at most `limit` bytes, and the stream if it may be asked
 /// again.
 pub(super) async fn exchange(

@@ -1,14 +1,39 @@
 //! The token in use and the session that the gateway has opened for it.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::secrets::Secret;
+
+/// A gateway that neither accepts nor refuses a token is asked about it again after this, the length of a session.
+const UNJUDGED: Duration = Duration::from_secs(10 * 60);
+/// After a 401 in a session that has just been opened, further ones are about the page for so long.
+const VOUCHED: Duration = Duration::from_secs(60);
+
+/// The gateway's word on the token in use.
+#[derive(Debug, Default)]
+enum Judgement {
+    /// None since the last 401.
+    #[default]
+    Wanted,
+    /// The token is accepted.
+    Accepted,
+    /// The gateway neither accepted nor refused it at this moment, for this reason.
+    None(Instant, String),
+}
 
 /// What is shown to a gateway of firmware 7 and later: the token, and the cookie that spares it from checking
 /// the token again. Some pages want both (firmware 7.0; `/ivp/meters/readings` on others).
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     token: Option<Secret>,
-    open: bool,
+    judgement: Judgement,
     cookie: Option<Secret>,
+    /// When a page answered 401 in a session that had just been opened.
+    vouched_at: Option<Instant>,
+    /// The log says that the token is used without the gateway's judgement.
+    warned: bool,
 }
 
 impl Session {
@@ -16,6 +41,7 @@ impl Session {
     pub(crate) fn use_token(&mut self, token: Option<&Secret>) {
         if self.token.as_ref() != token {
             self.token = token.cloned();
+            self.vouched_at = None;
             self.close();
         }
     }
@@ -28,15 +54,44 @@ impl Session {
         self.cookie.as_ref()
     }
 
-    /// Whether the gateway has accepted the token since the last 401.
-    pub(crate) const fn is_open(&self) -> bool {
-        self.open
+    /// Whether pages can be asked without asking about the token first.
+    pub(crate) fn is_open(&self) -> bool {
+        match &self.judgement {
+            Judgement::Wanted => false,
+            Judgement::Accepted => true,
+            Judgement::None(at, _) => at.elapsed() < UNJUDGED,
+        }
     }
 
-    /// The gateway has accepted the token. One that gives no cookie is not asked again for each page.
-    pub(crate) fn open(&mut self, cookie: Option<Secret>) {
-        self.open = true;
+    /// Records that the gateway accepts the token; returns whether the log should say so. A gateway that gives no
+    /// cookie is not asked again for each page.
+    pub(crate) fn open(&mut self, cookie: Option<Secret>) -> bool {
+        self.judgement = Judgement::Accepted;
         self.adopt(cookie);
+        std::mem::take(&mut self.warned)
+    }
+
+    /// Records that the gateway neither accepts nor refuses the token, because of `why`: pages are asked with it.
+    pub(crate) fn leave_unjudged(&mut self, why: String) {
+        self.judgement = Judgement::None(Instant::now(), why);
+    }
+
+    /// A page was read without a judgement: returns the reason if the log does not have it yet.
+    pub(crate) fn read_unjudged(&mut self) -> Option<&str> {
+        let Judgement::None(_, why) = &self.judgement else { return None };
+        let news = !self.warned;
+        self.warned = true;
+        news.then_some(why.as_str())
+    }
+
+    /// Records a 401 in a session that has just been opened: it is about the page, and so are those that follow.
+    pub(crate) fn vouch(&mut self) {
+        self.vouched_at = Some(Instant::now());
+    }
+
+    /// Whether a 401 is about the page and not about the session.
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        self.vouched_at.is_some_and(|at| at.elapsed() < VOUCHED)
     }
 
     /// A new cookie, which may come with any answer, replaces the one before.
@@ -46,7 +101,7 @@ impl Session {
 
     /// The gateway knows the session no more (10 minutes without use, a restart); the token stays.
     pub(crate) fn close(&mut self) {
-        self.open = false;
+        self.judgement = Judgement::Wanted;
         self.cookie = None;
     }
 }

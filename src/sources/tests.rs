@@ -28,7 +28,12 @@ fn forbidden(endpoint: Endpoint) -> Error {
 }
 
 fn unreachable(endpoint: Endpoint) -> Error {
-    Error::Unreachable { address: "192.168.1.20".into(), path: endpoint.path(), why: "timeout".into() }
+    Error::Unreachable {
+        address: "192.168.1.20".into(),
+        path: endpoint.path(),
+        connected: false,
+        why: "timeout".into(),
+    }
 }
 
 /// A gateway whose token may not read `device_data`.

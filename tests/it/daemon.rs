@@ -86,6 +86,27 @@ async fn an_unwell_gateway_costs_no_login() {
     assert_eq!(house.polls(), before + 20, "it is read again as soon as it is well");
 }
 
+/// A check that neither accepts nor refuses the token is no reason to read nothing, and none to log in.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_does_not_judge_the_token_is_read() {
+    for answer in [
+        Answer::html(404, "no"),
+        Answer::html(403, "no"),
+        Answer::html(500, "no"),
+        Answer::html(302, "no"),
+        Answer::html(200, "Please wait"),
+        Answer::empty(200),
+    ] {
+        let house = metered();
+        house.live(MINUTE).await;
+        let before = house.polls();
+        house.simulation.gateways[0].fail(Fault::Says(answer.clone()).at("/auth/check_jwt"));
+        house.live(HOUR).await;
+        assert_eq!(house.polls(), before + 120, "{answer:?}");
+        assert_eq!(house.cloud(), one_login(), "{answer:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_is_gone_changed_or_confused_costs_no_login() {
     let conditions = [

@@ -375,7 +375,7 @@ async fn a_refused_token_asks_for_nothing_more() {
 }
 
 #[tokio::test]
-async fn only_a_clean_401_refuses_a_token() {
+async fn pages_are_asked_with_the_token_when_the_check_neither_accepts_nor_refuses_it() {
     for status in [
         "500 Internal Server Error",
         "502 Bad Gateway",
@@ -383,16 +383,76 @@ async fn only_a_clean_401_refuses_a_token() {
         "403 Forbidden",
         "301 Moved Permanently",
         "404 Not Found",
+        "418 Teapot",
+        "204 No Content",
         "200 OK",
     ] {
-        let server = Server::https(modern(move |seen| {
-            (seen.path == CHECK).then(|| reply(status, &[], "Invalid token"))
+        let body = if status.starts_with("204") { "" } else { "Invalid token" };
+        let server = Server::https(modern(move |seen| match seen.path.as_str() {
+            CHECK => Some(reply(status, &[], body)),
+            "/info" => None,
+            _ => Some(ok("[]")),
         }))
         .await;
-        let error = modern_client(&server).await.get(Endpoint::MeterReadings).await.unwrap_err();
-        assert!(!matches!(error, Error::TokenRefused), "{status}: {error:?}");
-        assert_eq!(server.paths(), ["/info", CHECK], "{status}");
+        let mut client = modern_client(&server).await;
+        client.get(Endpoint::MeterReadings).await.unwrap();
+        client.get(Endpoint::Inverters).await.unwrap();
+        assert_eq!(server.paths(), ["/info", CHECK, READINGS, INVERTERS], "{status}");
+        assert_eq!(server.seen()[3].header("authorization"), "Bearer good");
+        let checked = client.check_token(&secret("good")).await.unwrap_err();
+        assert!(!matches!(checked, Error::TokenRefused), "{status}: {checked:?}");
     }
+}
+
+#[tokio::test]
+async fn a_check_that_is_never_answered_does_not_stop_the_pages() {
+    for reply in [|| Reply::Silence, || Reply::Hangup, || Reply::Trickle] {
+        let server = Server::https(modern(move |seen| match seen.path.as_str() {
+            CHECK => Some(reply()),
+            "/info" => None,
+            _ => Some(ok("[]")),
+        }))
+        .await;
+        let mut client = modern_client(&server).await;
+        let reading = tokio::spawn(async move { client.get(Endpoint::MeterReadings).await });
+        server.asked(CHECK).await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+        assert_eq!(reading.await.unwrap().unwrap(), b"[]");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_not_judged_is_refused_as_soon_as_the_gateway_says_so() {
+    let mut checks = 0;
+    let server = Server::https(modern(move |seen| match seen.path.as_str() {
+        CHECK => {
+            checks += 1;
+            Some(if checks == 1 { reply("500 Internal Server Error", &[], "") } else { unauthorized() })
+        }
+        _ => None,
+    }))
+    .await;
+    let mut client = modern_client(&server).await;
+    let error = client.get(Endpoint::MeterReadings).await.unwrap_err();
+    assert!(matches!(error, Error::Forbidden { path: READINGS, .. }), "{error:?}");
+    let error = client.get(Endpoint::MeterReadings).await.unwrap_err();
+    assert!(matches!(error, Error::TokenRefused), "{error:?}");
+}
+
+#[tokio::test]
+async fn many_forbidden_pages_cost_one_check_a_minute() {
+    let refuses = |path: &str| ![CHECK, "/info", READINGS].contains(&path);
+    let server = Server::https(modern(move |seen| refuses(&seen.path).then(unauthorized))).await;
+    let mut client = modern_client(&server).await;
+    client.get(Endpoint::MeterReadings).await.unwrap();
+    for endpoint in [Endpoint::Inverters, Endpoint::DeviceData, Endpoint::Production, Endpoint::Inverters] {
+        assert!(matches!(client.get(endpoint).await, Err(Error::Forbidden { .. })));
+    }
+    client.get(Endpoint::MeterReadings).await.unwrap();
+    let checks = server.paths().iter().filter(|path| *path == CHECK).count();
+    assert_eq!(checks, 2, "{:?}", server.paths());
 }
 
 #[tokio::test]
