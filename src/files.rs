@@ -1,7 +1,7 @@
 //! Bounded reading of regular files. A path that a person or another program chose may name a FIFO, which never
 //! ends, or a device such as `/dev/zero`, which fills the memory.
 
-use std::fs::{self, File, FileType, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -42,11 +42,20 @@ pub fn needs_a_person(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::System(error) => error,
+            other => Self::other(other),
+        }
+    }
+}
+
 /// Reads a whole regular file of at most `limit` bytes. Symbolic links are followed. Never waits for a writer, and
 /// wipes what it read when the result is dropped.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     // Looked at before it is opened: opening alone acts on some devices (a watchdog, a tape).
-    regular(fs::metadata(path)?.file_type())?;
+    expect_regular(&fs::metadata(path)?)?;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     read_file(file, limit)
@@ -55,7 +64,7 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error
 /// Reads an open regular file of at most `limit` bytes from where it stands.
 pub fn read_file(file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     let metadata = file.metadata()?;
-    regular(metadata.file_type())?;
+    expect_regular(&metadata)?;
     if metadata.len() > limit {
         return Err(Error::TooLarge(limit));
     }
@@ -67,7 +76,9 @@ pub fn read_file(file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     if u64::try_from(read).unwrap_or(u64::MAX) > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
 }
 
-fn regular(kind: FileType) -> Result<(), Error> {
+/// Refuses everything but a regular file, with its name.
+pub fn expect_regular(metadata: &Metadata) -> Result<(), Error> {
+    let kind = metadata.file_type();
     if kind.is_file() {
         return Ok(());
     }

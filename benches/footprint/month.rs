@@ -17,6 +17,7 @@ use enphased::daemon::notify::Notify;
 use enphased::daemon::{self, Surroundings};
 use enphased::secrets::Secret;
 use enphased::simulator::{GatewayOptions, Pages, Simulation, SimulationOptions};
+use enphased::state::StateDir;
 use fastrand::Rng;
 use tokio::runtime;
 use tokio::sync::mpsc;
@@ -42,7 +43,9 @@ async fn live(days: u32) {
     let simulation = Simulation::start(&clock, options).unwrap();
     let config = configuration(dir.path(), &simulation);
     let (_nobody, hangups) = mpsc::channel(1);
-    let surroundings = Surroundings { clock, rng: Rng::with_seed(1), notify: Notify::Systemd, hangups };
+    let state = StateDir::open(dir.path()).unwrap();
+    let surroundings =
+        Surroundings { state, clock, rng: Rng::with_seed(1), notify: Notify::Systemd, hangups };
     let reload = || Ok(configuration(dir.path(), &simulation));
     println!(
         "\n{:<46}{:>12}{:>12}{:>12}{:>12}",

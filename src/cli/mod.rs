@@ -1,6 +1,7 @@
 //! The command line: what was asked, and which command does it.
 
 mod dumps;
+mod file_limit;
 pub mod logging;
 mod terminal;
 
@@ -178,7 +179,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
     dumps::refuse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(Failure::from).and_then(|runtime| {
-        let done = runtime.block_on(dispatch(cli, environment));
+        let done = runtime.block_on(async {
+            file_limit::survive();
+            dispatch(cli, environment).await
+        });
         // A reader that has stopped reading must not keep us from ending.
         runtime.shutdown_background();
         done
@@ -239,7 +243,7 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let mut context = Context { config, environment, clock: Clock::system(), rng: Rng::new() };
+    let mut context = Context::new(config, environment, Clock::system(), Rng::new());
     match cli.command {
         Command::Run { once: false } => run::run(context, cli.config).await,
         Command::Run { once: true } => run::once(context).await,
@@ -263,7 +267,7 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
             token::forget(&mut context, args.gateway.as_ref(), out).await
         }
         Command::Gateway(GatewayCommand::Trust { yes }) => {
-            gateway::trust(&context, yes, &mut io::stdin().lock(), out).await
+            gateway::trust(&mut context, yes, &mut io::stdin().lock(), out).await
         }
         Command::Domoticz(_) => domoticz::check(&mut context, domoticz::PATIENCE, out).await,
         Command::Config(_) => config::validate(&context.config, out),

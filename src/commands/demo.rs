@@ -16,6 +16,7 @@ use crate::daemon::notify::Notify;
 use crate::daemon::{self, Surroundings};
 use crate::secrets::Secret;
 use crate::simulator::{Simulation, SimulationOptions};
+use crate::state::StateDir;
 
 /// How far apart the demo's readings are.
 const INTERVAL: &str = "3s";
@@ -30,8 +31,8 @@ pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
     // Of the gateways that can be simulated the one with batteries shows most.
     options.gateways = options.gateways.pop().into_iter().collect();
     let simulation = Simulation::start(&clock, options)?;
-    let state = tempfile::tempdir()?;
-    let text = configuration(&simulation, &state.path().display().to_string());
+    let directory = tempfile::tempdir()?;
+    let text = configuration(&simulation, &directory.path().display().to_string());
     writeln!(
         out,
         "This is a simulation: a cloud, a gateway and a sun inside this process, and the real daemon."
@@ -52,7 +53,8 @@ pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
     };
     let config = load()?;
     let (_nobody, hangups) = mpsc::channel(1);
-    let surroundings = Surroundings { clock, rng, notify: Notify::Systemd, hangups };
+    let state = StateDir::open(directory.path())?;
+    let surroundings = Surroundings { state, clock, rng, notify: Notify::Systemd, hangups };
     daemon::run(config, surroundings, load, stopped()?).await?;
     let counts = simulation.cloud.counts();
     writeln!(

@@ -101,6 +101,8 @@ const fn state_code(error: &state::Error) -> Code {
     match error {
         state::Error::Unwritable { .. } => Code::CannotCreate,
         state::Error::Unreadable { .. } => Code::InputOutput,
+        // Only a person can give the directory to somebody else.
+        state::Error::Foreign { .. } => Code::Configuration,
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn ask(
 /// Looks at the keys of the gateways, and accepts those that have changed, after `answers` said yes or
 /// `assume_yes` is set.
 pub async fn trust(
-    context: &Context,
+    context: &mut Context,
     assume_yes: bool,
     answers: &mut dyn BufRead,
     out: &mut dyn Write,

@@ -23,7 +23,7 @@ use crate::daemon;
 use crate::poller::{Poller, Shared};
 use crate::pulse::Pulse;
 use crate::reading::Serial;
-use crate::state::StateDir;
+use crate::state::{Entrance, StateDir};
 use crate::token::store;
 use failure::{Code, Failure};
 
@@ -41,12 +41,28 @@ pub struct Context {
     pub clock: Clock,
     /// Chance.
     pub rng: Rng,
+    /// The state directory, once it was opened.
+    state: Option<StateDir>,
 }
 
 impl Context {
-    /// Opens the state directory.
-    pub fn state(&self) -> Result<StateDir, Failure> {
-        Ok(StateDir::open(&self.config.state_dir)?)
+    /// What a command by `config` is given.
+    pub fn new(config: Config, environment: Environment, clock: Clock, rng: Rng) -> Self {
+        Self { config, environment, clock, rng, state: None }
+    }
+
+    /// Opens the state directory. Root becomes its owner first, after reading the passwords that the owner may not be
+    /// able to read.
+    pub fn state(&mut self) -> Result<StateDir, Failure> {
+        if let Some(state) = &self.state {
+            return Ok(state.clone());
+        }
+        let path = self.config.state_dir.clone();
+        let entrance = Entrance::find(&path)?;
+        if entrance.gives_up_root() {
+            self.config.hold_passwords();
+        }
+        Ok(self.state.insert(entrance.enter()?).clone())
     }
 
     /// What pollers and the supply work with.

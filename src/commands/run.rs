@@ -12,7 +12,7 @@ use crate::daemon::notify::Notify;
 use crate::daemon::{self, Surroundings};
 
 /// Runs until SIGTERM or SIGINT; at SIGHUP the configuration is read again from `path`.
-pub async fn run(context: Context, path: Option<PathBuf>) -> Result<(), Failure> {
+pub async fn run(mut context: Context, path: Option<PathBuf>) -> Result<(), Failure> {
     let (tell, hangups) = mpsc::channel(1);
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
@@ -21,8 +21,9 @@ pub async fn run(context: Context, path: Option<PathBuf>) -> Result<(), Failure>
             tell.try_send(()).ok();
         }
     });
-    let Context { config, environment, clock, rng } = context;
-    let surroundings = Surroundings { clock, rng, notify: Notify::Systemd, hangups };
+    let state = context.state()?;
+    let Context { config, environment, clock, rng, .. } = context;
+    let surroundings = Surroundings { state, clock, rng, notify: Notify::Systemd, hangups };
     let reload = || config::load(path.as_deref(), &environment);
     daemon::run(config, surroundings, reload, stopped()?).await?;
     Ok(())
@@ -30,8 +31,8 @@ pub async fn run(context: Context, path: Option<PathBuf>) -> Result<(), Failure>
 
 /// Polls every gateway once and ends.
 pub async fn once(mut context: Context) -> Result<(), Failure> {
-    let rng = context.rng.fork();
-    if daemon::run_once(&context.config, &context.clock, rng).await? {
+    let (state, rng) = (context.state()?, context.rng.fork());
+    if daemon::run_once(&context.config, &state, &context.clock, rng).await? {
         Ok(())
     } else {
         Err(Failure::new(Code::TryLater, ""))

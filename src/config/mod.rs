@@ -54,6 +54,15 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+impl Config {
+    /// Reads the passwords now, because this process is about to lose the right to read them. One that cannot be read
+    /// is reported where it is needed.
+    pub fn hold_passwords(&mut self) {
+        let gateways = self.gateways.iter_mut().map(|gateway| &mut gateway.password);
+        gateways.chain([&mut self.account.password]).flatten().for_each(SecretSource::hold);
+    }
+}
+
 /// One gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {

@@ -69,6 +69,15 @@ pub fn stripped(text: &str) -> &str {
     text.trim_matches(invisible)
 }
 
+impl SecretSource {
+    /// Reads the secret, if possible, and keeps it from now on.
+    pub fn hold(&mut self) {
+        if let Ok(secret) = self.read("password") {
+            *self = Self::Given(secret);
+        }
+    }
+}
+
 /// The owner's account, as configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {

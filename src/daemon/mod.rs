@@ -31,6 +31,8 @@ const LOCK: &str = "daemon.lock";
 /// What a daemon is given beside its configuration.
 #[derive(Debug)]
 pub struct Surroundings {
+    /// The state directory.
+    pub state: StateDir,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -59,7 +61,7 @@ pub async fn run(
     reload: impl Fn() -> Result<Config, config::Error>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let state = StateDir::open(&config.state_dir)?;
+    let state = surroundings.state.clone();
     let _lock = lock(&state)?;
     state.sweep();
     let client_id = format!("enphased-{:08x}", surroundings.rng.u32(..));

@@ -23,11 +23,10 @@ const CLIENT_ID: &str = "enphased-once";
 
 /// Polls every gateway once, hands the readings to the outputs, and ends. `Ok(false)` when a gateway could not
 /// be read.
-pub async fn run_once(config: &Config, clock: &Clock, mut rng: Rng) -> Result<bool, Error> {
-    let state = StateDir::open(&config.state_dir)?;
-    let _lock = lock(&state)?;
+pub async fn run_once(config: &Config, state: &StateDir, clock: &Clock, mut rng: Rng) -> Result<bool, Error> {
+    let _lock = lock(state)?;
     state.sweep();
-    let shared = shared(config, &state, clock, rng.fork());
+    let shared = shared(config, state, clock, rng.fork());
     let mut pollers = JoinSet::new();
     for (place, gateway) in config.gateways.iter().enumerate() {
         pollers.spawn(Poller::new(place, gateway.clone(), shared.clone(), Pulse::new()).run_once());

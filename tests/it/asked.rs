@@ -35,7 +35,7 @@ impl Asked {
     async fn of(options: SimulationOptions) -> Self {
         let house = House::new(options);
         let (config, environment) = (house.config(), house.environment());
-        let mut context = Context { config, environment, clock: house.clock.clone(), rng: Rng::with_seed(3) };
+        let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
         let state = StateDir::open(house.state()).unwrap();
         let shared = context.shared(&state);
         let poller = context.pollers(&shared).remove(0);
@@ -148,7 +148,7 @@ async fn no_hold_off_is_shortened_by_asking() {
     let house = House::new(SimulationOptions::default());
     house.simulation.cloud.fail(answers::too_many_sessions(200).at(LOGIN));
     let (config, environment) = (house.config(), house.environment());
-    let mut context = Context { config, environment, clock: house.clock.clone(), rng: Rng::with_seed(3) };
+    let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
     let state = StateDir::open(house.state()).unwrap();
     let shared = context.shared(&state);
     let poller = context.pollers(&shared).remove(0);

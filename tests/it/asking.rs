@@ -37,7 +37,7 @@ fn context(simulation: &Simulation, state: &tempfile::TempDir) -> Context {
     );
     let environment = Environment::default();
     let config = config::complete(&text, None, &environment).unwrap();
-    Context { config, environment, clock: Clock::system(), rng: Rng::with_seed(3) }
+    Context::new(config, environment, Clock::system(), Rng::with_seed(3))
 }
 
 #[tokio::test]

@@ -42,8 +42,7 @@ async fn an_hour_of_polls(board: &Board) -> Hour {
         runtime.block_on(async {
             let house = House::new(SimulationOptions::default());
             let (config, environment) = (house.config(), house.environment());
-            let mut context =
-                Context { config, environment, clock: house.clock.clone(), rng: Rng::with_seed(3) };
+            let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
             let mut shared = context.shared(&StateDir::open(house.state()).unwrap());
             shared.board = board.clone();
             let poller = context.pollers(&shared).remove(0);

@@ -91,7 +91,7 @@ async fn checked(broker: &Mosquitto, idx: &str, patience: Duration) -> (String, 
     let text = format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\ndomoticz = {{ {idx} }}\n", broker.port);
     let config = config::complete(&text, None, &Environment::default()).unwrap();
     let environment = Environment::default();
-    let mut context = Context { config, environment, clock: Clock::system(), rng: Rng::new() };
+    let mut context = Context::new(config, environment, Clock::system(), Rng::new());
     let mut out = Vec::new();
     let outcome = domoticz::check(&mut context, patience, &mut out).await;
     (String::from_utf8(out).unwrap(), outcome)
@@ -164,7 +164,7 @@ async fn a_check_does_not_declare_the_daemon_offline() {
     );
     let config = config::complete(&text, None, &Environment::default()).unwrap();
     let environment = Environment::default();
-    let mut context = Context { config, environment, clock: Clock::system(), rng: Rng::new() };
+    let mut context = Context::new(config, environment, Clock::system(), Rng::new());
     let mut out = Vec::new();
     check::check(&mut context, &mut out).await.unwrap_err();
     assert!(String::from_utf8_lossy(&out).contains("good   broker"), "{}", String::from_utf8_lossy(&out));

@@ -11,6 +11,7 @@ use enphased::daemon::notify::Notify;
 use enphased::daemon::{self, Surroundings};
 use enphased::secrets::Secret;
 use enphased::simulator::{CloudCounts, Fault, Simulation, SimulationOptions, answers};
+use enphased::state::StateDir;
 use fastrand::Rng;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
@@ -85,7 +86,8 @@ impl House {
         let (_nobody, hangups) = mpsc::channel(1);
         let notify = Notify::Channel(tell, Some(3 * MINUTE));
         let clock = self.clock.clone();
-        let surroundings = Surroundings { clock, rng: Rng::with_seed(5), notify, hangups };
+        let state = StateDir::open(self.state()).unwrap();
+        let surroundings = Surroundings { state, clock, rng: Rng::with_seed(5), notify, hangups };
         daemon::run(self.config(), surroundings, || Ok(self.config()), stop).await.unwrap();
         std::iter::from_fn(|| told.try_recv().ok()).collect()
     }

@@ -64,7 +64,7 @@ fn configuration(context: &Context, report: &mut Report<'_>) -> Result<(), Failu
 }
 
 /// Writes and removes a file, as the daemon will.
-fn state(context: &Context, report: &mut Report<'_>) -> Result<Option<StateDir>, Failure> {
+fn state(context: &mut Context, report: &mut Report<'_>) -> Result<Option<StateDir>, Failure> {
     let tried = context.state().and_then(|state| {
         state.write("check.tmp", &())?;
         state.remove("check.tmp")?;
@@ -82,7 +82,7 @@ fn state(context: &Context, report: &mut Report<'_>) -> Result<Option<StateDir>,
         }
         Err(failure) => {
             report.wrong("state", &failure)?;
-            Ok(StateDir::open(&context.config.state_dir).ok())
+            Ok(context.state().ok())
         }
     }
 }

@@ -8,6 +8,7 @@ mod cuts;
 mod disk;
 mod kills;
 mod restarts;
+mod root;
 mod secrets;
 mod service;
 mod site;
