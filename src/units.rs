@@ -1,9 +1,8 @@
 //! The physical quantities of the program, one type each, so that a power can never be published as an
-//! energy. A value that is not a finite number does not exist: `new` gives `None`.
+//! energy. An impossible value does not exist: `new` returns `None`, and so does a sum.
 
 use std::fmt;
-use std::iter::Sum;
-use std::ops::{Add, Neg, Sub};
+use std::ops::Neg;
 
 use serde::{Serialize, Serializer};
 
@@ -14,7 +13,7 @@ fn rounded(value: f64, decimals: i32) -> f64 {
 }
 
 macro_rules! quantity {
-    ($(#[$doc:meta])* $name:ident, $unit:literal, $decimals:literal) => {
+    ($(#[$doc:meta])* $name:ident, $unit:literal, $decimals:literal, $least:literal to $most:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
         pub struct $name(f64);
@@ -22,12 +21,15 @@ macro_rules! quantity {
         impl $name {
             /// The unit's symbol.
             pub const UNIT: &'static str = $unit;
-            /// Nothing of it.
-            pub const ZERO: Self = Self(0.0);
+            /// The least that can be.
+            pub const LEAST: f64 = $least;
+            /// The most that can be.
+            pub const MOST: f64 = $most;
 
-            /// `None` when `value` is not a finite number.
+            /// `None` when `value` is impossible: not a number, or below [`Self::LEAST`] or above [`Self::MOST`].
             pub fn new(value: f64) -> Option<Self> {
-                value.is_finite().then_some(Self(value))
+                // No comparison with NaN holds.
+                (Self::LEAST..=Self::MOST).contains(&value).then_some(Self(value))
             }
 
             /// The number, in the unit of the type.
@@ -39,25 +41,36 @@ macro_rules! quantity {
             pub fn published(self) -> f64 {
                 rounded(self.0, $decimals)
             }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} {}", self.published(), Self::UNIT)
+            }
+        }
+    };
+}
+
+macro_rules! adds_up {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Nothing of it.
+            pub const ZERO: Self = Self(0.0);
+
+            /// The sum of all `parts`. A sum is of all its parts or absent: `None` when a part is absent, when there
+            /// is none, or when the sum is impossible.
+            pub fn total(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+                let mut sum = None;
+                for part in parts {
+                    sum = Some(sum.unwrap_or(0.0) + part?.0);
+                }
+                Self::new(sum?)
+            }
 
             /// What flows in the positive direction, else nothing.
             #[must_use]
             pub fn positive(self) -> Self {
                 if self.0 > 0.0 { self } else { Self::ZERO }
-            }
-        }
-
-        impl Add for $name {
-            type Output = Self;
-            fn add(self, other: Self) -> Self {
-                Self(self.0 + other.0)
-            }
-        }
-
-        impl Sub for $name {
-            type Output = Self;
-            fn sub(self, other: Self) -> Self {
-                Self(self.0 - other.0)
             }
         }
 
@@ -67,19 +80,7 @@ macro_rules! quantity {
                 Self(-self.0)
             }
         }
-
-        impl Sum for $name {
-            fn sum<I: Iterator<Item = Self>>(values: I) -> Self {
-                values.fold(Self::ZERO, Add::add)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{} {}", self.published(), Self::UNIT)
-            }
-        }
-    };
+    )*};
 }
 
 macro_rules! published_as_number {
@@ -92,21 +93,36 @@ macro_rules! published_as_number {
     )*};
 }
 
-quantity!(/** Active power. */ Watts, "W", 3);
-quantity!(/** Energy; published whole, because consumers print doubles with as few as six digits. */ WattHours, "Wh", 0);
-quantity!(/** Voltage. */ Volts, "V", 3);
-quantity!(/** Current. */ Amperes, "A", 3);
-quantity!(/** Mains frequency. */ Hertz, "Hz", 3);
-quantity!(/** Temperature. */ Celsius, "°C", 1);
-quantity!(/** A share of the whole, 0 to 100: state of charge, reserve. */ Percent, "%", 1);
-quantity!(/** Active over apparent power, -1 to 1 (firmware 8.3.5433 exceeds it). */ PowerFactor, "", 3);
+// The bounds are generous on purpose: they catch what no gateway can measure (1e308, -1 and i64::MAX for "unknown",
+// 4294967292 for -4), and what is odd within them is for the rules to judge.
+quantity!(/** Active power. A gateway has at most some hundred inverters, together well below 1 MW; a factory's
+    grid connection is ten times that. */ Watts, "W", 3, -1e7 to 1e7);
+quantity!(/** Energy, at most what 10 MW give in 11 years; published whole, because consumers print doubles with as few as
+    six digits. */ WattHours, "Wh", 0, -1e12 to 1e12);
+quantity!(/** Voltage (RMS). The phases of a 480 V system add up to 831 V, panels reach 60 V. */
+    Volts, "V", 3, 0.0 to 1e3);
+quantity!(/** Current; negative against the direction of the meter. */ Amperes, "A", 3, -1e4 to 1e4);
+quantity!(/** Mains frequency. Off the grid a site runs at up to 64 Hz to throttle its inverters. */
+    Hertz, "Hz", 3, 40.0 to 70.0);
+quantity!(/** Temperature. Devices are built for -40 to 85 °C; -128, 127 and 255 stand for "unknown". */
+    Celsius, "°C", 1, -60.0 to 120.0);
+quantity!(/** A share of the whole: state of charge, reserve. -1 and 255 stand for "unknown". */
+    Percent, "%", 1, 0.0 to 100.0);
+quantity!(/** Active over apparent power. What exceeds 1 is rounding as long as it is published as 1; firmware 8.3.5433
+    adds up those of the phases. */ PowerFactor, "", 3, -1.000_499 to 1.000_499);
+adds_up!(Watts, WattHours, Amperes);
 published_as_number!(Watts, Volts, Amperes, Hertz, Celsius, Percent, PowerFactor);
 
 impl WattHours {
     /// The energy as it is published: whole watt-hours.
-    #[expect(clippy::cast_possible_truncation, reason = "2^63 Wh is more than the sun sends")]
+    #[expect(clippy::cast_possible_truncation, reason = "bounded by its type")]
     pub fn whole(self) -> i64 {
         self.0.round() as i64
+    }
+
+    /// A lifetime total, which never goes below zero: gateways show less for phases that are not connected.
+    pub fn lifetime(value: f64) -> Option<Self> {
+        Self::new(value).filter(|energy| energy.0 >= 0.0)
     }
 }
 
@@ -124,6 +140,31 @@ mod tests {
     fn what_is_not_a_number_does_not_exist() {
         assert_eq!(Watts::new(f64::NAN), None);
         assert_eq!(WattHours::new(f64::INFINITY), None);
+    }
+
+    #[test]
+    fn what_no_gateway_can_measure_does_not_exist() {
+        assert_eq!(Watts::new(1e308), None);
+        assert_eq!(Watts::new(4_294_967_292.0), None, "-4 W without its sign");
+        assert_eq!(WattHours::new(9_223_372_036_854_775_807.0), None);
+        assert_eq!(WattHours::lifetime(-8_279.0), None);
+        assert_eq!([-1.0, 100.1, 255.0].map(Percent::new), [None; 3]);
+        assert_eq!([-128.0, 127.0, 255.0].map(Celsius::new), [None; 3]);
+        assert_eq!((Volts::new(-230.0), Hertz::new(0.0), PowerFactor::new(1.553)), (None, None, None));
+        assert_eq!(PowerFactor::new(1.0003).map(PowerFactor::published), Some(1.0));
+        assert_eq!(
+            (Percent::new(100.0).unwrap().value(), Volts::new(831.0).unwrap().value()),
+            (100.0, 831.0)
+        );
+    }
+
+    #[test]
+    fn a_sum_is_of_all_its_parts_or_absent() {
+        let watts = |value: f64| Some(Watts::new(value).unwrap());
+        assert_eq!(Watts::total([watts(2000.0), watts(-500.0)]), watts(1500.0));
+        assert_eq!(Watts::total([watts(2000.0), None]), None);
+        assert_eq!(Watts::total([]), None);
+        assert_eq!(Watts::total([watts(9e6), watts(9e6)]), None, "no site has that much");
     }
 
     #[test]

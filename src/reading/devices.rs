@@ -46,6 +46,26 @@ pub struct Inverter {
     pub condition: Option<Condition>,
 }
 
+impl Inverter {
+    /// An inverter of which nothing is known.
+    pub fn unmeasured(serial: Serial) -> Self {
+        Self {
+            serial,
+            power_w: None,
+            max_power_w: None,
+            energy_wh: None,
+            voltage_v: None,
+            current_a: None,
+            frequency_hz: None,
+            dc_voltage_v: None,
+            dc_current_a: None,
+            temperature_c: None,
+            reported_at: None,
+            condition: None,
+        }
+    }
+}
+
 /// How an inverter does, as far as its siblings show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -80,6 +100,21 @@ pub struct Battery {
     /// When it reported, by the gateway's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported_at: Option<Timestamp>,
+}
+
+impl Battery {
+    /// A battery of which nothing is known.
+    pub fn unmeasured(serial: Serial, kind: &str) -> Self {
+        Self {
+            serial,
+            kind: kind.to_owned(),
+            soc_percent: None,
+            power_w: None,
+            temperature_c: None,
+            capacity_wh: None,
+            reported_at: None,
+        }
+    }
 }
 
 /// The switch between the house and the grid.

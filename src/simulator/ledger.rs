@@ -217,8 +217,9 @@ mod tests {
     }
 
     fn imbalance(energies: &Energies) -> f64 {
-        let sources = energies.production + energies.import + energies.discharged;
-        (sources - energies.consumption - energies.export - energies.charged).value()
+        let parts = [energies.production, energies.import, energies.discharged];
+        let uses = [energies.consumption, energies.export, energies.charged];
+        parts.map(WattHours::value).iter().sum::<f64>() - uses.map(WattHours::value).iter().sum::<f64>()
     }
 
     fn grew(before: &Energies, after: &Energies) -> bool {
@@ -233,7 +234,7 @@ mod tests {
             let first = ledger.at(after(0)).energies;
             let last = ledger.at(after(DAY)).energies;
             assert!(imbalance(&first).abs() < 0.01 && imbalance(&last).abs() < 0.01);
-            let produced = (last.production - first.production).value();
+            let produced = last.production.value() - first.production.value();
             assert!((10_000.0..40_000.0).contains(&produced), "{produced}");
             assert_eq!(last.charged > first.charged, battery);
             assert_eq!(last.discharged > first.discharged, battery);
@@ -246,17 +247,17 @@ mod tests {
         let before = ledger.at(after(DAY / 2));
         let later = ledger.at(after(DAY / 2 + STEP));
         let expected = before.production.value() * STEP_HOURS;
-        let grown = (later.energies.production - before.energies.production).value();
+        let grown = later.energies.production.value() - before.energies.production.value();
         assert!((grown - expected).abs() < 1e-6);
     }
 
     #[test]
     fn the_inverters_make_up_the_production() {
         let snapshot = ledger(false).at(after(DAY / 2));
-        let sum: WattHours = snapshot.inverters.iter().map(|report| report.energy).sum();
-        assert!((sum - snapshot.energies.production).value().abs() < 0.01);
-        let power: Watts = snapshot.inverters.iter().map(|report| report.power).sum();
-        assert!((power.value() / snapshot.production.value() - 1.0).abs() < 0.3);
+        let sum: f64 = snapshot.inverters.iter().map(|report| report.energy.value()).sum();
+        assert!((sum - snapshot.energies.production.value()).abs() < 0.01);
+        let power: f64 = snapshot.inverters.iter().map(|report| report.power.value()).sum();
+        assert!((power / snapshot.production.value() - 1.0).abs() < 0.3);
     }
 
     #[test]

@@ -6,15 +6,19 @@
 //! about their age (a clock that was set in between, a recording put together of several), and nothing is dropped
 //! then.
 //!
-//! Bounds: [`METER`] and [`LIVE`]. Inverters and batteries have none: by night they are silent for hours, and each
-//! carries the time of its own report.
+//! Bounds: [`METER`], [`LIVE`] and [`DEVICE`]. Each device carries the time of its own report as well.
 
 use jiff::{SignedDuration, Timestamp};
+
+use crate::gateway::wire::Stamp;
 
 /// Meters measure every second; the pages that show them are at most minutes behind.
 pub(super) const METER: SignedDuration = SignedDuration::from_mins(10);
 /// Live values stand still when their stream ends (see `Oddity::FrozenLiveData`).
 pub(super) const LIVE: SignedDuration = SignedDuration::from_mins(2);
+/// Inverters are silent from dusk to dawn. What has not reported for longer shows its last values for ever (13 W after
+/// 2,901 days).
+pub(super) const DEVICE: SignedDuration = SignedDuration::from_hours(24);
 /// A clock further ahead of every stamp is another clock.
 const SAME_CLOCK: SignedDuration = SignedDuration::from_hours(24);
 
@@ -36,6 +40,15 @@ pub(super) fn gateway_clock(
 /// Whether what was measured at `stamp` is older than `bound` when the gateway's clock shows `clock`.
 pub(super) fn is_stale(stamp: Option<Timestamp>, clock: Option<Timestamp>, bound: SignedDuration) -> bool {
     stamp.zip(clock).is_some_and(|(stamp, clock)| clock.duration_since(stamp) > bound)
+}
+
+/// Whether a device that `reported` then can be believed when the gateway's clock shows `clock`.
+pub(super) fn is_believed(reported: Stamp, clock: Option<Timestamp>) -> bool {
+    match reported {
+        Stamp::Never => false,
+        Stamp::Unknown => true,
+        Stamp::At(at) => !is_stale(Some(at), clock, DEVICE),
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +82,15 @@ mod tests {
     fn a_stamp_from_the_future_makes_no_other_one_old() {
         assert_eq!(clock(Some(at(0)), &[at(1201), at(3)]), Some(at(3)));
         assert_eq!(clock(Some(at(0)), &[at(1200), at(3)]), Some(at(1200)));
+    }
+
+    #[test]
+    fn a_device_is_believed_for_a_day_after_its_report() {
+        let day = 24 * 3600;
+        assert!(is_believed(Stamp::At(at(0)), Some(at(day))));
+        assert!(!is_believed(Stamp::At(at(0)), Some(at(day + 1))));
+        assert!(!is_believed(Stamp::Never, None));
+        assert!(is_believed(Stamp::Unknown, Some(at(0))) && is_believed(Stamp::At(at(0)), None));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::meters::{self, Batteries, Groups};
+use super::ensemble::View;
+use super::meters::{self, Batteries, Groups, Unmetered};
+use super::oddities::Oddity;
 use super::pages::Kept;
 use super::{Cycle, Metering, Sources, acb, age, ensemble, inverters, slow};
 use crate::gateway::wire::livedata::LiveData;
@@ -13,7 +15,11 @@ impl Sources {
     /// What this cycle yields, at `time` by our clock. The cycle is over then.
     pub fn cycle(&mut self, time: Timestamp) -> Cycle {
         let cycle = if self.course.yielded {
-            Cycle::Reading(Box::new(self.reading(time)))
+            let groups = self.metered_groups();
+            if groups.negative_house {
+                self.say(Oddity::NegativeHouse);
+            }
+            Cycle::Reading(Box::new(self.reading(groups, time)))
         } else if self.course.missed || self.pages.is_empty() {
             Cycle::Nothing
         } else {
@@ -23,17 +29,18 @@ impl Sources {
         cycle
     }
 
-    fn reading(&self, time: Timestamp) -> Reading {
+    fn reading(&self, groups: Groups, time: Timestamp) -> Reading {
         let mut reading = Reading::empty(time, self.gateway_facts());
-        let groups = self.metered_groups();
+        let view = self.view();
         reading.production = groups.production.or_else(|| self.total_production());
         reading.consumption = groups.consumption;
         reading.grid = groups.grid;
-        reading.storage = ensemble::storage(groups.storage, &self.pages, self.live());
+        reading.storage = ensemble::storage(groups.storage, &view);
         reading.phases = groups.phases;
         let detailed = Kept::page(self.pages.device_data.as_ref());
-        reading.inverters = inverters::inverters(detailed, Kept::page(self.pages.inverters.as_ref()));
-        reading.batteries = ensemble::batteries(&self.pages);
+        reading.inverters =
+            inverters::inverters(detailed, Kept::page(self.pages.inverters.as_ref()), view.clock);
+        reading.batteries = ensemble::batteries(&view);
         let inventory = Kept::page(self.pages.inventory.as_ref());
         reading.grid_connection = inventory.and_then(ensemble::grid_connection);
         reading.dry_contacts = ensemble::dry_contacts(&self.pages);
@@ -51,23 +58,29 @@ impl Sources {
         }
     }
 
+    fn view(&self) -> View<'_> {
+        View { pages: &self.pages, live: self.live(), clock: self.gateway_clock() }
+    }
+
     fn metered_groups(&self) -> Groups {
+        let view = self.view();
         let batteries = if self.batteries_listed() == 0 && !acb::known(&self.pages) {
             Batteries::None
         } else {
-            Batteries::Power(ensemble::power(&self.pages, self.live()))
+            Batteries::Power(ensemble::power(&view))
         };
-        let clock = self.gateway_clock();
+        let unmetered = Unmetered { batteries, generator: ensemble::generator_power(&view) };
+        let clock = view.clock;
         let list = Kept::page(self.pages.meters.as_ref()).filter(|_| self.metering() == Metering::Listed);
         match (list, Kept::page(self.pages.readings.as_ref())) {
             (Some(list), Some(readings)) => {
                 let fresh = |row: &&MeterReading| !age::is_stale(row.timestamp, clock, age::METER);
                 let readings: Vec<&MeterReading> = readings.0.iter().filter(fresh).collect();
-                meters::groups(list, &readings, batteries, self.facts.firmware)
+                meters::groups(list, &readings, unmetered, self.facts.firmware)
             }
             (None, _) if self.metering() == Metering::Unlisted => self
                 .slow_page()
-                .map(|page| slow::groups(page, batteries, self.facts.firmware, clock))
+                .map(|page| slow::groups(page, unmetered, self.facts.firmware, clock))
                 .unwrap_or_default(),
             _ => Groups::default(),
         }

@@ -1,65 +1,141 @@
 //! Batteries, the connection to the grid, dry contacts and generator, from the ensemble pages.
+//!
+//! What is shown of the batteries together is of all of them: of the IQ Batteries and of the AC batteries, where a
+//! site has both.
 
-use super::acb;
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+
 use super::pages::{Kept, Pages};
+use super::{acb, age};
+use crate::gateway::wire::Stamp;
 use crate::gateway::wire::ensemble::{BatteryPower, Encharge, Inventory, Secctrl};
 use crate::gateway::wire::livedata::LiveData;
 use crate::gateway::wire::switches;
 use crate::reading::{Battery, DryContact, Generator, GridConnection, Storage, Tariff};
 use crate::units::{Percent, WattHours, Watts};
 
+/// How far what is available and the state of charge may differ: both are rounded, and one is a little older.
+const AGREEMENT: f64 = 0.05;
+
+/// From where the batteries are seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    pub(super) pages: &'a Pages,
+    /// The live values, when they move.
+    pub(super) live: Option<&'a LiveData>,
+    /// The gateway's clock, for the age of reports.
+    pub(super) clock: Option<Timestamp>,
+}
+
 /// What all batteries give together, by their live values or by each of them; `None` when one does not tell.
-pub(super) fn power(pages: &Pages, live: Option<&LiveData>) -> Option<Watts> {
-    if let Some(power) = live.and_then(|page| page.storage) {
+pub(super) fn power(view: &View<'_>) -> Option<Watts> {
+    if let Some(power) = view.live.and_then(|page| page.storage) {
         return Some(power);
     }
-    let iq = if listed(pages).is_empty() { Some(Watts::ZERO) } else { iq_power(pages) };
-    Some(iq? + acb::power(pages)?)
+    let batteries = listed(view.pages);
+    let iq = if batteries.is_empty() { Some(Watts::ZERO) } else { iq_power(&batteries, view.pages) };
+    Watts::total([iq, acb::power(view.pages, view.clock)])
 }
 
-fn listed(pages: &Pages) -> &[Encharge] {
-    Kept::page(pages.inventory.as_ref()).map_or(&[][..], |inventory| &inventory.batteries)
+/// Each IQ Battery once, sorted by serial; of two rows of one battery the newer holds. One that never reported is not
+/// this gateway's.
+fn listed(pages: &Pages) -> Vec<&Encharge> {
+    let listed = Kept::page(pages.inventory.as_ref()).map_or(&[][..], |inventory| &inventory.batteries);
+    let mut batteries: Vec<&Encharge> = listed.iter().filter(|row| row.reported != Stamp::Never).collect();
+    batteries.sort_by_key(|row| (&row.serial, Reverse(row.reported.at())));
+    batteries.dedup_by(|one, other| one.serial.is_some() && one.serial == other.serial);
+    batteries
 }
 
-/// What the IQ Batteries give together.
-fn iq_power(pages: &Pages) -> Option<Watts> {
-    let powers = &Kept::page(pages.power.as_ref())?.0;
-    (!powers.is_empty()).then(|| powers.iter().map(|battery| battery.power).sum::<Option<Watts>>())?
+/// What the IQ Batteries give together, if the page has each of them.
+fn iq_power(batteries: &[&Encharge], pages: &Pages) -> Option<Watts> {
+    let mut rows: Vec<&BatteryPower> = Kept::page(pages.power.as_ref())?.0.iter().collect();
+    rows.sort_by_key(|row| &row.serial);
+    rows.dedup_by(|one, other| one.serial.is_some() && one.serial == other.serial);
+    let has = |battery: &&Encharge| match &battery.serial {
+        Some(serial) => rows.iter().any(|row| row.serial.as_ref() == Some(serial)),
+        None => rows.len() >= batteries.len(),
+    };
+    batteries.iter().all(has).then(|| Watts::total(rows.iter().map(|row| row.power)))?
 }
 
 /// Completes what the storage meter says, or says all of it.
-pub(super) fn storage(metered: Option<Storage>, pages: &Pages, live: Option<&LiveData>) -> Option<Storage> {
-    let (batteries, others) = (listed(pages), acb::storage(pages));
-    if batteries.is_empty() {
-        return match (metered, others) {
-            (None, others) => others.map(|others| with_live(others, live)),
-            (Some(metered), None) => Some(metered),
-            (Some(metered), Some(others)) => Some(Storage {
-                soc_percent: others.soc_percent,
-                available_wh: others.available_wh,
-                ..metered
-            }),
-        };
-    }
-    let together = Kept::page(pages.secctrl.as_ref()).cloned().unwrap_or_else(Secctrl::default);
+pub(super) fn storage(metered: Option<Storage>, view: &View<'_>) -> Option<Storage> {
+    let (batteries, others) = (listed(view.pages), acb::storage(view.pages, view.clock));
     let is_metered = metered.is_some();
-    let mut storage = metered.unwrap_or_else(|| Storage {
-        power_w: power(pages, None),
-        measured_at: batteries.iter().filter_map(|battery| battery.reported_at).max(),
-        ..Storage::default()
-    });
-    let soc = if others.is_some() { together.soc } else { together.encharge_soc };
-    storage.soc_percent = soc.or(together.encharge_soc).or(together.soc).or_else(|| mean_soc(batteries));
-    storage.available_wh = match others {
-        Some(others) => add(together.encharge_available, others.available_wh),
-        None => together.encharge_available,
+    let mut storage = match (metered, &others) {
+        (Some(metered), _) => metered,
+        (None, None) if batteries.is_empty() => return None,
+        // The AC batteries alone have counters.
+        (None, Some(others)) if batteries.is_empty() => others.clone(),
+        (None, _) => Storage {
+            power_w: power(view),
+            measured_at: batteries.iter().filter_map(|battery| battery.reported.at()).max(),
+            ..Storage::default()
+        },
     };
-    let sum = batteries.iter().map(|battery| battery.capacity).sum();
-    storage.capacity_wh = together.encharge_capacity.filter(|it| *it != WattHours::ZERO).or(sum);
+    let together = Kept::page(view.pages.secctrl.as_ref()).cloned().unwrap_or_else(Secctrl::default);
+    let held = match others {
+        None if batteries.is_empty() => Held::default(),
+        Some(others) if batteries.is_empty() => {
+            Held { soc: others.soc_percent, available: others.available_wh, capacity: None }
+        }
+        None => Held::of_iq(&together, &batteries, view.clock),
+        Some(others) => Held::of_both(&together, &others),
+    };
+    storage.soc_percent = held.soc;
+    storage.available_wh = held.available;
+    storage.capacity_wh = held.capacity;
     if !is_metered {
-        storage = with_live(storage, live);
+        storage = with_live(storage, view.live);
     }
     (storage != Storage { measured_at: storage.measured_at, ..Storage::default() }).then_some(storage)
+}
+
+/// What the same batteries hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Held {
+    soc: Option<Percent>,
+    available: Option<WattHours>,
+    capacity: Option<WattHours>,
+}
+
+impl Held {
+    /// The IQ Batteries, by the page that has them together, else by each of them.
+    fn of_iq(together: &Secctrl, batteries: &[&Encharge], clock: Option<Timestamp>) -> Self {
+        let available = together.encharge_available;
+        let each = WattHours::total(batteries.iter().map(|battery| battery.capacity));
+        // The page shows zeros until it has heard of the batteries.
+        let is_filled = together.encharge_capacity.is_some()
+            || together.encharge_soc.or(together.soc).is_some_and(|soc| soc.value() > 0.0);
+        let soc = together.encharge_soc.or(together.soc).filter(|_| is_filled);
+        let holds = |capacity: &WattHours| available.is_none_or(|available| fits(available, *capacity));
+        Self {
+            soc: soc.or_else(|| mean_soc(batteries, clock)),
+            available: available.filter(|_| is_filled),
+            capacity: [together.encharge_capacity, each].into_iter().flatten().find(holds),
+        }
+    }
+
+    /// IQ Batteries and AC batteries. That the capacity is of both shows by what they hold at this state of charge:
+    /// 8.2.4382 has been seen with `Max_energy` 412 while 446 Wh were available at 18 %.
+    fn of_both(together: &Secctrl, others: &Storage) -> Self {
+        let available = WattHours::total([together.encharge_available, others.available_wh]);
+        let agrees = |capacity: &WattHours| {
+            let (Some(soc), Some(available)) = (together.soc, available) else { return false };
+            let expected = capacity.value() * soc.value() / 100.0;
+            (available.value() - expected).abs() <= AGREEMENT * capacity.value()
+                && together.encharge_capacity.is_none_or(|iq| *capacity > iq)
+        };
+        Self { soc: together.soc, available, capacity: together.capacity.filter(agrees) }
+    }
+}
+
+/// Whether so much can be held: what is available is measured, what fits is as labelled.
+fn fits(available: WattHours, capacity: WattHours) -> bool {
+    available.value() <= capacity.value() * (1.0 + AGREEMENT)
 }
 
 /// Replaces what live values know better.
@@ -73,39 +149,42 @@ fn with_live(storage: Storage, live: Option<&LiveData>) -> Storage {
     }
 }
 
-fn add(one: Option<WattHours>, other: Option<WattHours>) -> Option<WattHours> {
-    Some(one? + other?)
-}
-
 /// The state of charge of all, the larger ones counting more.
-fn mean_soc(batteries: &[Encharge]) -> Option<Percent> {
-    let weigh = |battery: &Encharge| Some((battery.soc?.value(), battery.capacity?.value()));
-    let weighed = batteries.iter().map(weigh).collect::<Option<Vec<(f64, f64)>>>()?;
-    let held: f64 = weighed.iter().map(|(soc, capacity)| soc * capacity).sum();
-    Percent::new(held / weighed.iter().map(|(_, capacity)| capacity).sum::<f64>())
+fn mean_soc(batteries: &[&Encharge], clock: Option<Timestamp>) -> Option<Percent> {
+    let (mut held, mut capacity) = (0.0, 0.0);
+    for battery in batteries {
+        let soc = battery.soc.filter(|_| age::is_believed(battery.reported, clock))?;
+        held += soc.value() * battery.capacity?.value();
+        capacity += battery.capacity?.value();
+    }
+    // The mean of 100 and 100 may come out a little above.
+    Percent::new((held / capacity).min(100.0))
 }
 
 /// Each IQ Battery and AC battery, sorted by serial.
-pub(super) fn batteries(pages: &Pages) -> Vec<Battery> {
-    let powers = Kept::page(pages.power.as_ref()).map_or(&[][..], |page| &page.0);
-    let iq = listed(pages).iter().filter_map(|listed| battery(listed, powers));
-    let mut batteries: Vec<Battery> = iq.chain(acb::batteries(pages)).collect();
-    batteries.sort_by(|one, other| one.serial.cmp(&other.serial));
+pub(super) fn batteries(view: &View<'_>) -> Vec<Battery> {
+    let powers = Kept::page(view.pages.power.as_ref()).map_or(&[][..], |page| &page.0);
+    let iq = listed(view.pages).into_iter().filter_map(|listed| battery(listed, powers, view.clock));
+    let mut batteries: Vec<Battery> = iq.chain(acb::batteries(view.pages, view.clock)).collect();
+    batteries.sort_by(|one, other| {
+        let newest_first = other.reported_at.cmp(&one.reported_at);
+        one.serial.cmp(&other.serial).then(newest_first)
+    });
     batteries.dedup_by(|one, other| one.serial == other.serial);
     batteries
 }
 
-fn battery(listed: &Encharge, powers: &[BatteryPower]) -> Option<Battery> {
+fn battery(listed: &Encharge, powers: &[BatteryPower], clock: Option<Timestamp>) -> Option<Battery> {
     let serial = listed.serial.clone()?;
+    let believed = age::is_believed(listed.reported, clock);
     let now = powers.iter().find(|row| row.serial.as_ref() == Some(&serial));
     Some(Battery {
-        kind: "encharge".to_owned(),
-        soc_percent: now.and_then(|now| now.soc).or(listed.soc),
+        soc_percent: now.and_then(|now| now.soc).or(listed.soc.filter(|_| believed)),
         power_w: now.and_then(|now| now.power),
-        temperature_c: listed.temperature,
+        temperature_c: listed.temperature.filter(|_| believed),
         capacity_wh: listed.capacity,
-        reported_at: listed.reported_at,
-        serial,
+        reported_at: listed.reported.at(),
+        ..Battery::unmeasured(serial, "encharge")
     })
 }
 
@@ -152,13 +231,22 @@ pub(super) fn dry_contacts(pages: &Pages) -> Vec<DryContact> {
 
 /// The generator, if there is one.
 pub(super) fn generator(page: &switches::Generator) -> Option<Generator> {
-    let set = |soc: Option<Percent>| soc.filter(|soc| soc.value() >= 0.0);
     page.exists().then(|| Generator {
         state: page.state.clone(),
         mode: page.mode.clone(),
-        start_soc_percent: set(page.start_soc),
-        stop_soc_percent: set(page.stop_soc),
+        start_soc_percent: page.start_soc,
+        stop_soc_percent: page.stop_soc,
     })
+}
+
+/// What the generator gives: nothing where there is none or while it does not run, `None` when it runs and no page
+/// tells. No meter has it: it is wired to the system controller, behind the grid's meter.
+pub(super) fn generator_power(view: &View<'_>) -> Option<Watts> {
+    let page = Kept::page(view.pages.generator.as_ref());
+    if !page.is_some_and(switches::Generator::runs) {
+        return Some(Watts::ZERO);
+    }
+    view.live.and_then(|page| page.generator)
 }
 
 /// The storage settings.

@@ -1,15 +1,12 @@
 //! Production, grid, house, storage and phases from the meters.
 
-use jiff::Timestamp;
-
+use super::flow::{Flow, Metered, has_mains};
 use super::oddities::{Firmware, Oddity};
+use super::place::{Place, of_a_house};
 use crate::gateway::wire::meters::{Meter, Meters};
 use crate::gateway::wire::readings::MeterReading;
-use crate::reading::{Consumption, Grid, Phase, PhaseValues, Production, Source, Storage};
+use crate::reading::{Consumption, Grid, Phase, Production, Source, Storage};
 use crate::units::{WattHours, Watts};
-
-/// The house cannot give power; a little below zero is noise between two transformers.
-const NOISE: f64 = -50.0;
 
 /// What the meters give.
 #[derive(Debug, Default, PartialEq)]
@@ -19,6 +16,17 @@ pub(super) struct Groups {
     pub(super) grid: Option<Grid>,
     pub(super) storage: Option<Storage>,
     pub(super) phases: Vec<Phase>,
+    /// The house would come out below nothing, so that it is absent: see [`Oddity::NegativeHouse`].
+    pub(super) negative_house: bool,
+}
+
+/// What is known of what feeds the house without a meter of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Unmetered {
+    /// The batteries, where there is no storage meter.
+    pub(super) batteries: Batteries,
+    /// The generator, 0 where none runs.
+    pub(super) generator: Option<Watts>,
 }
 
 /// What is known of the batteries without a storage meter.
@@ -30,200 +38,120 @@ pub(super) enum Batteries {
     Power(Option<Watts>),
 }
 
-/// The meters that work, of one place: the whole site or one phase.
-#[derive(Clone, Copy, Debug, Default)]
-struct Place<'a> {
-    production: Option<&'a MeterReading>,
-    net: Option<&'a MeterReading>,
-    total: Option<&'a MeterReading>,
-    storage: Option<&'a MeterReading>,
+impl Batteries {
+    pub(super) fn power(self) -> Option<Watts> {
+        match self {
+            Self::None => Some(Watts::ZERO),
+            Self::Power(power) => power,
+        }
+    }
 }
 
 /// Joins the list of meters with those of their readings that are fresh.
 pub(super) fn groups(
     meters: &Meters,
     readings: &[&MeterReading],
-    batteries: Batteries,
+    unmetered: Unmetered,
     firmware: Firmware,
 ) -> Groups {
-    let site = Place::new(meters, |meter| reading_of(meter, readings));
-    let storage_power = site.storage_power(meters, batteries, firmware);
-    let battery = match (site.storage, batteries) {
-        (None, Batteries::None) => Some(Watts::ZERO),
-        _ => storage_power,
-    };
+    let site = Place::new(meters, |meter| Some(reading_of(meter, readings).map(Flow::of)));
+    let storage_power = storage_power(&site, meters, readings, unmetered.batteries, firmware);
     // Where the storage transformer cannot be right, the batteries' own word may be (see `Oddity::NegativeHouse`).
-    let own = match batteries {
+    let themselves = match unmetered.batteries {
         Batteries::Power(power) => power,
         Batteries::None => None,
     };
-    let of_house = [battery, own].into_iter().find(|it| site.house_power(*it).is_some()).unwrap_or(battery);
-    let stamp = |row: Option<&MeterReading>| row.and_then(|row| row.timestamp);
+    let batteries = [storage_power, themselves];
+    let beside = batteries.map(|battery| Watts::total([battery, unmetered.generator]));
+    let power = beside.into_iter().find_map(|beside| of_a_house(site.house_power(beside)));
+    let impossible = power.is_none() && site.house_power(beside[0]).is_some();
+    let energy = site.house_energy();
+    let negative = energy.is_some_and(|energy| energy < WattHours::ZERO);
+    let stamp = site.total.flow().or(site.net.flow()).and_then(|flow| flow.at);
+    // What lacks a source now lacks it in its total too.
+    let energy = energy.filter(|_| !negative && !impossible);
     Groups {
-        production: site.production.map(|row| Production {
-            power_w: row.power,
-            energy_wh: row.delivered,
+        production: site.production.flow().map(|flow| Production {
+            power_w: flow.power,
+            energy_wh: flow.delivered,
             today_wh: None,
             yesterday_wh: None,
             source: Source::Meter,
-            measured_at: row.timestamp,
+            measured_at: flow.at,
         }),
-        consumption: site.consumption(of_house),
-        grid: site.grid(battery),
-        storage: site.storage.map(|row| Storage {
+        consumption: (power.is_some() || energy.is_some()).then(|| Consumption {
+            power_w: power,
+            energy_wh: energy,
+            measured_at: stamp,
+            ..Consumption::default()
+        }),
+        grid: site.grid(beside[0]),
+        storage: site.storage.flow().map(|flow| Storage {
             power_w: storage_power,
-            charged_wh: row.received,
-            discharged_wh: row.delivered,
-            measured_at: stamp(Some(row)),
+            charged_wh: flow.received,
+            discharged_wh: flow.delivered,
+            measured_at: flow.at,
             ..Storage::default()
         }),
-        phases: phases(meters, readings, batteries),
+        phases: phases(meters, readings, unmetered),
+        negative_house: negative || impossible,
     }
 }
 
-/// The row of a meter, if it is switched on and measures at all.
+/// The row of a meter, if the page has it.
 fn reading_of<'a>(meter: &Meter, readings: &[&'a MeterReading]) -> Option<&'a MeterReading> {
-    let eid = meter.eid.filter(|_| meter.enabled())?;
-    readings.iter().copied().find(|row| row.eid == Some(eid))
+    readings.iter().copied().find(|row| row.eid == meter.eid && row.eid.is_some())
 }
 
-fn phases(meters: &Meters, readings: &[&MeterReading], batteries: Batteries) -> Vec<Phase> {
+/// What the batteries give, from their meter or from themselves.
+fn storage_power(
+    site: &Place,
+    meters: &Meters,
+    readings: &[&MeterReading],
+    batteries: Batteries,
+    firmware: Firmware,
+) -> Option<Watts> {
+    let metered = match site.storage {
+        Metered::No => return batteries.power(),
+        Metered::Unread => return None,
+        Metered::Read(flow) => flow.power,
+    };
+    let is_split = |meter: &&Meter| {
+        meter.enabled()
+            && meter.measurement_type.as_deref() == Some("storage")
+            && meter.phase_mode.as_deref() == Some("split")
+    };
+    let mut split = meters.0.iter().filter(is_split).filter_map(|meter| reading_of(meter, readings));
+    match batteries {
+        Batteries::Power(themselves) if Oddity::HalfStorage.holds(firmware) && split.any(shows_half) => {
+            themselves.or(metered)
+        }
+        _ => metered,
+    }
+}
+
+fn phases(meters: &Meters, readings: &[&MeterReading], unmetered: Unmetered) -> Vec<Phase> {
     let count = meters.0.iter().filter(|meter| meter.enabled()).map(Meter::phases).max().unwrap_or(0);
     (0..count)
         .map(|index| {
+            // `None` where the meter has no such phase.
             let on_phase = |meter: &Meter| {
-                let channels = &reading_of(meter, readings)?.channels;
-                channels.get(index).filter(|_| index < meter.phases())?.as_ref()
+                (index < meter.phases()).then(|| {
+                    let channel = reading_of(meter, readings)?.channels.get(index)?.as_ref()?;
+                    has_mains(channel.voltage).then(|| Flow::of(channel))
+                })
             };
             let place = Place::new(meters, on_phase);
-            let battery = match (place.storage, batteries) {
-                (Some(row), _) => row.power,
-                (None, Batteries::None) => Some(Watts::ZERO),
-                (None, Batteries::Power(_)) => None,
+            // On which phase batteries without a meter work is not known, nor on which a generator does.
+            let battery = match (place.storage, unmetered.batteries) {
+                (Metered::No, Batteries::Power(_)) => None,
+                (storage, _) => storage.power(),
             };
-            place.phase(index, battery)
+            let idle = unmetered.generator.filter(|power| *power == Watts::ZERO);
+            place.phase(index, Watts::total([battery, idle]))
         })
         .filter(|phase| *phase != Phase { phase: phase.phase.clone(), ..Phase::default() })
         .collect()
-}
-
-impl<'a> Place<'a> {
-    fn new(meters: &Meters, row: impl Fn(&Meter) -> Option<&'a MeterReading>) -> Self {
-        let find = |kind: &str| {
-            meters.0.iter().filter(|meter| meter.measurement_type.as_deref() == Some(kind)).find_map(&row)
-        };
-        Self {
-            production: find("production"),
-            net: find("net-consumption"),
-            total: find("total-consumption"),
-            storage: find("storage"),
-        }
-    }
-
-    /// What the batteries give, from their meter or from themselves.
-    fn storage_power(&self, meters: &Meters, batteries: Batteries, firmware: Firmware) -> Option<Watts> {
-        let themselves = match batteries {
-            Batteries::Power(power) => power,
-            Batteries::None => None,
-        };
-        let Some(row) = self.storage else { return themselves };
-        let split = meters.0.iter().any(|meter| {
-            meter.enabled()
-                && meter.measurement_type.as_deref() == Some("storage")
-                && meter.phase_mode.as_deref() == Some("split")
-        });
-        if split && Oddity::HalfStorage.holds(firmware) && shows_half(row) {
-            return themselves.or(row.power);
-        }
-        row.power
-    }
-
-    fn grid_power(&self, battery: Option<Watts>) -> Option<Watts> {
-        match (self.net, self.total) {
-            (Some(net), _) => net.power,
-            (None, Some(total)) => Some(total.power? - self.production?.power? - battery?),
-            (None, None) => None,
-        }
-    }
-
-    fn house_power(&self, battery: Option<Watts>) -> Option<Watts> {
-        let power = match (self.total, self.net) {
-            (Some(total), _) => total.power,
-            (None, Some(net)) => Some(self.production?.power? + net.power? + battery?),
-            (None, None) => None,
-        };
-        power.filter(|power| power.value() > NOISE)
-    }
-
-    /// Produced and imported, not exported; and what the batteries gave back, less what they took.
-    fn house_energy(&self) -> Option<WattHours> {
-        if let Some(total) = self.total {
-            return total.delivered;
-        }
-        let net = self.net?;
-        let site = self.production?.delivered? + net.delivered? - net.received?;
-        match self.storage {
-            Some(storage) => Some(site + storage.delivered? - storage.received?),
-            None => Some(site),
-        }
-    }
-
-    fn consumption(&self, battery: Option<Watts>) -> Option<Consumption> {
-        let (power_w, energy_wh) = (self.house_power(battery), self.house_energy());
-        let measured_at = self.total.or(self.net)?.timestamp;
-        (power_w.is_some() || energy_wh.is_some()).then(|| Consumption {
-            power_w,
-            energy_wh,
-            measured_at,
-            ..Consumption::default()
-        })
-    }
-
-    fn grid(&self, battery: Option<Watts>) -> Option<Grid> {
-        let measured_at: Option<Timestamp> = self.net.or(self.total)?.timestamp;
-        let power_w = self.grid_power(battery);
-        let import_wh = self.net.and_then(|net| net.delivered);
-        let export_wh = self.net.and_then(|net| net.received);
-        (power_w.is_some() || import_wh.is_some() || export_wh.is_some()).then(|| Grid {
-            power_w,
-            import_wh,
-            export_wh,
-            measured_at,
-            ..Grid::default()
-        })
-    }
-
-    fn phase(&self, index: usize, battery: Option<Watts>) -> Phase {
-        let grid = self.net.map(|net| PhaseValues {
-            import_wh: net.delivered,
-            export_wh: net.received,
-            ..electrical(net)
-        });
-        let of_total = |total: &MeterReading| PhaseValues {
-            power_w: self.grid_power(battery),
-            power_factor: None,
-            current_a: None,
-            ..electrical(total)
-        };
-        let house = PhaseValues {
-            power_w: self.house_power(battery),
-            energy_wh: self.house_energy(),
-            ..PhaseValues::default()
-        };
-        Phase {
-            phase: format!("L{}", index + 1),
-            production: self
-                .production
-                .map(|row| PhaseValues { energy_wh: row.delivered, ..electrical(row) }),
-            grid: grid.or_else(|| self.total.map(of_total).filter(|grid| grid.power_w.is_some())),
-            consumption: Some(house).filter(|house| *house != PhaseValues::default()),
-            storage: self.storage.map(|row| PhaseValues {
-                charged_wh: row.received,
-                discharged_wh: row.delivered,
-                ..electrical(row)
-            }),
-        }
-    }
 }
 
 /// One of two channels shows nothing and the total is the other: see [`Oddity::HalfStorage`].
@@ -234,16 +162,5 @@ fn shows_half(row: &MeterReading) -> bool {
             (one == Watts::ZERO && other == total) || (other == Watts::ZERO && one == total)
         }
         _ => false,
-    }
-}
-
-fn electrical(row: &MeterReading) -> PhaseValues {
-    PhaseValues {
-        power_w: row.power,
-        voltage_v: row.voltage,
-        current_a: row.current,
-        frequency_hz: row.frequency,
-        power_factor: row.power_factor,
-        ..PhaseValues::default()
     }
 }

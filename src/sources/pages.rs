@@ -132,9 +132,9 @@ impl Pages {
         let live = Kept::page(self.live.as_ref()).and_then(|page| page.updated_at);
         (readings.iter().filter_map(|row| row.timestamp))
             .chain(slow.into_iter().flatten().filter_map(|row| row.measured_at))
-            .chain(inverters.iter().filter_map(|row| row.reported_at))
-            .chain(devices.iter().filter_map(|device| device.reported_at))
-            .chain(batteries.iter().filter_map(|battery| battery.reported_at))
+            .chain(inverters.iter().filter_map(|row| row.reported.at()))
+            .chain(devices.iter().filter_map(|device| device.reported.at()))
+            .chain(batteries.iter().filter_map(|battery| battery.reported.at()))
             .chain(live)
     }
 }

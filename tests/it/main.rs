@@ -26,6 +26,7 @@ mod hostile_gateway;
 mod house;
 mod layers;
 mod mosquitto;
+mod possible;
 mod promise;
 mod recordings;
 mod refresh;

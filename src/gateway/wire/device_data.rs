@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::lenient::{self, Object};
+use super::lenient::{self, DEVICES, Object, Stamp};
 use super::{Malformed, document};
 use crate::reading::Serial;
 use crate::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
@@ -64,6 +63,9 @@ impl<'de> Deserialize<'de> for DeviceData {
                         "deviceDataLimit" => page.limit = map.next_value::<Count>()?.0,
                         _ => page.add(map.next_value::<Object<Row>>()?.0),
                     }
+                    if page.inverters.len().max(page.ac_batteries.len()) > DEVICES {
+                        return Err(A::Error::custom("too many devices"));
+                    }
                 }
                 page.inverters.shrink_to_fit();
                 Ok(page)
@@ -82,10 +84,9 @@ impl DeviceData {
         let gone = row.active == Some(false)
             || (row.gone == Some(true) && row.channels.iter().all(Channel::is_empty));
         let Some(serial) = row.serial.filter(|_| !gone) else { return };
-        let channel = row.channels.into_iter().next().unwrap_or_default();
         match kind.as_str() {
-            "pcu" => self.inverters.push(channel.into_device(serial)),
-            "acb" => self.ac_batteries.push(channel.into_battery(serial)),
+            "pcu" => self.inverters.push(Device::of(serial, row.channels)),
+            "acb" => self.ac_batteries.push(AcBattery::of(serial, row.channels)),
             _ => {}
         }
     }
@@ -107,17 +108,17 @@ pub struct AcBattery {
     /// Taken out over its life.
     pub discharged: Option<WattHours>,
     /// When it reported.
-    pub reported_at: Option<Timestamp>,
+    pub reported: Stamp,
 }
 
-/// One inverter, as of its last report.
+/// One inverter, as of its last report; one with two panels has a channel for each, and is their sum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Device {
     /// Its serial number.
     pub serial: Serial,
     /// The mean over its last report, 5 or 15 minutes.
     pub power: Option<Watts>,
-    /// The most it ever reported.
+    /// The most it ever reported; of several channels the sum of the most of each.
     pub max_power: Option<Watts>,
     /// Over its life; not wrapped.
     pub energy: Option<WattHours>,
@@ -127,14 +128,15 @@ pub struct Device {
     pub current: Option<Amperes>,
     /// Of the mains.
     pub frequency: Option<Hertz>,
-    /// On the panel's side.
+    /// On the panel's side; absent where there are several.
     pub dc_voltage: Option<Volts>,
-    /// On the panel's side.
+    /// On the panel's side; absent where there are several.
     pub dc_current: Option<Amperes>,
-    /// Inside.
+    /// Inside; of several channels the warmest.
     pub temperature: Option<Celsius>,
-    /// When it reported; absent after a night's restart until it reports again.
-    pub reported_at: Option<Timestamp>,
+    /// When it reported; never since a night's restart until it reports again. Of several channels the one that reported
+    /// first, because the power is of all of them.
+    pub reported: Stamp,
 }
 
 struct Count(Option<u32>);
@@ -174,17 +176,17 @@ struct Channel {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Power {
-    #[serde(deserialize_with = "lenient::watts")]
+    #[serde(deserialize_with = "lenient::inverter_watts")]
     now: Option<Watts>,
-    #[serde(deserialize_with = "lenient::watts")]
+    #[serde(deserialize_with = "lenient::inverter_watts")]
     max: Option<Watts>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct LastReading {
-    #[serde(rename = "endDate", deserialize_with = "lenient::stamp")]
-    end: Option<Timestamp>,
+    #[serde(rename = "endDate")]
+    end: Stamp,
     #[serde(deserialize_with = "lenient::number")]
     duration: Option<f64>,
     #[serde(rename = "joulesProduced", deserialize_with = "lenient::number")]
@@ -212,52 +214,125 @@ struct LastReading {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Lifetime {
-    #[serde(rename = "joulesProduced", deserialize_with = "lenient::joules")]
+    #[serde(rename = "joulesProduced", deserialize_with = "lenient::lifetime_joules")]
     energy: Option<WattHours>,
-    #[serde(rename = "joulesUsed", deserialize_with = "lenient::joules")]
+    #[serde(rename = "joulesUsed", deserialize_with = "lenient::lifetime_joules")]
     used: Option<WattHours>,
 }
 
 impl Channel {
-    fn is_empty(&self) -> bool {
-        self.last_reading.as_ref().is_none_or(|last| last.end.is_none() && last.joules.is_none())
+    fn last(&self) -> Option<&LastReading> {
+        self.last_reading.as_ref()
     }
 
-    fn into_device(self, serial: Serial) -> Device {
-        let last = self.last_reading.unwrap_or_default();
-        let watts = self.watts.unwrap_or_default();
-        // `watts.now` is the same mean, but a small negative one shows as 4294967292.
-        let mean = match (last.joules, last.duration) {
-            (Some(joules), Some(seconds)) if seconds > 0.0 => Watts::new(joules / seconds),
-            _ => watts.now.filter(|power| power.value() < f64::from(u32::MAX / 2)),
-        };
-        Device {
-            serial,
-            power: mean,
-            max_power: watts.max,
-            energy: self.lifetime.and_then(|lifetime| lifetime.energy),
-            voltage: last.voltage,
-            current: last.current,
-            frequency: last.frequency,
-            dc_voltage: last.dc_voltage,
-            dc_current: last.dc_current,
-            temperature: last.temperature,
-            reported_at: last.end,
+    fn is_empty(&self) -> bool {
+        self.last().is_none_or(|last| last.end.at().is_none() && last.joules.is_none())
+    }
+
+    /// An empty reading is none: the device was not heard of.
+    fn reported(&self) -> Stamp {
+        match self.last().map_or(Stamp::Never, |last| last.end) {
+            Stamp::Unknown if self.is_empty() => Stamp::Never,
+            stamp => stamp,
         }
     }
 
-    fn into_battery(self, serial: Serial) -> AcBattery {
-        let last = self.last_reading.unwrap_or_default();
-        let lifetime = self.lifetime.unwrap_or_default();
-        let mean = |seconds: f64| Watts::new((last.joules? - last.used?) / seconds);
-        AcBattery {
+    fn energy(&self) -> Option<WattHours> {
+        self.lifetime.as_ref()?.energy
+    }
+
+    fn max_power(&self) -> Option<Watts> {
+        self.watts.as_ref()?.max
+    }
+
+    /// Whether it ever did anything: an inverter for two panels may have one.
+    fn is_used(&self) -> bool {
+        self.reported().at().is_some()
+            || self.energy().is_some_and(|energy| energy > WattHours::ZERO)
+            || self.max_power().is_some_and(|power| power > Watts::ZERO)
+    }
+
+    /// The mean power of the last report.
+    fn power(&self) -> Option<Watts> {
+        let last = self.last()?;
+        let mean = |seconds: f64| Watts::new(last.joules? / seconds);
+        // `watts.now` is the same mean, but a small negative one shows as 4294967292.
+        match last.duration.filter(|seconds| *seconds > 0.0).and_then(mean) {
+            None => self.watts.as_ref()?.now,
+            mean => mean,
+        }
+    }
+
+    /// The mean power of the last report of a battery.
+    fn battery_power(&self) -> Option<Watts> {
+        let last = self.last()?;
+        let seconds = last.duration.filter(|seconds| *seconds > 0.0)?;
+        Watts::new((last.joules? - last.used?) / seconds)
+    }
+}
+
+/// The channels that do something; without any, the first.
+fn used(mut channels: Vec<Channel>) -> Vec<Channel> {
+    if channels.iter().any(Channel::is_used) {
+        channels.retain(Channel::is_used);
+    } else {
+        channels.truncate(1);
+    }
+    channels
+}
+
+/// When the channel reported that reported first.
+fn reported(channels: &[Channel]) -> Stamp {
+    let moments: Option<Vec<_>> = channels.iter().map(|channel| channel.reported().at()).collect();
+    match moments.and_then(|moments| moments.into_iter().min()) {
+        Some(at) => Stamp::At(at),
+        None => {
+            channels.iter().map(Channel::reported).find(|stamp| stamp.at().is_none()).unwrap_or(Stamp::Never)
+        }
+    }
+}
+
+/// The greatest of what the channels show.
+fn greatest<T: PartialOrd>(values: impl Iterator<Item = Option<T>>) -> Option<T> {
+    values.flatten().reduce(|one, other| if other > one { other } else { one })
+}
+
+impl Device {
+    fn of(serial: Serial, channels: Vec<Channel>) -> Self {
+        let channels = used(channels);
+        // All channels are on the same mains.
+        let mains = channels.iter().find_map(Channel::last);
+        let panel = mains.filter(|_| channels.len() == 1);
+        let currents = || channels.iter().map(|channel| channel.last()?.current);
+        Self {
             serial,
-            soc: last.soc,
-            power: last.duration.filter(|seconds| *seconds > 0.0).and_then(mean),
-            temperature: last.cell_temperature,
-            charged: lifetime.used,
-            discharged: lifetime.energy,
-            reported_at: last.end,
+            power: Watts::total(channels.iter().map(Channel::power)),
+            max_power: Watts::total(channels.iter().map(Channel::max_power)),
+            energy: WattHours::total(channels.iter().map(Channel::energy)),
+            voltage: mains.and_then(|last| last.voltage),
+            current: Amperes::total(currents()),
+            frequency: mains.and_then(|last| last.frequency),
+            dc_voltage: panel.and_then(|last| last.dc_voltage),
+            dc_current: panel.and_then(|last| last.dc_current),
+            temperature: greatest(channels.iter().map(|channel| channel.last()?.temperature)),
+            reported: reported(&channels),
+        }
+    }
+}
+
+impl AcBattery {
+    fn of(serial: Serial, channels: Vec<Channel>) -> Self {
+        let channels = used(channels);
+        let only = channels.first().filter(|_| channels.len() == 1).and_then(Channel::last);
+        let charged = |channel: &Channel| channel.lifetime.as_ref()?.used;
+        Self {
+            serial,
+            soc: only.and_then(|last| last.soc),
+            power: Watts::total(channels.iter().map(Channel::battery_power)),
+            temperature: greatest(channels.iter().map(|channel| channel.last()?.cell_temperature)),
+            charged: WattHours::total(channels.iter().map(charged)),
+            discharged: WattHours::total(channels.iter().map(Channel::energy)),
+            reported: reported(&channels),
         }
     }
 }
@@ -296,6 +371,40 @@ mod tests {
         let battery = &DeviceData::parse(page).unwrap().ac_batteries[0];
         assert_eq!((battery.power, battery.soc), (Watts::new(-100.0), Percent::new(41.0)));
         assert_eq!((battery.charged, battery.discharged), (WattHours::new(2000.0), WattHours::new(1000.0)));
+    }
+
+    #[test]
+    fn an_inverter_with_two_channels_is_their_sum() {
+        let channel = |joules: u32, end: u32| {
+            format!(
+                r#"{{"watts":{{"max":320}},"lastReading":{{"endDate":{end},"duration":900,"joulesProduced":{joules},
+                "acVoltageINmV":231000,"acCurrentInmA":500,"dcVoltageINmV":32000,"channelTemp":{}}},
+                "lifetime":{{"joulesProduced":3600000}}}}"#,
+                joules / 9000
+            )
+        };
+        let page = |channels: &str| {
+            let page =
+                format!(r#"{{"1":{{"devName":"pcu","sn":"1","active":true,"channels":[{channels}]}}}}"#);
+            DeviceData::parse(page.as_bytes()).unwrap().inverters.remove(0)
+        };
+        let (one, other) = (channel(180_000, 1_782_036_870), channel(90_000, 1_782_036_850));
+        let both = page(&format!("{one},{other}"));
+        assert_eq!((both.power, both.max_power), (Watts::new(300.0), Watts::new(640.0)));
+        assert_eq!((both.energy, both.current), (WattHours::new(2000.0), Amperes::new(1.0)));
+        assert_eq!((both.voltage, both.dc_voltage), (Volts::new(231.0), None));
+        assert_eq!(
+            (both.temperature, both.reported.at().unwrap().as_second()),
+            (Celsius::new(20.0), 1_782_036_850)
+        );
+        let unused = page(&format!(r#"{one},{{"watts":{{"max":0}},"lastReading":{{}},"lifetime":{{}}}}"#));
+        assert_eq!((unused.power, unused.dc_voltage), (Watts::new(200.0), Volts::new(32.0)));
+        let dead = page(&format!(r#"{one},{{"watts":{{"max":320}},"lastReading":{{}},"lifetime":{{}}}}"#));
+        assert_eq!(
+            (dead.power, dead.energy, dead.reported),
+            (None, None, Stamp::Never),
+            "a part is not the whole"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::units::{WattHours, Watts};
 #[serde(default, rename_all = "camelCase")]
 pub struct Energy {
     /// Over the life of the system.
-    #[serde(rename = "wattHoursLifetime", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "wattHoursLifetime", deserialize_with = "lenient::lifetime")]
     pub lifetime: Option<WattHours>,
     /// Now.
     #[serde(rename = "wattsNow", deserialize_with = "lenient::watts")]

@@ -1,11 +1,11 @@
 //! The ensemble pages of battery sites: `/ivp/ensemble/inventory`, `/ivp/ensemble/power` and
 //! `/ivp/ensemble/secctrl`.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::lenient::{self, FEW, Stamp};
 use super::meters::list;
-use super::{Malformed, document, lenient};
+use super::{Malformed, document};
 use crate::reading::Serial;
 use crate::units::{Celsius, Percent, WattHours, Watts};
 
@@ -23,7 +23,7 @@ pub struct Inventory {
 impl Inventory {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        let groups: lenient::List<Group> = list(body)?;
+        let groups = list::<Group, FEW>(body)?;
         let mut inventory = Self::default();
         for group in groups.0.into_iter().flatten() {
             let mut devices = group.devices.into_iter();
@@ -43,7 +43,7 @@ impl Inventory {
 struct Group {
     #[serde(rename = "type", deserialize_with = "lenient::text")]
     kind: Option<String>,
-    #[serde(deserialize_with = "lenient::rows")]
+    #[serde(deserialize_with = "lenient::devices")]
     devices: Vec<Device>,
 }
 
@@ -57,10 +57,10 @@ struct Device {
     soc: Option<Percent>,
     #[serde(deserialize_with = "lenient::number")]
     temperature: Option<f64>,
-    #[serde(rename = "encharge_capacity", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "encharge_capacity", deserialize_with = "lenient::capacity")]
     capacity: Option<WattHours>,
-    #[serde(rename = "last_rpt_date", deserialize_with = "lenient::stamp")]
-    reported_at: Option<Timestamp>,
+    #[serde(rename = "last_rpt_date")]
+    reported: Stamp,
     #[serde(deserialize_with = "lenient::text")]
     mains_admin_state: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
@@ -80,7 +80,7 @@ impl Device {
             soc: self.soc,
             temperature: self.temperature.and_then(Celsius::new),
             capacity: self.capacity,
-            reported_at: self.reported_at,
+            reported: self.reported,
         }
     }
 
@@ -116,7 +116,7 @@ pub struct Encharge {
     /// What it holds when full.
     pub capacity: Option<WattHours>,
     /// When it reported.
-    pub reported_at: Option<Timestamp>,
+    pub reported: Stamp,
 }
 
 /// The system controller, which cuts the house off the grid.
@@ -157,9 +157,9 @@ impl Power {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Page {
-            #[serde(rename = "devices:", deserialize_with = "lenient::rows")]
+            #[serde(rename = "devices:", deserialize_with = "lenient::devices")]
             misspelt: Vec<BatteryPower>,
-            #[serde(deserialize_with = "lenient::rows")]
+            #[serde(deserialize_with = "lenient::devices")]
             devices: Vec<BatteryPower>,
         }
         let page = document::<lenient::Object<Page>>(body)?.0.ok_or(Malformed::OtherForm)?;
@@ -175,7 +175,7 @@ pub struct BatteryPower {
     #[serde(rename = "serial_num", deserialize_with = "lenient::serial")]
     pub serial: Option<Serial>,
     /// Positive when discharging.
-    #[serde(rename = "real_power_mw", deserialize_with = "lenient::milliwatts")]
+    #[serde(rename = "real_power_mw", deserialize_with = "lenient::battery_milliwatts")]
     pub power: Option<Watts>,
     /// State of charge.
     #[serde(deserialize_with = "lenient::percent")]
@@ -193,19 +193,19 @@ pub struct Secctrl {
     #[serde(rename = "ENC_agg_soc", deserialize_with = "lenient::percent")]
     pub encharge_soc: Option<Percent>,
     /// What the IQ Batteries hold now.
-    #[serde(rename = "ENC_agg_avail_energy", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "ENC_agg_avail_energy", deserialize_with = "lenient::lifetime")]
     pub encharge_available: Option<WattHours>,
     /// What the IQ Batteries hold when full.
-    #[serde(rename = "Enc_max_available_capacity", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "Enc_max_available_capacity", deserialize_with = "lenient::capacity")]
     pub encharge_capacity: Option<WattHours>,
     /// State of charge of the AC batteries.
     #[serde(rename = "ACB_agg_soc", deserialize_with = "lenient::percent")]
     pub acb_soc: Option<Percent>,
     /// What the AC batteries hold now.
-    #[serde(rename = "ACB_agg_energy", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "ACB_agg_energy", deserialize_with = "lenient::lifetime")]
     pub acb_available: Option<WattHours>,
     /// What all of them hold when full.
-    #[serde(rename = "Max_energy", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "Max_energy", deserialize_with = "lenient::capacity")]
     pub capacity: Option<WattHours>,
 }
 

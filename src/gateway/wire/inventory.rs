@@ -1,10 +1,10 @@
 //! `/inventory.json`: the devices, from the slow web application (2 to 6 s). Read for the AC batteries alone.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::Malformed;
+use super::lenient::{self, FEW, Stamp};
 use super::meters::list;
-use super::{Malformed, lenient};
 use crate::reading::Serial;
 use crate::units::{Celsius, Percent};
 
@@ -20,10 +20,10 @@ impl AcBatteries {
         struct Group {
             #[serde(rename = "type", deserialize_with = "lenient::text")]
             kind: Option<String>,
-            #[serde(deserialize_with = "lenient::rows")]
+            #[serde(deserialize_with = "lenient::devices")]
             devices: Vec<AcBattery>,
         }
-        let groups: lenient::List<Group> = list(body)?;
+        let groups = list::<Group, FEW>(body)?;
         let acb = |group: &Group| group.kind.as_deref() == Some("ACB");
         let batteries = groups.0.into_iter().flatten().filter(acb).flat_map(|group| group.devices);
         Ok(Self(batteries.collect()))
@@ -44,8 +44,8 @@ pub struct AcBattery {
     #[serde(rename = "maxCellTemp", deserialize_with = "lenient::celsius")]
     pub temperature: Option<Celsius>,
     /// When it reported.
-    #[serde(rename = "last_rpt_date", deserialize_with = "lenient::stamp")]
-    pub reported_at: Option<Timestamp>,
+    #[serde(rename = "last_rpt_date")]
+    pub reported: Stamp,
 }
 
 #[cfg(test)]
@@ -59,6 +59,6 @@ mod tests {
             {"devices":[]}]"#;
         let batteries = AcBatteries::parse(body).unwrap().0;
         assert_eq!(batteries.len(), 1);
-        assert_eq!(batteries[0].reported_at.unwrap().as_second(), 1_781_991_429);
+        assert_eq!(batteries[0].reported.at().unwrap().as_second(), 1_781_991_429);
     }
 }

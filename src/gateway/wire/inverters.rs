@@ -1,10 +1,10 @@
 //! `/api/v1/production/inverters`: the last report of each inverter, 5 to 15 minutes old by day.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::Malformed;
+use super::lenient::{self, DEVICES, Stamp};
 use super::meters::list;
-use super::{Malformed, lenient};
 use crate::reading::Serial;
 use crate::units::Watts;
 
@@ -15,8 +15,7 @@ pub struct Inverters(pub Vec<InverterReport>);
 impl Inverters {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        let rows: lenient::List<InverterReport> = list(body)?;
-        Ok(Self(rows.objects()))
+        Ok(Self(list::<InverterReport, DEVICES>(body)?.objects()))
     }
 }
 
@@ -27,17 +26,17 @@ pub struct InverterReport {
     /// Its serial number.
     #[serde(rename = "serialNumber", deserialize_with = "lenient::serial")]
     pub serial: Option<Serial>,
-    /// When it reported; by night hours ago.
-    #[serde(rename = "lastReportDate", deserialize_with = "lenient::stamp")]
-    pub reported_at: Option<Timestamp>,
+    /// When it reported; by night hours ago. Never is what a gateway shows for an inverter that another gateway reads.
+    #[serde(rename = "lastReportDate")]
+    pub reported: Stamp,
     /// 1 is an inverter, 11 an AC battery, 12 a relay; absent before firmware 4.10.
     #[serde(deserialize_with = "lenient::whole")]
     pub dev_type: Option<u32>,
     /// At its last report.
-    #[serde(rename = "lastReportWatts", deserialize_with = "lenient::watts")]
+    #[serde(rename = "lastReportWatts", deserialize_with = "lenient::inverter_watts")]
     pub power: Option<Watts>,
     /// The most it ever reported.
-    #[serde(rename = "maxReportWatts", deserialize_with = "lenient::watts")]
+    #[serde(rename = "maxReportWatts", deserialize_with = "lenient::inverter_watts")]
     pub max_power: Option<Watts>,
 }
 
@@ -64,6 +63,6 @@ mod tests {
         let rows = Inverters::parse(body).unwrap().0;
         assert_eq!(rows[0].serial.as_ref().unwrap().as_str(), "122310000101");
         assert!(rows[0].is_inverter() && rows[1].is_ac_battery());
-        assert_eq!(rows[1].reported_at, None);
+        assert_eq!((rows[0].reported, rows[1].reported), (Stamp::Unknown, Stamp::Never));
     }
 }

@@ -14,7 +14,7 @@ pub const STREAM: (&str, &str) = ("/ivp/livedata/stream", r#"{"enable":1}"#);
 pub struct LiveData {
     /// Whether the stream is enabled, so that the values move.
     pub streaming: bool,
-    /// When the values were taken.
+    /// When the values were taken. Before the first time there are none: the page shows zeros.
     pub updated_at: Option<Timestamp>,
     /// State of charge of all batteries.
     pub soc: Option<Percent>,
@@ -28,6 +28,8 @@ pub struct LiveData {
     pub grid: Option<Watts>,
     /// What the house uses.
     pub load: Option<Watts>,
+    /// What the generator gives.
+    pub generator: Option<Watts>,
 }
 
 #[derive(Default, Deserialize)]
@@ -53,7 +55,7 @@ struct Meters {
     last_update: Option<Timestamp>,
     #[serde(deserialize_with = "lenient::percent")]
     soc: Option<Percent>,
-    #[serde(deserialize_with = "lenient::watt_hours")]
+    #[serde(deserialize_with = "lenient::lifetime")]
     enc_agg_energy: Option<WattHours>,
     #[serde(deserialize_with = "lenient::object")]
     pv: Option<Sum>,
@@ -63,6 +65,8 @@ struct Meters {
     grid: Option<Sum>,
     #[serde(deserialize_with = "lenient::object")]
     load: Option<Sum>,
+    #[serde(deserialize_with = "lenient::object")]
+    generator: Option<Sum>,
 }
 
 #[derive(Default, Deserialize)]
@@ -78,8 +82,12 @@ impl LiveData {
         let page = document::<lenient::Object<Page>>(body)?.0.unwrap_or_default();
         let meters = page.meters.ok_or(Malformed::OtherForm)?;
         let power = |sum: Option<Sum>| sum.and_then(|sum| sum.power);
+        let streaming = page.connection.and_then(|it| it.sc_stream).as_deref() == Some("enabled");
+        if meters.last_update.is_none() {
+            return Ok(Self { streaming, ..Self::default() });
+        }
         Ok(Self {
-            streaming: page.connection.and_then(|it| it.sc_stream).as_deref() == Some("enabled"),
+            streaming,
             updated_at: meters.last_update,
             soc: meters.soc,
             available: meters.enc_agg_energy,
@@ -87,6 +95,7 @@ impl LiveData {
             storage: power(meters.storage),
             grid: power(meters.grid),
             load: power(meters.load),
+            generator: power(meters.generator),
         })
     }
 }
@@ -102,5 +111,13 @@ mod tests {
         let page = LiveData::parse(body).unwrap();
         assert!(page.streaming);
         assert_eq!((page.storage, page.grid), (Watts::new(-6774.0), None));
+    }
+
+    #[test]
+    fn before_the_first_update_the_page_has_nothing() {
+        let body =
+            br#"{"connection":{"sc_stream":"enabled"},"meters":{"last_update":0,"soc":0,"enc_agg_energy":0,
+            "pv":{"agg_p_mw":0},"storage":{"agg_p_mw":0},"grid":{"agg_p_mw":0},"load":{"agg_p_mw":0}}}"#;
+        assert_eq!(LiveData::parse(body).unwrap(), LiveData { streaming: true, ..LiveData::default() });
     }
 }

@@ -1,8 +1,10 @@
 //! `/ivp/meters`: which meters there are, what they measure and whether they work.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::{Malformed, document, lenient};
+use super::lenient::{self, FEW};
+use super::{Malformed, document};
 
 /// The page: one row for each meter the firmware knows, wired or not.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,13 +13,14 @@ pub struct Meters(pub Vec<Meter>);
 impl Meters {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        let rows: lenient::List<Meter> = list(body)?;
-        Ok(Self(rows.objects()))
+        Ok(Self(list::<Meter, FEW>(body)?.objects()))
     }
 }
 
 /// Reads a page that is a list; an object in its place is another page.
-pub(super) fn list<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<lenient::List<T>, Malformed> {
+pub(super) fn list<T: DeserializeOwned, const MOST: usize>(
+    body: &[u8],
+) -> Result<lenient::List<T, MOST>, Malformed> {
     match body.trim_ascii().first() {
         Some(b'{') => document::<lenient::Object<Anything>>(body).and(Err(Malformed::OtherForm)),
         _ => document(body),

@@ -13,6 +13,7 @@ pub mod inverters;
 mod lenient;
 pub mod livedata;
 pub mod meters;
+mod numbers;
 pub mod production;
 pub mod production_html;
 pub mod production_json;
@@ -20,6 +21,7 @@ pub mod readings;
 pub mod switches;
 pub mod tariff;
 
+pub use lenient::Stamp;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -38,10 +40,19 @@ pub enum Malformed {
     /// An object that tells of an error, with status 200.
     #[error("it tells of an error although its status is 200")]
     ErrorInside,
+    /// More than any gateway has to show.
+    #[error("it is longer than any gateway's")]
+    TooLong,
     /// JSON of another form.
     #[error("it is not of the form this page has")]
     OtherForm,
 }
+
+/// No page is longer: the list of 1,000 devices has 700 bytes for each.
+const MOST_BYTES: usize = 1 << 20;
+/// No page has more objects: six for each of 1,000 inverters. A row takes a hundred times the memory of the two bytes that
+/// make an empty one.
+const MOST_OBJECTS: usize = 10_000;
 
 /// Reads `body` into a lenient `T`.
 fn document<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
@@ -52,13 +63,28 @@ fn document<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
         Some(b'{' | b'[') => {}
         Some(_) => return Err(Malformed::NotJson),
     }
+    if is_too_long(body) {
+        return Err(Malformed::TooLong);
+    }
     // A serial number with a broken character must not cost the page.
     let text = String::from_utf8_lossy(body);
-    serde_json::from_str(&text).map_err(|error| match error.classify() {
+    let read = match serde_json::from_str(&text) {
+        Err(error) if error.is_syntax() => match numbers::mended(&text) {
+            Some(mended) => serde_json::from_str(&mended),
+            None => Err(error),
+        },
+        read => read,
+    };
+    read.map_err(|error| match error.classify() {
         Category::Eof => Malformed::CutOff,
         Category::Data => Malformed::OtherForm,
         Category::Syntax | Category::Io => Malformed::NotJson,
     })
+}
+
+#[expect(clippy::naive_bytecount, reason = "a few kB twice a minute")]
+fn is_too_long(body: &[u8]) -> bool {
+    body.len() > MOST_BYTES || body.iter().filter(|byte| **byte == b'{').count() > MOST_OBJECTS
 }
 
 /// `{"error": ..}`, `{"err": ..}` and `{"status": 401, ..}`, which old firmware sends with status 200.

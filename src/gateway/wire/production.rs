@@ -10,13 +10,13 @@ use crate::units::{WattHours, Watts};
 #[serde(default, rename_all = "camelCase")]
 pub struct Production {
     /// Over the life of the system.
-    #[serde(rename = "wattHoursLifetime", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "wattHoursLifetime", deserialize_with = "lenient::lifetime")]
     pub lifetime: Option<WattHours>,
     /// Today, which tells a page of zeros from a quiet one.
-    #[serde(rename = "wattHoursToday", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "wattHoursToday", deserialize_with = "lenient::lifetime")]
     pub today: Option<WattHours>,
     /// The last seven days, likewise.
-    #[serde(rename = "wattHoursSevenDays", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "wattHoursSevenDays", deserialize_with = "lenient::lifetime")]
     pub week: Option<WattHours>,
     /// Now.
     #[serde(rename = "wattsNow", deserialize_with = "lenient::watts")]

@@ -71,7 +71,7 @@ pub struct Row {
     /// Now.
     #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
-    /// Over its life; for net consumption import minus export.
+    /// Over its life; for net consumption import minus export, so that it may be below zero.
     #[serde(rename = "whLifetime", deserialize_with = "lenient::watt_hours")]
     pub energy: Option<WattHours>,
     /// Each phase in its place; three of them on newer firmware, wired or not.
@@ -100,17 +100,10 @@ pub struct Line {
     pub power_factor: Option<PowerFactor>,
 }
 
-impl Line {
-    /// Whether a phase is connected: without one, all is 0.
-    pub fn is_live(&self) -> bool {
-        self.voltage.is_none_or(|voltage| voltage.value() > 1.0) && *self != Self::default()
-    }
-}
-
 impl Row {
-    /// The phase at `index`, 0 for L1, if it is connected.
+    /// The phase at `index`, 0 for L1.
     pub fn line(&self, index: usize) -> Option<&Line> {
-        self.lines.get(index)?.as_ref().filter(|line| line.is_live())
+        self.lines.get(index)?.as_ref().filter(|line| **line != Line::default())
     }
 
     fn is(&self, kind: &str) -> bool {
@@ -136,7 +129,7 @@ pub struct AcBatteries {
     #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
     /// What they hold now.
-    #[serde(rename = "whNow", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "whNow", deserialize_with = "lenient::lifetime")]
     pub available: Option<WattHours>,
     /// State of charge; without it the row says nothing (pyenphase #389).
     #[serde(rename = "percentFull", deserialize_with = "lenient::percent")]

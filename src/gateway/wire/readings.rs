@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::Malformed;
+use super::lenient::{self, FEW};
 use super::meters::list;
-use super::{Malformed, lenient};
 use crate::units::{Amperes, Hertz, PowerFactor, Volts, WattHours, Watts};
 
 /// The page: one row for each meter, known to `/ivp/meters` or not.
@@ -14,8 +15,7 @@ pub struct Readings(pub Vec<MeterReading>);
 impl Readings {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        let rows: lenient::List<MeterReading> = list(body)?;
-        Ok(Self(rows.objects()))
+        Ok(Self(list::<MeterReading, FEW>(body)?.objects()))
     }
 }
 
@@ -31,10 +31,10 @@ pub struct MeterReading {
     #[serde(deserialize_with = "lenient::stamp")]
     pub timestamp: Option<Timestamp>,
     /// Over the life of the meter, in the direction of its name: generated, imported, discharged.
-    #[serde(rename = "actEnergyDlvd", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "actEnergyDlvd", deserialize_with = "lenient::lifetime")]
     pub delivered: Option<WattHours>,
     /// Over the life of the meter, the other way: used at night, exported, charged.
-    #[serde(rename = "actEnergyRcvd", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "actEnergyRcvd", deserialize_with = "lenient::lifetime")]
     pub received: Option<WattHours>,
     /// Now, positive in the direction of its name.
     #[serde(rename = "activePower", deserialize_with = "lenient::watts")]

@@ -70,6 +70,11 @@ impl Generator {
     pub fn exists(&self) -> bool {
         self.present == Some(true) && self.kind.is_some_and(|kind| kind != 0)
     }
+
+    /// Whether it supplies the house.
+    pub fn runs(&self) -> bool {
+        self.exists() && matches!(self.state.as_deref(), Some("closed" | "close" | "on" | "running"))
+    }
 }
 
 #[cfg(test)]

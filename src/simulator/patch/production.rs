@@ -51,7 +51,7 @@ pub(super) fn energy(page: &mut Value, world: &Snapshot) {
 
 /// What the inverters say together, up to five minutes late.
 fn reported(world: &Snapshot) -> Watts {
-    world.inverters.iter().map(|report| report.power).sum()
+    Watts::total(world.inverters.iter().map(|report| Some(report.power))).unwrap_or(Watts::ZERO)
 }
 
 /// `/ivp/pdm/device_data`: the inverters that are there, in the order of their keys.
