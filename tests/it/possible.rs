@@ -69,10 +69,10 @@ fn impossible(value: &Value, path: &str, found: &mut Vec<String>) {
         Value::Object(fields) => {
             for (field, value) in fields {
                 impossible(value, &format!("{path}.{field}"), found);
-                if let Some((least, most)) = range(field) {
-                    if !value.as_f64().is_some_and(|number| (least..=most).contains(&number)) {
-                        found.push(format!("{path}.{field} is {value}"));
-                    }
+                if let Some((least, most)) = range(field)
+                    && !value.as_f64().is_some_and(|number| (least..=most).contains(&number))
+                {
+                    found.push(format!("{path}.{field} is {value}"));
                 }
             }
         }
@@ -100,10 +100,9 @@ fn contradictions(document: &Value) -> Vec<String> {
     let storage = &document["storage"];
     if let (Some(available), Some(capacity)) =
         (storage["available_wh"].as_f64(), storage["capacity_wh"].as_f64())
+        && available > capacity * 1.06
     {
-        if available > capacity * 1.06 {
-            found.push(format!("{available} Wh in {capacity} Wh"));
-        }
+        found.push(format!("{available} Wh in {capacity} Wh"));
     }
     for inverter in document["inverters"].as_array().into_iter().flatten() {
         if inverter["power_w"].as_f64().is_some_and(|power| !(-50.0..=4_000.0).contains(&power)) {

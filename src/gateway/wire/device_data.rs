@@ -255,7 +255,7 @@ impl Channel {
     /// The mean power of the last report.
     fn power(&self) -> Option<Watts> {
         let last = self.last()?;
-        let mean = |seconds: f64| Watts::new(last.joules? / seconds);
+        let mean = |seconds: f64| lenient::of_inverter(last.joules? / seconds);
         // `watts.now` is the same mean, but a small negative one shows as 4294967292.
         match last.duration.filter(|seconds| *seconds > 0.0).and_then(mean) {
             None => self.watts.as_ref()?.now,
@@ -267,7 +267,7 @@ impl Channel {
     fn battery_power(&self) -> Option<Watts> {
         let last = self.last()?;
         let seconds = last.duration.filter(|seconds| *seconds > 0.0)?;
-        Watts::new((last.joules? - last.used?) / seconds)
+        lenient::of_battery((last.joules? - last.used?) / seconds)
     }
 }
 

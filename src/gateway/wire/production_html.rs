@@ -18,7 +18,7 @@ impl ProductionHtml {
     /// Reads the page by the words that stand before each amount.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let words = words(&String::from_utf8_lossy(body));
-        let energy = |label: &[&str]| amount(&words, label, "Wh").and_then(WattHours::new);
+        let energy = |label: &[&str]| amount(&words, label, "Wh").and_then(WattHours::lifetime);
         let page = Self {
             power: amount(&words, &["Currently"], "W").and_then(Watts::new),
             today: energy(&["Today"]),

@@ -26,8 +26,8 @@ macro_rules! quantity {
 quantity! {
     watts = Watts, Watts::new;
     milliwatts = Watts, |mw| Watts::new(mw / 1000.0);
-    inverter_watts = Watts, |w| within(&INVERTER_W, w);
-    battery_milliwatts = Watts, |mw| within(&BATTERY_W, mw / 1000.0);
+    inverter_watts = Watts, of_inverter;
+    battery_milliwatts = Watts, |mw| of_battery(mw / 1000.0);
     watt_hours = WattHours, WattHours::new;
     lifetime = WattHours, WattHours::lifetime;
     lifetime_joules = WattHours, |j| WattHours::lifetime(j / 3600.0);
@@ -43,6 +43,12 @@ quantity! {
     power_factor = PowerFactor, PowerFactor::new;
 }
 
-fn within(range: &RangeInclusive<f64>, watts: f64) -> Option<Watts> {
-    Watts::new(watts).filter(|_| range.contains(&watts))
+/// The power of an inverter.
+pub(in crate::gateway::wire) fn of_inverter(watts: f64) -> Option<Watts> {
+    Watts::new(watts).filter(|_| INVERTER_W.contains(&watts))
+}
+
+/// The power of a battery.
+pub(in crate::gateway::wire) fn of_battery(watts: f64) -> Option<Watts> {
+    Watts::new(watts).filter(|_| BATTERY_W.contains(&watts))
 }
