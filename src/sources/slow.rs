@@ -30,7 +30,7 @@ pub(super) fn groups(
     Groups {
         production: production.map(|row| reading::Production {
             source: Source::Meter,
-            ..totals::sum(row.power, row.energy.and_then(counted), row.measured_at)
+            ..totals::sum(row.power, row.energy(), row.measured_at)
         }),
         consumption: house.as_ref().and_then(possible),
         grid: net.map(|row| Grid { power_w: row.power, measured_at: row.measured_at, ..Grid::default() }),
@@ -75,8 +75,7 @@ fn phases(
         let house = of(total, index).filter(|_| is_whole).map(|line| of_house(&line));
         Phase {
             phase: format!("L{}", index + 1),
-            production: production
-                .map(|line| PhaseValues { energy_wh: line.energy.and_then(counted), ..electrical(&line) }),
+            production: production.map(|line| PhaseValues { energy_wh: line.energy, ..electrical(&line) }),
             grid: of(net, index).map(|line| electrical(&line)),
             consumption: house.filter(|house| *house != PhaseValues::default()),
             storage: None,
@@ -91,7 +90,7 @@ fn of_house(line: &Line) -> PhaseValues {
     if line.power.is_some() && of_a_house(line.power).is_none() {
         return PhaseValues::default();
     }
-    PhaseValues { energy_wh: line.energy.and_then(counted), ..electrical(line) }
+    PhaseValues { energy_wh: line.energy, ..electrical(line) }
 }
 
 fn electrical(line: &Line) -> PhaseValues {
@@ -106,7 +105,7 @@ fn electrical(line: &Line) -> PhaseValues {
 
 /// See [`Oddity::TotalIsNet`].
 fn shows_net(total: Option<&Row>, net: Option<&Row>, firmware: Firmware) -> bool {
-    let values = |row: &Row| (row.power, row.energy);
+    let values = |row: &Row| (row.power, row.net_energy);
     Oddity::TotalIsNet.holds(firmware) && total.is_some() && total.map(values) == net.map(values)
 }
 
@@ -121,10 +120,10 @@ fn house(
     let (power, energy) = if shows_net(Some(total), net, firmware) {
         (
             Watts::total([total.power, production.and_then(|row| row.power)]),
-            WattHours::total([total.energy, production.and_then(|row| row.energy)]),
+            WattHours::total([total.net_energy, production.and_then(Row::energy)]),
         )
     } else {
-        (total.power, total.energy)
+        (total.power, total.net_energy)
     };
     Consumption {
         power_w: Watts::total([power, unmetered.batteries.power(), unmetered.generator]),

@@ -159,7 +159,7 @@ impl Sources {
             return Some(sum(kept.page.power, kept.page.lifetime, self.shown_at(kept.read.at)));
         }
         if let Some(row) = self.slow_page().and_then(ProductionJson::inverters) {
-            return Some(sum(row.power, row.energy, row.measured_at));
+            return Some(sum(row.power, row.energy(), row.measured_at));
         }
         let kept = self.pages.production_html.as_ref()?;
         let (page, shown_at) = (&kept.page, self.shown_at(kept.read.at));

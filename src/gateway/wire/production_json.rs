@@ -71,9 +71,9 @@ pub struct Row {
     /// Now.
     #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
-    /// Over its life; for net consumption import minus export, so that it may be below zero.
+    /// Over its life; of net consumption import minus export, so that it may be below zero.
     #[serde(rename = "whLifetime", deserialize_with = "lenient::watt_hours")]
-    pub energy: Option<WattHours>,
+    pub net_energy: Option<WattHours>,
     /// Each phase in its place; three of them on newer firmware, wired or not.
     #[serde(deserialize_with = "lenient::places")]
     pub lines: Vec<Option<Line>>,
@@ -87,7 +87,7 @@ pub struct Line {
     #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
     /// Over its life.
-    #[serde(rename = "whLifetime", deserialize_with = "lenient::watt_hours")]
+    #[serde(rename = "whLifetime", deserialize_with = "lenient::lifetime")]
     pub energy: Option<WattHours>,
     /// Against neutral.
     #[serde(rename = "rmsVoltage", deserialize_with = "lenient::volts")]
@@ -104,6 +104,11 @@ impl Row {
     /// The phase at `index`, 0 for L1.
     pub fn line(&self, index: usize) -> Option<&Line> {
         self.lines.get(index)?.as_ref().filter(|line| **line != Line::default())
+    }
+
+    /// Over its life, of a meter that counts one way.
+    pub fn energy(&self) -> Option<WattHours> {
+        WattHours::lifetime(self.net_energy?.value())
     }
 
     fn is(&self, kind: &str) -> bool {
