@@ -78,7 +78,7 @@ fn overview(out: &Path) -> io::Result<()> {
     }
     let mut more = Roff::new();
     more.control("SH", ["SEE ALSO"]);
-    more.text([roman("/usr/share/doc/enphased/README.md, /usr/share/doc/enphased/examples/config.toml")]);
+    more.text([roman("/usr/share/doc/enphased/README.md, /usr/share/doc/enphased/docs, /usr/share/doc/enphased/examples/config.toml")]);
     more.to_writer(&mut page)?;
     fs::write(out.join("enphased.1"), page)
 }

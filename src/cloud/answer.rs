@@ -1,6 +1,6 @@
 //! What the cloud's answers mean: one row of the table of hold-offs each (L6).
 //!
-//! The shapes are those of the protocol notes, sections 1.5, 1.6 and 1.8. An answer is judged by what it
+//! The shapes are those of docs/protocol.md, sections 1.5, 1.6 and 1.8. An answer is judged by what it
 //! holds, whatever its status says.
 
 use std::time::Duration;
@@ -299,7 +299,8 @@ fn judged_login(answer: &Answer) -> Result<Secret, Failure> {
 }
 
 /// Judges the answer to the code of a second factor; a success is the session. What it looks like is not
-/// recorded anywhere (protocol notes, 1.5): the session is taken from where a login tells it, or from the cookie.
+/// recorded anywhere (docs/protocol.md, section 1.5): the session is taken from where a login tells it, or from
+/// the cookie.
 pub fn code(answer: &Answer) -> Result<Secret, Failure> {
     judged_code(answer).map_err(|failure| answer.unless_session_set(failure))
 }
@@ -356,7 +357,8 @@ pub fn token(answer: &Answer) -> Result<Secret, Failure> {
     if answer.shows_page() && (200..400).contains(&status) {
         return Err(answer.failure(Kind::Blocked, format!("a page came instead of a token (HTTP {status})")));
     }
-    // It is often only a hiccup of the service (protocol notes, 1.2 and 1.8), never a wrong password.
+    // It is often only a hiccup of the service (docs/protocol.md, sections 1.2
+    // and 1.8), never a wrong password.
     if status == 401 {
         return Err(answer.failure(Kind::Transient, format!("it gave no token (HTTP {status})")));
     }

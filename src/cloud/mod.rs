@@ -1,6 +1,7 @@
-//! The Enphase cloud: log in, fetch a token. Two requests (flow A of the protocol notes, section 1.1), made
+//! The Enphase cloud: log in, fetch a token. Two requests (flow A: docs/protocol.md, section 1.1), made
 //! only when the rules of `logins` say so, and never again by themselves. A second factor takes a code more
-//! (section 1.5), and a token can be had at another place on the same session (flow B, section 1.2).
+//! (docs/protocol.md, section 1.5), and a token can be had at another place on the same session (flow B:
+//! docs/protocol.md, section 1.2).
 
 pub mod answer;
 mod body;

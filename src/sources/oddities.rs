@@ -121,7 +121,7 @@ rows! {
         "once seen, the meter is waited for; the inverters' other total never takes its place", "PY #471, #480";
     HalfStorage (8, 3, 6000) => OPEN,
         "split phase: one channel of the storage meter is 0 and the total equals the other channel",
-        "the batteries' own powers are summed instead", "field notes, 2.2";
+        "the batteries' own powers are summed instead", "reports of users";
     MisspeltDevices FIRST => OPEN,
         "/ivp/ensemble/power: the key is `devices:`",
         "both spellings are read", "PY recordings";

@@ -1,6 +1,6 @@
 //! A gateway token (a JWT): what it says of itself. Whether it is good is for the gateway to judge.
 //!
-//! Facts from the protocol notes, section 2: `aud` is the gateway's serial, `enphaseUser` the role, `exp - iat`
+//! Facts from docs/protocol.md, section 2: `aud` is the gateway's serial, `enphaseUser` the role, `exp - iat`
 //! 365 days for most owners, 12 hours for installers, and 1 hour for some owners.
 
 pub mod store;
@@ -27,8 +27,8 @@ const LONGEST: usize = 8192;
 /// A token that lives at least this long is renewed by itself; a shorter one is not (L8).
 pub const LONG_LIVED: Duration = Duration::from_hours(30 * 24);
 
-/// The Entrez production key, an uncompressed point on P-256, in use since 2022 at least (protocol notes,
-/// section 2).
+/// The Entrez production key, an uncompressed point on P-256, in use since 2022 at least
+/// (docs/protocol.md, section 2).
 #[rustfmt::skip]
 const ENTREZ_KEY: [u8; 65] = [
     0x04, 0xe8, 0xf8, 0x40, 0x53, 0x73, 0x24, 0xe1, 0x6e, 0xc0, 0xad, 0xae, 0x61, 0x09, 0x63, 0xc7,
