@@ -20,6 +20,7 @@ mod broker;
 mod daemon;
 mod damaged;
 mod discovery;
+mod docs;
 mod domoticz;
 mod gateway_client;
 mod hostile_gateway;
