@@ -7,7 +7,8 @@
 //! **Words**, which everything speaks: [`units`] (a power is not an energy), [`reading`] (the document that
 //! one poll yields), [`message`] (what a broker is given), [`printable`] (text from outside, safe to print),
 //! [`clock`] (time as an argument), [`retry`] (growing delays), [`pulse`] (a loop still turns), [`secrets`] (what must not
-//! be printed), [`redaction`] (what must not be sent with a report), [`files`] (bounded reading of regular files).
+//! be printed), [`redaction`] (what must not be sent with a report), [`files`] (bounded reading of regular files), [`streams`]
+//! (standard output and error, whoever reads them).
 //!
 //! **Outside things**, one each: [`state`] (the state directory), [`names`] (host names), [`tls`] (which keys are
 //! trusted), [`token`] (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
@@ -48,6 +49,8 @@ pub mod secrets;
 pub mod redaction;
 
 pub mod files;
+
+pub mod streams;
 
 pub mod state;
 

@@ -2,21 +2,25 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::log_queue::{Entry, LogQueue};
 use crate::config::environment::Environment;
 use crate::printable::{self, one_line};
+use crate::streams;
 
 /// What is logged unless `$RUST_LOG` says otherwise.
 const USUAL: &str = "warn,enphased=info";
@@ -27,9 +31,17 @@ const CONVERSATION: &str = "enphased::cloud";
 /// The most characters of a message.
 const LONGEST_MESSAGE: usize = 1000;
 
+/// How long the end of the program waits for the last lines to be read.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Where log lines go.
+#[derive(Debug)]
+pub struct Logs(Option<LogQueue>);
+
 /// Begins to log. `$RUST_LOG` takes levels and `target=level`, with commas between; `verbose` adds the conversation
-/// with the cloud.
-pub fn start(environment: &Environment, verbose: bool) {
+/// with the cloud. A daemon's lines go by a thread of their own, and wait for nobody; a command's are written at once, in
+/// their order among everything else that it shows.
+pub fn start(environment: &Environment, verbose: bool, is_daemon: bool) -> Logs {
     let wanted = environment.log.as_deref().unwrap_or(USUAL);
     let (filter, odd) = match wanted.parse::<Targets>() {
         Ok(filter) => (filter, false),
@@ -38,14 +50,49 @@ pub fn start(environment: &Environment, verbose: bool) {
     let filter = if verbose { filter.with_target(CONVERSATION, Level::DEBUG) } else { filter };
     let colour = io::stderr().is_terminal() && !environment.no_color;
     let lines = Lines { journal: environment.journal.as_deref().is_some_and(is_stderr) };
-    let layer =
-        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colour).event_format(lines);
+    // Without a thread the lines are written as a command's are, and the program ends soon for the same reason.
+    let queue = is_daemon.then(|| queue(lines)).and_then(Result::ok);
+    let writer = match queue.clone() {
+        Some(queue) => BoxMakeWriter::new(move || Entry(queue.clone())),
+        None => BoxMakeWriter::new(io::stderr),
+    };
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour).event_format(lines);
     // A second start in one process keeps the first.
     tracing_subscriber::registry().with(layer).with(filter).try_init().ok();
     if odd {
         tracing::warn!(
             "RUST_LOG is not understood and ignored; write it like \"debug\" or \"enphased=debug\""
         );
+    }
+    Logs(queue)
+}
+
+fn queue(lines: Lines) -> io::Result<LogQueue> {
+    let stderr = streams::duplicate(io::stderr())?;
+    LogQueue::start(stderr, move |lost| {
+        let mut line = String::new();
+        // Writing to a string does not fail.
+        lines.begin(Level::WARN, &mut Writer::new(&mut line)).ok();
+        line + &format!(
+            "{lost} log lines were lost here: standard error was not read, or could not be written to\n"
+        )
+    })
+}
+
+impl Logs {
+    /// Writes the last words of the program. There is nobody left to tell when this fails.
+    pub fn say(&self, text: &str) {
+        match &self.0 {
+            Some(queue) => queue.push(text.as_bytes().to_vec()),
+            None => io::stderr().write_all(text.as_bytes()).unwrap_or_default(),
+        }
+    }
+
+    /// Gives the lines that wait a short time to be read.
+    pub fn finish(&self) {
+        if let Some(queue) = &self.0 {
+            queue.flush(LAST);
+        }
     }
 }
 
@@ -171,7 +218,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Written {
+    impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend(bytes);
             Ok(bytes.len())

@@ -2,8 +2,11 @@
 
 mod dumps;
 mod file_limit;
+mod log_queue;
 pub mod logging;
+mod output;
 mod terminal;
+mod threads;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -19,8 +22,10 @@ use crate::commands::failure::{Code, Failure};
 use crate::commands::{Context, check, config, demo, discover, domoticz, gateway, read, run, token};
 use crate::config::environment::Environment;
 use crate::config::{self as configuration, Format};
+use crate::daemon::notify::Notify;
 use crate::printable::Cleaned;
 use crate::reading::Serial;
+use output::Output;
 use terminal::Terminal;
 
 /// Reads an Enphase gateway on the home network, on at most one cloud login per token lifetime.
@@ -117,6 +122,15 @@ impl Cli {
             _ => false,
         }
     }
+
+    const fn is_daemon(&self) -> bool {
+        matches!(self.command, Command::Run { .. } | Command::Demo)
+    }
+
+    /// Whether names are looked up, or readings are written while other things go on.
+    const fn needs_threads(&self) -> bool {
+        !matches!(self.command, Command::Config(_) | Command::Domoticz(DomoticzCommand::Example))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -175,10 +189,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    logging::start(&environment, cli.is_verbose());
+    let logs = logging::start(&environment, cli.is_verbose(), cli.is_daemon());
     dumps::refuse();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime.map_err(Failure::from).and_then(|runtime| {
+    let done = threads::runtime().map_err(Failure::from).and_then(|runtime| {
+        if cli.needs_threads() {
+            threads::secure(&runtime)?;
+        }
         let done = runtime.block_on(async {
             file_limit::survive();
             dispatch(cli, environment).await
@@ -187,16 +203,18 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         runtime.shutdown_background();
         done
     });
-    match done {
+    let code = match done {
         Ok(()) => 0,
         Err(failure) => {
             if !failure.message.is_empty() {
                 let lines: Vec<String> = failure.lines().collect();
-                say(&mut io::stderr(), &format!("enphased: {}\n", lines.join("\n")));
+                logs.say(&format!("enphased: {}\n", lines.join("\n")));
             }
             failure.code as u8
         }
-    }
+    };
+    logs.finish();
+    code
 }
 
 fn usage(error: &clap::Error) -> u8 {
@@ -222,15 +240,15 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
     let colour = terminal.is_terminal() && !environment.no_color;
     let mut out: Box<dyn Write> = match &cli.command {
         // Colours are escape sequences too: a table cleans its own words, and the other forms escape.
-        Command::Read { .. } => Box::new(terminal),
-        _ => Box::new(Cleaned(terminal)),
+        Command::Read { .. } => Box::new(Output(terminal)),
+        _ => Box::new(Cleaned(Output(terminal))),
     };
     let out = &mut *out;
     match &cli.command {
         Command::Config(ConfigCommand::Example) => return config::example(out),
         Command::Domoticz(DomoticzCommand::Example) => return domoticz::example(out),
         Command::Discover => return discover::discover(out).await,
-        Command::Demo => return demo::demo(Rng::new(), out).await,
+        Command::Demo => return demo::demo(Rng::new(), Notify::new(&environment), out).await,
         _ => {}
     }
     let config = match configuration::load(cli.config.as_deref(), &environment) {

@@ -25,7 +25,7 @@ const INTERVAL: &str = "3s";
 const HURRY: u32 = 60;
 
 /// Runs the daemon for one house with a roof and batteries, until Ctrl-C. Its state is forgotten afterwards.
-pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
+pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), Failure> {
     let clock = Clock::hurried(morning(), HURRY);
     let mut options = SimulationOptions::demo();
     // Of the gateways that can be simulated the one with batteries shows most.
@@ -54,7 +54,7 @@ pub async fn demo(rng: Rng, out: &mut dyn Write) -> Result<(), Failure> {
     let config = load()?;
     let (_nobody, hangups) = mpsc::channel(1);
     let state = StateDir::open(directory.path())?;
-    let surroundings = Surroundings { state, clock, rng, notify: Notify::Systemd, hangups };
+    let surroundings = Surroundings { state, clock, rng, notify, hangups };
     daemon::run(config, surroundings, load, stopped()?).await?;
     let counts = simulation.cloud.counts();
     writeln!(

@@ -129,6 +129,10 @@ impl From<supply::Error> for Failure {
 impl From<daemon::Error> for Failure {
     fn from(error: daemon::Error) -> Self {
         let code = match &error {
+            daemon::Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Self::new(Code::ReaderGone, "");
+            }
+            daemon::Error::Output(_) => Code::InputOutput,
             daemon::Error::State(error) => state_code(error),
             daemon::Error::Running(_) => Code::TryLater,
         };

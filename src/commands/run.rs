@@ -23,7 +23,7 @@ pub async fn run(mut context: Context, path: Option<PathBuf>) -> Result<(), Fail
     });
     let state = context.state()?;
     let Context { config, environment, clock, rng, .. } = context;
-    let surroundings = Surroundings { state, clock, rng, notify: Notify::Systemd, hangups };
+    let surroundings = Surroundings { state, clock, rng, notify: Notify::new(&environment), hangups };
     let reload = || config::load(path.as_deref(), &environment);
     daemon::run(config, surroundings, reload, stopped()?).await?;
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process;
+use std::time::Duration;
 
 use directories::ProjectDirs;
 
@@ -34,6 +36,10 @@ pub struct Environment {
     pub log: Option<String>,
     /// Which file is the journal, as `device:inode` (`$JOURNAL_STREAM`); stderr may have been led elsewhere.
     pub journal: Option<String>,
+    /// Where the service manager listens (`$NOTIFY_SOCKET`).
+    pub notify_socket: Option<String>,
+    /// How often the service manager wants a sign of life (`$WATCHDOG_USEC`), if it is this process that it watches.
+    pub watchdog: Option<Duration>,
     /// Whether colours are not wanted (`$NO_COLOR`).
     pub no_color: bool,
 }
@@ -59,6 +65,12 @@ impl Environment {
             mqtt_password: read("ENPHASED_MQTT_PASSWORD").map(Secret::new),
             log: read("RUST_LOG"),
             journal: read("JOURNAL_STREAM"),
+            notify_socket: read("NOTIFY_SOCKET"),
+            watchdog: read("WATCHDOG_USEC")
+                .filter(|_| read("WATCHDOG_PID").is_none_or(|pid| pid == process::id().to_string()))
+                .and_then(|length| {
+                    length.parse().ok().filter(|length| *length > 0).map(Duration::from_micros)
+                }),
             no_color: read("NO_COLOR").is_some(),
         }
     }

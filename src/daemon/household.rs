@@ -10,12 +10,13 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::stdout::Stdout;
 use super::{Surroundings, outputs, watch as watching};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::poller::{Poller, Shared};
-use crate::publisher::{broker, pipe};
+use crate::publisher::broker;
 use crate::pulse::Pulse;
 use crate::standing::Standings;
 use crate::state::StateDir;
@@ -43,6 +44,8 @@ pub(super) struct Household {
     pulses: Vec<Pulse>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
+    /// The newest write of the board that is on standard output.
+    shown: u64,
 }
 
 impl Household {
@@ -53,8 +56,13 @@ impl Household {
         client_id: &str,
     ) -> Self {
         let shared = shared(config, state, &surroundings.clock, surroundings.rng.fork());
-        let mut household =
-            Self { shared, pulses: Vec::new(), tasks: JoinSet::new(), stop: watch::Sender::new(false) };
+        let mut household = Self {
+            shared,
+            pulses: Vec::new(),
+            tasks: JoinSet::new(),
+            stop: watch::Sender::new(false),
+            shown: 0,
+        };
         let mut start = Instant::now();
         for (place, gateway) in config.gateways.iter().enumerate() {
             let pulse = household.pulse();
@@ -93,6 +101,7 @@ impl Household {
         &mut self,
         config: &Config,
         surroundings: &mut Surroundings,
+        stdout: &mut Stdout,
         reload: &impl Fn() -> Result<Config, config::Error>,
         stop: Stop<'_>,
     ) -> Next {
@@ -101,12 +110,7 @@ impl Household {
             watching::watch(notify, &self.pulses, self.shared.standings.reader(), self.shared.board.reader());
         tokio::select! {
             () = stop => Next::Stop,
-            ended = write_stdout(config, &self.shared.board) => {
-                if let pipe::Ended::Failed(error) = ended {
-                    tracing::error!(%error, "standard output cannot be written to; the daemon ends");
-                }
-                Next::Stop
-            }
+            () = stdout.write(config, &self.shared.board, &mut self.shown) => Next::Stop,
             new = reloaded(config, hangups, reload) => Next::Reload(new),
             () = watch => Next::Stop,
         }
@@ -143,15 +147,6 @@ pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng) -> Sha
         board: Board::new(),
         standings: Standings::new(config.gateways.len()),
         wishes: Wishes::new(),
-    }
-}
-
-async fn write_stdout(config: &Config, board: &Board) -> pipe::Ended {
-    match &config.stdout {
-        Some(stdout) => {
-            pipe::run(&outputs::format(stdout, config), board.reader(), tokio::io::stdout()).await
-        }
-        None => std::future::pending().await,
     }
 }
 

@@ -7,9 +7,11 @@ mod household;
 pub mod notify;
 mod once;
 pub mod outputs;
+mod stdout;
 mod watch;
 
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 
@@ -21,6 +23,7 @@ use crate::config::{self, Config};
 use crate::state::{self, Lock, StateDir};
 use household::{Household, Next, Stop};
 use notify::Notify;
+use stdout::Stdout;
 
 pub use household::shared;
 pub use once::run_once;
@@ -52,6 +55,9 @@ pub enum Error {
     /// There is one already.
     #[error("another enphased is running on {}; stop it first, or give this one a state_dir of its own", .0.display())]
     Running(PathBuf),
+    /// `run --once` could not write its readings.
+    #[error("standard output cannot be written to: {0}")]
+    Output(io::Error),
 }
 
 /// Runs until `stop`. `reload` reads the configuration again.
@@ -65,6 +71,7 @@ pub async fn run(
     let _lock = lock(&state)?;
     state.sweep();
     let client_id = format!("enphased-{:08x}", surroundings.rng.u32(..));
+    let mut stdout = Stdout::default();
     let mut stop: Stop<'_> = pin!(stop);
     loop {
         for warning in &config.warnings {
@@ -72,11 +79,12 @@ pub async fn run(
         }
         let mut household = Household::start(&config, &state, &mut surroundings, &client_id);
         surroundings.notify.ready();
-        let next = household.live(&config, &mut surroundings, &reload, stop.as_mut()).await;
+        let next = household.live(&config, &mut surroundings, &mut stdout, &reload, stop.as_mut()).await;
         if matches!(next, Next::Stop) {
             surroundings.notify.stopping();
         }
         household.end().await;
+        surroundings.notify.try_again(false);
         match next {
             Next::Stop => return Ok(()),
             Next::Reload(new) => config = *new,

@@ -15,15 +15,17 @@ use crate::standing::{Standing, line};
 const HANGS: Duration = Duration::from_secs(150);
 /// Without a watchdog this is how often it is looked at nothing.
 const IDLE: Duration = Duration::from_secs(3600);
+/// However short the watchdog's time is.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Tells systemd for as long as it is polled.
 pub(super) async fn watch(
-    notify: &Notify,
+    notify: &mut Notify,
     pulses: &[Pulse],
     mut standings: watch::Receiver<Vec<Standing>>,
     mut board: watch::Receiver<Sheet>,
 ) {
-    let every = notify.watchdog().map_or(IDLE, |length| length / 4);
+    let every = notify.watchdog().map_or(IDLE, |length| (length / 4).max(SHORTEST));
     let mut due = Instant::now();
     let mut told = String::new();
     loop {
@@ -40,8 +42,10 @@ pub(super) async fn watch(
             notify.status(&now);
             told = now;
         }
+        let retry = notify.retry();
         tokio::select! {
             () = sleep_until(due) => {}
+            () = sleep_until(retry.unwrap_or(due)), if retry.is_some() => notify.try_again(turning(pulses)),
             Ok(()) = standings.changed() => {}
             Ok(()) = board.changed() => {}
         }
@@ -68,7 +72,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_watchdog_is_fed_only_while_every_loop_turns() {
         let (tell, mut told) = mpsc::unbounded_channel();
-        let notify = Notify::Channel(tell, Some(Duration::from_secs(180)));
+        let mut notify = Notify::Channel(tell, Some(Duration::from_secs(180)));
         let (board, standings) = (Board::new(), Standings::new(1));
         let pulses = [Pulse::new(), Pulse::new()];
         let first = pulses[0].clone();
@@ -78,7 +82,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(10)).await;
             }
         };
-        let watching = watch(&notify, &pulses, standings.reader(), board.reader());
+        let watching = watch(&mut notify, &pulses, standings.reader(), board.reader());
         tokio::select! {
             () = watching => unreachable!(),
             () = beats => unreachable!(),

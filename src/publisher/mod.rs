@@ -8,6 +8,7 @@ mod leaving;
 mod memory;
 mod names;
 pub mod outbox;
+pub mod output;
 mod pace;
 pub mod pipe;
 mod sent;

@@ -1,12 +1,15 @@
 //! Writes each reading to a pipe or a terminal as it comes. Who reads slowly misses readings and delays
 //! nobody.
 
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
+use super::output::Output;
 use crate::board::Sheet;
 use crate::domoticz::{self, idx::Idx};
 use crate::printable::one_line;
@@ -15,6 +18,9 @@ use crate::{influx, json, text};
 
 /// The most characters of a line for people.
 const LONGEST: usize = 1000;
+
+/// After this time without a reader it is worth a line in the log.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// How a reading is written.
 #[derive(Clone, Debug)]
@@ -49,31 +55,34 @@ impl Format {
 }
 
 /// Why nothing is written any more.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Whoever read the pipe has closed it: a quiet end.
     ReaderGone,
-    /// It cannot be written to.
-    Failed(io::Error),
     /// There will be no more readings.
     NothingMore,
 }
 
-/// Writes every reading that comes on the board, and flushes after it. For people also how the token is, when
-/// that changes. Dropped while it writes, it may leave a line half written.
-pub async fn run(
+/// Writes every reading that comes on the board after the write `seen` of it. For people also how the token is, when
+/// that changes. An output that cannot be written to, such as a file on a full disk, is tried again with each reading.
+pub async fn run<W>(
     format: &Format,
     mut sheet: watch::Receiver<Sheet>,
-    mut out: impl AsyncWrite + Unpin,
-) -> Ended {
-    let mut seen = 0;
+    seen: &mut u64,
+    out: &mut Output<W>,
+) -> Ended
+where
+    W: Write + AsFd + Send + 'static,
+{
+    let mut failing = None;
     loop {
-        let news = news(format, &sheet.borrow_and_update(), &mut seen);
-        if let Err(error) = write(&mut out, &news).await {
-            return match error.kind() {
-                io::ErrorKind::BrokenPipe => Ended::ReaderGone,
-                _ => Ended::Failed(error),
-            };
+        let news = news(format, &sheet.borrow_and_update(), seen);
+        if !news.is_empty() {
+            let written = write(news, out).await;
+            if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                return Ended::ReaderGone;
+            }
+            judge(written, &mut failing);
         }
         if sheet.changed().await.is_err() {
             return Ended::NothingMore;
@@ -81,22 +90,48 @@ pub async fn run(
     }
 }
 
-/// Writes what is on the board now, once.
-pub async fn write_once(
-    format: &Format,
-    mut sheet: watch::Receiver<Sheet>,
-    mut out: impl AsyncWrite + Unpin,
-) -> io::Result<()> {
-    let news = news(format, &sheet.borrow_and_update(), &mut 0);
-    write(&mut out, &news).await
+/// Writes, and says so when nobody reads for a long time.
+async fn write<W>(news: String, out: &mut Output<W>) -> io::Result<()>
+where
+    W: Write + AsFd + Send + 'static,
+{
+    if let Ok(written) = timeout(STUCK, out.write(news)).await {
+        return written;
+    }
+    let since = Instant::now();
+    tracing::warn!("nobody reads standard output; readings are left out until somebody does");
+    let written = out.settled().await;
+    tracing::info!(after_s = (since.elapsed() + STUCK).as_secs(), "standard output is read again");
+    written
 }
 
-async fn write(out: &mut (impl AsyncWrite + Unpin), news: &str) -> io::Result<()> {
-    if !news.is_empty() {
-        out.write_all(news.as_bytes()).await?;
-        out.flush().await?;
+/// Says once that the output fails, and once that it does not any more.
+fn judge(written: io::Result<()>, failing: &mut Option<Instant>) {
+    match (written, &failing) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(since)) => {
+            tracing::info!(after_s = since.elapsed().as_secs(), "standard output can be written to again");
+            *failing = None;
+        }
+        (Err(error), Some(_)) => tracing::debug!(%error, "standard output still cannot be written to"),
+        (Err(error), None) => {
+            tracing::warn!(%error, "standard output cannot be written to; it is tried again with each reading");
+            *failing = Some(Instant::now());
+        }
     }
-    Ok(())
+}
+
+/// Writes what is on the board now, once.
+pub async fn write_once<W>(
+    format: &Format,
+    mut sheet: watch::Receiver<Sheet>,
+    out: &mut Output<W>,
+) -> io::Result<()>
+where
+    W: Write + AsFd + Send + 'static,
+{
+    let news = news(format, &sheet.borrow_and_update(), &mut 0);
+    out.write(news).await
 }
 
 /// What is new since the write `seen` of the board, which is the newest one then.
@@ -117,7 +152,12 @@ fn news(format: &Format, sheet: &Sheet, seen: &mut u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncBufReadExt, BufReader, duplex};
+    use std::fs::File;
+    use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
+    use std::os::fd::OwnedFd;
+
+    use rustix::fs::{OFlags, fcntl_setfl};
+    use tokio::task::spawn_blocking;
 
     use super::*;
     use crate::board::{Board, TokenReport};
@@ -128,52 +168,98 @@ mod tests {
         Reading { time: sample::at(&format!("11:19:{second:02}")), ..sample::bare() }
     }
 
+    fn output(out: impl Into<OwnedFd>) -> Output<File> {
+        Output::new(File::from(out.into()))
+    }
+
+    /// Lines that are waited for on another thread.
+    struct Lines(Option<BufReader<PipeReader>>);
+
+    impl Lines {
+        async fn next(&mut self) -> String {
+            let mut reader = self.0.take().unwrap();
+            let read = move || {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                (reader, line)
+            };
+            let (reader, line) = spawn_blocking(read).await.unwrap();
+            self.0 = Some(reader);
+            line
+        }
+    }
+
     #[tokio::test]
     async fn each_reading_is_a_line_at_once() {
         let board = Board::new();
-        let (ours, theirs) = duplex(1 << 16);
-        let mut lines = BufReader::new(theirs).lines();
-        let writing = run(&Format::Json, board.reader(), ours);
+        let (reader, writer) = io::pipe().unwrap();
+        let (mut lines, mut out, mut seen) = (Lines(Some(BufReader::new(reader))), output(writer), 0);
+        let writing = run(&Format::Json, board.reader(), &mut seen, &mut out);
         let reading_on = async {
             for second in 10..13 {
                 board.put_reading(reading(second));
-                let line = lines.next_line().await.unwrap().unwrap();
+                let line = lines.next().await;
                 assert!(line.contains(&format!("11:19:{second}Z")), "{line}");
             }
         };
         tokio::select! { ended = writing => panic!("{ended:?}"), () = reading_on => {} }
     }
 
+    /// Fills a pipe to the last byte, so that the first line already has to wait.
+    fn fill(mut writer: &PipeWriter) {
+        fcntl_setfl(writer, OFlags::NONBLOCK).unwrap();
+        while writer.write(&[b'\n'; 1024]).is_ok() {}
+        fcntl_setfl(writer, OFlags::empty()).unwrap();
+    }
+
     #[tokio::test]
     async fn who_reads_slowly_gets_the_newest() {
         let board = Board::new();
-        // Narrower than one line: the writer is stuck in the first.
-        let (ours, theirs) = duplex(16);
-        let sheet = board.reader();
-        let writing = tokio::spawn(async move { run(&Format::Json, sheet, ours).await });
+        let (reader, writer) = io::pipe().unwrap();
+        fill(&writer);
+        let (sheet, mut out) = (board.reader(), output(writer));
+        let writing = tokio::spawn(async move { run(&Format::Json, sheet, &mut 0, &mut out).await });
         board.put_reading(reading(0));
         tokio::task::yield_now().await;
         for second in 1..60 {
             board.put_reading(reading(second));
         }
         drop(board);
-        let mut lines = BufReader::new(theirs).lines();
-        let mut seen = Vec::new();
-        while let Some(line) = lines.next_line().await.unwrap() {
-            seen.push(line);
-        }
-        assert!(seen.len() <= 2, "{} lines", seen.len());
-        assert!(seen.last().unwrap().contains("11:19:59Z"));
-        assert!(matches!(writing.await.unwrap(), Ended::NothingMore));
+        let lines = spawn_blocking(move || BufReader::new(reader).lines().map(Result::unwrap).collect());
+        let mut lines: Vec<String> = lines.await.unwrap();
+        lines.retain(|line| !line.is_empty());
+        assert!((1..=2).contains(&lines.len()), "{} lines", lines.len());
+        assert!(lines.last().unwrap().contains("11:19:59Z"));
+        assert_eq!(writing.await.unwrap(), Ended::NothingMore);
     }
 
     #[tokio::test]
     async fn a_reader_that_is_gone_ends_it_quietly() {
         let board = Board::new();
-        let (ours, theirs) = duplex(1 << 16);
-        drop(theirs);
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
         board.put_reading(reading(0));
-        assert!(matches!(run(&Format::Influx, board.reader(), ours).await, Ended::ReaderGone));
+        let ended = run(&Format::Influx, board.reader(), &mut 0, &mut output(writer)).await;
+        assert_eq!(ended, Ended::ReaderGone);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_no_end() {
+        let board = Board::new();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let sheet = board.reader();
+        let mut out = output(full);
+        let mut seen = 0;
+        let writing = run(&Format::Json, sheet, &mut seen, &mut out);
+        let readings = async {
+            for second in 0..3 {
+                board.put_reading(reading(second));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            drop(board);
+        };
+        let (ended, ()) = tokio::join!(writing, readings);
+        assert_eq!(ended, Ended::NothingMore, "it went on until the last reading");
     }
 
     #[test]

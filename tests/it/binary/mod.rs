@@ -12,5 +12,6 @@ mod root;
 mod secrets;
 mod service;
 mod site;
+mod streams;
 
 pub(crate) use site::{HANG, Site, text};
