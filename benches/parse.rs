@@ -92,7 +92,7 @@ fn main() -> Result<(), NotASerial> {
         }
         let time = Timestamp::UNIX_EPOCH + Duration::from_secs(300) * cycle;
         let Cycle::Reading(mut reading) = sources.cycle(time) else { continue };
-        guard.apply(&mut reading, &TimeZone::UTC);
+        guard.apply(&mut reading, &TimeZone::UTC, now);
         assert_eq!(reading.inverters.len(), INVERTERS as usize, "every inverter is read");
         written += black_box(enphased::json::one_line(&reading)).len();
     }

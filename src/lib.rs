@@ -16,7 +16,7 @@
 //!
 //! **Rules**, which decide and never do: [`logins`] (the login promise), [`sources`] (which endpoint gives
 //! what, and the oddities of each firmware), [`counters`] (totals that never go backward, days), [`siblings`]
-//! (inverters that are silent or weak), [`schedule`] (when to ask again).
+//! (inverters that are silent or weak), [`production_meter`] (a meter that sees nothing), [`schedule`] (when to ask again).
 //!
 //! **Outputs**, a reading in and messages out: [`text`], [`json`], [`influx`], [`topics`], [`domoticz`],
 //! [`homeassistant`].
@@ -73,6 +73,8 @@ pub mod sources;
 pub mod counters;
 
 pub mod siblings;
+
+pub mod production_meter;
 
 pub mod schedule;
 

@@ -4,7 +4,8 @@
 //! A sample is taken whenever reports are five minutes newer. It is sunny when the median of the inverters makes
 //! at least 50 W. At the end of a local day with an hour of sunny samples an inverter is *silent* if it reported next to
 //! nothing in them, and *weak* if it made less than a third of what the median made: the sunny and the shady
-//! side of a roof differ by less over a day. Fewer than three inverters have no siblings to be judged by.
+//! side of a roof differ by less over a day. Fewer than three inverters have no siblings to be judged by. An inverter that was
+//! silent for a week is no longer asked about the sun, and after a month it is no fault any more: it was taken down.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,12 @@ const ENOUGH: u32 = 12;
 /// A report that is older than the newest one by this does not count: inverters report every 5 to 15 minutes, some
 /// gateways once an hour.
 const LATE: SignedDuration = SignedDuration::from_mins(65);
+/// One that has not reported for longer has nothing to say about the sun on the others.
+const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// One that has not reported for longer was taken down: it is no fault any more, after a month of being reported.
+const GONE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// No gateway has more.
+const MOST: usize = 1_000;
 /// Below this share of the median an inverter is weak.
 const WEAK: f64 = 1.0 / 3.0;
 /// In less than this share of the samples a silent inverter reports.
@@ -69,21 +76,31 @@ impl Siblings {
     }
 
     fn sample(&mut self, inverters: &[Inverter]) {
-        let Some(newest) = inverters.iter().filter_map(|inverter| inverter.reported_at).max() else { return };
-        if self.newest.is_some_and(|last| newest.duration_since(last) < STEP) {
-            return;
+        let Some(newest) = newest_report(inverters) else { return };
+        if let Some(last) = self.newest {
+            let passed = newest.duration_since(last);
+            // Further back than an hour is another clock.
+            if passed < STEP && passed > -LATE {
+                return;
+            }
         }
         self.newest = Some(newest);
+        let silent_for = |inverter: &Inverter| inverter.reported_at.map(|at| newest.duration_since(at));
         let reported = |inverter: &Inverter| {
-            let fresh = inverter.reported_at.is_some_and(|at| newest.duration_since(at) < LATE);
+            let fresh = silent_for(inverter).is_some_and(|age| age < LATE);
             inverter.power_w.filter(|_| fresh).map(crate::units::Watts::value)
         };
-        let powers: Vec<f64> = inverters.iter().map(|inverter| reported(inverter).unwrap_or(0.0)).collect();
+        let within = |inverter: &&Inverter, bound| silent_for(inverter).is_none_or(|age| age < bound);
+        let recent = inverters.iter().filter(|inverter| within(inverter, RECENT));
+        let powers: Vec<f64> = recent.map(|inverter| reported(inverter).unwrap_or(0.0)).collect();
         if powers.len() < FEWEST || median(powers) < SUNNY_W {
             return;
         }
         self.samples += 1;
-        for inverter in inverters {
+        for inverter in inverters.iter().filter(|inverter| within(inverter, GONE)) {
+            if self.tallies.len() >= MOST && !self.tallies.contains_key(&inverter.serial) {
+                continue;
+            }
             let tally = self.tallies.entry(inverter.serial.clone()).or_default();
             if let Some(watts) = reported(inverter).filter(|watts| *watts > 0.0) {
                 tally.reports += 1;
@@ -96,7 +113,7 @@ impl Siblings {
     fn judge(&self) -> BTreeMap<Serial, Condition> {
         let typical = self.typical();
         let condition = |tally: &Tally| {
-            if f64::from(tally.reports) < SILENT * f64::from(self.samples) {
+            if self.is_silent(tally) {
                 Condition::Silent
             } else if tally.watts < WEAK * typical {
                 Condition::Weak
@@ -107,9 +124,14 @@ impl Siblings {
         self.tallies.iter().map(|(serial, tally)| (serial.clone(), condition(tally))).collect()
     }
 
-    /// What the median inverter made, summed over the samples.
+    /// What the median inverter made of those that made something, summed over the samples.
     fn typical(&self) -> f64 {
-        median(self.tallies.values().map(|tally| tally.watts).collect())
+        let working = self.tallies.values().filter(|tally| !self.is_silent(tally));
+        median(working.map(|tally| tally.watts).collect())
+    }
+
+    fn is_silent(&self, tally: &Tally) -> bool {
+        f64::from(tally.reports) < SILENT * f64::from(self.samples)
     }
 
     fn events(&self, time: Timestamp) -> Vec<Event> {
@@ -131,6 +153,17 @@ impl Siblings {
     }
 }
 
+/// The newest report that is not alone: one of a clock that is far ahead says nothing about the others.
+fn newest_report(inverters: &[Inverter]) -> Option<Timestamp> {
+    let mut reports: Vec<Timestamp> = inverters.iter().filter_map(|inverter| inverter.reported_at).collect();
+    reports.sort_unstable_by(|one, other| other.cmp(one));
+    let together = reports.windows(FEWEST).find(|some| match some {
+        [newest, .., oldest] => newest.duration_since(*oldest) < LATE,
+        _ => false,
+    })?;
+    together.first().copied()
+}
+
 /// The middle one, 0 of none.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -150,18 +183,9 @@ mod tests {
 
     fn inverter(serial: &str, watts: f64, reported: i64) -> Inverter {
         Inverter {
-            serial: Serial::parse(serial).unwrap(),
             power_w: Watts::new(watts),
-            max_power_w: None,
-            energy_wh: None,
-            voltage_v: None,
-            current_a: None,
-            frequency_hz: None,
-            dc_voltage_v: None,
-            dc_current_a: None,
-            temperature_c: None,
             reported_at: Some(at(reported)),
-            condition: None,
+            ..Inverter::unmeasured(Serial::parse(serial).unwrap())
         }
     }
 
@@ -203,11 +227,11 @@ mod tests {
         [
             (
                 "inverter_silent",
-                "yesterday 4 reported nothing in sunny hours, when the others made 130 W",
+                "yesterday 4 reported nothing in sunny hours, when the others made 200 W",
             ),
             (
                 "inverter_weak",
-                "yesterday 5 made less than a third of its siblings in sunny hours, when the others made 130 W",
+                "yesterday 5 made less than a third of its siblings in sunny hours, when the others made 200 W",
             ),
         ]
         "#);
@@ -229,5 +253,67 @@ mod tests {
     fn a_night_of_silence_is_no_fault() {
         let said = day(|minute| if minute < 300 { sound(minute) } else { sound(300) });
         assert_eq!(said, []);
+    }
+
+    /// An inverter that last reported so many days ago.
+    fn long_silent(serial: &str, days: i64) -> Inverter {
+        Inverter { power_w: None, ..inverter(serial, 0.0, -days * 24 * 60) }
+    }
+
+    #[test]
+    fn those_that_were_taken_down_years_ago_neither_hide_a_fault_nor_are_one() {
+        let said = day(|minute| {
+            let mut all = sound(minute);
+            all.push(inverter("4", 40.0, minute));
+            all.extend((5..15).map(|serial| long_silent(&serial.to_string(), 2_901)));
+            all
+        });
+        let kinds: Vec<_> = said.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, ["inverter_weak"], "{said:?}");
+    }
+
+    #[test]
+    fn one_that_stopped_two_weeks_ago_is_still_a_fault() {
+        let said = day(|minute| {
+            let mut all = sound(minute);
+            all.push(long_silent("4", 14));
+            all
+        });
+        assert_eq!(said.first().map(|(kind, _)| *kind), Some("inverter_silent"));
+    }
+
+    #[test]
+    fn a_report_from_the_future_does_not_stop_the_comparison() {
+        let said = day(|minute| {
+            let mut all = sound(minute);
+            all.extend([inverter("4", 180.0, 500_000), inverter("5", 40.0, minute)]);
+            all
+        });
+        assert_eq!(said.first().map(|(kind, _)| *kind), Some("inverter_weak"), "{said:?}");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_stop_the_comparison() {
+        let mut siblings = Siblings::default();
+        siblings.see(&mut sound(1_000_000), DAY, at(0));
+        for minute in (0..600).step_by(5) {
+            let mut all = sound(minute);
+            all.push(inverter("4", 40.0, minute));
+            siblings.see(&mut all, DAY, at(minute));
+        }
+        let events = siblings.see(&mut sound(900), DAY.tomorrow().unwrap(), at(900));
+        assert_eq!(events.len(), 1, "{events:?}");
+    }
+
+    #[test]
+    fn other_inverters_at_every_reading_take_no_memory_without_end() {
+        let mut siblings = Siblings::default();
+        for visit in 0..5 {
+            let serial = |number: i64| format!("{visit}x{number}");
+            let mut all: Vec<Inverter> =
+                (0..1_000).map(|number| inverter(&serial(number), 200.0, 5 * visit)).collect();
+            siblings.see(&mut all, DAY, at(5 * visit));
+        }
+        assert_eq!(siblings.tallies.len(), MOST);
     }
 }

@@ -10,12 +10,14 @@
 //!   had been. When the new total has lasted half an hour and three readings, moving as a total does, it is accepted:
 //!   as it is if it is at least what is published, else on a new base that joins it on without a step.
 //! - After that, a return to the **old total** takes the old base again, so that the true total is reached.
+//!
+//! Time is the guard's own ([`Moment`]): how far a clock is off or jumps changes nothing.
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::moment::Moment;
 use super::source_name;
 use crate::reading::Source;
 use crate::units::WattHours;
@@ -25,13 +27,13 @@ pub const WRAP_WH: f64 = 4_294_967_296.0 / 3600.0;
 /// More than any gateway's inverters give (600 of them make 180 kW).
 const MOST_POWER_W: f64 = 200_000.0;
 /// Inverters report up to a quarter of an hour late, all at once.
-const LATE: SignedDuration = SignedDuration::from_mins(15);
+const LATE_S: f64 = 15.0 * 60.0;
 /// A step back up to this is waited for.
 const SMALL_STEP_WH: f64 = 5_000.0;
 /// A step back up to this is not worth a word: the pages of one cycle are a second apart.
 const NOISE_WH: f64 = 20.0;
-/// A new level must last so long.
-const QUARANTINE: SignedDuration = SignedDuration::from_mins(30);
+/// A new level must last so long while the program runs.
+const QUARANTINE_S: f64 = 30.0 * 60.0;
 /// In so many readings at least.
 const QUARANTINE_READINGS: u32 = 3;
 
@@ -43,29 +45,48 @@ struct Level {
     raw: f64,
     #[serde(default)]
     base: f64,
-    at: Timestamp,
+    /// [`Moment::passed`] when it was seen.
+    #[serde(default)]
+    seen: f64,
 }
 
 impl Level {
-    /// Whether `raw` can be this total at `time`: grown by no more than a roof can make, or back a little.
-    fn continues(&self, raw: f64, source: Option<Source>, time: Timestamp) -> bool {
+    /// Whether `raw` can be this total at `now`: grown by no more than a roof can make, or back a little.
+    fn continues(&self, raw: f64, source: Option<Source>, now: Moment) -> bool {
         let growth = raw - self.raw;
-        self.source == source && growth >= -SMALL_STEP_WH && growth <= self.most_growth(time)
+        self.source == source && growth >= -SMALL_STEP_WH && growth <= self.most_growth(now)
     }
 
-    fn most_growth(&self, time: Timestamp) -> f64 {
-        let passed = time.duration_since(self.at).max(SignedDuration::ZERO) + LATE;
-        MOST_POWER_W * passed.as_secs_f64() / 3600.0
+    fn most_growth(&self, now: Moment) -> f64 {
+        MOST_POWER_W * ((now.passed - self.seen).max(0.0) + LATE_S) / 3600.0
     }
 }
 
 /// A level that is not believed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Suspect {
+pub(super) struct Suspect {
     first: f64,
-    since: Timestamp,
+    /// [`Moment::running`] when it was seen first.
+    #[serde(default)]
+    begun: f64,
     readings: u32,
     level: Level,
+}
+
+impl Suspect {
+    /// Goes on with `known` if the gateway still shows that total, else begins anew with the one it shows now.
+    pub(super) fn see(known: Option<Self>, raw: f64, source: Option<Source>, now: Moment) -> Self {
+        let level = Level { source, raw, base: 0.0, seen: now.passed };
+        match known.filter(|suspect| suspect.level.continues(raw, source, now)) {
+            Some(suspect) => Self { readings: suspect.readings + 1, level, ..suspect },
+            None => Self { first: raw, begun: now.running, readings: 1, level },
+        }
+    }
+
+    /// Whether it has lasted long enough to be believed.
+    pub(super) fn has_lasted(&self, now: Moment) -> bool {
+        now.running - self.begun >= QUARANTINE_S && self.readings >= QUARANTINE_READINGS
+    }
 }
 
 /// One guarded total.
@@ -82,6 +103,10 @@ pub struct Track {
     #[serde(default)]
     told: bool,
 }
+
+/// What to do when the guard keeps to a total that was never right.
+const WAY_BACK: &str =
+    "If the published total is wrong, `enphased gateway reset-totals` starts again from the gateway's";
 
 /// What happened to a total.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,13 +143,30 @@ pub enum Incident {
     },
     /// The total is there again.
     Returned,
+    /// The first total that was ever seen is more than the site can have made.
+    Doubted {
+        /// What is shown.
+        raw: f64,
+        /// What the site can have made.
+        most: f64,
+    },
+    /// The operator has had the guard forget the total.
+    Reset {
+        /// What was published before, if anything.
+        from: Option<f64>,
+        /// What is published now.
+        to: f64,
+    },
 }
 
 impl Incident {
     /// A stable word for programs.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Zero | Self::Held { .. } | Self::SteppedBack { .. } => "counter_held",
+            Self::Zero | Self::Held { .. } | Self::SteppedBack { .. } | Self::Doubted { .. } => {
+                "counter_held"
+            }
+            Self::Reset { .. } => "counter_reset",
             Self::Wrapped => "counter_wrapped",
             Self::Rebased { .. } => "counter_rebased",
             Self::Accepted { .. } => "counter_accepted",
@@ -137,38 +179,61 @@ impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zero => {
-                write!(f, "the gateway shows 0, as after a restart; held back until it is there again")
+                write!(
+                    f,
+                    "the gateway shows 0, as after a restart; nothing is published until the total is back"
+                )
             }
             Self::Held { from, to, source } => {
                 let whose = source_name(*source);
-                write!(f, "{to:.0} Wh from {whose} after {from:.0} Wh cannot be; held back")
+                write!(
+                    f,
+                    "implausible change from {from:.0} to {to:.0} Wh ({whose}); nothing is published until the total is \
+                     back or the new one has lasted for half an hour"
+                )
             }
             Self::SteppedBack { by } => {
-                write!(f, "a step back by {by:.0} Wh; waiting until it has caught up")
+                write!(f, "a step back by {by:.0} Wh; the published total waits until it has caught up")
             }
             Self::Wrapped => write!(f, "it wrapped at 2^32 J and goes on from there"),
             Self::Rebased { base, source } => {
-                write!(f, "the total of {} goes on with {base:.0} Wh added", source_name(*source))
+                write!(
+                    f,
+                    "the new total of {} has lasted; it continues with {base:.0} Wh added, so that the published total \
+                     never goes backward. {WAY_BACK}",
+                    source_name(*source)
+                )
             }
-            Self::Accepted { step } => write!(f, "a step of {step:.0} Wh has lasted and is accepted"),
-            Self::Returned => write!(f, "it is there again"),
+            Self::Accepted { step } => {
+                write!(f, "a step of {step:.0} Wh has lasted and is accepted. {WAY_BACK}")
+            }
+            Self::Returned => write!(f, "the total is back"),
+            Self::Doubted { raw, most } => write!(
+                f,
+                "the first total that the gateway shows, {raw:.0} Wh, is more than its inverters can have made in 30 \
+                 years ({most:.0} Wh); nothing is published until it has lasted for half an hour"
+            ),
+            Self::Reset { from: Some(from), to } => {
+                write!(f, "reset by the operator from {from:.0} to {to:.0} Wh")
+            }
+            Self::Reset { from: None, to } => write!(f, "reset by the operator to {to:.0} Wh"),
         }
     }
 }
 
 impl Track {
     /// The first time a total is seen.
-    pub fn new(raw: WattHours, source: Option<Source>, at: Timestamp) -> Self {
-        let level = Level { source, raw: raw.value(), base: 0.0, at };
+    pub(super) fn new(raw: WattHours, source: Option<Source>, now: Moment) -> Self {
+        let level = Level { source, raw: raw.value(), base: 0.0, seen: now.passed };
         Self { published: raw.value(), level, former: None, suspect: None, told: false }
     }
 
-    /// Takes the total as shown at `time`; gives what may be published and what happened.
-    pub fn step(
+    /// Takes the total as shown at `now`; gives what may be published and what happened.
+    pub(super) fn step(
         &mut self,
         raw: WattHours,
         source: Option<Source>,
-        time: Timestamp,
+        now: Moment,
     ) -> (Option<WattHours>, Option<Incident>) {
         let raw = raw.value();
         if raw <= 0.0 && self.level.raw > 0.0 {
@@ -176,21 +241,21 @@ impl Track {
         }
         // From nothing a total may go anywhere: a gateway seen first just after its boot.
         let fresh = self.level.raw <= 0.0 && self.published <= 0.0;
-        if fresh || self.level.continues(raw, source, time) {
+        if fresh || self.level.continues(raw, source, now) {
             // The highest stays the mark, so that many small steps back do not add up to a large one.
             let mark = raw.max(self.level.raw);
-            return self.go_on(raw, Level { source, raw: mark, base: self.level.base, at: time });
+            return self.go_on(raw, Level { source, raw: mark, base: self.level.base, seen: now.passed });
         }
-        if self.wrapped(raw, source, time) {
+        if self.wrapped(raw, source, now) {
             let base = self.level.base + WRAP_WH;
-            let (published, _) = self.go_on(raw, Level { source, raw, base, at: time });
+            let (published, _) = self.go_on(raw, Level { source, raw, base, seen: now.passed });
             return (published, Some(Incident::Wrapped));
         }
-        if let Some(former) = self.former.take_if(|former| former.continues(raw, source, time)) {
+        if let Some(former) = self.former.take_if(|former| former.continues(raw, source, now)) {
             self.told = true;
-            return self.go_on(raw, Level { raw, at: time, ..*former });
+            return self.go_on(raw, Level { raw, seen: now.passed, ..*former });
         }
-        self.quarantine(raw, source, time)
+        self.quarantine(raw, source, now)
     }
 
     /// The total goes on at `level`, where the gateway shows `raw`.
@@ -211,32 +276,38 @@ impl Track {
         (WattHours::new(self.published), incident)
     }
 
+    /// What is published.
+    pub fn published(&self) -> Option<WattHours> {
+        WattHours::new(self.published)
+    }
+
+    /// [`Moment::passed`] when the total was seen last.
+    pub(super) fn seen(&self) -> f64 {
+        self.level.seen
+    }
+
     fn tell(&mut self, incident: Incident) -> Option<Incident> {
         let news = !self.told;
         self.told = true;
         news.then_some(incident)
     }
 
-    fn wrapped(&self, raw: f64, source: Option<Source>, time: Timestamp) -> bool {
+    fn wrapped(&self, raw: f64, source: Option<Source>, now: Moment) -> bool {
         let growth = raw + WRAP_WH - self.level.raw;
         source == Some(Source::Inverters)
             && self.level.source == source
-            && (0.0..=self.level.most_growth(time)).contains(&growth)
+            && (0.0..=self.level.most_growth(now)).contains(&growth)
     }
 
     fn quarantine(
         &mut self,
         raw: f64,
         source: Option<Source>,
-        time: Timestamp,
+        now: Moment,
     ) -> (Option<WattHours>, Option<Incident>) {
-        let level = Level { source, raw, base: 0.0, at: time };
-        let known = self.suspect.take().filter(|suspect| suspect.level.continues(raw, source, time));
-        let suspect = known.map_or(Suspect { first: raw, since: time, readings: 1, level }, |suspect| {
-            Suspect { readings: suspect.readings + 1, level, ..*suspect }
-        });
-        let lasted = time.duration_since(suspect.since) >= QUARANTINE;
-        if !lasted || suspect.readings < QUARANTINE_READINGS {
+        let suspect = Suspect::see(self.suspect.take().map(|suspect| *suspect), raw, source, now);
+        let level = suspect.level;
+        if !suspect.has_lasted(now) {
             self.suspect = Some(Box::new(suspect));
             let from = self.level.raw;
             return (None, self.tell(Incident::Held { from, to: raw, source }));
@@ -268,7 +339,7 @@ mod tests {
     /// A day of readings, one a minute.
     struct Day {
         track: Track,
-        minute: i64,
+        minute: u32,
     }
 
     impl Day {
@@ -287,8 +358,8 @@ mod tests {
         WattHours::new(value).unwrap()
     }
 
-    fn at(minute: i64) -> Timestamp {
-        Timestamp::from_second(1_782_000_000 + 60 * minute).unwrap()
+    fn at(minute: u32) -> Moment {
+        Moment { running: 60.0 * f64::from(minute), passed: 60.0 * f64::from(minute) }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Poller;
 use crate::counters::{Guard, GuardState};
+use crate::production_meter::ProductionMeter;
 use crate::reading::{Event, Reading, Serial};
 use crate::siblings::Siblings;
 use crate::state::{StateDir, Stored};
@@ -22,6 +23,8 @@ const SAVE: Duration = Duration::from_secs(15 * 60);
 struct Kept {
     totals: GuardState,
     siblings: Siblings,
+    #[serde(default)]
+    production_meter: ProductionMeter,
 }
 
 /// The guarded totals of one gateway, and what its inverters made today.
@@ -30,6 +33,7 @@ pub struct Totals {
     serial: Serial,
     guard: Guard,
     siblings: Siblings,
+    production_meter: ProductionMeter,
     /// When they were written, and which day it was then.
     saved: Option<(Instant, Date)>,
     /// There is something that is not on disk and that should not wait.
@@ -56,8 +60,15 @@ impl Totals {
                 Kept::default()
             }
         };
-        let (guard, siblings) = (Guard::new(kept.totals), kept.siblings);
-        Self { serial: serial.clone(), guard, siblings, saved: None, urgent: false, warned: false }
+        Self {
+            serial: serial.clone(),
+            guard: Guard::new(kept.totals),
+            siblings: kept.siblings,
+            production_meter: kept.production_meter,
+            saved: None,
+            urgent: false,
+            warned: false,
+        }
     }
 
     /// Whose totals they are.
@@ -65,12 +76,13 @@ impl Totals {
         &self.serial
     }
 
-    /// Guards the totals of `reading`, fills in its days, and marks the inverters that are silent or weak; gives what
-    /// is worth telling.
-    pub fn apply(&mut self, reading: &mut Reading, zone: &TimeZone) -> Vec<Event> {
-        let mut events = self.guard.apply(reading, zone);
+    /// Guards the totals of `reading`, fills in its days, marks the inverters that are silent or weak, and compares the
+    /// production meter with them; gives what is worth telling.
+    pub fn apply(&mut self, reading: &mut Reading, zone: &TimeZone, now: Instant) -> Vec<Event> {
+        let mut events = self.guard.apply(reading, zone, now);
         let date = reading.time.to_zoned(zone.clone()).date();
         events.extend(self.siblings.see(&mut reading.inverters, date, reading.time));
+        events.extend(self.production_meter.see(reading));
         self.urgent |= !events.is_empty();
         events
     }
@@ -90,7 +102,11 @@ impl Totals {
 
     /// Writes the totals now.
     pub fn save(&mut self, state: &StateDir) {
-        let kept = Kept { totals: self.guard.state().clone(), siblings: self.siblings.clone() };
+        let kept = Kept {
+            totals: self.guard.state().clone(),
+            siblings: self.siblings.clone(),
+            production_meter: self.production_meter.clone(),
+        };
         match state.write(&name(&self.serial), &kept) {
             Ok(()) => (self.urgent, self.warned) = (false, false),
             Err(error) if self.warned => tracing::debug!("{error}"),
@@ -117,7 +133,7 @@ impl Poller {
             self.totals = Some(Totals::load(&self.shared.state, serial));
         }
         if let Some(totals) = &mut self.totals {
-            self.incidents.extend(totals.apply(&mut reading, &self.shared.zone));
+            self.incidents.extend(totals.apply(&mut reading, &self.shared.zone, Instant::now()));
         }
         reading
     }
@@ -125,7 +141,11 @@ impl Poller {
     /// Tells what has happened to totals and inverters, and writes the totals if it is time.
     pub(super) fn tell_incidents(&mut self) {
         for incident in std::mem::take(&mut self.incidents) {
-            tracing::warn!(kind = incident.kind, "{}", incident.message);
+            if incident.is_an_end() {
+                tracing::info!(kind = incident.kind, "{}", incident.message);
+            } else {
+                tracing::warn!(kind = incident.kind, "{}", incident.message);
+            }
             self.event(incident.kind, incident.message);
         }
         let day = self.shared.clock.now().to_zoned(self.shared.zone.clone()).date();
@@ -190,12 +210,12 @@ mod tests {
             stamp = now;
             writes
         };
-        assert_eq!(totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC), []);
+        assert_eq!(totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC, Instant::now()), []);
         assert_eq!(look(&mut totals, DAY, 0), 1);
         assert_eq!(look(&mut totals, DAY, 899), 1);
         assert_eq!(look(&mut totals, DAY, 900), 2);
         assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 930), 3);
-        assert_eq!(totals.apply(&mut reading(1, 0.0), &TimeZone::UTC).len(), 1);
+        assert_eq!(totals.apply(&mut reading(1, 0.0), &TimeZone::UTC, Instant::now()).len(), 1);
         assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 960), 4);
         assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 990), 4);
     }
@@ -204,10 +224,10 @@ mod tests {
     fn a_restart_goes_on_with_what_was_published() {
         let (_outer, state) = directory();
         let mut totals = Totals::load(&state, &serial());
-        totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC);
+        totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC, Instant::now());
         totals.save(&state);
         let mut lower = reading(5, 8_999_000.0);
-        Totals::load(&state, &serial()).apply(&mut lower, &TimeZone::UTC);
+        Totals::load(&state, &serial()).apply(&mut lower, &TimeZone::UTC, Instant::now());
         assert_eq!(lower.production.unwrap().energy_wh, WattHours::new(9_000_000.0));
     }
 
@@ -217,7 +237,7 @@ mod tests {
         std::fs::write(outer.path().join(name(&serial())), "{\"version\":1,\"tracks\":7}").unwrap();
         let mut totals = Totals::load(&state, &serial());
         let mut first = reading(0, 5.0);
-        totals.apply(&mut first, &TimeZone::UTC);
+        totals.apply(&mut first, &TimeZone::UTC, Instant::now());
         assert_eq!(first.production.unwrap().energy_wh, WattHours::new(5.0));
         assert_eq!(state.names("counters", "").len(), 1, "one file, set aside");
     }

@@ -105,3 +105,10 @@ pub struct Event {
     /// A sentence for people.
     pub message: String,
 }
+
+impl Event {
+    /// Whether it says that a problem is over.
+    pub fn is_an_end(&self) -> bool {
+        matches!(self.kind, "counter_returned" | "production_meter_sees")
+    }
+}
