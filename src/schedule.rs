@@ -83,6 +83,12 @@ impl Schedule {
         self.closed = Some((now + CLOSEST, Closed::JustAsked));
     }
 
+    /// There is nothing to read here until something changes: the next look is as late as while the gateway is away.
+    pub fn rest(&mut self, now: Instant) {
+        self.next = next_tick(self.start, self.interval, now + LONGEST_AWAY);
+        self.closed = Some((now + CLOSEST, Closed::JustAsked));
+    }
+
     /// The gateway did not answer the poll that ended at `now`: the next is later each time, or as late as the
     /// gateway asked for.
     pub fn away(&mut self, now: Instant, error: &Error) {

@@ -145,7 +145,9 @@ impl From<Trouble> for Failure {
         let code = match &trouble {
             Trouble::Gateway(gateway::Error::TokenRefused | gateway::Error::KeyChanged { .. })
             | Trouble::NoToken(_) => Code::Refused,
-            Trouble::OtherGateway { .. } | Trouble::SeveralFound(_) => Code::Configuration,
+            Trouble::OtherGateway { .. } | Trouble::SeveralFound(_) | Trouble::ReadAlready { .. } => {
+                Code::Configuration
+            }
             Trouble::State(error) => state_code(error),
             _ => Code::TryLater,
         };

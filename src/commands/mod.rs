@@ -72,8 +72,10 @@ impl Context {
 
     /// A poller for each gateway.
     pub fn pollers(&mut self, shared: &Shared) -> Vec<Poller> {
-        let gateways = self.config.gateways.iter().enumerate();
-        gateways.map(|(place, one)| Poller::new(place, one.clone(), shared.clone(), Pulse::new())).collect()
+        let poller = |settings: &crate::config::Gateway| {
+            Poller::new(shared.standings.open(), settings.clone(), shared.clone(), Pulse::new())
+        };
+        self.config.gateways.iter().map(poller).collect()
     }
 }
 

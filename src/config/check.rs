@@ -9,6 +9,7 @@ use reqwest::Url;
 
 use super::environment::Environment;
 use super::file::{CloudTable, File, GatewayTable, MqttTable, StdoutTable};
+use super::same_gateway::is_same;
 use super::secret::{Account, SecretSource, UnreadableSecret, stripped};
 use super::{Config, Format, Gateway, Mqtt, Problem, Stdout};
 use crate::cloud::Addresses;
@@ -72,6 +73,7 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
         None => TimeZone::system(),
         Some(name) => findings.take("time_zone", zone(name)).unwrap_or(TimeZone::UTC),
     };
+    let gateway_tables = file.gateway.len();
     let gateways = if file.gateway.is_empty() { vec![GatewayTable::default()] } else { file.gateway };
     let gateways: Vec<Gateway> =
         gateways.into_iter().filter_map(|table| gateway(table, &mut findings)).collect();
@@ -103,6 +105,7 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
         account,
         renew_short_tokens: file.cloud.renew_short_tokens.unwrap_or(false),
         gateways,
+        gateway_tables,
         stdout,
         mqtt,
         warnings: findings.warnings,
@@ -190,9 +193,11 @@ fn alone_where_they_must_be(
         findings.wrong("domoticz", "one idx cannot show several gateways; use homeassistant = true for them");
     }
     for (place, gateway) in gateways.iter().enumerate() {
-        let same = |other: &Gateway| (&other.address, &other.serial) == (&gateway.address, &gateway.serial);
-        if gateways.iter().take(place).any(same) {
-            findings.wrong("gateway", "two tables name the same gateway");
+        if let Some(first) = gateways.iter().take(place).find(|first| is_same(first, gateway)) {
+            let why = format!(
+                "two [[gateway]] tables name the same gateway: {first}, and {gateway}; remove one of them"
+            );
+            findings.wrong("gateway", &why);
         }
     }
 }

@@ -6,6 +6,7 @@
 mod check;
 pub mod environment;
 mod file;
+mod same_gateway;
 pub mod secret;
 
 use std::fmt;
@@ -46,6 +47,8 @@ pub struct Config {
     pub renew_short_tokens: bool,
     /// At least one.
     pub gateways: Vec<Gateway>,
+    /// How many tables there are for them; without any, one gateway is found by mDNS.
+    pub gateway_tables: usize,
     /// Readings on standard output.
     pub stdout: Option<Stdout>,
     /// Readings to a broker.
@@ -82,6 +85,17 @@ pub struct Gateway {
     pub password: Option<SecretSource>,
 }
 
+impl fmt::Display for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.address, &self.serial) {
+            (Some(address), Some(serial)) => write!(f, "the gateway at {address} (serial {serial})"),
+            (Some(address), None) => write!(f, "the gateway at {address}"),
+            (None, Some(serial)) => write!(f, "the gateway with serial {serial}"),
+            (None, None) => f.write_str("the gateway that is found by mDNS"),
+        }
+    }
+}
+
 /// The forms of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -96,7 +110,7 @@ pub enum Format {
 }
 
 /// Standard output.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stdout {
     /// In which form.
     pub format: Format,
@@ -105,7 +119,7 @@ pub struct Stdout {
 }
 
 /// The broker and what goes there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a key of the file, and they do not depend on each other"

@@ -7,6 +7,7 @@ mod household;
 pub mod notify;
 mod once;
 pub mod outputs;
+mod reload;
 mod stdout;
 mod watch;
 
@@ -21,9 +22,9 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::state::{self, Lock, StateDir};
-use household::{Household, Next, Stop};
+use household::{Household, Lasting, Next, Stop};
 use notify::Notify;
-use stdout::Stdout;
+use reload::Change;
 
 pub use household::shared;
 pub use once::run_once;
@@ -71,25 +72,31 @@ pub async fn run(
     let _lock = lock(&state)?;
     state.sweep();
     let client_id = format!("enphased-{:08x}", surroundings.rng.u32(..));
-    let mut stdout = Stdout::default();
+    let mut lasting = Lasting::default();
     let mut stop: Stop<'_> = pin!(stop);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut household = Household::start(&config, &state, &mut surroundings, &client_id);
+    surroundings.notify.ready();
     loop {
-        for warning in &config.warnings {
-            tracing::warn!("{warning}");
-        }
-        let mut household = Household::start(&config, &state, &mut surroundings, &client_id);
-        surroundings.notify.ready();
-        let next = household.live(&config, &mut surroundings, &mut stdout, &reload, stop.as_mut()).await;
-        if matches!(next, Next::Stop) {
-            surroundings.notify.stopping();
-        }
-        household.end().await;
-        surroundings.notify.try_again(false);
-        match next {
-            Next::Stop => return Ok(()),
-            Next::Reload(new) => config = *new,
+        match household.live(&config, &mut surroundings, &mut lasting, &reload, stop.as_mut()).await {
+            Next::Stop => break,
+            Next::Reload(new, Change::Everything) => {
+                household.end().await;
+                config = *new;
+                household = Household::start(&config, &state, &mut surroundings, &client_id);
+            }
+            Next::Reload(new, _) => {
+                household.reconfigure(&new, &mut surroundings, &client_id).await;
+                config = *new;
+            }
         }
     }
+    surroundings.notify.stopping();
+    household.end().await;
+    surroundings.notify.try_again(false);
+    Ok(())
 }
 
 /// Where nothing can be written there is no lock either: polling goes on without, as it can do no harm there.

@@ -30,7 +30,8 @@ pub async fn run_once(config: &Config, state: &StateDir, clock: &Clock, mut rng:
     state.sweep();
     let shared = shared(config, state, clock, rng.fork());
     let mut pollers = JoinSet::new();
-    for (place, gateway) in config.gateways.iter().enumerate() {
+    for gateway in &config.gateways {
+        let place = shared.standings.open();
         pollers.spawn(Poller::new(place, gateway.clone(), shared.clone(), Pulse::new()).run_once());
     }
     pollers.join_all().await;

@@ -73,7 +73,7 @@ mod tests {
     async fn the_watchdog_is_fed_only_while_every_loop_turns() {
         let (tell, mut told) = mpsc::unbounded_channel();
         let mut notify = Notify::Channel(tell, Some(Duration::from_secs(180)));
-        let (board, standings) = (Board::new(), Standings::new(1));
+        let (board, standings) = (Board::new(), Standings::new());
         let pulses = [Pulse::new(), Pulse::new()];
         let first = pulses[0].clone();
         let beats = async {

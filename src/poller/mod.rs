@@ -6,6 +6,7 @@
 
 mod access;
 mod asked;
+pub mod claims;
 pub mod identity;
 pub mod known;
 pub mod outage;
@@ -39,6 +40,7 @@ use crate::state::StateDir;
 use crate::supply::Supply;
 use crate::wishes::Wishes;
 use access::Access;
+use claims::{Claim, Claims};
 use identity::Identity;
 use outage::Outage;
 use totals::Totals;
@@ -66,6 +68,8 @@ pub struct Shared {
     pub standings: Standings,
     /// Where what is asked over MQTT waits.
     pub wishes: Wishes,
+    /// Which entry of the configuration reads which gateway.
+    pub claims: Claims,
 }
 
 /// Polls one gateway.
@@ -77,6 +81,8 @@ pub struct Poller {
     pulse: Pulse,
     client: Option<(Address, Client)>,
     identity: Option<Identity>,
+    /// The gateway that this poller alone reads.
+    claim: Option<Claim>,
     /// The serial that the gateway told last, kept when it falls silent.
     named: Option<Serial>,
     sources: Option<Sources>,
@@ -100,6 +106,7 @@ impl Poller {
             pulse,
             client: None,
             identity: None,
+            claim: None,
             named: None,
             sources: None,
             access: Access::default(),
@@ -113,7 +120,8 @@ impl Poller {
 
     /// Polls from `start` on until `stop`, in the middle of a poll if need be: what is on disk is always whole. In a box,
     /// because the task would hold what it moves in twice.
-    pub async fn run(mut self: Box<Self>, start: Instant, stop: impl Future<Output = ()>) {
+    /// Returns the gateway's serial, if it has become known.
+    pub async fn run(mut self: Box<Self>, start: Instant, stop: impl Future<Output = ()>) -> Option<Serial> {
         let mut schedule = Schedule::new(start, self.settings.interval);
         let mut stop = pin!(stop);
         loop {
@@ -124,6 +132,7 @@ impl Poller {
             }
         }
         self.save();
+        self.serial()
     }
 
     async fn turn(&mut self, schedule: &mut Schedule) {
@@ -133,6 +142,7 @@ impl Poller {
         self.pulse.beat();
         match &polled {
             Err(Trouble::Gateway(error)) => schedule.away(Instant::now(), error),
+            Err(Trouble::ReadAlready { .. }) => schedule.rest(Instant::now()),
             _ => schedule.answered(Instant::now()),
         }
         if let Some(wish) = wish {
@@ -191,6 +201,7 @@ impl Poller {
         let Some((address, client)) = &mut self.client else { return Err(Trouble::NotFound) };
         let now = self.shared.clock.now();
         let identity = identity::identify(client, address, &self.settings, &self.shared.state, now).await?;
+        self.claim(&identity.serial)?;
         self.named = Some(identity.serial.clone());
         let facts = facts(&identity);
         match &mut self.sources {
@@ -201,6 +212,23 @@ impl Poller {
             }
         }
         Ok(self.identity.insert(identity))
+    }
+
+    /// Makes sure that no other entry of the configuration reads the gateway `serial`.
+    fn claim(&mut self, serial: &Serial) -> Result<(), Trouble> {
+        if self.claim.as_ref().is_some_and(|claim| claim.serial() == serial) {
+            return Ok(());
+        }
+        // Another gateway than before: that one is free.
+        self.claim = None;
+        let ours = self.settings.to_string();
+        match self.shared.claims.claim(serial, &ours) {
+            Ok(claim) => {
+                self.claim = Some(claim);
+                Ok(())
+            }
+            Err(first) => Err(Trouble::ReadAlready { serial: serial.clone(), first, second: ours }),
+        }
     }
 
     /// Asks every page that is due, and makes a reading of the answers.

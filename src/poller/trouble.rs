@@ -36,6 +36,19 @@ pub enum Trouble {
         /// The serial in the configuration.
         wanted: Serial,
     },
+    /// Two entries of the configuration name one gateway.
+    #[error(
+        "two [[gateway]] tables lead to the gateway {serial}: {first}, and {second}; the second is not polled. Remove one \
+         of them"
+    )]
+    ReadAlready {
+        /// Its serial.
+        serial: Serial,
+        /// The entry that is polled.
+        first: String,
+        /// The entry that is not.
+        second: String,
+    },
     /// There is no token, and this is why.
     #[error("there is no token for the gateway: {0}")]
     NoToken(Decision),
@@ -64,6 +77,7 @@ impl Trouble {
                 _ => "away",
             },
             Self::OtherGateway { .. } => "other_gateway",
+            Self::ReadAlready { .. } => "read_already",
             Self::NoToken(_) => "no_token",
             Self::Supply(_) | Self::State(_) => "state",
             Self::Nothing => "nothing",

@@ -110,6 +110,11 @@ impl Supply {
         }
     }
 
+    /// Whether several gateways of the account share a login from now on.
+    pub fn serve_several(&mut self, several: bool) {
+        self.settings.several_gateways = several;
+    }
+
     /// Takes the account that a person has completed at the terminal.
     pub fn use_account(&mut self, account: Account) {
         self.settings.account = account;

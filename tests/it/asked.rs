@@ -24,7 +24,7 @@ struct Asked {
     house: House,
     shared: Shared,
     serial: Serial,
-    _poller: JoinHandle<()>,
+    _poller: JoinHandle<Option<Serial>>,
 }
 
 impl Asked {

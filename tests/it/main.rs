@@ -31,6 +31,7 @@ mod possible;
 mod promise;
 mod recordings;
 mod refresh;
+mod reload;
 mod reports;
 mod simulated;
 

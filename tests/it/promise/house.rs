@@ -9,6 +9,7 @@ use enphased::cloud::Addresses;
 use enphased::config;
 use enphased::config::secret::{Account, SecretSource};
 use enphased::logins::age::{Heard, Sight};
+use enphased::poller::claims::Claims;
 use enphased::poller::trouble::Trouble;
 use enphased::poller::{Poller, Shared};
 use enphased::pulse::Pulse;
@@ -92,8 +93,9 @@ impl House {
             zone: TimeZone::UTC,
             supply: Arc::new(Mutex::new(self.supply(password))),
             board: Board::new(),
-            standings: Standings::new(1),
+            standings: Standings::new(),
             wishes: enphased::wishes::Wishes::new(),
+            claims: Claims::default(),
         }
     }
 
@@ -108,7 +110,7 @@ impl House {
             user: None,
             password: None,
         };
-        Poller::new(0, gateway, shared, Pulse::new())
+        Poller::new(shared.standings.open(), gateway, shared, Pulse::new())
     }
 
     /// Starts a daemon and polls once.

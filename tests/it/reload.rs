@@ -1,0 +1,167 @@
+//! Reading the configuration again, in virtual time: what it does not change is not disturbed.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use enphased::config::{self, Config};
+use enphased::daemon::notify::Notify;
+use enphased::daemon::{self, Surroundings};
+use enphased::simulator::{GatewayOptions, Pages, SimulationOptions};
+use enphased::state::StateDir;
+use fastrand::Rng;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use crate::house::{House, MINUTE};
+
+/// A house whose daemon reads what was written last.
+struct Reloads {
+    house: House,
+    written: Mutex<String>,
+    hangup: mpsc::Sender<()>,
+    hangups: Mutex<Option<mpsc::Receiver<()>>>,
+}
+
+impl Reloads {
+    fn new(gateways: usize) -> Self {
+        let gateways = (0..gateways).map(|_| GatewayOptions::new(Pages::metered())).collect();
+        let house = House::new(SimulationOptions { gateways, ..SimulationOptions::default() });
+        let (hangup, hangups) = mpsc::channel(1);
+        Self { house, written: Mutex::new(String::new()), hangup, hangups: Mutex::new(Some(hangups)) }
+    }
+
+    /// The address of a gateway in its table, with more lines.
+    fn table(&self, place: usize, more: &str) -> String {
+        let address = self.house.simulation.gateways[place].address();
+        format!("[[gateway]]\naddress = {address:?}\n{more}\n")
+    }
+
+    fn config(&self) -> Config {
+        let house = self.house.toml();
+        let (head, _) = house.split_once("[[gateway]]").unwrap();
+        let text = format!("{head}\n{}", self.written.lock().unwrap());
+        let config = config::complete(&text, None, &self.house.environment()).unwrap();
+        Config { stdout: None, zone: jiff::tz::TimeZone::UTC, ..config }
+    }
+
+    fn write(&self, text: &str) {
+        text.clone_into(&mut self.written.lock().unwrap());
+    }
+
+    async fn reload(&self, text: &str) {
+        self.write(text);
+        self.hangup.send(()).await.unwrap();
+        sleep(MINUTE).await;
+    }
+
+    /// Runs the daemon while `story` lasts; gives the last status that systemd was told.
+    async fn run(&self, story: impl Future<Output = ()>) -> String {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let hangups = self.hangups.lock().unwrap().take().unwrap();
+        let surroundings = Surroundings {
+            state: StateDir::open(self.house.state()).unwrap(),
+            clock: self.house.clock.clone(),
+            rng: Rng::with_seed(5),
+            notify: Notify::Channel(tell, None),
+            hangups,
+        };
+        let running = daemon::run(self.config(), surroundings, || Ok(self.config()), std::future::pending());
+        tokio::select! { ended = running => panic!("{ended:?}"), () = story => {} }
+        std::iter::from_fn(|| told.try_recv().ok()).filter(|line| line.starts_with("STATUS=")).last().unwrap()
+    }
+
+    fn handshakes(&self, place: usize) -> u64 {
+        self.house.simulation.gateways[place].counts().handshakes
+    }
+
+    fn polls(&self, place: usize) -> u64 {
+        let counts = self.house.simulation.gateways[place].counts();
+        counts.paths.get("/ivp/meters/readings").copied().unwrap_or_default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_reloads_that_change_nothing_disturbs_nothing() {
+    let house = Reloads::new(1);
+    house.write(&house.table(0, ""));
+    let story = async {
+        sleep(MINUTE).await;
+        for _ in 0..1000 {
+            house.hangup.try_send(()).ok();
+            sleep(Duration::from_millis(100)).await;
+        }
+        sleep(MINUTE).await;
+    };
+    house.run(story).await;
+    assert_eq!(house.handshakes(0), 1);
+    // Three minutes and forty seconds.
+    assert_eq!(house.polls(0), 8);
+    assert_eq!(house.house.cloud().login_attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_stays_keeps_its_connection_whatever_else_changes() {
+    let house = Reloads::new(3);
+    let [first, second, third] = [0, 1, 2].map(|place| house.table(place, ""));
+    let broker = "[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n";
+    house.write(&(first.clone() + &second));
+    let story = async {
+        sleep(MINUTE).await;
+        house.reload(&format!("{first}{second}{broker}")).await;
+        house.reload(&format!("{third}{first}{second}{broker}homeassistant = true\n")).await;
+        assert_eq!((house.polls(0), house.polls(2) > 0), (6, true));
+        house.reload(&format!("{first}{third}")).await;
+        let left = house.polls(1);
+        house.reload(&format!("{first}{}", house.table(2, "interval = \"10s\""))).await;
+        assert_eq!(house.polls(1), left, "it is not in the configuration any more");
+        house.reload(&first).await;
+    };
+    let status = house.run(story).await;
+    assert!(status.contains("from the sun"), "one gateway is left, and speaks for itself: {status}");
+    assert_eq!(house.handshakes(0), 1);
+    assert_eq!(house.polls(0), 12);
+    assert_eq!(house.handshakes(2), 2, "its settings changed once");
+    let cloud = house.house.cloud();
+    assert_eq!((cloud.login_attempts, cloud.tokens), (1, 3), "a gateway that is added shares the login");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_without_its_gateways_is_refused() {
+    let house = Reloads::new(1);
+    house.write(&house.table(0, ""));
+    let story = async {
+        sleep(MINUTE).await;
+        house.reload("").await;
+        house.reload("[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n").await;
+    };
+    house.run(story).await;
+    assert_eq!((house.handshakes(0), house.polls(0)), (1, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_all_gateways_share_starts_everything_anew_and_logs_in_nowhere() {
+    let house = Reloads::new(1);
+    house.write(&house.table(0, ""));
+    let story = async {
+        sleep(MINUTE).await;
+        // Still in the table [cloud].
+        house.reload(&format!("renew_short_tokens = true\n{}", house.table(0, ""))).await;
+    };
+    house.run(story).await;
+    assert_eq!(house.handshakes(0), 2);
+    assert_eq!(house.house.cloud().login_attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_two_tables_lead_to_is_polled_once() {
+    let house = Reloads::new(1);
+    let second = house.table(0, "").replace("127.0.0.1", "localhost");
+    house.write(&(house.table(0, "") + &second));
+    let status = house.run(sleep(10 * MINUTE)).await;
+    assert_eq!(house.polls(0), 20);
+    assert!(status.contains("1 of 2 gateways read"), "{status}");
+    let first = house.house.simulation.gateways[0].address();
+    for address in [first.replace("127.0.0.1", "localhost"), first] {
+        assert!(status.contains(&format!("the gateway at {address}")), "{status}");
+    }
+}
