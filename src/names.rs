@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use mdns_sd::{HostnameResolutionEvent, IfKind, ScopedIp, ServiceDaemon};
@@ -25,7 +25,7 @@ pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let Some(name) = local_name(host) else { return known };
     match ask_the_network(&name, None).await {
         Ok(found) if !found.is_empty() => {
-            Ok(found.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+            Ok(found.into_iter().map(|address| at_port(address, port)).collect())
         }
         Ok(_) => known,
         Err(error) => {
@@ -43,7 +43,7 @@ fn local_name(host: &str) -> Option<String> {
 }
 
 /// Asks on all interfaces or on those of one kind, and takes the first answer that holds an address of use.
-async fn ask_the_network(name: &str, only: Option<IfKind>) -> Result<Vec<IpAddr>, mdns_sd::Error> {
+async fn ask_the_network(name: &str, only: Option<IfKind>) -> Result<Vec<SocketAddr>, mdns_sd::Error> {
     let daemon = ServiceDaemon::new()?;
     if let Some(only) = only {
         daemon.disable_interface(IfKind::All)?;
@@ -65,13 +65,46 @@ async fn ask_the_network(name: &str, only: Option<IfKind>) -> Result<Vec<IpAddr>
     Ok(found)
 }
 
-/// IPv4 first: gateways listen there for certain. A link-local IPv6 address is nothing without its interface, which
-/// no URL can carry.
-pub(crate) fn usable(addresses: &HashSet<ScopedIp>) -> Vec<IpAddr> {
-    let mut usable: Vec<IpAddr> = addresses.iter().map(ScopedIp::to_ip_addr).collect();
-    usable.retain(|address| !matches!(address, IpAddr::V6(ip) if ip.is_unicast_link_local()));
-    usable.sort_unstable();
+fn at_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
+}
+
+/// The addresses that can be connected to, each with port 0; IPv4 first, because gateways listen there for certain, and
+/// link-local ones last: a gateway announces one for its empty Ethernet port beside the real one. A link-local IPv6
+/// address is nothing without its interface.
+pub(crate) fn usable(addresses: &HashSet<ScopedIp>) -> Vec<SocketAddr> {
+    let mut usable: Vec<SocketAddr> = addresses.iter().filter_map(with_interface).collect();
+    usable.sort_unstable_by_key(by_use);
     usable
+}
+
+/// The order in which addresses are tried.
+pub(crate) fn by_use(address: &SocketAddr) -> (bool, SocketAddr) {
+    (is_link_local(address.ip()), *address)
+}
+
+/// Whether an address holds only on one network segment.
+pub(crate) fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+fn with_interface(address: &ScopedIp) -> Option<SocketAddr> {
+    let ip = address.to_ip_addr();
+    if ip.is_unspecified() || ip.is_multicast() {
+        return None;
+    }
+    match (ip, address) {
+        (IpAddr::V6(ip), ScopedIp::V6(scoped)) if ip.is_unicast_link_local() => {
+            let interface = scoped.scope_id().index;
+            (interface != 0).then(|| SocketAddrV6::new(ip, 0, 0, interface).into())
+        }
+        (IpAddr::V6(ip), _) if ip.is_unicast_link_local() => None,
+        (ip, _) => Some(SocketAddr::new(ip, 0)),
+    }
 }
 
 #[cfg(test)]
@@ -90,11 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_use_come_with_ipv4_first() {
+    fn addresses_of_use_come_with_ipv4_first_and_link_local_ones_last() {
         let address = |text: &str| ScopedIp::from(text.parse::<IpAddr>().unwrap());
-        let found = ["fd00::20", "fe80::1", "192.168.1.20"].map(address).into();
-        let expected: Vec<IpAddr> = ["192.168.1.20", "fd00::20"].map(|ip| ip.parse().unwrap()).into();
-        assert_eq!(usable(&found), expected);
+        let found = ["fd00::20", "fe80::1", "169.254.3.4", "192.168.1.20", "0.0.0.0", "224.0.0.251"];
+        let expected = ["192.168.1.20", "fd00::20", "169.254.3.4"];
+        let expected: Vec<SocketAddr> = expected.map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).into();
+        assert_eq!(usable(&found.map(address).into()), expected);
     }
 
     #[tokio::test]
@@ -114,7 +148,7 @@ mod tests {
         let info = ServiceInfo::new(service, "one", host, "127.0.0.1", 80, None).unwrap();
         answerer.register(info).unwrap();
         let found = ask_the_network(host, Some(IfKind::LoopbackV4)).await.unwrap();
-        assert_eq!(found, [IpAddr::from([127, 0, 0, 1])]);
+        assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], 0))]);
         answerer.shutdown().unwrap();
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use rustix::io::Errno;
 
 use crate::config::secret::UnreadableSecret;
+use crate::gateway::OpenError;
 use crate::poller::trouble::Trouble;
 use crate::printable::one_line;
 use crate::{config, daemon, files, gateway, state, supply};
@@ -143,11 +144,17 @@ impl From<daemon::Error> for Failure {
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         let code = match &trouble {
-            Trouble::Gateway(gateway::Error::TokenRefused | gateway::Error::KeyChanged { .. })
+            Trouble::Gateway(
+                gateway::Error::TokenRefused
+                | gateway::Error::KeyChanged { .. }
+                | gateway::Error::KeyMissing { .. },
+            )
             | Trouble::NoToken(_) => Code::Refused,
-            Trouble::OtherGateway { .. } | Trouble::SeveralFound(_) | Trouble::ReadAlready { .. } => {
-                Code::Configuration
-            }
+            Trouble::Gateway(gateway::Error::NotEncrypted { .. })
+            | Trouble::Open(
+                OpenError::OtherGateway { .. } | OpenError::SeveralFound(_) | OpenError::SeveralKeys { .. },
+            )
+            | Trouble::ReadAlready { .. } => Code::Configuration,
             Trouble::State(error) => state_code(error),
             _ => Code::TryLater,
         };

@@ -2,29 +2,20 @@
 
 use std::io::{BufRead, Write};
 
+use jiff::Timestamp;
+
 use super::Context;
 use super::failure::{Code, Failure};
+use super::reach::open;
 use crate::config;
 use crate::gateway::Error;
-use crate::poller::identity::{self, Identity};
-use crate::poller::known::{self, Known};
+use crate::gateway::pinned_key::{Known, PinnedKeys};
 use crate::poller::trouble::Trouble;
 use crate::reading::Serial;
-use crate::state::StateDir;
-
-/// Asks a gateway who it is.
-pub(super) async fn ask(
-    context: &Context,
-    settings: &config::Gateway,
-    state: &StateDir,
-) -> Result<Identity, Trouble> {
-    let address = identity::locate(settings).await?;
-    let mut client = identity::client(settings, &address)?;
-    identity::identify(&mut client, &address, settings, state, context.clock.now()).await
-}
+use crate::tls::Fingerprint;
 
 /// Looks at the keys of the gateways, and accepts those that have changed, after `answers` said yes or
-/// `assume_yes` is set.
+/// `assume_yes` is set. All are looked at before a failure is reported.
 pub async fn trust(
     context: &mut Context,
     assume_yes: bool,
@@ -32,45 +23,93 @@ pub async fn trust(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
+    let mut failure = None;
     for settings in &context.config.gateways {
-        match ask(context, settings, &state).await {
-            Ok(identity) => {
-                let known = known::load(&state, &identity.serial)?;
-                let key = known.map_or_else(
-                    || "none, as it speaks plain http".to_owned(),
-                    |known| known.key.to_string(),
-                );
-                writeln!(out, "gateway {}: its key is the one that is known ({key})", identity.serial)?;
+        let change = match open(context, settings, &state).await {
+            Ok(gateway) => {
+                let key = gateway.key().map_or_else(|| none(settings), |key| key.to_string());
+                writeln!(out, "gateway {}: its key is the one that is known ({key})", gateway.serial())?;
+                continue;
             }
-            Err(Trouble::Gateway(Error::KeyChanged { address, known: old, seen })) => {
-                // The serial is asked for once more, as the refusal does not tell it.
-                let serial = serial_at(settings).await?;
-                writeln!(out, "gateway {serial} at {address} shows another key than before:")?;
-                writeln!(out, "  known: {old}\n  shown: {seen}")?;
-                writeln!(
-                    out,
-                    "Accept it if the gateway was replaced, reset or updated. If nothing of that happened, \
-                     another device may have taken its place in your network."
-                )?;
-                if !(assume_yes || yes(answers, out)?) {
-                    return Err(Failure::new(
-                        Code::Refused,
-                        "the new key was not accepted; nothing has changed",
-                    ));
-                }
-                known::save(&state, &serial, &Known { key: seen, address, since: context.clock.now() })?;
-                writeln!(out, "The new key is trusted. A running daemon goes on at its next poll.")?;
+            Err(Trouble::Gateway(error)) => Change::asked_by(error).map_err(Trouble::from),
+            Err(trouble) => Err(trouble),
+        };
+        match change {
+            Ok(change) if change.is_accepted(assume_yes, answers, out)? => {
+                change.save(&mut PinnedKeys::new(state.clone()), context.clock.now())?;
+                writeln!(out, "{}", change.accepted())?;
             }
-            Err(trouble) => return Err(trouble.into()),
+            Ok(_) => {
+                let words = "the new key was not accepted; nothing has changed";
+                failure = Some(Failure::new(Code::Refused, words));
+            }
+            Err(trouble) => failure = Some(trouble.into()),
         }
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
-async fn serial_at(settings: &config::Gateway) -> Result<Serial, Failure> {
-    let address = identity::locate(settings).await?;
-    let info = identity::client(settings, &address)?.info().await.map_err(Trouble::from)?;
-    Ok(info.serial)
+fn none(settings: &config::Gateway) -> String {
+    let why = if settings.insecure { "any certificate is accepted" } else { "it speaks plain http" };
+    format!("none, as {why}")
+}
+
+/// What a gateway shows that is not what is remembered of it.
+struct Change {
+    address: String,
+    serial: Serial,
+    known: Fingerprint,
+    /// `None` over plain http.
+    seen: Option<Fingerprint>,
+}
+
+impl Change {
+    /// The change that `error` asks a person about.
+    fn asked_by(error: Error) -> Result<Self, Error> {
+        match error {
+            Error::KeyChanged { address, serial, known, seen } => {
+                Ok(Self { address, serial, known, seen: Some(seen) })
+            }
+            Error::KeyMissing { address, serial, known } => Ok(Self { address, serial, known, seen: None }),
+            other => Err(other),
+        }
+    }
+
+    fn is_accepted(
+        &self,
+        assume_yes: bool,
+        answers: &mut dyn BufRead,
+        out: &mut dyn Write,
+    ) -> Result<bool, Failure> {
+        let Self { address, serial, known, .. } = self;
+        let advice = if let Some(seen) = &self.seen {
+            writeln!(out, "gateway {serial} at {address} shows another key than before:")?;
+            writeln!(out, "  known: {known}\n  shown: {seen}")?;
+            "Accept it if the gateway was replaced, reset or updated. If nothing of that happened, another device may \
+             have taken its place in your network."
+        } else {
+            writeln!(out, "gateway {serial} at {address} shows no key, and did before:")?;
+            writeln!(out, "  known: {known}\n  shown: none, over plain http")?;
+            "Accept that only if its firmware went back to one that speaks plain http alone. If it did not, another \
+             device may have taken its place in your network."
+        };
+        writeln!(out, "{advice}")?;
+        Ok(assume_yes || yes(answers, out)?)
+    }
+
+    fn save(&self, keys: &mut PinnedKeys, now: Timestamp) -> Result<(), Failure> {
+        let before = keys.load(&self.serial)?;
+        let password_of = before.and_then(|known| known.password_of);
+        let known = Known { key: self.seen, address: self.address.clone(), since: now, password_of };
+        Ok(keys.save(&self.serial, &known)?)
+    }
+
+    fn accepted(&self) -> &'static str {
+        match self.seen {
+            Some(_) => "The new key is trusted. A running daemon goes on at its next poll.",
+            None => "The gateway is read over plain http. A running daemon goes on at its next poll.",
+        }
+    }
 }
 
 fn yes(answers: &mut dyn BufRead, out: &mut dyn Write) -> Result<bool, Failure> {

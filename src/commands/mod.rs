@@ -8,6 +8,7 @@ pub mod discover;
 pub mod domoticz;
 pub mod failure;
 pub mod gateway;
+mod reach;
 pub mod read;
 pub mod run;
 pub mod token;
@@ -26,6 +27,7 @@ use crate::reading::Serial;
 use crate::state::{Entrance, StateDir};
 use crate::token::store;
 use failure::{Code, Failure};
+use reach::Reached;
 
 /// How long a command waits for another process that is logging in.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -81,7 +83,12 @@ impl Context {
 
 /// The gateway that a command about tokens is meant for: the one asked for, or configured, or that a token is
 /// stored for, or that answers.
-async fn serial(context: &Context, asked: Option<&Serial>, state: &StateDir) -> Result<Serial, Failure> {
+async fn serial(
+    context: &Context,
+    asked: Option<&Serial>,
+    state: &StateDir,
+    reached: &mut Reached,
+) -> Result<Serial, Failure> {
     if let Some(serial) = asked {
         return Ok(serial.clone());
     }
@@ -90,11 +97,10 @@ async fn serial(context: &Context, asked: Option<&Serial>, state: &StateDir) -> 
     {
         return Ok(serial.clone());
     }
-    if let [gateway] = context.config.gateways.as_slice() {
-        let identity = gateway::ask(context, gateway, state).await;
-        if let Ok(identity) = identity {
-            return Ok(identity.serial);
-        }
+    if let ([_], [serial]) =
+        (context.config.gateways.as_slice(), reached.serials(context, state).await.as_slice())
+    {
+        return Ok(serial.clone());
     }
     match store::serials(state).as_slice() {
         [serial] => Ok(serial.clone()),

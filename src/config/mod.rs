@@ -19,6 +19,7 @@ use jiff::tz::TimeZone;
 use crate::cloud;
 use crate::domoticz::idx::Idx;
 use crate::files;
+use crate::gateway::Target;
 use crate::gateway::address::Address;
 use crate::mqtt;
 use crate::reading::Serial;
@@ -92,6 +93,18 @@ impl fmt::Display for Gateway {
             (Some(address), None) => write!(f, "the gateway at {address}"),
             (None, Some(serial)) => write!(f, "the gateway with serial {serial}"),
             (None, None) => f.write_str("the gateway that is found by mDNS"),
+        }
+    }
+}
+
+impl Gateway {
+    /// What is needed to open the gateway.
+    pub fn target(&self) -> Target {
+        Target {
+            address: self.address.clone(),
+            serial: self.serial.clone(),
+            insecure: self.insecure,
+            has_password: self.password.is_some(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where a gateway is, as a person writes it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use reqwest::Url;
@@ -63,6 +63,23 @@ impl Address {
         &self.host
     }
 
+    /// The host as the system knows it: an IPv6 address without its brackets.
+    pub fn bare_host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The address as an IP address, if it is one and no name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.bare_host().parse().ok()
+    }
+
+    /// The same host over https, at the port that goes with it.
+    #[must_use]
+    pub fn encrypted(&self) -> Self {
+        let port = self.port.filter(|port| *port != Scheme::Http.port());
+        Self { scheme: Some(Scheme::Https), host: self.host.clone(), port }
+    }
+
     /// The port that was written, or the scheme's own.
     pub fn port(&self, scheme: Scheme) -> u16 {
         self.port.unwrap_or(scheme.port())
@@ -97,6 +114,30 @@ impl fmt::Display for Address {
     }
 }
 
+/// An address, and one of the IP addresses that it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// As it is written.
+    pub address: Address,
+    /// Where to connect, with the interface of a link-local IPv6 address. Its port means nothing.
+    pub ip: SocketAddr,
+}
+
+impl From<IpAddr> for Place {
+    fn from(ip: IpAddr) -> Self {
+        Self { address: Address::from(ip), ip: SocketAddr::new(ip, 0) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address.ip() {
+            Some(_) => self.address.fmt(f),
+            None => write!(f, "{} ({})", self.address, self.ip.ip()),
+        }
+    }
+}
+
 /// What is wrong with an address. Its text is shown only where it can hold no password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -112,6 +153,22 @@ pub enum AddressError {
     /// An IPv6 address without its brackets.
     #[error("an IPv6 address needs brackets: write [{0}]")]
     Brackets(String),
+    /// An IPv6 address that holds only on one interface.
+    #[error(
+        "the address names a network interface (%{0}), which cannot be used here; write the gateway's IPv4 address or \
+         its host name"
+    )]
+    Zone(String),
+    /// Numbers that programs read in different ways, such as `192.168.001.020` (octal) or `192.168.1`.
+    #[error("\"{written}\" is no IPv4 address: {why}. Write four numbers from 0 to 255, such as {example}")]
+    Numbers {
+        /// The host as it was written.
+        written: String,
+        /// What is wrong with it.
+        why: &'static str,
+        /// What may have been meant.
+        example: Ipv4Addr,
+    },
     /// Something after the host.
     #[error("the address goes on after the host; write \"{0}\" alone")]
     Path(String),
@@ -135,9 +192,11 @@ impl FromStr for Address {
         if rest.contains('@') {
             return Err(AddressError::Credentials);
         }
-        if rest.parse::<std::net::Ipv6Addr>().is_ok() {
+        if rest.parse::<Ipv6Addr>().is_ok() {
             return Err(AddressError::Brackets(rest.to_owned()));
         }
+        refuse_zone(rest)?;
+        refuse_odd_numbers(rest)?;
         // Always with the scheme whose default port is 80, so that a written 443 is not dropped as a default.
         let url =
             Url::parse(&format!("http://{rest}")).map_err(|error| match error.to_string().as_str() {
@@ -145,6 +204,10 @@ impl FromStr for Address {
                 why => AddressError::Host(why.to_owned()),
             })?;
         let host = url.host_str().ok_or(AddressError::Empty)?.to_owned();
+        // Other digits than ASCII, or escaped ones, become an IP address only now.
+        if host.parse::<Ipv4Addr>().is_ok() && !rest.starts_with(&host) {
+            return Err(AddressError::Host(format!("it would be read as {host}")));
+        }
         let port = written_port(rest, &url)?;
         let address = Self { scheme, host, port };
         let nothing_more = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
@@ -159,6 +222,47 @@ fn split_scheme(text: &str) -> Result<(Option<Scheme>, &str), AddressError> {
         "http" => Ok((Some(Scheme::Http), rest)),
         other => Err(AddressError::Scheme(other.to_owned())),
     }
+}
+
+/// Refuses the zone of an IPv6 address, as in `fe80::1%eth0`.
+fn refuse_zone(rest: &str) -> Result<(), AddressError> {
+    let Some((before, zone)) = rest.split_once('%') else { return Ok(()) };
+    if before.trim_start_matches('[').parse::<Ipv6Addr>().is_err() {
+        return Ok(());
+    }
+    let zone = zone.strip_prefix("25").unwrap_or(zone);
+    let end = zone.find([']', '/', '?', '#']).unwrap_or(zone.len());
+    Err(AddressError::Zone(zone.get(..end).unwrap_or_default().to_owned()))
+}
+
+/// Refuses a host of numbers that is not an IPv4 address as everybody reads it. In a URL, `192.168.001.020` is read in
+/// octal, `192.168.1` as 192.168.0.1, and `0xc0a80114` and `3232235796` as 192.168.1.20.
+fn refuse_odd_numbers(rest: &str) -> Result<(), AddressError> {
+    let host = rest.split([':', '/', '?', '#']).next().unwrap_or(rest);
+    let labels: Vec<&str> = host.strip_suffix('.').unwrap_or(host).split('.').collect();
+    let is_hexadecimal = |label: &str| label.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+    let is_number = |label: &&str| {
+        !label.is_empty() && label.bytes().all(|digit| digit.is_ascii_digit()) || is_hexadecimal(label)
+    };
+    if host.parse::<Ipv4Addr>().is_ok() || !labels.last().is_some_and(is_number) {
+        return Ok(());
+    }
+    let octets: Option<Vec<u8>> = labels.iter().map(|label| label.parse().ok()).collect();
+    let meant = octets.and_then(|octets| <[u8; 4]>::try_from(octets).ok()).map(Ipv4Addr::from);
+    let leading_zero = |label: &&str| label.len() > 1 && label.starts_with('0');
+    let why = if labels.iter().any(|label| is_hexadecimal(label)) {
+        "it has hexadecimal numbers"
+    } else if labels.len() != 4 {
+        "it does not have four numbers"
+    } else if labels.iter().any(leading_zero) {
+        "some programs read a number that begins with 0 as octal"
+    } else if meant.is_some() {
+        "it ends with a dot"
+    } else {
+        "a number is missing or too large"
+    };
+    let example = meant.unwrap_or(Ipv4Addr::new(192, 168, 1, 20));
+    Err(AddressError::Numbers { written: host.to_owned(), why, example })
 }
 
 /// The port as it was written: the URL drops 80, which matters with https.
@@ -214,6 +318,58 @@ mod tests {
         }
         assert!(matches!(parsed("my envoy"), Err(AddressError::Host(_))));
         assert!(matches!(parsed("[fd00::20"), Err(AddressError::Host(_))));
+    }
+
+    #[test]
+    fn numbers_that_are_read_in_different_ways_are_no_address() {
+        for (text, why, example) in [
+            ("192.168.001.020", "octal", "192.168.1.20"),
+            ("http://192.168.1.020:8080", "octal", "192.168.1.20"),
+            ("192.168.1.08", "octal", "192.168.1.8"),
+            ("192.168.1", "four numbers", "192.168.1.20"),
+            ("3232235796", "four numbers", "192.168.1.20"),
+            ("192.168.1.20.5", "four numbers", "192.168.1.20"),
+            ("0xc0a80114", "hexadecimal", "192.168.1.20"),
+            ("https://0XC0.168.1.20/", "hexadecimal", "192.168.1.20"),
+            ("192.168.1.256", "too large", "192.168.1.20"),
+            ("192..1.20", "too large", "192.168.1.20"),
+            ("10.0.0.7.", "dot", "10.0.0.7"),
+        ] {
+            let error = parsed(text).unwrap_err().to_string();
+            assert!(error.contains(why) && error.ends_with(&format!("such as {example}")), "{text}: {error}");
+        }
+        for text in ["１９２.168.1.20", "192%2e168%2e1%2e20", "%31%39%32.168.1.20"] {
+            assert!(parsed(text).is_err(), "{text}");
+        }
+        for name in ["envoy2.local", "192.168.1.20.example.com", "1.envoy", "0x.lan"] {
+            assert!(parsed(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_interface_of_an_address_is_named_as_what_is_wrong() {
+        for text in ["fe80::1%eth0", "[fe80::1%eth0]", "https://[fe80::1%25eth0]:443/", "[fe80::1%eth0"] {
+            assert_eq!(parsed(text), Err(AddressError::Zone("eth0".to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_encrypted_address_is_at_the_port_of_https() {
+        for (text, encrypted) in [
+            ("http://192.168.1.20", "https://192.168.1.20"),
+            ("http://192.168.1.20:80", "https://192.168.1.20"),
+            ("http://192.168.1.20:8080", "https://192.168.1.20:8080"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().encrypted().to_string(), encrypted);
+        }
+    }
+
+    #[test]
+    fn a_place_names_the_address_behind_a_name() {
+        let ip = SocketAddr::from(([192, 168, 1, 20], 0));
+        let place = |text: &str| Place { address: text.parse().unwrap(), ip }.to_string();
+        assert_eq!(place("envoy.local"), "envoy.local (192.168.1.20)");
+        assert_eq!(place("192.168.1.20:8443"), "192.168.1.20:8443");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rustls::{AlertDescription, Error as TlsError};
 
 use super::Error;
 use super::address::Address;
-use crate::tls::{self, OtherKey};
+use crate::tls;
 
 /// What ended a request below HTTP.
 #[derive(Debug)]
@@ -25,8 +25,6 @@ pub(crate) enum Kind {
     Refused,
     /// An open connection broke: if it was used before, the gateway may have closed it meanwhile.
     Broken,
-    /// Another key than the trusted one.
-    KeyChanged(OtherKey),
     /// The TLS library cannot check the certificate.
     Certificate,
     /// No version, cipher or key exchange of TLS in common; to check no certificate does not change that.
@@ -86,11 +84,9 @@ impl Cause {
         Self { kind: Kind::Unreachable, why: format!("its name cannot be resolved: {}", innermost(error)) }
     }
 
-    fn of_tls(error: &TlsError) -> Self {
+    /// Of a TLS handshake or session.
+    pub(crate) fn of_tls(error: &TlsError) -> Self {
         let why = tls::in_words(error);
-        if let Some(other) = OtherKey::within(error) {
-            return Self { kind: Kind::KeyChanged(other.clone()), why };
-        }
         match error {
             TlsError::InvalidMessage(_) => {
                 Self { kind: Kind::Refused, why: "it does not speak TLS there".to_owned() }
@@ -119,7 +115,6 @@ impl Cause {
     pub(crate) fn into_error(self, address: &Address, path: &'static str) -> Error {
         let (address, why) = (address.to_string(), self.why);
         match self.kind {
-            Kind::KeyChanged(OtherKey { known, seen }) => Error::KeyChanged { address, known, seen },
             Kind::Certificate => Error::Certificate { address, why },
             Kind::Incompatible => Error::Incompatible { address, why },
             Kind::Broken | Kind::Silent => Error::Unreachable { address, path, connected: true, why },

@@ -26,6 +26,11 @@ impl Digest {
         Some(Self::new("envoy", &Secret::new(password.to_owned())))
     }
 
+    /// Whether it has this user and this password.
+    pub(crate) fn is_for(&self, user: &str, password: &Secret) -> bool {
+        self.user == user && self.password == *password
+    }
+
     /// Takes the challenge of a 401; whether it is one that can be answered.
     pub(crate) fn take_challenge(&mut self, header: &str) -> bool {
         let digest = header.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("digest"));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::reading::Serial;
 use crate::tls::Fingerprint;
 
 /// A failed request to a gateway. None of these is a reason to log in to the cloud but [`Error::TokenRefused`],
@@ -86,10 +87,56 @@ pub enum Error {
     KeyChanged {
         /// Where it is.
         address: String,
+        /// The gateway that is expected there.
+        serial: Serial,
         /// The remembered key.
         known: Fingerprint,
         /// The key it shows.
         seen: Fingerprint,
+    },
+    /// It answers over plain http, although its serial has shown a key over TLS.
+    #[error(
+        "the gateway at {address} says over plain http that it is {serial}, which has shown a TLS key ({known}) before. \
+         Nothing is read from it, because another device may have its address. If its firmware really went back to \
+         plain http, accept that with `enphased gateway trust`"
+    )]
+    KeyMissing {
+        /// Where it is.
+        address: String,
+        /// The gateway it says it is.
+        serial: Serial,
+        /// The remembered key.
+        known: Fingerprint,
+    },
+    /// Another gateway is there than was read until now.
+    #[error(
+        "the gateway at {address} is {is} now, and was {was} before: it was replaced, or another device has its address"
+    )]
+    Replaced {
+        /// Where it is.
+        address: String,
+        /// The gateway that was there.
+        was: Serial,
+        /// The gateway that is there now.
+        is: Serial,
+    },
+    /// What answers at `/info` is no gateway, or does not say which.
+    #[error("the answer of {address} to /info cannot be understood: {why}")]
+    Unidentified {
+        /// Where it is.
+        address: String,
+        /// What is odd about the answer, never its text.
+        why: String,
+    },
+    /// A token of another gateway was about to be used.
+    #[error("the token is for gateway {token}, and the gateway at {address} is {serial}; it is not sent")]
+    ForeignToken {
+        /// Where the gateway is.
+        address: String,
+        /// The gateway.
+        serial: Serial,
+        /// The gateway that the token is for.
+        token: Serial,
     },
     /// Its certificate cannot be checked at all.
     #[error(
@@ -114,12 +161,18 @@ pub enum Error {
         /// What the TLS library said.
         why: String,
     },
-    /// A token is never sent in the clear.
+    /// Configured with `http://`, which this gateway does not answer or over which it cannot be sent its token.
     #[error(
-        "the gateway at {address} is configured with http://, over which no token is sent. Write https:// or \
-         leave the scheme out"
+        "the gateway at {address} is configured with http://, and its firmware is read over https alone: no token is \
+         sent over http. Write the address without http://"
     )]
     NotEncrypted {
+        /// Where it is.
+        address: String,
+    },
+    /// Its firmware reads no tokens.
+    #[error("the firmware of the gateway at {address} takes no token")]
+    TokenUnwanted {
         /// Where it is.
         address: String,
     },
@@ -153,6 +206,18 @@ impl Error {
         }
     }
 
+    /// Whether somebody else may be there, so that everything about the gateway is found out anew.
+    pub const fn is_about_identity(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyChanged { .. }
+                | Self::KeyMissing { .. }
+                | Self::Replaced { .. }
+                | Self::NotEncrypted { .. }
+                | Self::ForeignToken { .. }
+        )
+    }
+
     /// Whether the gateway answers, and only this page does not give what it should.
     pub const fn is_about_one_page(&self) -> bool {
         matches!(
@@ -161,6 +226,7 @@ impl Error {
                 | Self::Missing { .. }
                 | Self::Moved { .. }
                 | Self::Malformed { .. }
+                | Self::Unidentified { .. }
                 | Self::TooLarge { .. }
         )
     }

@@ -14,14 +14,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::Method;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::Error;
 use super::answer::Answer;
 use super::cause::Cause;
 use super::measured::{Measured, TooMuch};
+use super::peer::{Bound, FarEnd, Proof};
 use super::stream::Stream;
 use crate::secrets::Secret;
 
@@ -42,32 +42,28 @@ pub(super) struct Request<'a> {
     pub(super) json: Option<&'a str>,
     /// How many bytes the response may have.
     pub(super) limit: usize,
-    headers: HeaderMap,
+    secrets: Vec<(HeaderName, Bound)>,
 }
 
 impl<'a> Request<'a> {
     /// A page of at most `limit` bytes.
     pub(super) fn get(path: &'static str, limit: usize) -> Self {
-        Self { method: Method::GET, path, json: None, limit, headers: HeaderMap::new() }
+        Self { method: Method::GET, path, json: None, limit, secrets: Vec::new() }
     }
 
     /// A change, as JSON, with a response of at most `limit` bytes.
     pub(super) fn post(path: &'static str, json: &'a str, limit: usize) -> Self {
-        Self { method: Method::POST, path, json: Some(json), limit, headers: HeaderMap::new() }
+        Self { method: Method::POST, path, json: Some(json), limit, secrets: Vec::new() }
     }
 
-    /// With `value` as the header `name` instead of what was there.
-    pub(super) fn put(&mut self, name: HeaderName, value: &Secret) -> Result<(), Error> {
-        let mut value = HeaderValue::from_maybe_shared(value.to_bytes()).map_err(|_text| Error::Setup {
-            why: format!("the secret for the header {name} holds characters that cannot be sent"),
-        })?;
-        value.set_sensitive(true);
-        self.headers.insert(name, value);
-        Ok(())
+    /// With `secret` as the header `name` instead of what was there.
+    pub(super) fn put(&mut self, name: HeaderName, secret: Bound) {
+        self.secrets.retain(|(there, _)| *there != name);
+        self.secrets.push((name, secret));
     }
 
-    /// As it is sent to `host` by `agent`.
-    pub(super) fn message(&self, host: &str, agent: &str) -> Result<Message, Failure> {
+    /// As it is sent to `host` by `agent`, on a connection to `far_end`: its secrets are for nobody else.
+    pub(super) fn message(&self, host: &str, agent: &str, far_end: &FarEnd) -> Result<Message, Failure> {
         let body = self.json.map(|json| Bytes::copy_from_slice(json.as_bytes())).unwrap_or_default();
         let mut message = hyper::Request::builder()
             .method(&self.method)
@@ -80,9 +76,20 @@ impl<'a> Request<'a> {
         if self.json.is_some() {
             message.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        message.headers_mut().extend(self.headers.clone());
+        for (name, secret) in &self.secrets {
+            let secret = secret.reveal(far_end).ok_or(Failure::Unnamed)?;
+            message.headers_mut().insert(name, header(name, secret)?);
+        }
         Ok(message)
     }
+}
+
+fn header(name: &HeaderName, secret: &Secret) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_maybe_shared(secret.to_bytes()).map_err(|_text| {
+        Failure::Setup(format!("the secret for the header {name} holds characters that cannot be sent"))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A request as HTTP has it.
@@ -101,6 +108,10 @@ pub(super) enum Failure {
     NotHttp(String),
     /// The request cannot be put together.
     Setup(String),
+    /// Nothing was sent: the connection shows something else than the peer that was asked for.
+    OtherProof(Proof),
+    /// Nothing was sent: the other end has not named itself as the peer.
+    Unnamed,
 }
 
 impl Failure {

@@ -1,18 +1,21 @@
 //! Gateways that announce themselves on the home network (`_enphase-envoy._tcp`).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use mdns_sd::{ResolvedService, ServiceDaemon, ServiceEvent};
 use tokio::time::{Instant, timeout_at};
 
-use super::address::Address;
 use super::info::Firmware;
 use crate::names;
 use crate::reading::Serial;
 
 const SERVICE: &str = "_enphase-envoy._tcp.local.";
+
+/// The gateways and addresses that are kept: anybody in the network may announce thousands.
+const MOST_GATEWAYS: usize = 256;
+const MOST_ADDRESSES: usize = 16;
 
 /// An announced gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,17 +24,20 @@ pub struct Found {
     pub serial: Serial,
     /// `protovers`, which is its firmware.
     pub firmware: Option<Firmware>,
-    /// Where it is, IPv4 first; one that is on Ethernet and Wi-Fi has several.
-    pub addresses: Vec<IpAddr>,
-    /// The announced port. It may be 80 where only 443 answers, so [`Found::address`] leaves it out.
+    /// Where it is, in the order in which they are to be tried; their port means nothing. One that is on Ethernet and
+    /// Wi-Fi has several.
+    pub addresses: Vec<SocketAddr>,
+    /// The announced port. It may be 80 where only 443 answers, so nobody connects to it.
     pub port: u16,
 }
 
-impl Found {
-    /// Where to ask it.
-    pub fn address(&self) -> Option<Address> {
-        self.addresses.first().copied().map(Address::from)
-    }
+/// What was announced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// The gateways, sorted by serial number.
+    pub gateways: Vec<Found>,
+    /// Announcements of more gateways than are kept.
+    pub more: usize,
 }
 
 /// The network does not let us listen for announcements.
@@ -39,27 +45,30 @@ impl Found {
 #[error("cannot look for gateways by mDNS: {0}")]
 pub struct BrowseError(#[from] mdns_sd::Error);
 
-/// Asks all networks of this machine and listens for as long as `patience`; 5 s find what is awake. Sorted by
-/// serial number, each gateway once.
-pub async fn browse(patience: Duration) -> Result<Vec<Found>, BrowseError> {
+/// Asks all networks of this machine and listens for as long as `patience`; 5 s find what is awake. A gateway that is
+/// `wanted` is kept however many others there are.
+pub async fn browse(patience: Duration, wanted: impl Fn(&Serial) -> bool) -> Result<Announced, BrowseError> {
     let daemon = ServiceDaemon::new()?;
     let events = daemon.browse(SERVICE)?;
     let deadline = Instant::now() + patience;
-    let mut found = Vec::new();
+    let mut heard = Heard::default();
     while let Ok(Ok(event)) = timeout_at(deadline, events.recv_async()).await {
-        if let ServiceEvent::ServiceResolved(service) = event {
-            found.extend(announced(&service));
+        if let ServiceEvent::ServiceResolved(service) = event
+            && let Some(found) = announced(&service)
+        {
+            heard.take(found, &wanted);
         }
     }
     // It stops by itself; a second call finds an error here, which changes nothing.
     daemon.shutdown().ok();
-    Ok(merged(found))
+    Ok(Announced { gateways: heard.gateways.into_values().collect(), more: heard.more })
 }
 
 /// What one announcement says; `None` where it is not a gateway's.
 fn announced(service: &ResolvedService) -> Option<Found> {
     let serial = service.get_property_val_str("serialnum")?.trim().parse().ok()?;
-    let addresses = names::usable(&service.addresses);
+    let mut addresses = names::usable(&service.addresses);
+    addresses.truncate(MOST_ADDRESSES);
     (!addresses.is_empty()).then(|| Found {
         serial,
         firmware: service.get_property_val_str("protovers").and_then(|text| text.parse().ok()),
@@ -68,24 +77,33 @@ fn announced(service: &ResolvedService) -> Option<Found> {
     })
 }
 
-/// One for each serial number: the announced address of a gateway on two interfaces changes about every half
-/// hour, and each interface may be announced by itself.
-fn merged(found: Vec<Found>) -> Vec<Found> {
-    let mut gateways: BTreeMap<Serial, Found> = BTreeMap::new();
-    for next in found {
-        match gateways.get_mut(&next.serial) {
+/// What was heard until now: one entry for each serial number, because the announced address of a gateway on two
+/// interfaces changes about every half hour, and each interface may be announced by itself.
+#[derive(Debug, Default)]
+struct Heard {
+    gateways: BTreeMap<Serial, Found>,
+    more: usize,
+}
+
+impl Heard {
+    fn take(&mut self, next: Found, wanted: impl Fn(&Serial) -> bool) {
+        let room = self.gateways.len() < MOST_GATEWAYS || wanted(&next.serial);
+        match self.gateways.get_mut(&next.serial) {
             Some(known) => {
-                known.addresses.extend(next.addresses);
-                known.addresses.sort_unstable();
-                known.addresses.dedup();
                 known.firmware = next.firmware.or(known.firmware);
+                for address in next.addresses {
+                    if known.addresses.len() < MOST_ADDRESSES && !known.addresses.contains(&address) {
+                        known.addresses.push(address);
+                    }
+                }
+                known.addresses.sort_unstable_by_key(names::by_use);
             }
-            None => {
-                gateways.insert(next.serial.clone(), next);
+            None if room => {
+                self.gateways.insert(next.serial.clone(), next);
             }
+            None => self.more += 1,
         }
     }
-    gateways.into_values().collect()
 }
 
 #[cfg(test)]
@@ -100,6 +118,14 @@ mod tests {
             .as_resolved_service()
     }
 
+    fn ips(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect()
+    }
+
+    fn on(addresses: &str, serial: &str) -> Found {
+        announced(&announcement(addresses, &[("serialnum", serial)])).unwrap()
+    }
+
     #[test]
     fn an_announcement_names_the_serial_the_firmware_and_the_addresses() {
         let service = announcement(
@@ -108,9 +134,8 @@ mod tests {
         );
         let found = announced(&service).unwrap();
         assert_eq!(found.firmware, Some(Firmware::new(8, 3, 5289)));
-        let addresses: Vec<IpAddr> = ["192.168.1.20", "fd00::20"].map(|ip| ip.parse().unwrap()).into();
-        assert_eq!((found.serial.as_str(), &found.addresses), ("122300000000", &addresses));
-        assert_eq!(found.address().unwrap().to_string(), "192.168.1.20");
+        assert_eq!(found.serial.as_str(), "122300000000");
+        assert_eq!(found.addresses, ips(&["192.168.1.20", "fd00::20"]));
     }
 
     #[test]
@@ -120,11 +145,35 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_on_two_interfaces_is_found_once() {
-        let on = |address, serial| announced(&announcement(address, &[("serialnum", serial)])).unwrap();
-        let found = merged(vec![on("192.168.1.21", "2"), on("192.168.1.9", "1"), on("192.168.1.20", "2")]);
-        let shown: Vec<_> = found.iter().map(|g| (g.serial.as_str(), g.addresses.len())).collect();
-        assert_eq!(shown, [("1", 1), ("2", 2)]);
-        assert_eq!(found[1].address().unwrap().to_string(), "192.168.1.20");
+    fn a_serial_that_is_none_is_not_announced() {
+        for serial in ["122300000000.copy", "../x", "12345678901234567", ""] {
+            assert_eq!(announced(&announcement("192.168.1.20", &[("serialnum", serial)])), None, "{serial}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_on_two_interfaces_is_found_once_with_both_addresses() {
+        let mut heard = Heard::default();
+        for found in [on("169.254.3.4", "2"), on("192.168.1.9", "1"), on("192.168.1.20", "2")] {
+            heard.take(found, |_| false);
+        }
+        let shown: Vec<_> =
+            heard.gateways.values().map(|found| (found.serial.as_str(), found.addresses.clone())).collect();
+        let expected = [("1", ips(&["192.168.1.9"])), ("2", ips(&["192.168.1.20", "169.254.3.4"]))];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn thousands_of_announcements_take_little_memory_and_hide_no_gateway_that_is_wanted() {
+        let mut heard = Heard::default();
+        for number in 0..3000 {
+            heard.take(on("192.168.1.66", &format!("9{number}")), |_| false);
+            heard.take(on(&format!("192.168.{}.{}", number / 250, number % 250 + 1), "90"), |_| false);
+        }
+        heard.take(on("192.168.1.20", "1"), |serial| serial.as_str() == "1");
+        assert_eq!(heard.gateways.len(), MOST_GATEWAYS + 1);
+        assert_eq!(heard.more, 3000 - MOST_GATEWAYS);
+        assert!(heard.gateways.contains_key(&Serial::parse("1").unwrap()));
+        assert!(heard.gateways.values().all(|found| found.addresses.len() <= MOST_ADDRESSES));
     }
 }

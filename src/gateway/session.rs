@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::secrets::Secret;
+use super::peer::Bound;
 
 /// A gateway that neither accepts nor refuses a token is asked about it again after this, the length of a session.
 const UNJUDGED: Duration = Duration::from_secs(10 * 60);
@@ -27,9 +27,9 @@ enum Judgement {
 /// the token again. Some pages want both (firmware 7.0; `/ivp/meters/readings` on others).
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    token: Option<Secret>,
+    token: Option<Bound>,
     judgement: Judgement,
-    cookie: Option<Secret>,
+    cookie: Option<Bound>,
     /// When a page answered 401 in a session that had just been opened.
     vouched_at: Option<Instant>,
     /// The log says that the token is used without the gateway's judgement.
@@ -38,7 +38,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Takes another token; the session of the one before is not its own.
-    pub(crate) fn use_token(&mut self, token: Option<&Secret>) {
+    pub(crate) fn use_token(&mut self, token: Option<&Bound>) {
         if self.token.as_ref() != token {
             self.token = token.cloned();
             self.vouched_at = None;
@@ -46,11 +46,11 @@ impl Session {
         }
     }
 
-    pub(crate) fn token(&self) -> Option<&Secret> {
+    pub(crate) fn token(&self) -> Option<&Bound> {
         self.token.as_ref()
     }
 
-    pub(crate) fn cookie(&self) -> Option<&Secret> {
+    pub(crate) fn cookie(&self) -> Option<&Bound> {
         self.cookie.as_ref()
     }
 
@@ -65,7 +65,7 @@ impl Session {
 
     /// Records that the gateway accepts the token; returns whether the log should say so. A gateway that gives no
     /// cookie is not asked again for each page.
-    pub(crate) fn open(&mut self, cookie: Option<Secret>) -> bool {
+    pub(crate) fn open(&mut self, cookie: Option<Bound>) -> bool {
         self.judgement = Judgement::Accepted;
         self.adopt(cookie);
         std::mem::take(&mut self.warned)
@@ -95,7 +95,7 @@ impl Session {
     }
 
     /// A new cookie, which may come with any answer, replaces the one before.
-    pub(crate) fn adopt(&mut self, cookie: Option<Secret>) {
+    pub(crate) fn adopt(&mut self, cookie: Option<Bound>) {
         self.cookie = cookie.or_else(|| self.cookie.take());
     }
 
@@ -109,9 +109,12 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::peer::{Peer, Proof};
+    use crate::secrets::Secret;
 
-    fn secret(text: &str) -> Secret {
-        Secret::new(text.to_owned())
+    fn secret(text: &str) -> Bound {
+        let peer = Peer { serial: "122300000001".parse().unwrap(), proof: Proof::Unproven };
+        Bound::new(Secret::new(text.to_owned()), &peer)
     }
 
     #[test]

@@ -1,19 +1,19 @@
 //! An open connection to a gateway, in the clear or over TLS.
 
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Error as TlsError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::address::{Address, Scheme};
+use super::address::{Place, Scheme};
 use super::cause::Cause;
-use crate::names;
+use super::peer::Proof;
+use crate::tls::{Check, Fingerprint};
 
 /// Bytes to a gateway and back.
 pub(super) type Stream = Box<dyn Bytes>;
@@ -23,39 +23,45 @@ pub(super) trait Bytes: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin> Bytes for T {}
 
-/// Connects to `address`. Over TLS `tls` judges the key; what it refuses is never written to. `patience` is for
-/// every address that a name stands for together.
+/// Connects to `place`; over TLS the other end has proven then that it owns its key, unless `tls` checks nothing.
 pub(super) async fn open(
-    address: &Address,
+    place: &Place,
     scheme: Scheme,
     tls: &Arc<ClientConfig>,
-    patience: Duration,
-) -> Result<Stream, Cause> {
-    // As a host an IPv6 address has no brackets.
-    let host = address.host().trim_start_matches('[').trim_end_matches(']');
-    let tcp = connect(host, address.port(scheme), patience).await?;
+    check: Check,
+) -> Result<(Stream, Proof), Cause> {
+    let ip = SocketAddr::new(place.ip.ip(), place.address.port(scheme));
+    let tcp = TcpStream::connect(with_zone(ip, place.ip)).await.map_err(|error| Cause::of_opening(&error))?;
+    // Requests are written whole, so there is nothing to wait for.
+    tcp.set_nodelay(true).map_err(|error| Cause::of_opening(&error))?;
     if scheme == Scheme::Http {
-        return Ok(Box::new(tcp));
+        return Ok((Box::new(tcp), Proof::Clear));
     }
-    let name = ServerName::try_from(host.to_owned()).map_err(|_odd| Cause::unknown_name())?;
+    let name = place.address.bare_host().to_owned();
+    let name = ServerName::try_from(name).map_err(|_odd| Cause::unknown_name())?;
     let secured = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
-    secured.map(|stream| Box::new(stream) as Stream).map_err(|error| Cause::of_opening(&error))
+    let secured = secured.map_err(|error| Cause::of_opening(&error))?;
+    let proof = proof(secured.get_ref().1, check)?;
+    Ok((Box::new(secured), proof))
 }
 
-/// The first of the name's addresses that answers; one that does not leaves time for the others.
-async fn connect(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Cause> {
-    let found = names::resolve(host, port).await.map_err(|error| Cause::unresolved(&error))?;
-    let share = patience / u32::try_from(found.len()).unwrap_or(u32::MAX).max(1);
-    let mut failure = None;
-    for address in found {
-        match timeout(share, TcpStream::connect(address)).await {
-            // Requests are written whole, so there is nothing to wait for.
-            Ok(Ok(stream)) => {
-                return stream.set_nodelay(true).map(|()| stream).map_err(|error| Cause::of_opening(&error));
-            }
-            Ok(Err(error)) => failure = Some(Cause::of_opening(&error)),
-            Err(_elapsed) => failure = Some(Cause::timed_out(share)),
-        }
+/// What a finished handshake proves.
+fn proof(session: &ClientConnection, check: Check) -> Result<Proof, Cause> {
+    if check == Check::Nothing {
+        return Ok(Proof::Unproven);
     }
-    Err(failure.unwrap_or_else(Cause::unknown_name))
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    let key = certificate.ok_or(TlsError::NoCertificatesPresented).and_then(Fingerprint::of);
+    key.map(Proof::Key).map_err(|error| Cause::of_tls(&error))
+}
+
+/// A link-local IPv6 address is nothing without its interface.
+fn with_zone(address: SocketAddr, place: SocketAddr) -> SocketAddr {
+    match (address, place) {
+        (SocketAddr::V6(mut address), SocketAddr::V6(place)) => {
+            address.set_scope_id(place.scope_id());
+            SocketAddr::V6(address)
+        }
+        (address, _) => address,
+    }
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::Poller;
-use super::identity::Identity;
+use super::Shared;
+use super::identity::{heard, heard_by_now};
 use super::report::report;
 use super::trouble::Trouble;
-use crate::gateway;
+use crate::config;
+use crate::gateway::{self, Connected};
 use crate::logins::age::Heard;
 use crate::logins::decision::{Decision, Operator, Waiting};
-use crate::reading::{Reading, Serial};
+use crate::reading::{Event, Reading, Serial};
 use crate::state::Stamp;
 use crate::supply::{self, Supply, Tended};
 use crate::token::store::Tokens;
@@ -21,14 +22,14 @@ use crate::token::{Token, TokenId};
 /// An answer of `/info` that is younger needs no other.
 const JUST_NOW: Duration = Duration::from_secs(2);
 
-/// What is known about the access to a gateway.
-#[derive(Debug, Default)]
+/// What is known about the access to one gateway.
+#[derive(Debug)]
 pub(super) struct Access {
     /// The gateway it is for.
-    pub(super) serial: Option<Serial>,
+    serial: Serial,
     stamp: Option<Stamp>,
     tokens: Tokens,
-    /// The token that the client uses.
+    /// The token that the gateway is read with.
     used: Option<TokenId>,
     /// The last decision that was told.
     told: Option<Decision>,
@@ -36,172 +37,164 @@ pub(super) struct Access {
     trouble: Option<String>,
 }
 
-impl Poller {
-    /// Sees to it that the client has a token, or a password where the firmware wants one.
-    pub(super) async fn authorise(&mut self) -> Result<(), Trouble> {
-        let Some(identity) = &self.identity else { return Err(Trouble::Nothing) };
-        let serial = identity.serial.clone();
-        if !identity.info.needs_token() {
-            return self.use_digest();
+/// What is not as it was at the last poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// Another token is used.
+    Token,
+    /// Nothing.
+    Nothing,
+}
+
+impl Access {
+    pub(super) fn new(serial: Serial) -> Self {
+        Self { serial, stamp: None, tokens: Tokens::default(), used: None, told: None, trouble: None }
+    }
+
+    /// Sees to it that `gateway` is read with a token, or with a password where the firmware wants one.
+    pub(super) async fn authorise(
+        &mut self,
+        gateway: &mut Connected,
+        settings: &config::Gateway,
+        shared: &Shared,
+    ) -> Result<Changed, Trouble> {
+        if !gateway.info().needs_token() {
+            return use_password(gateway, settings).map(|()| Changed::Nothing);
         }
-        self.access.serial = Some(serial.clone());
-        let tended = self.tend(&serial).await;
-        self.reload(&serial)?;
+        let tended = self.tend(gateway, shared).await;
+        self.reload(shared)?;
         let decision = self.unless_readable(tended)?;
-        let tried = self.try_candidate(&serial).await;
+        let tried = self.try_candidate(gateway, shared).await;
         self.unless_readable(tried.map(|()| Decision::Rest))?;
-        let state = report(&self.access.tokens, &decision, self.shared.clock.now());
-        self.shared.board.put_token(&serial, state);
-        let Some(kept) = self.access.tokens.in_use() else { return Err(Trouble::NoToken(decision)) };
+        let state = report(&self.tokens, &decision, shared.clock.now());
+        shared.board.put_token(&self.serial, state);
+        let Some(kept) = self.tokens.in_use() else { return Err(Trouble::NoToken(decision)) };
         let id = Some(kept.token.id());
-        if let Some((_, client)) = self.client.as_mut() {
-            client.use_token(Some(&kept.token.secret));
-        }
-        let changed = self.access.used.is_some() && self.access.used != id;
-        if let Some(sources) = self.sources.as_mut().filter(|_| changed) {
-            sources.role_changed();
-        }
-        self.access.used = id;
-        Ok(())
+        gateway.use_token(&kept.token)?;
+        let changed = self.used.is_some() && self.used != id;
+        self.used = id;
+        Ok(if changed { Changed::Token } else { Changed::Nothing })
+    }
+
+    fn event(&self, kind: &'static str, message: String, shared: &Shared) {
+        shared.board.tell(&self.serial, Event { time: shared.clock.now(), kind, message });
     }
 
     /// A state directory that fails, or a password that cannot be read, costs the login and not the reading: it is
     /// told, and the token that there is stays in use (L4).
     fn unless_readable(&mut self, tended: Result<Decision, Trouble>) -> Result<Decision, Trouble> {
         match tended {
-            Err(Trouble::Supply(error)) if self.access.tokens.in_use().is_some() => {
+            Err(Trouble::Supply(error)) if self.tokens.in_use().is_some() => {
                 let message = error.to_string();
-                if self.access.trouble.as_ref() != Some(&message) {
+                if self.trouble.as_ref() != Some(&message) {
                     tracing::error!("{message}");
-                    self.access.trouble = Some(message);
+                    self.trouble = Some(message);
                 }
                 Ok(Decision::Rest)
             }
             other => {
-                self.access.trouble = self.access.trouble.take().filter(|_| other.is_err());
+                self.trouble = self.trouble.take().filter(|_| other.is_err());
                 other
             }
         }
     }
 
-    /// What is configured in place of the client's own guess.
-    fn use_digest(&mut self) -> Result<(), Trouble> {
-        if let (Some(source), Some((_, client))) = (&self.settings.password, self.client.as_mut()) {
-            let password = source.read("gateway's password").map_err(supply::Error::Password)?;
-            client.use_digest(self.settings.user.as_deref().unwrap_or("envoy"), &password);
-        }
-        Ok(())
-    }
-
     /// Gets a token if the rules want one now. Another gateway's login that is under way is waited for only
     /// where there is nothing to read with meanwhile.
-    async fn tend(&mut self, serial: &Serial) -> Result<Decision, Trouble> {
-        let mut supply = match self.supply() {
+    async fn tend(&mut self, gateway: &mut Connected, shared: &Shared) -> Result<Decision, Trouble> {
+        let mut supply = match supply(shared) {
             Some(supply) => supply,
-            None if self.access.tokens.in_use().is_some() => return Ok(self.told()),
-            None => Arc::clone(&self.shared.supply).lock_owned().await,
+            None if self.tokens.in_use().is_some() => return Ok(self.told()),
+            None => Arc::clone(&shared.supply).lock_owned().await,
         };
-        let heard = self.identity.as_ref().map_or(Heard::Nothing, Identity::heard_by_now);
+        let heard = heard_by_now(gateway);
         // A state directory that cannot be written is told when something is wanted of it.
-        supply.keep_time(serial, heard).await.unwrap_or_else(|error| tracing::debug!("{error}"));
-        let decision = supply.consider(serial, heard, Operator::Absent)?;
+        supply.keep_time(&self.serial, heard).await.unwrap_or_else(|error| tracing::debug!("{error}"));
+        let decision = supply.consider(&self.serial, heard, Operator::Absent)?;
         let decision = match decision {
             // The gateway has to answer now, not an hour ago.
             Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
-                let heard = self.heard_now().await?;
-                let serial = serial.clone();
+                let heard = heard_now(gateway).await?;
+                let serial = self.serial.clone();
                 // A task of its own: if this poll is dropped, the login still ends in the record.
                 let task = tokio::spawn(async move {
                     supply.tend(&serial, heard, Operator::Absent, Duration::ZERO).await
                 });
                 match task.await {
-                    Ok(tended) => self.tended(tended?),
+                    Ok(tended) => self.tended(tended?, shared),
                     Err(_) => self.told(),
                 }
             }
             other => other,
         };
-        if self.access.told.as_ref() != Some(&decision) {
+        if self.told.as_ref() != Some(&decision) {
             if let Decision::Stop(stopped) = &decision {
                 tracing::warn!("{stopped}");
-                self.event("login_stopped", stopped.to_string());
+                self.event("login_stopped", stopped.to_string(), shared);
             }
-            self.access.told = Some(decision.clone());
+            self.told = Some(decision.clone());
         }
         Ok(decision)
     }
 
-    /// What the gateway has just told of the time, or tells now.
-    async fn heard_now(&mut self) -> Result<Heard, Trouble> {
-        match &self.identity {
-            Some(identity) if identity.asked.elapsed() < JUST_NOW => Ok(identity.heard()),
-            _ => Ok(self.identify().await?.heard()),
-        }
-    }
-
     fn told(&self) -> Decision {
-        self.access.told.clone().unwrap_or(Decision::Rest)
+        self.told.clone().unwrap_or(Decision::Rest)
     }
 
-    fn tended(&mut self, tended: Tended) -> Decision {
+    fn tended(&mut self, tended: Tended, shared: &Shared) -> Decision {
         match tended {
             Tended::Left(decision) => decision,
             Tended::Arrived(token) => {
                 let message = arrival(&token);
                 tracing::info!("{message}");
-                self.event("token_arrived", message);
+                self.event("token_arrived", message, shared);
                 Decision::Rest
             }
             Tended::Failed { failure, next, .. } => {
                 let message = format!("the Enphase cloud gave no token: {failure}; {next}");
                 tracing::warn!("{message}");
-                self.event("login_failed", message);
+                self.event("login_failed", message, shared);
                 // It has just been said.
-                self.access.told = Some(next.clone());
+                self.told = Some(next.clone());
                 next
             }
         }
     }
 
-    fn supply(&self) -> Option<OwnedMutexGuard<Supply>> {
-        Arc::clone(&self.shared.supply).try_lock_owned().ok()
-    }
-
     /// Takes up tokens that this or another process has stored since the last poll.
-    fn reload(&mut self, serial: &Serial) -> Result<(), Trouble> {
-        let Some(supply) = self.supply() else { return Ok(()) };
-        let stamp = supply.stamp(serial);
-        if stamp != self.access.stamp || stamp.is_none() {
-            self.access.tokens = supply.tokens(serial)?;
-            self.access.stamp = supply.stamp(serial);
+    fn reload(&mut self, shared: &Shared) -> Result<(), Trouble> {
+        let Some(supply) = supply(shared) else { return Ok(()) };
+        let stamp = supply.stamp(&self.serial);
+        if stamp != self.stamp || stamp.is_none() {
+            self.tokens = supply.tokens(&self.serial)?;
+            self.stamp = supply.stamp(&self.serial);
         }
         Ok(())
     }
 
     /// Asks the gateway about a token that has just come; the old one stays until it is accepted.
-    async fn try_candidate(&mut self, serial: &Serial) -> Result<(), Trouble> {
-        let Some(candidate) = self.access.tokens.candidate.as_ref().map(|kept| kept.token.clone()) else {
+    async fn try_candidate(&mut self, gateway: &mut Connected, shared: &Shared) -> Result<(), Trouble> {
+        let Some(candidate) = self.tokens.candidate.as_ref().map(|kept| kept.token.clone()) else {
             return Ok(());
         };
-        let Some((_, client)) = self.client.as_mut() else { return Ok(()) };
-        match client.check_token(&candidate.secret).await {
+        match gateway.check_token(&candidate).await {
             Ok(()) => {
-                let Some(mut supply) = self.supply() else { return Ok(()) };
+                let Some(mut supply) = supply(shared) else { return Ok(()) };
                 supply.promote(&candidate).await?;
                 drop(supply);
                 tracing::info!(role = %candidate.role, until = %candidate.expires_at, "the gateway accepts the new token");
-                self.reload(serial)
+                self.reload(shared)
             }
-            Err(gateway::Error::TokenRefused) if self.access.tokens.current.is_some() => {
-                if self.note_refusal(serial, &candidate).await? {
-                    let Some(mut supply) = self.supply() else { return Ok(()) };
+            Err(gateway::Error::TokenRefused) if self.tokens.current.is_some() => {
+                if self.note_refusal(&candidate, gateway, shared).await? {
+                    let Some(mut supply) = supply(shared) else { return Ok(()) };
                     supply.drop_candidate(&candidate).await?;
                     drop(supply);
                     let message = "the gateway refuses the new token; the old one stays in use".to_owned();
                     tracing::warn!("{message}");
-                    self.event("token_refused", message);
+                    self.event("token_refused", message, shared);
                 }
-                self.reload(serial)
+                self.reload(shared)
             }
             // Whether it is refused or the gateway is away will show when it is used.
             Err(_) => Ok(()),
@@ -210,31 +203,63 @@ impl Poller {
 
     /// Writes down that the gateway refused `token`, if it answers `/info` now; `true` when that was the second
     /// time.
-    async fn note_refusal(&mut self, serial: &Serial, token: &Token) -> Result<bool, Trouble> {
-        let heard = self.heard_now().await?;
-        let Some(mut supply) = self.supply() else { return Ok(false) };
-        Ok(supply.refused(serial, token, heard).await?)
+    async fn note_refusal(
+        &mut self,
+        token: &Token,
+        gateway: &mut Connected,
+        shared: &Shared,
+    ) -> Result<bool, Trouble> {
+        let heard = heard_now(gateway).await?;
+        let Some(mut supply) = supply(shared) else { return Ok(false) };
+        Ok(supply.refused(&self.serial, token, heard).await?)
     }
 
     /// Writes down what the gateway thinks of the token, after pages were asked for with it.
-    pub(super) async fn judged(&mut self, read: &Result<Option<Reading>, Trouble>) -> Result<(), Trouble> {
-        let (Some(serial), Some(kept)) = (self.access.serial.clone(), self.access.tokens.in_use().cloned())
-        else {
-            return Ok(());
-        };
+    pub(super) async fn judged(
+        &mut self,
+        read: &Result<Option<Reading>, Trouble>,
+        gateway: &mut Connected,
+        shared: &Shared,
+    ) -> Result<(), Trouble> {
+        let Some(kept) = self.tokens.in_use().cloned() else { return Ok(()) };
         match read {
             Err(Trouble::Gateway(gateway::Error::TokenRefused)) => {
-                self.note_refusal(&serial, &kept.token).await?;
+                self.note_refusal(&kept.token, gateway, shared).await?;
             }
             Ok(Some(_)) => {
-                if let Some(mut supply) = self.supply() {
-                    supply.accepted(&serial, &kept.token).await?;
+                if let Some(mut supply) = supply(shared) {
+                    supply.accepted(&self.serial, &kept.token).await?;
                 }
             }
             Ok(None) | Err(_) => {}
         }
         Ok(())
     }
+}
+
+/// What is configured in place of the standard password.
+fn use_password(gateway: &mut Connected, settings: &config::Gateway) -> Result<(), Trouble> {
+    if let Some(source) = settings.password.as_ref().filter(|_| gateway.takes_password()) {
+        let password = source.read("gateway's password").map_err(supply::Error::Password)?;
+        gateway.use_password(settings.user.as_deref().unwrap_or("envoy"), &password);
+    }
+    Ok(())
+}
+
+/// What the gateway has just told of the time, or tells now. An error where it wants no token any more.
+async fn heard_now(gateway: &mut Connected) -> Result<Heard, Trouble> {
+    if gateway.asked().elapsed() >= JUST_NOW {
+        gateway.confirm().await?;
+    }
+    if gateway.info().needs_token() {
+        Ok(heard(gateway))
+    } else {
+        Err(gateway::Error::TokenUnwanted { address: gateway.address() }.into())
+    }
+}
+
+fn supply(shared: &Shared) -> Option<OwnedMutexGuard<Supply>> {
+    Arc::clone(&shared.supply).try_lock_owned().ok()
 }
 
 /// What is worth saying of a token that has just come (L8, L11).

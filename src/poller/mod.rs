@@ -8,7 +8,6 @@ mod access;
 mod asked;
 pub mod claims;
 pub mod identity;
-pub mod known;
 pub mod outage;
 pub mod report;
 mod telling;
@@ -24,24 +23,22 @@ use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::board::Board;
+use crate::board::{Availability, Board};
 use crate::clock::Clock;
 use crate::config;
-use crate::gateway;
-use crate::gateway::address::Address;
-use crate::gateway::client::Client;
+use crate::gateway::pinned_key::PinnedKeys;
 use crate::gateway::wire::livedata;
+use crate::gateway::{self, Connected};
 use crate::pulse::Pulse;
 use crate::reading::{Event, Reading, Serial};
 use crate::schedule::Schedule;
-use crate::sources::{Cycle, Facts, Options, Sources};
+use crate::sources::{Cycle, Options, Sources};
 use crate::standing::Standings;
 use crate::state::StateDir;
 use crate::supply::Supply;
 use crate::wishes::Wishes;
-use access::Access;
+use access::{Access, Changed};
 use claims::{Claim, Claims};
-use identity::Identity;
 use outage::Outage;
 use totals::Totals;
 use trouble::Trouble;
@@ -79,14 +76,16 @@ pub struct Poller {
     settings: config::Gateway,
     shared: Shared,
     pulse: Pulse,
-    client: Option<(Address, Client)>,
-    identity: Option<Identity>,
+    keys: PinnedKeys,
+    gateway: Option<Connected>,
+    /// After a poll that failed: whoever answers next has to say who it is.
+    unsure: bool,
     /// The gateway that this poller alone reads.
     claim: Option<Claim>,
-    /// The serial that the gateway told last, kept when it falls silent.
+    /// The serial of the gateway that answered last, kept when it falls silent.
     named: Option<Serial>,
     sources: Option<Sources>,
-    access: Access,
+    access: Option<Access>,
     outage: Outage,
     last_reading: Option<Instant>,
     /// When a wish was last refused aloud.
@@ -99,17 +98,19 @@ pub struct Poller {
 impl Poller {
     /// A poller of the gateway that `settings` name, the one at `place` in the configuration.
     pub fn new(place: usize, settings: config::Gateway, shared: Shared, pulse: Pulse) -> Self {
+        let keys = PinnedKeys::new(shared.state.clone());
         Self {
             place,
             settings,
             shared,
             pulse,
-            client: None,
-            identity: None,
+            keys,
+            gateway: None,
+            unsure: false,
             claim: None,
             named: None,
             sources: None,
-            access: Access::default(),
+            access: None,
             outage: Outage::default(),
             last_reading: None,
             refused: None,
@@ -160,28 +161,26 @@ impl Poller {
     /// One poll; `None` when nothing was due, which a first poll never gives.
     pub async fn poll(&mut self) -> Result<Option<Reading>, Trouble> {
         let polled = self.try_poll().await;
-        if polled.is_err() {
-            // Whoever answers next time has to say who it is; and one that was found by mDNS may have moved.
-            self.identity = None;
-            if self.settings.address.is_none() {
-                self.client = None;
+        if let Err(trouble) = &polled {
+            self.unsure = true;
+            if self.is_elsewhere(trouble) {
+                self.gateway = None;
             }
         }
         polled
     }
 
+    /// Whether the gateway is to be looked for again: another one answers, or one that was found by its name or by mDNS
+    /// may have moved.
+    fn is_elsewhere(&self, trouble: &Trouble) -> bool {
+        let Trouble::Gateway(error) = trouble else { return false };
+        let may_move = self.settings.address.as_ref().is_none_or(|address| address.ip().is_none());
+        let lost = matches!(error, gateway::Error::Unreachable { .. } | gateway::Error::Unidentified { .. });
+        error.is_about_identity() || (may_move && lost)
+    }
+
     async fn try_poll(&mut self) -> Result<Option<Reading>, Trouble> {
-        if self.identity.as_ref().is_none_or(|known| known.asked.elapsed() >= ASK_AGAIN) {
-            let known = self.identity.is_some();
-            match self.identify().await {
-                Ok(_) => {}
-                // A page that fails costs what it says and no more: it is who it was an hour ago, by its key.
-                Err(Trouble::Gateway(error)) if known && error.is_about_one_page() => {
-                    tracing::debug!(%error, "the gateway does not say who it is; it is read all the same");
-                }
-                Err(trouble) => return Err(trouble),
-            }
-        }
+        self.connect().await?;
         self.authorise().await?;
         let read = self.read().await;
         if let Err(error) = self.judged(&read).await {
@@ -191,27 +190,77 @@ impl Poller {
         read
     }
 
-    /// Asks `/info`, judges the answer, and takes a new firmware into account.
-    async fn identify(&mut self) -> Result<&Identity, Trouble> {
-        if self.client.is_none() {
-            let address = identity::locate(&self.settings).await?;
-            let client = identity::client(&self.settings, &address)?;
-            self.client = Some((address, client));
-        }
-        let Some((address, client)) = &mut self.client else { return Err(Trouble::NotFound) };
-        let now = self.shared.clock.now();
-        let identity = identity::identify(client, address, &self.settings, &self.shared.state, now).await?;
-        self.claim(&identity.serial)?;
-        self.named = Some(identity.serial.clone());
-        let facts = facts(&identity);
-        match &mut self.sources {
-            Some(sources) => sources.identified(facts, identity.asked),
-            none => {
-                let options = Options { live_data: self.settings.live_data };
-                *none = Some(Sources::new(facts, options, identity.asked));
+    /// Opens the gateway, or asks it again who it is where that is due.
+    async fn connect(&mut self) -> Result<(), Trouble> {
+        if let Some(gateway) = &mut self.gateway
+            && (self.unsure || gateway.asked().elapsed() >= ASK_AGAIN)
+        {
+            match gateway.confirm().await {
+                Ok(()) => {}
+                Err(error) if error.is_about_identity() => self.gateway = None,
+                // A page that fails costs what it says and no more: it is who it was an hour ago, by its key.
+                Err(error) if !self.unsure && error.is_about_one_page() => {
+                    tracing::debug!(%error, "the gateway does not say who it is; it is read all the same");
+                }
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(self.identity.insert(identity))
+        if self.gateway.is_none() {
+            let now = self.shared.clock.now();
+            self.gateway = Some(gateway::open(&self.settings.target(), &mut self.keys, now).await?);
+        }
+        self.unsure = false;
+        self.identified()
+    }
+
+    /// Takes into account who the gateway says it is.
+    fn identified(&mut self) -> Result<(), Trouble> {
+        let Some(gateway) = &self.gateway else { return Ok(()) };
+        let (facts, asked, address) = (identity::facts(gateway), gateway.asked(), gateway.address());
+        self.claim(&facts.serial)?;
+        let before = self.named.replace(facts.serial.clone());
+        if let Some(before) = before.filter(|before| *before != facts.serial) {
+            self.replaced(&before, &address);
+        }
+        match &mut self.sources {
+            Some(sources) => sources.identified(facts, asked),
+            none => *none = Some(Sources::new(facts, Options { live_data: self.settings.live_data }, asked)),
+        }
+        Ok(())
+    }
+
+    /// Another gateway than `before` is at `address`: what was known of that one is not about this one.
+    fn replaced(&mut self, before: &Serial, address: &str) {
+        self.save();
+        (self.sources, self.access, self.totals, self.last_reading) = (None, None, None, None);
+        let Some(now) = &self.named else { return };
+        let message = format!("the gateway at {address} was replaced: it is {now} now, and was {before}");
+        tracing::warn!("{message}");
+        self.shared.board.put_availability(before, Availability::Offline(message.clone()));
+        self.event("gateway_replaced", message);
+    }
+
+    /// Sees to it that the gateway can be read.
+    async fn authorise(&mut self) -> Result<(), Trouble> {
+        let Some(gateway) = &mut self.gateway else { return Err(Trouble::Nothing) };
+        let access = self.access.get_or_insert_with(|| Access::new(gateway.serial().clone()));
+        let authorised = access.authorise(gateway, &self.settings, &self.shared).await;
+        // It may have been asked again who it is.
+        self.identified()?;
+        if authorised? == Changed::Token
+            && let Some(sources) = &mut self.sources
+        {
+            sources.role_changed();
+        }
+        Ok(())
+    }
+
+    /// Writes down what the gateway thinks of the token, after pages were asked for with it.
+    async fn judged(&mut self, read: &Result<Option<Reading>, Trouble>) -> Result<(), Trouble> {
+        match (&mut self.gateway, &mut self.access) {
+            (Some(gateway), Some(access)) => access.judged(read, gateway, &self.shared).await,
+            _ => Ok(()),
+        }
     }
 
     /// Makes sure that no other entry of the configuration reads the gateway `serial`.
@@ -233,13 +282,13 @@ impl Poller {
 
     /// Asks every page that is due, and makes a reading of the answers.
     async fn read(&mut self) -> Result<Option<Reading>, Trouble> {
-        let (Some((_, client)), Some(sources)) = (&mut self.client, &mut self.sources) else {
+        let (Some(gateway), Some(sources)) = (&mut self.gateway, &mut self.sources) else {
             return Err(Trouble::Nothing);
         };
         let mut failure = None;
         sources.begin_cycle(Instant::now());
         while let Some(endpoint) = sources.next(Instant::now()) {
-            let answer = client.get(endpoint).await;
+            let answer = gateway.get(endpoint).await;
             self.pulse.beat();
             let odd = sources.take(endpoint, answer.as_deref(), Instant::now());
             let odd =
@@ -248,7 +297,7 @@ impl Poller {
         }
         if sources.wants_stream(Instant::now()) {
             let (path, json) = livedata::STREAM;
-            let accepted = client.post(path, json).await;
+            let accepted = gateway.post(path, json).await;
             sources.stream_asked(accepted.is_ok(), Instant::now());
         }
         match sources.cycle(self.shared.clock.now()) {
@@ -256,17 +305,5 @@ impl Poller {
             Cycle::NotDue => Ok(None),
             Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),
         }
-    }
-}
-
-fn facts(identity: &Identity) -> Facts {
-    let info = &identity.info;
-    Facts {
-        serial: identity.serial.clone(),
-        firmware: (info.firmware.major, info.firmware.minor, info.firmware.build),
-        firmware_name: info.firmware.to_string(),
-        part_number: info.part_number.clone(),
-        metered_model: info.metered_model,
-        time: info.time,
     }
 }

@@ -1,6 +1,6 @@
 //! Why a poll brought no reading, in words for the log, systemd and the broker.
 
-use crate::gateway;
+use crate::gateway::{self, OpenError};
 use crate::logins::decision::Decision;
 use crate::reading::Serial;
 use crate::state;
@@ -9,33 +9,12 @@ use crate::supply;
 /// Why a poll brought no reading. None of these ends the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    /// No gateway has announced itself.
-    #[error(
-        "no gateway was found by mDNS; write its address into the configuration, as address = \"...\" below \
-         [[gateway]]"
-    )]
-    NotFound,
-    /// More than one has.
-    #[error(
-        "several gateways were found by mDNS ({0}); write the serial or the address of one below [[gateway]]"
-    )]
-    SeveralFound(String),
-    /// mDNS itself does not work.
+    /// The gateway cannot be told from others, or is not there.
     #[error(transparent)]
-    Mdns(#[from] gateway::mdns::BrowseError),
+    Open(OpenError),
     /// The gateway, or the way there.
     #[error(transparent)]
     Gateway(#[from] gateway::Error),
-    /// Another gateway answers than the one that is configured.
-    #[error("the gateway at {address} is {found}, not {wanted} as configured")]
-    OtherGateway {
-        /// Where it is.
-        address: String,
-        /// Its serial.
-        found: Serial,
-        /// The serial in the configuration.
-        wanted: Serial,
-    },
     /// Two entries of the configuration name one gateway.
     #[error(
         "two [[gateway]] tables lead to the gateway {serial}: {first}, and {second}; the second is not polled. Remove one \
@@ -63,20 +42,33 @@ pub enum Trouble {
     Nothing,
 }
 
+impl From<OpenError> for Trouble {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Gateway(error) => Self::Gateway(error),
+            OpenError::State(error) => Self::State(error),
+            other => Self::Open(other),
+        }
+    }
+}
+
 impl Trouble {
     /// A stable word: two troubles of one kind are one outage.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::NotFound | Self::SeveralFound(_) | Self::Mdns(_) => "not_found",
+            Self::Open(OpenError::OtherGateway { .. }) => "other_gateway",
+            Self::Open(OpenError::SeveralKeys { .. }) => "several_keys",
+            Self::Open(_) => "not_found",
             Self::Gateway(error) => match error {
                 gateway::Error::TokenRefused => "token_refused",
                 gateway::Error::KeyChanged { .. } => "key_changed",
+                gateway::Error::KeyMissing { .. } => "key_missing",
+                gateway::Error::NotEncrypted { .. } => "not_encrypted",
                 gateway::Error::Certificate { .. } => "certificate",
                 gateway::Error::Incompatible { .. } => "incompatible",
-                gateway::Error::Malformed { .. } => "malformed",
+                gateway::Error::Malformed { .. } | gateway::Error::Unidentified { .. } => "malformed",
                 _ => "away",
             },
-            Self::OtherGateway { .. } => "other_gateway",
             Self::ReadAlready { .. } => "read_already",
             Self::NoToken(_) => "no_token",
             Self::Supply(_) | Self::State(_) => "state",

@@ -1,7 +1,7 @@
 //! A public key in short.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::fmt::Write as _;
 
 use rustls::Error as TlsError;
 use rustls::pki_types::CertificateDer;
@@ -10,28 +10,59 @@ use webpki::EndEntityCert;
 
 use super::judged;
 
-/// The SHA-256 of a gateway's public key (SPKI), in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Fingerprint(String);
+/// The SHA-256 of a gateway's public key (SPKI), shown and stored in hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "Cow<'_, str>")]
+pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Of the key in `certificate`; an error for what cannot be read, such as X.509 version 1.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, TlsError> {
         let parsed = EndEntityCert::try_from(certificate).map_err(|error| judged(Unreadable::from(error)))?;
         let digest = ring::digest::digest(&ring::digest::SHA256, &parsed.subject_public_key_info());
-        let hex = digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        });
-        Ok(Self(hex))
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(digest.as_ref()).for_each(|(byte, hashed)| *byte = *hashed);
+        Ok(Self(bytes))
+    }
+}
+
+/// The text is not 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a fingerprint has 64 hexadecimal digits")]
+pub struct NotAFingerprint;
+
+impl TryFrom<Cow<'_, str>> for Fingerprint {
+    type Error = NotAFingerprint;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, NotAFingerprint> {
+        let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let mut bytes = [0; 32];
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return Err(NotAFingerprint);
+        }
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high).zip(digit(*low)).map(|(h, l)| h << 4 | l).ok_or(NotAFingerprint)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -80,6 +111,11 @@ mod tests {
     #[test]
     fn a_fingerprint_is_stored_as_plain_hexadecimal() {
         let fingerprint = gateway();
-        assert_eq!(serde_json::to_string(&fingerprint).unwrap(), format!("\"{fingerprint}\""));
+        let stored = serde_json::to_string(&fingerprint).unwrap();
+        assert_eq!(stored, format!("\"{fingerprint}\""));
+        assert_eq!(serde_json::from_str::<Fingerprint>(&stored).unwrap(), fingerprint);
+        for odd in [stored.replace('7', "x"), stored.replace("07", ""), stored.replace("07", "007")] {
+            assert!(serde_json::from_str::<Fingerprint>(&odd).is_err(), "{odd}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Which keys are trusted: the cloud by its certificate authority, a gateway by the key it showed first.
+//! TLS: to the cloud by its certificate authority, to a gateway by the key it owns.
 //!
 //! A gateway's certificate is self-signed and names nobody, so its chain, name and dates say nothing. What
 //! says something is its public key: the same key as last time is the same gateway.
@@ -13,28 +13,28 @@ use rustls::{
 use rustls_platform_verifier::BuilderVerifierExt;
 
 mod fingerprint;
-mod trust;
+mod verifier;
 
 pub use fingerprint::Fingerprint;
-use trust::KeyJudge;
-pub use trust::{OtherKey, Rule, Trust};
+pub use verifier::Check;
+use verifier::KeyVerifier;
 
 /// The cryptography behind every TLS connection: ring, which is small and builds for every Raspberry Pi.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// TLS 1.2 or 1.3 to a gateway, by `trust`.
-pub fn gateway_config(trust: &Trust) -> Result<ClientConfig, TlsError> {
+/// TLS 1.2 or 1.3 to a gateway, whatever key it owns.
+pub fn gateway_config(check: Check) -> Result<ClientConfig, TlsError> {
     let provider = provider();
-    let judge = KeyJudge { trust: trust.clone(), provider: Arc::clone(&provider) };
+    let verifier = KeyVerifier { check, provider: Arc::clone(&provider) };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(judge))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A resumed session shows no certificate, so it would not be judged by a rule that has changed meanwhile.
+    // Each connection shows its key in a handshake of its own.
     config.resumption = Resumption::disabled();
     Ok(config)
 }

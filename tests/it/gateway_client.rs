@@ -1,271 +1,59 @@
 //! The gateway's manners, against a server that answers by a script and remembers what it was asked.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use enphased::gateway::address::Address;
-use enphased::gateway::client::Client;
-use enphased::gateway::{Endpoint, Error};
+use enphased::gateway::pinned_key::PinnedKeys;
+use enphased::gateway::{self, Connected, Endpoint, Error, OpenError, Target};
 use enphased::secrets::Secret;
-use enphased::tls::{self, Fingerprint, Rule, Trust};
+use enphased::state::StateDir;
+use enphased::tls::{self, Check};
+use enphased::token::Token;
+use jiff::Timestamp;
 use rustls::HandshakeKind;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsConnector;
 
-const GATEWAY: &[u8] = include_bytes!("../../fixtures/tls/gateway.pem");
-const GATEWAY_KEY: &[u8] = include_bytes!("../../fixtures/tls/gateway.key");
-const REPLACED: &[u8] = include_bytes!("../../fixtures/tls/replaced.pem");
-const REPLACED_KEY: &[u8] = include_bytes!("../../fixtures/tls/replaced.key");
+use crate::scripted::{
+    CHECK, GATEWAY, GATEWAY_KEY, REPLACED_KEY, Reply, SERIAL, Seen, Server, Shown, VALID, accepted, bearer,
+    fingerprint, info_of, ok, reply, token, unauthorized,
+};
+
 const VERSION_1: &[u8] = include_bytes!("../../fixtures/tls/version1.pem");
 
-const CHECK: &str = "/auth/check_jwt";
 const READINGS: &str = "/ivp/meters/readings";
 const INVERTERS: &str = "/api/v1/production/inverters";
-const VALID: &str = "<!DOCTYPE html><h2>Valid token.</h2>\n";
-
-// ---- the server --------------------------------------------------------------------------------------------
-
-/// A request as it arrived.
-#[derive(Clone, Debug)]
-struct Seen {
-    /// Counts from 1.
-    connection: usize,
-    method: String,
-    path: String,
-    headers: BTreeMap<String, String>,
-    body: String,
-}
-
-impl Seen {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", String::as_str)
-    }
-}
-
-enum Reply {
-    /// Written as it is; the connection stays.
-    Raw(String),
-    /// Written as it is; the connection is closed.
-    Last(String),
-    /// The connection is closed instead.
-    Hangup,
-    /// Headers, then a byte every second.
-    Trickle,
-    /// Headers, then as much as anybody reads.
-    Endless,
-    /// Nothing.
-    Silence,
-}
-
-fn reply(status: &str, headers: &[&str], body: &str) -> Reply {
-    let mut text = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
-    for header in headers {
-        text.push_str(header);
-        text.push_str("\r\n");
-    }
-    Reply::Raw(text + "\r\n" + body)
-}
-
-fn ok(body: &str) -> Reply {
-    reply("200 OK", &[], body)
-}
-
-fn unauthorized() -> Reply {
-    reply(
-        "401 Unauthorized",
-        &["Content-Type: text/html"],
-        "<html><title>401 Authorization Required</title></html>",
-    )
-}
-
-fn accepted(cookie: &str) -> Reply {
-    reply("200 OK", &[&format!("Set-Cookie: sessionId={cookie}; Secure; HttpOnly; path=/")], VALID)
-}
 
 fn info_page(software: &str) -> Reply {
-    ok(&format!(
-        "<envoy_info><time>1785332850</time><device><sn>122300123456</sn><software>{software}</software></device>\
-         </envoy_info>"
-    ))
+    info_of(SERIAL, software)
 }
 
-type Script = Arc<Mutex<dyn FnMut(&Seen) -> Reply + Send>>;
+fn good() -> Token {
+    token(SERIAL, "good")
+}
 
-struct Server {
-    address: SocketAddr,
-    tls: bool,
-    seen: Arc<Mutex<Vec<Seen>>>,
+fn target(address: &str) -> Target {
+    Target { address: Some(address.parse().unwrap()), ..Target::default() }
+}
+
+/// A gateway that nothing is remembered of.
+pub(crate) async fn open(target: &Target) -> Result<Connected, Error> {
+    let state = tempfile::tempdir().unwrap();
+    let mut keys = PinnedKeys::new(StateDir::open(state.path()).unwrap());
+    match gateway::open(target, &mut keys, Timestamp::UNIX_EPOCH).await {
+        Ok(gateway) => Ok(gateway),
+        Err(OpenError::Gateway(error)) => Err(error),
+        Err(other) => panic!("{other}"),
+    }
 }
 
 impl Server {
-    async fn http(script: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
-        Self::start("127.0.0.1:0", None, script).await
+    async fn open(&self) -> Result<Connected, Error> {
+        open(&target(&self.url())).await
     }
-
-    async fn https(script: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
-        Self::start("127.0.0.1:0", Some(acceptor(GATEWAY, GATEWAY_KEY)), script).await
-    }
-
-    async fn start(
-        bind: &str,
-        tls: Option<TlsAcceptor>,
-        script: impl FnMut(&Seen) -> Reply + Send + 'static,
-    ) -> Self {
-        let listener = TcpListener::bind(bind).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let server = Self { address, tls: tls.is_some(), seen: Arc::clone(&seen) };
-        let script: Script = Arc::new(Mutex::new(script));
-        tokio::spawn(async move {
-            for connection in 1.. {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (tls, script, seen) = (tls.clone(), Arc::clone(&script), Arc::clone(&seen));
-                tokio::spawn(async move {
-                    match tls {
-                        Some(tls) => {
-                            if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, connection, script, seen).await;
-                            }
-                        }
-                        None => serve(stream, connection, script, seen).await,
-                    }
-                });
-            }
-        });
-        server
-    }
-
-    fn url(&self) -> String {
-        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
-    }
-
-    /// A client that trusts the first key.
-    fn client(&self) -> Client {
-        client(&self.url(), Rule::FirstUse)
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    /// Until `path` has been asked for.
-    async fn asked(&self, path: &str) {
-        while !self.paths().iter().any(|seen| seen == path) {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn paths(&self) -> Vec<String> {
-        self.seen().into_iter().map(|seen| seen.path).collect()
-    }
-}
-
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    connection: usize,
-    script: Script,
-    seen: Arc<Mutex<Vec<Seen>>>,
-) {
-    while let Some(request) = read_request(&mut stream, connection).await {
-        seen.lock().unwrap().push(request.clone());
-        let reply = (script.lock().unwrap())(&request);
-        if !write_reply(&mut stream, reply).await {
-            break;
-        }
-    }
-    stream.shutdown().await.ok();
-}
-
-/// Whether the connection stays.
-async fn write_reply<S: AsyncWrite + Unpin>(stream: &mut S, reply: Reply) -> bool {
-    match reply {
-        Reply::Raw(text) => {
-            stream.write_all(text.as_bytes()).await.unwrap();
-            stream.flush().await.is_ok()
-        }
-        Reply::Last(text) => {
-            stream.write_all(text.as_bytes()).await.unwrap();
-            false
-        }
-        Reply::Hangup => false,
-        Reply::Silence => std::future::pending().await,
-        Reply::Trickle => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
-            while stream.write_all(b" ").await.is_ok() {
-                stream.flush().await.ok();
-                // Virtual time would run ahead of a kernel that delivers late; a blocking task holds it.
-                tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await.unwrap();
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            false
-        }
-        Reply::Endless => {
-            let piece = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
-            while stream.write_all(piece.as_bytes()).await.is_ok() {}
-            false
-        }
-    }
-}
-
-/// `None` at the end, and for a TLS greeting on a plain port.
-async fn read_request<S: AsyncRead + Unpin>(stream: &mut S, connection: usize) -> Option<Seen> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-        if head[0] == 0x16 {
-            return None;
-        }
-    }
-    let head = String::from_utf8(head).unwrap();
-    let mut lines = head.lines();
-    let mut first = lines.next()?.split(' ');
-    let headers: BTreeMap<String, String> = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.ok()?;
-    let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
-    Some(Seen { connection, method, path, headers, body: String::from_utf8(body).unwrap() })
-}
-
-#[derive(Debug)]
-struct Always(Arc<CertifiedKey>);
-
-impl ResolvesServerCert for Always {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
-}
-
-fn acceptor(certificate: &[u8], key: &[u8]) -> TlsAcceptor {
-    let key = PrivateKeyDer::from_pem_slice(key).unwrap();
-    let signer = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
-    // Not `with_single_cert`, which refuses version 1.
-    let certified = CertifiedKey::new(vec![CertificateDer::from_pem_slice(certificate).unwrap()], signer);
-    let config = rustls::ServerConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Always(Arc::new(certified))));
-    TlsAcceptor::from(Arc::new(config))
-}
-
-fn fingerprint(pem: &[u8]) -> Fingerprint {
-    Fingerprint::of(&CertificateDer::from_pem_slice(pem).unwrap()).unwrap()
-}
-
-fn client(url: &str, rule: Rule) -> Client {
-    Client::new(url.parse().unwrap(), Trust::new(rule), "enphased/test").unwrap()
 }
 
 fn secret(text: &str) -> Secret {
@@ -284,7 +72,7 @@ fn modern(
             return reply;
         }
         match seen.path.as_str() {
-            CHECK if seen.header("authorization") == "Bearer good" && seen.header("cookie").is_empty() => {
+            CHECK if seen.header("authorization") == bearer(&good()) && seen.header("cookie").is_empty() => {
                 sessions += 1;
                 accepted(&sessions.to_string())
             }
@@ -296,10 +84,9 @@ fn modern(
     }
 }
 
-async fn modern_client(server: &Server) -> Client {
-    let mut client = server.client();
-    client.info().await.unwrap();
-    client.use_token(Some(&secret("good")));
+async fn modern_client(server: &Server) -> Connected {
+    let mut client = server.open().await.unwrap();
+    client.use_token(&good()).unwrap();
     client
 }
 
@@ -317,10 +104,13 @@ async fn one_check_opens_a_session_that_all_pages_use_on_one_connection() {
     assert_eq!(client.requests(), 8);
     assert!(seen.iter().all(|seen| seen.connection == 1));
     assert_eq!((seen[0].header("authorization"), seen[0].header("cookie")), ("", ""));
-    assert_eq!((seen[1].header("authorization"), seen[1].header("cookie")), ("Bearer good", ""));
+    assert_eq!((seen[1].header("authorization"), seen[1].header("cookie")), (bearer(&good()).as_str(), ""));
     for seen in &seen[2..] {
-        assert_eq!((seen.header("authorization"), seen.header("cookie")), ("Bearer good", "sessionId=1"));
-        assert_eq!(seen.header("user-agent"), "enphased/test");
+        assert_eq!(
+            (seen.header("authorization"), seen.header("cookie")),
+            (bearer(&good()).as_str(), "sessionId=1")
+        );
+        assert_eq!(seen.header("user-agent"), concat!("enphased/", env!("CARGO_PKG_VERSION")));
     }
 }
 
@@ -369,7 +159,7 @@ async fn a_403_costs_no_check() {
 async fn a_refused_token_asks_for_nothing_more() {
     let server = Server::https(modern(|_| None)).await;
     let mut client = modern_client(&server).await;
-    client.use_token(Some(&secret("bad")));
+    client.use_token(&token(SERIAL, "bad")).unwrap();
     assert!(matches!(client.get(Endpoint::MeterReadings).await, Err(Error::TokenRefused)));
     assert_eq!(server.paths(), ["/info", CHECK]);
 }
@@ -398,8 +188,8 @@ async fn pages_are_asked_with_the_token_when_the_check_neither_accepts_nor_refus
         client.get(Endpoint::MeterReadings).await.unwrap();
         client.get(Endpoint::Inverters).await.unwrap();
         assert_eq!(server.paths(), ["/info", CHECK, READINGS, INVERTERS], "{status}");
-        assert_eq!(server.seen()[3].header("authorization"), "Bearer good");
-        let checked = client.check_token(&secret("good")).await.unwrap_err();
+        assert_eq!(server.seen()[3].header("authorization"), bearer(&good()));
+        let checked = client.check_token(&good()).await.unwrap_err();
         assert!(!matches!(checked, Error::TokenRefused), "{status}: {checked:?}");
     }
 }
@@ -458,24 +248,28 @@ async fn many_forbidden_pages_cost_one_check_a_minute() {
 #[tokio::test]
 async fn a_new_token_can_be_checked_without_being_adopted() {
     let server = Server::https(modern(|seen| {
-        (seen.path == CHECK && seen.header("authorization") == "Bearer next").then(|| accepted("next"))
+        (seen.path == CHECK && seen.header("authorization") == bearer(&token(SERIAL, "next")))
+            .then(|| accepted("next"))
     }))
     .await;
     let mut client = modern_client(&server).await;
     client.get(Endpoint::MeterReadings).await.unwrap();
-    client.check_token(&secret("next")).await.unwrap();
-    assert!(matches!(client.check_token(&secret("bad")).await, Err(Error::TokenRefused)));
+    client.check_token(&token(SERIAL, "next")).await.unwrap();
+    assert!(matches!(client.check_token(&token(SERIAL, "bad")).await, Err(Error::TokenRefused)));
     client.get(Endpoint::MeterReadings).await.unwrap();
     let seen = server.seen();
     assert_eq!(seen[3].header("cookie"), "", "a cookie would be accepted in the token's place");
-    assert_eq!((seen[5].header("authorization"), seen[5].header("cookie")), ("Bearer good", "sessionId=1"));
+    assert_eq!(
+        (seen[5].header("authorization"), seen[5].header("cookie")),
+        (bearer(&good()).as_str(), "sessionId=1")
+    );
 }
 
 #[tokio::test]
 async fn checking_the_token_in_use_opens_its_session() {
     let server = Server::https(modern(|_| None)).await;
     let mut client = modern_client(&server).await;
-    client.check_token(&secret("good")).await.unwrap();
+    client.check_token(&good()).await.unwrap();
     client.get(Endpoint::MeterReadings).await.unwrap();
     assert_eq!(server.paths(), ["/info", CHECK, READINGS]);
 }
@@ -495,20 +289,23 @@ async fn a_cookie_that_comes_with_a_page_is_adopted() {
 
 #[tokio::test]
 async fn a_gateway_that_gives_no_cookie_is_not_checked_for_each_page() {
-    let server = Server::https(|seen: &Seen| if seen.path == CHECK { ok(VALID) } else { ok("[]") }).await;
-    let mut client = server.client();
-    client.use_token(Some(&secret("good")));
+    let server = Server::https(|seen: &Seen| match seen.path.as_str() {
+        "/info" => info_page("D8.3.5289"),
+        CHECK => ok(VALID),
+        _ => ok("[]"),
+    })
+    .await;
+    let mut client = modern_client(&server).await;
     client.get(Endpoint::MeterReadings).await.unwrap();
     client.get(Endpoint::MeterReadings).await.unwrap();
-    assert_eq!(server.paths(), [CHECK, READINGS, READINGS]);
-    assert_eq!(server.seen()[2].header("cookie"), "");
+    assert_eq!(server.paths(), ["/info", CHECK, READINGS, READINGS]);
+    assert_eq!(server.seen()[3].header("cookie"), "");
 }
 
 #[tokio::test]
 async fn without_a_token_nothing_but_info_is_asked_of_a_gateway_that_wants_one() {
     let server = Server::https(modern(|_| None)).await;
-    let mut client = server.client();
-    client.info().await.unwrap();
+    let mut client = server.open().await.unwrap();
     assert!(matches!(client.get(Endpoint::MeterReadings).await, Err(Error::NoToken)));
     assert_eq!(server.paths(), ["/info"]);
 }
@@ -602,8 +399,8 @@ async fn a_silent_gateway_ends_the_wait_and_is_not_asked_twice() {
 #[tokio::test]
 async fn a_host_that_never_finishes_the_handshake_is_given_ten_seconds() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = client(&format!("https://{}", listener.local_addr().unwrap()), Rule::FirstUse);
-    let asked = tokio::spawn(async move { client.info().await });
+    let target = target(&format!("https://{}", listener.local_addr().unwrap()));
+    let asked = tokio::spawn(async move { open(&target).await.map(drop) });
     let _silent = listener.accept().await.unwrap();
     tokio::time::pause();
     assert_eq!(why(asked.await.unwrap().unwrap_err()), "timed out after 10 s");
@@ -701,7 +498,7 @@ async fn nobody_there_is_said_in_plain_words() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = client(&address.to_string(), Rule::FirstUse).info().await.unwrap_err();
+    let error = open(&target(&address.to_string())).await.unwrap_err();
     let shown = error.to_string().replace(&address.to_string(), "GATEWAY");
     insta::assert_snapshot!(shown, @"the gateway at GATEWAY did not answer /info: connection refused");
 }
@@ -710,11 +507,11 @@ async fn nobody_there_is_said_in_plain_words() {
 async fn another_device_is_called_so() {
     for page in ["<!doctype html><title>Router</title>", "{}"] {
         let server = Server::http(move |_: &Seen| ok(page)).await;
-        let error = server.client().info().await.unwrap_err();
+        let error = server.open().await.unwrap_err();
         assert!(error.to_string().ends_with("this is not an Enphase gateway"), "{error}");
     }
     let server = Server::http(|_: &Seen| reply("404 Not Found", &[], "")).await;
-    let error = server.client().info().await.unwrap_err();
+    let error = server.open().await.unwrap_err();
     let why = "there is none; this is not an Enphase gateway, or one that is still starting";
     assert!(error.to_string().ends_with(why), "{error}");
 }
@@ -722,49 +519,18 @@ async fn another_device_is_called_so() {
 // ---- keys --------------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn the_first_key_is_seen_and_can_be_remembered() {
+async fn the_key_of_a_gateway_is_known_and_the_connection_stays() {
     let server = Server::https(modern(|_| None)).await;
     let mut client = modern_client(&server).await;
-    assert_eq!(client.trust().seen(), Some(fingerprint(GATEWAY)));
-    client.trust().set_rule(Rule::Only(fingerprint(GATEWAY)));
+    assert_eq!(client.key(), Some(fingerprint(GATEWAY)));
     client.get(Endpoint::MeterReadings).await.unwrap();
     assert!(server.seen().iter().all(|seen| seen.connection == 1), "the connection is still good");
 }
 
 #[tokio::test]
-async fn to_a_changed_key_nothing_is_sent() {
-    let replaced = acceptor(REPLACED, REPLACED_KEY);
-    let server = Server::start("127.0.0.1:0", Some(replaced), |_: &Seen| ok("[]")).await;
-    let mut client = client(&server.url(), Rule::Only(fingerprint(GATEWAY)));
-    client.use_token(Some(&secret("good")));
-    for error in [client.info().await.unwrap_err(), client.get(Endpoint::Meters).await.unwrap_err()] {
-        let Error::KeyChanged { known, seen, .. } = error else { panic!("{error:?}") };
-        assert_eq!((known, seen), (fingerprint(GATEWAY), fingerprint(REPLACED)));
-    }
-    assert!(server.seen().is_empty());
-    assert_eq!(client.trust().seen(), None, "what is refused is not remembered");
-
-    client.trust().set_rule(Rule::Only(fingerprint(REPLACED)));
-    client.check_token(&secret("good")).await.unwrap_err();
-    assert_eq!(server.paths(), [CHECK]);
-}
-
-#[tokio::test]
-async fn an_open_connection_with_another_key_than_the_one_remembered_is_not_used() {
-    let server = Server::https(modern(|_| None)).await;
-    let mut client = modern_client(&server).await;
-    // The serial number of /info was known, with another key.
-    client.trust().set_rule(Rule::Only(fingerprint(REPLACED)));
-    let error = client.get(Endpoint::MeterReadings).await.unwrap_err();
-    assert!(matches!(error, Error::KeyChanged { .. }), "{error:?}");
-    assert_eq!(server.paths(), ["/info"]);
-}
-
-#[tokio::test]
 async fn every_handshake_is_a_full_one_that_shows_the_key() {
     let server = Server::https(modern(|_| None)).await;
-    let trust = Trust::new(Rule::FirstUse);
-    let connector = TlsConnector::from(Arc::new(tls::gateway_config(&trust).unwrap()));
+    let connector = TlsConnector::from(Arc::new(tls::gateway_config(Check::Ownership).unwrap()));
     let connect = || async {
         let stream = TcpStream::connect(server.address).await.unwrap();
         connector.connect(ServerName::from(server.address.ip()), stream).await
@@ -776,72 +542,62 @@ async fn every_handshake_is_a_full_one_that_shows_the_key() {
         stream.read_u8().await.unwrap();
         assert_eq!(stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
     }
-    trust.set_rule(Rule::Only(fingerprint(REPLACED)));
-    connect().await.unwrap_err();
 }
 
 #[tokio::test]
 async fn a_certificate_that_cannot_be_checked_needs_the_last_resort() {
-    let old = acceptor(VERSION_1, GATEWAY_KEY);
-    let server = Server::start("127.0.0.1:0", Some(old), modern(|_| None)).await;
-    let error = server.client().info().await.unwrap_err();
+    let old = Shown::tls(VERSION_1, GATEWAY_KEY);
+    let server = Server::start("127.0.0.1:0", old, modern(|_| None)).await;
+    let error = server.open().await.unwrap_err();
     assert!(matches!(error, Error::Certificate { .. }), "{error:?}");
     let shown = error.to_string().replace(&server.address.to_string(), "GATEWAY");
     insta::assert_snapshot!(shown, @r#"the gateway's certificate at https://GATEWAY cannot be checked (it is of X.509 version 1, which is not read any more). If no update of the gateway helps, set tls = "insecure" for it in the configuration"#);
     assert!(server.seen().is_empty());
 
-    let mut insecure = client(&server.url(), Rule::Insecure);
-    insecure.info().await.unwrap();
-    assert_eq!(insecure.trust().seen(), None);
+    let insecure = open(&Target { insecure: true, ..target(&server.url()) }).await.unwrap();
+    assert_eq!(insecure.key(), None);
 }
 
 #[tokio::test]
 async fn a_key_that_is_shown_must_also_be_owned() {
     // The remembered certificate, without its private key.
-    let thief = acceptor(GATEWAY, REPLACED_KEY);
-    let server = Server::start("127.0.0.1:0", Some(thief), modern(|_| None)).await;
-    for rule in [Rule::FirstUse, Rule::Only(fingerprint(GATEWAY))] {
-        let error = client(&server.url(), rule).info().await.unwrap_err();
-        let Error::Certificate { why, .. } = error else { panic!("{error:?}") };
-        assert_eq!(why, "it does not prove that it owns the key it shows, or the key is too short");
-    }
+    let thief = Shown::tls(GATEWAY, REPLACED_KEY);
+    let server = Server::start("127.0.0.1:0", thief, modern(|_| None)).await;
+    let error = server.open().await.unwrap_err();
+    let Error::Certificate { why, .. } = error else { panic!("{error:?}") };
+    assert_eq!(why, "it does not prove that it owns the key it shows, or the key is too short");
     assert!(server.seen().is_empty());
 }
 
 // ---- schemes and old firmware ------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn no_token_goes_over_http() {
+async fn a_gateway_that_wants_a_token_is_not_read_over_http() {
     let server = Server::http(modern(|_| None)).await;
-    let mut client = server.client();
-    client.use_token(Some(&secret("good")));
-    assert!(matches!(client.get(Endpoint::MeterReadings).await, Err(Error::NotEncrypted { .. })));
-    assert!(matches!(client.check_token(&secret("good")).await, Err(Error::NotEncrypted { .. })));
-    assert!(server.seen().is_empty());
+    let error = server.open().await.unwrap_err();
+    assert!(matches!(error, Error::NotEncrypted { .. }), "{error:?}");
+    let error = open(&target(&server.address.to_string())).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "it may be starting: {error:?}");
+    assert!(server.seen().iter().all(|seen| seen.path == "/info" && !seen.is_secret()));
 }
 
 #[tokio::test]
-async fn a_gateway_that_wants_a_token_is_not_given_it_where_only_http_answers() {
-    let server = Server::http(modern(|_| None)).await;
-    let mut client = client(&server.address.to_string(), Rule::FirstUse);
-    assert!(client.info().await.unwrap().needs_token());
-    client.use_token(Some(&secret("good")));
-    let error = client.get(Endpoint::MeterReadings).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+async fn a_gateway_that_answers_https_alone_is_not_looked_for_over_http_for_ever() {
+    let server = Server::https(modern(|_| None)).await;
+    let error = open(&target(&format!("http://{}", server.address))).await.unwrap_err();
+    let shown = error.to_string().replace(&server.address.to_string(), "GATEWAY");
+    insta::assert_snapshot!(shown, @"the gateway at http://GATEWAY is configured with http://, and its firmware is read over https alone: no token is sent over http. Write the address without http://");
     assert_eq!(server.paths(), ["/info"]);
 }
 
 #[tokio::test]
 async fn without_a_scheme_https_is_tried_first_and_http_where_it_is_refused() {
     let secure = Server::https(modern(|_| None)).await;
-    let mut client_of_new = client(&secure.address.to_string(), Rule::FirstUse);
-    client_of_new.info().await.unwrap();
-    assert!(client_of_new.trust().seen().is_some());
+    assert!(open(&target(&secure.address.to_string())).await.unwrap().key().is_some());
 
     let plain = Server::http(|_: &Seen| info_page("D5.0.62")).await;
-    let mut client_of_old = client(&plain.address.to_string(), Rule::FirstUse);
-    client_of_old.info().await.unwrap();
-    client_of_old.info().await.unwrap();
+    let mut old = open(&target(&plain.address.to_string())).await.unwrap();
+    old.confirm().await.unwrap();
     // The first connection was the refused greeting; afterwards http is known.
     let connections: Vec<_> = plain.seen().iter().map(|seen| seen.connection).collect();
     assert_eq!(connections, [2, 2]);
@@ -854,7 +610,7 @@ async fn an_ipv6_address_is_asked() {
         return;
     };
     drop(probe);
-    let server = Server::start("[::1]:0", Some(acceptor(GATEWAY, GATEWAY_KEY)), modern(|_| None)).await;
+    let server = Server::start("[::1]:0", Shown::first(), modern(|_| None)).await;
     let mut client = modern_client(&server).await;
     client.get(Endpoint::MeterReadings).await.unwrap();
     assert_eq!(server.seen()[0].header("host"), server.address.to_string());
@@ -864,8 +620,7 @@ async fn an_ipv6_address_is_asked() {
 async fn a_name_is_tried_at_each_of_its_addresses() {
     // On most machines `localhost` is [::1] too, where nobody listens.
     let server = Server::https(modern(|_| None)).await;
-    let mut client = client(&format!("localhost:{}", server.address.port()), Rule::FirstUse);
-    client.info().await.unwrap();
+    open(&target(&format!("localhost:{}", server.address.port()))).await.unwrap();
     assert_eq!(server.seen()[0].header("host"), format!("localhost:{}", server.address.port()));
 }
 
@@ -897,8 +652,7 @@ fn old(password: &'static str, uses: u32) -> impl FnMut(&Seen) -> Reply + Send {
 #[tokio::test]
 async fn digest_is_answered_once_and_then_goes_on_with_the_same_nonce() {
     let server = Server::http(old("123456", 100)).await;
-    let mut client = server.client();
-    client.info().await.unwrap();
+    let mut client = server.open().await.unwrap();
     for _ in 0..3 {
         client.get(Endpoint::Inverters).await.unwrap();
     }
@@ -908,8 +662,7 @@ async fn digest_is_answered_once_and_then_goes_on_with_the_same_nonce() {
 #[tokio::test]
 async fn a_nonce_that_is_used_up_is_replaced_within_the_request() {
     let server = Server::http(old("123456", 1)).await;
-    let mut client = server.client();
-    client.info().await.unwrap();
+    let mut client = server.open().await.unwrap();
     client.get(Endpoint::Inverters).await.unwrap();
     client.get(Endpoint::Inverters).await.unwrap();
     assert_eq!(server.paths().len(), 1 + 2 + 2);
@@ -918,21 +671,19 @@ async fn a_nonce_that_is_used_up_is_replaced_within_the_request() {
 #[tokio::test]
 async fn a_wrong_digest_password_is_not_tried_again_within_the_request() {
     let server = Server::http(old("secret", 100)).await;
-    let mut client = server.client();
-    client.info().await.unwrap();
+    let mut client = open(&Target { has_password: true, ..target(&server.url()) }).await.unwrap();
     let error = client.get(Endpoint::Inverters).await.unwrap_err();
     assert!(matches!(error, Error::Forbidden { status: 401, .. }), "{error:?}");
     assert_eq!(server.paths(), ["/info", INVERTERS, INVERTERS]);
 
-    client.use_digest("envoy", &secret("secret"));
+    client.use_password("envoy", &secret("secret"));
     client.get(Endpoint::Inverters).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_open_pages_of_old_firmware_need_nothing() {
     let server = Server::http(old("123456", 100)).await;
-    let mut client = server.client();
-    client.info().await.unwrap();
+    let mut client = server.open().await.unwrap();
     client.get(Endpoint::Production).await.unwrap();
     assert!(server.seen().iter().all(|seen| seen.header("authorization").is_empty()));
 }
@@ -941,10 +692,13 @@ async fn the_open_pages_of_old_firmware_need_nothing() {
 async fn a_secret_is_in_no_debug_output() {
     let server = Server::https(modern(|_| None)).await;
     let mut client = modern_client(&server).await;
-    client.use_digest("envoy", &secret("hunter2"));
     client.get(Endpoint::MeterReadings).await.unwrap();
-    let shown = format!("{client:?}");
-    for hidden in ["Bearer", "good", "hunter2", "sessionId=1"] {
+    let plain = Server::http(old("hunter2", 100)).await;
+    let mut old = open(&Target { has_password: true, ..target(&plain.url()) }).await.unwrap();
+    old.use_password("envoy", &secret("hunter2"));
+    old.get(Endpoint::Inverters).await.unwrap();
+    let shown = format!("{client:?} {old:?}");
+    for hidden in ["Bearer", "eyJ", "hunter2", "sessionId=1"] {
         assert!(!shown.contains(hidden), "{hidden}");
     }
 }

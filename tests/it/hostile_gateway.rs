@@ -2,47 +2,76 @@
 
 use std::net::SocketAddr;
 
-use enphased::gateway::address::Address;
-use enphased::gateway::client::Client;
-use enphased::gateway::{Endpoint, Error, info};
-use enphased::tls::{Rule, Trust};
+use enphased::gateway::{Connected, Endpoint, Error, Target, info};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::gateway_client::open;
+
+/// The beginning of a TLS greeting, which this host does not answer.
+const GREETING: u8 = 0x16;
+const INFO: &str =
+    "<envoy_info><device><sn>122300000001</sn><software>D5.0.62</software></device></envoy_info>";
 
 /// Answers every request with `beginning`, and then with `piece` again and again for as long as anybody reads.
 async fn host(beginning: &str, piece: &str) -> SocketAddr {
+    start(None, beginning, piece).await
+}
+
+/// The same from a host that first says it is a gateway.
+async fn named_host(beginning: &str, piece: &str) -> SocketAddr {
+    let info = format!("{OK}Content-Length: {}\r\n\r\n{INFO}", INFO.len());
+    start(Some(info), beginning, piece).await
+}
+
+async fn start(info: Option<String>, beginning: &str, piece: &str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (beginning, pieces) = (beginning.to_owned(), piece.repeat(4096 / piece.len().max(1) + 1));
     tokio::spawn(async move {
         loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let (beginning, pieces) = (beginning.clone(), pieces.clone());
-            tokio::spawn(async move {
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    request.push(stream.read_u8().await?);
-                }
-                stream.write_all(beginning.as_bytes()).await?;
-                while !pieces.is_empty() {
-                    stream.write_all(pieces.as_bytes()).await?;
-                }
-                // Without a piece the response has ended; the other side closes.
-                stream.read_u8().await
-            });
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(serve(stream, info.clone(), beginning.clone(), pieces.clone()));
         }
     });
     address
 }
 
-fn client(host: SocketAddr) -> Client {
-    let address: Address = format!("http://{host}").parse().unwrap();
-    Client::new(address, Trust::new(Rule::FirstUse), "test").unwrap()
+async fn serve(
+    mut stream: TcpStream,
+    info: Option<String>,
+    beginning: String,
+    pieces: String,
+) -> std::io::Result<u8> {
+    loop {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await?);
+            if request[0] == GREETING {
+                return Ok(GREETING);
+            }
+        }
+        match &info {
+            Some(info) if request.starts_with(b"GET /info ") => stream.write_all(info.as_bytes()).await?,
+            _ => break,
+        }
+    }
+    stream.write_all(beginning.as_bytes()).await?;
+    while !pieces.is_empty() {
+        stream.write_all(pieces.as_bytes()).await?;
+    }
+    // Without a piece the response has ended; the other side closes.
+    stream.read_u8().await
 }
 
-/// What becomes of a page that `host` sends.
+async fn opened(host: SocketAddr) -> Result<Connected, Error> {
+    open(&Target { address: Some(format!("http://{host}").parse().unwrap()), ..Target::default() }).await
+}
+
+/// What becomes of a page that a host sends.
 async fn page(beginning: &str, piece: &str) -> Error {
-    client(host(beginning, piece).await).get(Endpoint::Production).await.unwrap_err()
+    let mut gateway = opened(named_host(beginning, piece).await).await.unwrap();
+    gateway.get(Endpoint::Production).await.unwrap_err()
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
@@ -75,9 +104,12 @@ async fn each_page_has_a_limit_of_its_own() {
     let page = |length: usize| format!("{OK}Content-Length: {length}\r\n\r\n[{}]", " ".repeat(length - 2));
     for endpoint in [Endpoint::Production, Endpoint::Inverters, Endpoint::DeviceData] {
         let limit = endpoint.limit();
-        let body = client(host(&page(limit), "").await).get(endpoint).await.unwrap();
-        assert_eq!(body.len(), limit);
-        let error = client(host(&page(limit + 1), "").await).get(endpoint).await.unwrap_err();
+        let get = async |length| {
+            let mut gateway = opened(named_host(&page(length), "").await).await.unwrap();
+            gateway.get(endpoint).await
+        };
+        assert_eq!(get(limit).await.unwrap().len(), limit);
+        let error = get(limit + 1).await.unwrap_err();
         assert!(matches!(error, Error::TooLarge { limit: named, .. } if named == limit), "{error:?}");
     }
 }
@@ -87,15 +119,15 @@ async fn a_long_info_is_not_even_parsed() {
     let info = |padding: usize| {
         let attributes: Vec<String> = (0..padding).map(|n| format!("a{n}=''")).collect();
         let page = format!(
-            "<envoy_info {}><device><sn>122300000001</sn><software>D8.3.5289</software></device></envoy_info>",
+            "<envoy_info {}><device><sn>122300000001</sn><software>D5.0.62</software></device></envoy_info>",
             attributes.join(" ")
         );
         format!("{OK}Content-Length: {}\r\n\r\n{page}", page.len())
     };
-    assert!(client(host(&info(100), "").await).info().await.is_ok());
+    assert!(opened(host(&info(100), "").await).await.is_ok());
     // A second and more of parsing for each 300 kB.
-    let error = client(host(&info(100_000), "").await).info().await.unwrap_err();
-    assert!(matches!(&error, Error::Malformed { why, .. } if why == info::NO_GATEWAY), "{error:?}");
+    let error = opened(host(&info(100_000), "").await).await.unwrap_err();
+    assert!(matches!(&error, Error::Unidentified { why, .. } if why == info::NO_GATEWAY), "{error:?}");
 }
 
 #[tokio::test]
@@ -113,9 +145,9 @@ async fn no_tls_in_common_is_said_without_advice_that_cannot_help() {
                 tokio::spawn(async move { stream.read_to_end(&mut Vec::new()).await });
             }
         });
-        for rule in [Rule::FirstUse, Rule::Insecure] {
-            let address: Address = format!("https://{address}").parse().unwrap();
-            let error = Client::new(address, Trust::new(rule), "test").unwrap().info().await.unwrap_err();
+        for insecure in [false, true] {
+            let address = Some(format!("https://{address}").parse().unwrap());
+            let error = open(&Target { address, insecure, ..Target::default() }).await.unwrap_err();
             assert!(matches!(error, Error::Incompatible { .. }), "{alert}: {error:?}");
             assert!(error.to_string().contains("tls = \"insecure\" does not change that"), "{error}");
         }
@@ -126,8 +158,8 @@ async fn no_tls_in_common_is_said_without_advice_that_cannot_help() {
 async fn what_is_not_http_is_called_so() {
     for beginning in ["SSH-2.0-OpenSSH_9.2\r\n\r\n", "\u{15}\u{3}\u{3}\0\u{2}\u{2}F", "<html></html>\r\n\r\n"]
     {
-        let error = client(host(beginning, "x").await).info().await.unwrap_err();
-        let called = matches!(&error, Error::Malformed { why, .. } if why.starts_with("it is not HTTP"));
+        let error = opened(host(beginning, "x").await).await.unwrap_err();
+        let called = matches!(&error, Error::Unidentified { why, .. } if why.starts_with("it is not HTTP"));
         assert!(called, "{error}");
     }
 }

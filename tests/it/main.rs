@@ -33,6 +33,7 @@ mod recordings;
 mod refresh;
 mod reload;
 mod reports;
+mod scripted;
 mod simulated;
 
 /// The built program, or the build that `$ENPHASED_PROGRAM` names: tests/cross has some for other processors.

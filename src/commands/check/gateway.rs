@@ -2,16 +2,14 @@
 
 use super::super::Context;
 use super::super::failure::{Code, Failure};
+use super::super::reach::open;
 use super::report::Report;
 use crate::config;
-use crate::gateway::client::Client;
-use crate::gateway::{Endpoint, Error};
+use crate::gateway::{Connected, Endpoint, Error};
 use crate::logins::age::{AGREEMENT, Heard, Sight};
 use crate::logins::decision::Operator;
 use crate::logins::words::length;
-use crate::poller::identity::{self, Identity};
-use crate::poller::trouble::Trouble;
-use crate::reading::Serial;
+use crate::poller::identity::heard;
 use crate::state::StateDir;
 
 /// The pages that readings are made of.
@@ -32,42 +30,29 @@ pub(super) async fn gateway(
     state: &StateDir,
     report: &mut Report<'_>,
 ) -> Result<(), Failure> {
-    let (mut client, identity) = match reach(context, settings, state).await {
-        Ok(reached) => reached,
+    let mut gateway = match open(context, settings, state).await {
+        Ok(gateway) => gateway,
         Err(trouble) => return report.wrong("gateway", &trouble.into()),
     };
-    let info = &identity.info;
-    let firmware = &info.software;
-    report.good("gateway", &format!("{} with firmware {firmware} answers", identity.serial))?;
+    let firmware = &gateway.info().software;
+    report.good("gateway", &format!("{} with firmware {firmware} answers", gateway.serial()))?;
     if settings.insecure {
         report.note("key", "any certificate is accepted (tls = \"insecure\"): whoever is in the network can pose as the gateway")?;
-    } else if let Some(key) = client.trust().seen() {
+    } else if let Some(key) = gateway.key() {
         report.good("key", &format!("{key} is the one that is trusted"))?;
     } else {
         report.note("key", "this firmware speaks plain http; nothing proves that it is the gateway")?;
     }
-    clock(context, &identity, report)?;
-    if info.needs_token() && !token(context, &identity, state, &mut client, report).await? {
+    clock(context, &gateway, report)?;
+    if gateway.info().needs_token() && !token(context, state, &mut gateway, report).await? {
         return Ok(());
     }
-    pages(&mut client, report).await
+    pages(&mut gateway, report).await
 }
 
-pub(super) async fn reach(
-    context: &Context,
-    settings: &config::Gateway,
-    state: &StateDir,
-) -> Result<(Client, Identity), Trouble> {
-    let address = identity::locate(settings).await?;
-    let mut client = identity::client(settings, &address)?;
+fn clock(context: &Context, gateway: &Connected, report: &mut Report<'_>) -> Result<(), Failure> {
     let now = context.clock.now();
-    let identity = identity::identify(&mut client, &address, settings, state, now).await?;
-    Ok((client, identity))
-}
-
-fn clock(context: &Context, identity: &Identity, report: &mut Report<'_>) -> Result<(), Failure> {
-    let now = context.clock.now();
-    let Some(theirs) = identity.info.time else {
+    let Some(theirs) = gateway.info().time else {
         return report.note("clock", "the gateway does not tell the time, so a token that it refuses is only replaced when it expires or by `enphased token refresh`");
     };
     let sight = Sight::new(context.clock.moment(), Heard::Time(theirs));
@@ -89,23 +74,25 @@ fn clock(context: &Context, identity: &Identity, report: &mut Report<'_>) -> Res
 /// `true` when the client can read pages with a token.
 async fn token(
     context: &mut Context,
-    identity: &Identity,
     state: &StateDir,
-    client: &mut Client,
+    gateway: &mut Connected,
     report: &mut Report<'_>,
 ) -> Result<bool, Failure> {
     let shared = context.shared(state);
     let mut supply = shared.supply.lock().await;
-    let serial: &Serial = &identity.serial;
-    let tokens = supply.tokens(serial)?;
+    let serial = gateway.serial().clone();
+    let tokens = supply.tokens(&serial)?;
     let Some(kept) = tokens.in_use() else {
-        let decision = supply.consider(serial, identity.heard(), Operator::Absent)?;
+        let decision = supply.consider(&serial, heard(gateway), Operator::Absent)?;
         report.wrong("token", &Failure::new(Code::Refused, format!("there is none. {decision}")))?;
         return Ok(false);
     };
-    client.use_token(Some(&kept.token.secret));
     let about = format!("{}, good until {:.0}", kept.token.role, kept.token.expires_at);
-    match client.check_token(&kept.token.secret).await {
+    let accepted = match gateway.use_token(&kept.token) {
+        Ok(()) => gateway.check_token(&kept.token).await,
+        refused => refused,
+    };
+    match accepted {
         Ok(()) => report.good("token", &format!("{about}; the gateway accepts it"))?,
         Err(error) => {
             report.wrong("token", &Failure::new(Code::Refused, format!("{about}; {error}")))?;
@@ -118,10 +105,10 @@ async fn token(
     Ok(true)
 }
 
-async fn pages(client: &mut Client, report: &mut Report<'_>) -> Result<(), Failure> {
+async fn pages(gateway: &mut Connected, report: &mut Report<'_>) -> Result<(), Failure> {
     let (mut may, mut missing, mut forbidden, mut failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (endpoint, name) in PAGES {
-        match client.get(endpoint).await {
+        match gateway.get(endpoint).await {
             Ok(_) => may.push(name),
             Err(Error::Missing { .. }) => missing.push(name),
             Err(Error::Forbidden { .. }) => forbidden.push(name),

@@ -5,8 +5,10 @@ use std::io::{Read, Write};
 use zeroize::Zeroizing;
 
 use super::super::failure::{Code, Failure};
-use super::super::{Context, PATIENCE, gateway};
+use super::super::reach::Reached;
+use super::super::{Context, PATIENCE};
 use super::verify::verify;
+use crate::gateway::Connected;
 use crate::logins::words::length;
 use crate::reading::Serial;
 use crate::state::StateDir;
@@ -41,7 +43,8 @@ pub async fn import(context: &mut Context, input: &mut dyn Read, out: &mut dyn W
             "Note: its signature is not by the Entrez key that is known here. The gateway is the judge."
         )?;
     }
-    let wanted = serials(context, &state).await;
+    let mut reached = Reached::default();
+    let wanted = serials(context, &state, &mut reached).await;
     if !wanted.is_empty() && !wanted.contains(&token.serial) {
         let names: Vec<&str> = wanted.iter().map(Serial::as_str).collect();
         let message =
@@ -50,20 +53,15 @@ pub async fn import(context: &mut Context, input: &mut dyn Read, out: &mut dyn W
     }
     let shared = context.shared(&state);
     shared.supply.lock().await.import(&token, PATIENCE).await?;
-    verify(context, &token.serial.clone(), &token, &shared, out).await
+    verify(context, reached, &token, &shared, out).await
 }
 
-/// The serials of the configured gateways, as far as they are known.
-async fn serials(context: &Context, state: &StateDir) -> Vec<Serial> {
+/// The serials of the configured gateways. None where one is not known: it may be the one that is meant.
+async fn serials(context: &Context, state: &StateDir, reached: &mut Reached) -> Vec<Serial> {
     let mut serials = Vec::new();
-    for settings in &context.config.gateways {
-        match &settings.serial {
-            Some(serial) => serials.push(serial.clone()),
-            None => {
-                serials.extend(gateway::ask(context, settings, state).await.ok().map(|known| known.serial));
-            }
-        }
+    for (settings, opened) in context.config.gateways.iter().zip(reached.all(context, state).await) {
+        let answered = opened.as_ref().ok().map(Connected::serial);
+        serials.extend(settings.serial.as_ref().or(answered).cloned());
     }
-    // One that does not answer may be the one that is meant.
     if serials.len() < context.config.gateways.len() { Vec::new() } else { serials }
 }

@@ -9,9 +9,11 @@ mod verify;
 use std::io::Write;
 
 use super::failure::Failure;
-use super::{Context, PATIENCE, gateway, serial};
+use super::reach::Reached;
+use super::{Context, PATIENCE, serial};
 use crate::logins::age::Heard;
 use crate::logins::decision::Operator;
+use crate::poller::identity::heard_by_now;
 use crate::reading::Serial;
 use crate::secrets::Secret;
 use crate::state::StateDir;
@@ -27,15 +29,9 @@ pub trait Ask {
 }
 
 /// What the gateway tells of the time.
-async fn heard(context: &Context, serial: &Serial, state: &StateDir) -> Heard {
-    for settings in &context.config.gateways {
-        if let Ok(identity) = gateway::ask(context, settings, state).await
-            && identity.serial == *serial
-        {
-            return identity.heard();
-        }
-    }
-    Heard::Nothing
+async fn heard(context: &Context, serial: &Serial, state: &StateDir, reached: &mut Reached) -> Heard {
+    let gateway = reached.find(serial, context, state).await;
+    gateway.map_or(Heard::Nothing, |gateway| heard_by_now(gateway))
 }
 
 /// Forgets the tokens of a gateway.
@@ -45,7 +41,7 @@ pub async fn forget(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let serial = serial(context, asked, &state).await?;
+    let serial = serial(context, asked, &state, &mut Reached::default()).await?;
     let shared = context.shared(&state);
     let mut supply = shared.supply.lock().await;
     supply.forget(&serial, PATIENCE).await?;

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::super::failure::{Code, Failure};
+use super::super::reach::Reached;
 use super::super::{Context, PATIENCE, serial};
 use super::verify::verify;
 use super::{Ask, code, heard};
@@ -21,8 +22,9 @@ pub async fn refresh(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let serial = serial(context, asked, &state).await?;
-    let heard = heard(context, &serial, &state).await;
+    let mut reached = Reached::default();
+    let serial = serial(context, asked, &state, &mut reached).await?;
+    let heard = heard(context, &serial, &state, &mut reached).await;
     if force {
         writeln!(
             out,
@@ -48,7 +50,7 @@ pub async fn refresh(
         Tended::Arrived(token) => {
             writeln!(out, "A new token arrived: {}, good until {:.0}.", token.role, token.expires_at)?;
             drop(supply);
-            verify(context, &serial, &token, &shared, out).await
+            verify(context, reached, &token, &shared, out).await
         }
         Tended::Left(decision) => Err(held_off(&decision)),
         Tended::Failed { failure, next, .. } => {

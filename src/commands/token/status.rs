@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::failure::Failure;
+use super::super::reach::Reached;
 use super::super::{Context, serial};
 use super::heard;
 use crate::logins::age::Heard;
@@ -23,8 +24,9 @@ pub async fn status(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let serial = serial(context, asked, &state).await?;
-    let heard = heard(context, &serial, &state).await;
+    let mut reached = Reached::default();
+    let serial = serial(context, asked, &state, &mut reached).await?;
+    let heard = heard(context, &serial, &state, &mut reached).await;
     let shared = context.shared(&state);
     let mut supply = shared.supply.lock().await;
     let tokens = supply.tokens(&serial)?;

@@ -4,23 +4,22 @@ use std::io::Write;
 
 use super::super::Context;
 use super::super::failure::{Code, Failure};
+use super::super::reach::Reached;
 use crate::gateway::Error;
 use crate::poller::Shared;
-use crate::poller::identity::{self, Identity};
 use crate::poller::trouble::Trouble;
-use crate::reading::Serial;
 use crate::supply::{self, Supply};
 use crate::token::Token;
 
 /// Asks the gateway about a token that has just been stored, and takes it into use.
 pub(super) async fn verify(
     context: &Context,
-    serial: &Serial,
+    reached: Reached,
     token: &Token,
     shared: &Shared,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    match check(context, serial, token, shared).await {
+    match check(context, reached, token, shared).await {
         Ok(()) => {
             let mut supply = shared.supply.lock().await;
             promote(&mut supply, token).await?;
@@ -47,21 +46,7 @@ async fn promote(supply: &mut Supply, token: &Token) -> Result<(), Failure> {
     }
 }
 
-async fn check(context: &Context, serial: &Serial, token: &Token, shared: &Shared) -> Result<(), Trouble> {
-    let mut trouble = Trouble::NotFound;
-    for settings in &context.config.gateways {
-        let address = identity::locate(settings).await?;
-        let mut client = identity::client(settings, &address)?;
-        match identity::identify(&mut client, &address, settings, &shared.state, context.clock.now()).await {
-            Ok(Identity { serial: found, .. }) if found == *serial => {
-                return Ok(client.check_token(&token.secret).await?);
-            }
-            Ok(Identity { serial: found, .. }) => {
-                let (address, wanted) = (address.to_string(), serial.clone());
-                trouble = Trouble::OtherGateway { address, found, wanted };
-            }
-            Err(error) => trouble = error,
-        }
-    }
-    Err(trouble)
+async fn check(context: &Context, reached: Reached, token: &Token, shared: &Shared) -> Result<(), Trouble> {
+    let mut gateway = reached.into_found(&token.serial, context, &shared.state).await?;
+    Ok(gateway.check_token(token).await?)
 }

@@ -3,13 +3,12 @@
 use jiff::Timestamp;
 
 use super::super::super::Context;
-use super::super::gateway::reach;
+use super::super::super::reach::open;
 use super::super::shape;
 use crate::config;
-use crate::gateway::Endpoint;
-use crate::gateway::client::Client;
+use crate::gateway::info::Info;
+use crate::gateway::{Connected, Endpoint};
 use crate::logins::words::length;
-use crate::poller::identity::Identity;
 use crate::state::StateDir;
 use crate::token::store;
 
@@ -36,31 +35,32 @@ const PAGES: [Endpoint; 17] = [
 
 /// Looks at one gateway, and asks it each page once.
 pub(super) async fn lines(context: &Context, settings: &config::Gateway, state: &StateDir) -> Vec<String> {
-    let (mut client, identity) = match reach(context, settings, state).await {
-        Ok(reached) => reached,
+    let mut gateway = match open(context, settings, state).await {
+        Ok(gateway) => gateway,
         Err(trouble) => return vec![trouble.to_string()],
     };
-    let mut lines = about(&identity, context.clock.now());
-    lines.extend(client.trust().seen().map(|key| format!("key       {key}")));
-    if identity.info.needs_token() {
-        match store::load(state, &identity.serial) {
-            Ok(loaded) => client.use_token(loaded.tokens.in_use().map(|kept| &kept.token.secret)),
-            Err(error) => lines.push(error.to_string()),
-        }
+    let mut lines = about(gateway.info(), context.clock.now());
+    lines.extend(gateway.key().map(|key| format!("key       {key}")));
+    if gateway.info().needs_token() {
+        let stored = store::load(state, gateway.serial()).map_err(|error| error.to_string());
+        let used = stored.and_then(|loaded| match loaded.tokens.in_use() {
+            Some(kept) => gateway.use_token(&kept.token).map_err(|error| error.to_string()),
+            None => Ok(()),
+        });
+        lines.extend(used.err());
     }
-    lines.extend(pages(&mut client).await);
+    lines.extend(pages(&mut gateway).await);
     lines
 }
 
-fn about(identity: &Identity, now: Timestamp) -> Vec<String> {
-    let info = &identity.info;
+fn about(info: &Info, now: Timestamp) -> Vec<String> {
     let says = |flag: Option<bool>| flag.map_or("not said", |yes| if yes { "yes" } else { "no" });
     let clock = info.time.map_or_else(
         || "not told".to_owned(),
         |time| format!("differs by {}", length(time.duration_since(now).unsigned_abs())),
     );
     vec![
-        format!("serial    {}", identity.serial),
+        format!("serial    {}", info.serial),
         format!("firmware  {}", info.software),
         format!("part      {}", info.part_number.as_deref().unwrap_or("not said")),
         format!("metered   {}", says(info.metered_model)),
@@ -69,11 +69,11 @@ fn about(identity: &Identity, now: Timestamp) -> Vec<String> {
     ]
 }
 
-async fn pages(client: &mut Client) -> Vec<String> {
+async fn pages(gateway: &mut Connected) -> Vec<String> {
     let mut lines = Vec::new();
     for endpoint in PAGES {
         let path = endpoint.path();
-        lines.push(match client.get(endpoint).await {
+        lines.push(match gateway.get(endpoint).await {
             Ok(body) => format!("{path}  200, {} bytes: {}", body.len(), shape::of(&body)),
             Err(error) => format!("{path}  {error}"),
         });
