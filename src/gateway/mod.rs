@@ -26,7 +26,7 @@ pub mod wire;
 pub use connected::Connected;
 pub use endpoint::Endpoint;
 pub use error::Error;
-pub use open::open;
+pub use open::{open, open_among};
 pub use open_error::OpenError;
 pub use peer::Proof;
 pub use target::Target;

@@ -26,12 +26,22 @@ const LOOK_AT_ALL: Duration = Duration::from_secs(60);
 /// Opens the gateway that `target` means.
 pub async fn open(target: &Target, keys: &mut PinnedKeys, now: Timestamp) -> Result<Connected, OpenError> {
     let places = locate::places(target, keys).await?;
+    open_among(&places, target, keys, now).await
+}
+
+/// Opens the gateway that `target` means, which is at one of `places`.
+pub async fn open_among(
+    places: &[Place],
+    target: &Target,
+    keys: &mut PinnedKeys,
+    now: Timestamp,
+) -> Result<Connected, OpenError> {
     let mut looked = Looked::default();
-    if let [place] = places.as_slice() {
+    if let [place] = places {
         let check = check(target);
         looked.take(place, look(place.clone(), check).await, target, keys)?;
     } else {
-        look_at_all(&places, target, keys, &mut looked).await?;
+        look_at_all(places, target, keys, &mut looked).await?;
     }
     let candidate = looked.chosen()?;
     Ok(admit(candidate, target, keys, now))

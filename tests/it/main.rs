@@ -25,6 +25,7 @@ mod domoticz;
 mod gateway_client;
 mod hostile_gateway;
 mod house;
+mod impostor;
 mod layers;
 mod mosquitto;
 mod possible;

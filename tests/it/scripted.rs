@@ -204,7 +204,6 @@ impl Server {
     }
 
     /// Shows something else from now on, and drops the connections there are.
-    #[expect(dead_code, reason = "for the tests of impostors")]
     pub(crate) fn becomes(&self, shown: Shown) {
         *self.shown.lock().unwrap() = shown;
         self.cut();

@@ -1,0 +1,531 @@
+//! A host that takes a gateway's place: another key, another serial number, another firmware, another scheme. It records
+//! what it is sent, and no token, session or password of the gateway is ever among it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use enphased::clock::Clock;
+use enphased::config::environment::Environment;
+use enphased::config::{self, Config};
+use enphased::daemon;
+use enphased::gateway::address::{Address, Place};
+use enphased::gateway::pinned_key::{PinnedKeys, serials_at};
+use enphased::gateway::{self, Connected, Endpoint, Error, OpenError, Target};
+use enphased::poller::{Poller, Shared};
+use enphased::pulse::Pulse;
+use enphased::reading::{Reading, Serial};
+use enphased::secrets::Secret;
+use enphased::state::StateDir;
+use enphased::token::store::{self, Origin, Tokens};
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use crate::scripted::{
+    CHECK, GATEWAY, REPLACED, Reply, SERIAL, Seen, Server, Shown, accepted, bearer, fingerprint, info_of, ok,
+    reply, token, unauthorized,
+};
+
+const OTHER: &str = "122300999999";
+const MODERN: &str = "D8.3.5289";
+const OLD: &str = "D5.0.62";
+const PRODUCTION: &str = "/api/v1/production";
+
+/// Who a host says it is.
+#[derive(Clone, Copy, PartialEq)]
+struct Persona {
+    serial: &'static str,
+    firmware: &'static str,
+    watts: u32,
+}
+
+const REAL: Persona = Persona { serial: SERIAL, firmware: MODERN, watts: 1000 };
+
+/// A host, whose persona may change.
+struct Host {
+    server: Server,
+    persona: Arc<Mutex<Persona>>,
+}
+
+impl Host {
+    async fn start(persona: Persona, shown: Shown) -> Self {
+        Self::start_at("127.0.0.1:0", persona, shown).await
+    }
+
+    async fn start_at(bind: &str, persona: Persona, shown: Shown) -> Self {
+        let persona = Arc::new(Mutex::new(persona));
+        let now = Arc::clone(&persona);
+        let server = Server::start(bind, shown, move |seen| answer(seen, *now.lock().unwrap())).await;
+        Self { server, persona }
+    }
+
+    /// Another host at the same address.
+    fn becomes(&self, persona: Persona, shown: Shown) {
+        *self.persona.lock().unwrap() = persona;
+        self.server.becomes(shown);
+    }
+
+    /// The requests that carried a token, a cookie or a password.
+    fn secrets(&self) -> Vec<Seen> {
+        self.server.seen().into_iter().filter(Seen::is_secret).collect()
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    fn place(&self) -> Place {
+        Place { address: self.address().to_string().parse().unwrap(), ip: self.address() }
+    }
+}
+
+/// Accepts any token and any password: an impostor does.
+fn answer(seen: &Seen, persona: Persona) -> Reply {
+    let shows_something = seen.is_secret();
+    match seen.path.as_str() {
+        "/info" => info_of(persona.serial, persona.firmware),
+        CHECK if shows_something => accepted("1"),
+        PRODUCTION if shows_something || persona.firmware == OLD => {
+            ok(&format!(r#"{{"wattHoursLifetime":5000000,"wattsNow":{}}}"#, persona.watts))
+        }
+        PRODUCTION | "/api/v1/production/inverters" if !shows_something => challenge(),
+        "/api/v1/production/inverters" => ok("[]"),
+        _ if shows_something || persona.firmware == OLD => reply("404 Not Found", &[], ""),
+        _ => unauthorized(),
+    }
+}
+
+fn challenge() -> Reply {
+    let digest = "WWW-Authenticate: Digest qop=\"auth\", realm=\"enphaseenergy.com\", nonce=\"1\"";
+    reply("401 Unauthorized", &[digest], "<html><h2>401 Unauthorized</h2></html>")
+}
+
+/// What lies on disk, and the program around it.
+struct Home {
+    state: tempfile::TempDir,
+    shared: Shared,
+    config: Config,
+}
+
+impl Home {
+    /// A home whose gateways are configured by `gateways`, with a token for the real one.
+    fn new(gateways: &str) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let text = format!("state_dir = {:?}\n{gateways}", state.path());
+        let config = config::complete(&text, None, &Environment::default()).unwrap();
+        let directory = StateDir::open(state.path()).unwrap();
+        let clock = Clock::simulated("2026-07-29T13:47:30Z".parse().unwrap());
+        let shared = daemon::shared(&config, &directory, &clock, Rng::with_seed(4));
+        let home = Self { state, shared, config };
+        home.store(SERIAL);
+        home
+    }
+
+    fn at(host: &Host) -> Self {
+        Self::new(&format!("[[gateway]]\naddress = \"{}\"", host.address()))
+    }
+
+    fn directory(&self) -> StateDir {
+        StateDir::open(self.state.path()).unwrap()
+    }
+
+    /// Stores a token of `serial` that the gateway has accepted.
+    fn store(&self, serial: &str) {
+        let mut tokens = Tokens::default();
+        tokens.arrived(token(serial, "a"), Origin::Import, Timestamp::UNIX_EPOCH);
+        tokens.promote(Timestamp::UNIX_EPOCH);
+        store::save(&self.directory(), &serial.parse().unwrap(), &tokens).unwrap();
+    }
+
+    /// A daemon's poller, as after a restart.
+    fn poller(&self) -> Poller {
+        self.poller_of(0)
+    }
+
+    fn poller_of(&self, place: usize) -> Poller {
+        Poller::new(place, self.config.gateways[place].clone(), self.shared.clone(), Pulse::new())
+    }
+}
+
+async fn watts(poller: &mut Poller) -> Result<(String, f64), String> {
+    let reading = poller.poll().await.map_err(|trouble| trouble.to_string())?;
+    let Reading { gateway, production, .. } = reading.expect("something is due");
+    Ok((gateway.serial.to_string(), production.unwrap().power_w.unwrap().value()))
+}
+
+/// All that was secret was sent to the gateway's own key.
+fn only_to_its_own_key(secrets: &[Seen]) {
+    assert!(!secrets.is_empty());
+    for seen in secrets {
+        assert_eq!(seen.key, Some(fingerprint(GATEWAY)), "{} {}", seen.path, seen.header("authorization"));
+        assert_eq!(seen.header("authorization"), bearer(&token(SERIAL, "a")));
+    }
+}
+
+// ---- another key at the address ----------------------------------------------------------------------------
+
+#[tokio::test]
+async fn another_host_at_the_address_gets_no_token_whatever_it_says_it_is() {
+    for serial in [SERIAL, OTHER] {
+        for firmware in [OLD, MODERN] {
+            for shown in [Shown::other(), Shown::plain()] {
+                let host = Host::start(REAL, Shown::first()).await;
+                let (home, impostor) = (Home::at(&host), Persona { serial, firmware, watts: 66_666 });
+                let mut poller = home.poller();
+                assert_eq!(watts(&mut poller).await.unwrap(), (SERIAL.to_owned(), 1000.0));
+                host.becomes(impostor, shown.clone());
+                for _ in 0..4 {
+                    let read = watts(&mut poller).await;
+                    assert_ne!(read.ok().map(|(serial, _)| serial).as_deref(), Some(SERIAL));
+                }
+                // After a restart as well.
+                let read = watts(&mut home.poller()).await;
+                assert_ne!(read.ok().map(|(serial, _)| serial).as_deref(), Some(SERIAL));
+                only_to_its_own_key(&host.secrets().into_iter().filter(is_bearer).collect::<Vec<_>>());
+                // The real one comes back, and is read with its token as before.
+                host.becomes(REAL, Shown::first());
+                let mut last = watts(&mut poller).await;
+                for _ in 0..2 {
+                    last = watts(&mut poller).await;
+                }
+                assert_eq!(last.unwrap(), (SERIAL.to_owned(), 1000.0), "{serial} {firmware}");
+                only_to_its_own_key(&host.secrets().into_iter().filter(is_bearer).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+/// A token, or the session that it opened; what answers a challenge of firmware before 7 is derived from the serial.
+fn is_bearer(seen: &Seen) -> bool {
+    !seen.header("cookie").is_empty() || !seen.header("authorization").starts_with("Digest ")
+}
+
+#[tokio::test]
+async fn a_key_that_changes_between_two_requests_gets_none_of_them() {
+    let host = Host::start(REAL, Shown::first()).await;
+    let mut gateway = opened(&host).await;
+    gateway.get(Endpoint::Production).await.unwrap();
+    host.becomes(REAL, Shown::other());
+    let before = host.server.seen().len();
+    for _ in 0..2 {
+        let error = gateway.get(Endpoint::Production).await.unwrap_err();
+        let Error::KeyChanged { known, seen, serial, .. } = error else { panic!("{error:?}") };
+        assert_eq!((known, seen), (fingerprint(GATEWAY), fingerprint(REPLACED)));
+        assert_eq!(serial.as_str(), SERIAL);
+    }
+    assert!(matches!(gateway.confirm().await, Err(Error::KeyChanged { .. })));
+    assert!(matches!(gateway.check_token(&token(SERIAL, "a")).await, Err(Error::KeyChanged { .. })));
+    assert_eq!(host.server.seen().len(), before, "nothing at all is asked of another key");
+}
+
+#[tokio::test]
+async fn another_serial_of_the_same_key_ends_the_session() {
+    let host = Host::start(REAL, Shown::first()).await;
+    let mut gateway = opened(&host).await;
+    gateway.get(Endpoint::Production).await.unwrap();
+    let before = host.secrets().len();
+    *host.persona.lock().unwrap() = Persona { serial: OTHER, ..REAL };
+    let error = gateway.confirm().await.unwrap_err();
+    assert!(error.to_string().contains("is 122300999999 now, and was 122300123456 before"), "{error}");
+    gateway.get(Endpoint::Production).await.unwrap_err();
+    gateway.use_token(&token(SERIAL, "a")).unwrap_err();
+    gateway.check_token(&token(OTHER, "a")).await.unwrap_err();
+    assert_eq!(host.secrets().len(), before);
+}
+
+#[tokio::test]
+async fn a_firmware_without_tokens_is_sent_none() {
+    let host = Host::start(REAL, Shown::first()).await;
+    let mut gateway = opened(&host).await;
+    gateway.get(Endpoint::Production).await.unwrap();
+    let before = host.secrets().len();
+    *host.persona.lock().unwrap() = Persona { firmware: OLD, ..REAL };
+    gateway.confirm().await.unwrap();
+    let refused = gateway.use_token(&token(SERIAL, "a")).unwrap_err();
+    assert!(matches!(refused, Error::TokenUnwanted { .. }), "{refused:?}");
+    gateway.get(Endpoint::Production).await.unwrap();
+    assert_eq!(host.secrets().len(), before);
+}
+
+#[tokio::test]
+async fn the_token_of_another_gateway_is_not_taken() {
+    let host = Host::start(REAL, Shown::first()).await;
+    let mut gateway = opened(&host).await;
+    let refused = gateway.use_token(&token(OTHER, "a")).unwrap_err();
+    assert!(matches!(refused, Error::ForeignToken { .. }), "{refused:?}");
+    assert!(matches!(gateway.get(Endpoint::Production).await, Err(Error::NoToken)));
+    assert!(matches!(gateway.check_token(&token(OTHER, "a")).await, Err(Error::ForeignToken { .. })));
+    assert!(host.secrets().is_empty());
+}
+
+#[tokio::test]
+async fn where_any_certificate_is_accepted_the_token_still_goes_to_its_serial_alone() {
+    let host = Host::start(REAL, Shown::first()).await;
+    let insecure = Target { insecure: true, ..target(&host) };
+    let mut gateway = open(&insecure, &tempfile::tempdir().unwrap()).await.unwrap();
+    gateway.use_token(&token(SERIAL, "a")).unwrap();
+    gateway.get(Endpoint::Production).await.unwrap();
+    // The same gateway with another key: it is asked who it is before anything else.
+    host.becomes(REAL, Shown::other());
+    gateway.get(Endpoint::Production).await.unwrap();
+    let before = host.secrets().len();
+    host.becomes(Persona { serial: OTHER, ..REAL }, Shown::other());
+    // Connections that prove nothing are taken for the one before only for a moment.
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(5)).await;
+    tokio::time::resume();
+    let error = gateway.get(Endpoint::Production).await.unwrap_err();
+    assert!(matches!(error, Error::Replaced { .. }), "{error:?}");
+    assert_eq!(host.secrets().len(), before);
+}
+
+// ---- names that lead to another token ----------------------------------------------------------------------
+
+#[tokio::test]
+async fn no_serial_leads_to_the_file_of_another_gateways_token() {
+    for serial in ["122300123456.copy", "../token-122300123456", "122300123456.json", "..", ""] {
+        let serial: &'static str = serial;
+        let host = Host::start(Persona { serial, ..REAL }, Shown::other()).await;
+        let home = Home::at(&host);
+        let before = home.directory().names("", "");
+        let said = watts(&mut home.poller()).await.unwrap_err();
+        assert!(said.contains(&host.address().to_string()) && said.contains("serial number"), "{said}");
+        assert!(host.secrets().is_empty());
+        assert_eq!(home.directory().names("", ""), before, "nothing is written about {serial:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_lies_in_the_file_of_another_serial_is_not_sent() {
+    let host = Host::start(Persona { serial: OTHER, ..REAL }, Shown::other()).await;
+    let home = Home::at(&host);
+    let file = |serial: &str| home.state.path().join(format!("token-{serial}.json"));
+    std::fs::copy(file(SERIAL), file(OTHER)).unwrap();
+    watts(&mut home.poller()).await.unwrap_err();
+    assert!(host.secrets().is_empty());
+}
+
+// ---- two gateways ------------------------------------------------------------------------------------------
+
+/// While a login for one gateway is under way, nothing is read from disk for the other.
+#[tokio::test]
+async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
+    let (one, two) = (Host::start(REAL, Shown::first()).await, Host::start(REAL, Shown::first()).await);
+    two.becomes(Persona { serial: OTHER, ..REAL }, Shown::other());
+    let tables = [&one, &two].map(|host| format!("[[gateway]]\naddress = \"{}\"\n", host.address()));
+    let home = Home::new(&tables.concat());
+    home.store(OTHER);
+    let (mut first, mut second) = (home.poller_of(0), home.poller_of(1));
+    assert_eq!(watts(&mut first).await.unwrap().0, SERIAL);
+    assert_eq!(watts(&mut second).await.unwrap().0, OTHER);
+    // The addresses are swapped, and a third party holds the login.
+    let login = Arc::clone(&home.shared.supply).lock_owned().await;
+    one.becomes(Persona { serial: OTHER, ..REAL }, Shown::other());
+    two.becomes(REAL, Shown::first());
+    assert!(watts(&mut first).await.unwrap_err().contains("another key"));
+    let before = one.server.seen().len();
+    let answered = async {
+        while one.server.seen().len() == before {
+            tokio::task::yield_now().await;
+        }
+        drop(login);
+    };
+    drop(tokio::join!(watts(&mut first), answered));
+    for _ in 0..3 {
+        watts(&mut first).await.ok();
+        watts(&mut second).await.ok();
+    }
+    assert_eq!(watts(&mut first).await.unwrap().0, OTHER);
+    assert_eq!(watts(&mut second).await.unwrap().0, SERIAL);
+    for seen in one.secrets().into_iter().chain(two.secrets()) {
+        let serial = if seen.key == Some(fingerprint(GATEWAY)) { SERIAL } else { OTHER };
+        assert_eq!(seen.header("authorization"), bearer(&token(serial, "a")), "{}", seen.path);
+    }
+}
+
+// ---- a key that was shown before ---------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_gateway_that_has_shown_a_key_is_not_read_without_it() {
+    let host = Host::start(REAL, Shown::first()).await;
+    let home = Home::at(&host);
+    watts(&mut home.poller()).await.unwrap();
+    host.becomes(Persona { firmware: OLD, watts: 66_666, ..REAL }, Shown::plain());
+    let mut poller = home.poller();
+    for _ in 0..3 {
+        let said = watts(&mut poller).await.unwrap_err();
+        assert!(said.contains("plain http") && said.contains("enphased gateway trust"), "{said}");
+        assert!(said.contains(&fingerprint(GATEWAY).to_string()), "{said}");
+    }
+    // Not even where plain http is configured.
+    let home = Home { config: config_at(&format!("http://{}", host.address()), &home), ..home };
+    let said = watts(&mut home.poller()).await.unwrap_err();
+    assert!(said.contains("enphased gateway trust"), "{said}");
+}
+
+fn config_at(address: &str, home: &Home) -> Config {
+    let text = format!("state_dir = {:?}\n[[gateway]]\naddress = {address:?}", home.state.path());
+    config::complete(&text, None, &Environment::default()).unwrap()
+}
+
+// ---- several places ----------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn of_several_places_the_one_with_the_remembered_key_is_read() {
+    let state = tempfile::tempdir().unwrap();
+    let real = Host::start(REAL, Shown::first()).await;
+    open(&target(&real), &state).await.unwrap();
+    let spoofers = [
+        Host::start(REAL, Shown::other()).await,
+        Host::start(Persona { firmware: OLD, ..REAL }, Shown::plain()).await,
+        Host::start(Persona { serial: OTHER, ..REAL }, Shown::other()).await,
+    ];
+    let mut places: Vec<Place> = spoofers.iter().map(Host::place).collect();
+    places.push(real.place());
+    let gateway = open_among(&places, &Target::default(), &state).await.unwrap();
+    assert_eq!((gateway.address(), gateway.key()), (real.address().to_string(), Some(fingerprint(GATEWAY))));
+    assert!(spoofers.iter().all(|host| host.secrets().is_empty()));
+}
+
+#[tokio::test]
+async fn two_keys_for_one_serial_at_first_contact_are_refused_with_both_named() {
+    let (one, two) = (Host::start(REAL, Shown::first()).await, Host::start(REAL, Shown::other()).await);
+    for places in [[one.place(), two.place()], [two.place(), one.place()]] {
+        let state = tempfile::tempdir().unwrap();
+        let refused = open_among(&places, &Target::default(), &state).await.unwrap_err();
+        assert!(matches!(refused, OpenError::SeveralKeys { .. }), "{refused:?}");
+        let said = refused.to_string();
+        for named in [one.address().to_string(), two.address().to_string()] {
+            assert!(said.contains(&named), "{said}");
+        }
+        for key in [GATEWAY, REPLACED].map(fingerprint) {
+            assert!(said.contains(&key.to_string()), "{said}");
+        }
+        assert!(said.contains("address ="), "{said}");
+        assert_eq!(StateDir::open(state.path()).unwrap().names("", ""), Vec::<String>::new());
+    }
+    assert!(one.secrets().is_empty() && two.secrets().is_empty());
+}
+
+#[tokio::test]
+async fn one_gateway_at_two_places_is_one_gateway() {
+    let (one, two) = (Host::start(REAL, Shown::first()).await, Host::start(REAL, Shown::first()).await);
+    let state = tempfile::tempdir().unwrap();
+    let gateway = open_among(&[one.place(), two.place()], &Target::default(), &state).await.unwrap();
+    assert_eq!(gateway.address(), one.address().to_string());
+    let directory = StateDir::open(state.path()).unwrap();
+    assert_eq!(serials_at(&directory, &one.address().to_string()), [SERIAL.parse::<Serial>().unwrap()]);
+    assert_eq!(serials_at(&directory, &two.address().to_string()), []);
+}
+
+#[tokio::test]
+async fn each_place_is_tried_and_named_when_none_answers() {
+    let gone = || async {
+        let host = Host::start(REAL, Shown::first()).await;
+        host.place()
+    };
+    let (one, two) = (gone().await, gone().await);
+    let state = tempfile::tempdir().unwrap();
+    let error = open_among(&[one.clone(), two.clone()], &Target::default(), &state).await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains(&one.to_string()) && said.contains(&two.to_string()), "{said}");
+    assert!(said.contains("connection refused"), "{said}");
+    let real = Host::start(REAL, Shown::first()).await;
+    let gateway = open_among(&[one, two, real.place()], &Target::default(), &state).await.unwrap();
+    assert_eq!(gateway.address(), real.address().to_string());
+}
+
+// ---- a replaced gateway ------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_replaced_gateway_is_called_so() {
+    let old = Persona { firmware: OLD, ..REAL };
+    let host = Host::start(old, Shown::plain()).await;
+    let home = Home::at(&host);
+    let mut poller = home.poller();
+    assert_eq!(watts(&mut poller).await.unwrap().0, SERIAL);
+    let mut board = home.shared.board.reader();
+    host.becomes(Persona { serial: OTHER, watts: 7, ..old }, Shown::plain());
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    tokio::time::resume();
+    let said = watts(&mut poller).await.unwrap_err();
+    assert!(said.contains(&format!("is {OTHER} now, and was {SERIAL} before")), "{said}");
+    assert_eq!(watts(&mut poller).await.unwrap(), (OTHER.to_owned(), 7.0));
+    let sheet = board.borrow_and_update();
+    let events: Vec<String> = sheet
+        .events_after(0)
+        .map(|told| format!("{} {}: {}", told.serial, told.event.kind, told.event.message))
+        .collect();
+    let replaced = format!(
+        "{OTHER} gateway_replaced: the gateway at {} was replaced: it is {OTHER} now, and was {SERIAL}",
+        host.address()
+    );
+    assert_eq!(events, [replaced]);
+}
+
+// ---- passwords of firmware before 7 ------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_configured_password_goes_to_no_other_serial() {
+    let old = Persona { firmware: OLD, ..REAL };
+    let host = Host::start(old, Shown::plain()).await;
+    let state = tempfile::tempdir().unwrap();
+    let with_password = Target { has_password: true, ..target(&host) };
+    let password = Secret::new("hunter2".to_owned());
+    let mut gateway = open(&with_password, &state).await.unwrap();
+    gateway.use_password("installer", &password);
+    gateway.get(Endpoint::Inverters).await.unwrap();
+    assert!(host.secrets().iter().all(|seen| seen.header("authorization").contains("installer")));
+    let before = host.secrets().len();
+    assert!(before > 0);
+
+    host.becomes(Persona { serial: OTHER, ..old }, Shown::plain());
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(5)).await;
+    tokio::time::resume();
+    gateway.get(Endpoint::Inverters).await.unwrap_err();
+    let mut gateway = open(&with_password, &state).await.unwrap();
+    assert!(!gateway.takes_password());
+    gateway.use_password("installer", &password);
+    gateway.get(Endpoint::Inverters).await.unwrap();
+    let sent = host.secrets();
+    assert!(
+        sent[before..].iter().all(|seen| !seen.header("authorization").contains("installer")),
+        "{sent:?}"
+    );
+
+    // A person who names the serial number means it.
+    let serial = Some(OTHER.parse().unwrap());
+    let gateway = open(&Target { serial, ..with_password }, &state).await.unwrap();
+    assert!(gateway.takes_password());
+}
+
+// ---- help --------------------------------------------------------------------------------------------------
+
+fn target(host: &Host) -> Target {
+    let address: Address = host.address().to_string().parse().unwrap();
+    Target { address: Some(address), ..Target::default() }
+}
+
+fn keys(state: &tempfile::TempDir) -> PinnedKeys {
+    PinnedKeys::new(StateDir::open(state.path()).unwrap())
+}
+
+async fn open(target: &Target, state: &tempfile::TempDir) -> Result<Connected, OpenError> {
+    gateway::open(target, &mut keys(state), Timestamp::UNIX_EPOCH).await
+}
+
+async fn open_among(
+    places: &[Place],
+    target: &Target,
+    state: &tempfile::TempDir,
+) -> Result<Connected, OpenError> {
+    gateway::open_among(places, target, &mut keys(state), Timestamp::UNIX_EPOCH).await
+}
+
+/// The gateway with its token in use.
+async fn opened(host: &Host) -> Connected {
+    let mut gateway = open(&target(host), &tempfile::tempdir().unwrap()).await.unwrap();
+    gateway.use_token(&token(SERIAL, "a")).unwrap();
+    gateway
+}
