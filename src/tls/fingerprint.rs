@@ -26,23 +26,20 @@ impl Fingerprint {
     }
 }
 
-/// The text is not 64 hexadecimal digits.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a fingerprint has 64 hexadecimal digits")]
-pub struct NotAFingerprint;
+const ODD: &str = "a fingerprint has 64 hexadecimal digits";
 
 impl TryFrom<Cow<'_, str>> for Fingerprint {
-    type Error = NotAFingerprint;
+    type Error = &'static str;
 
-    fn try_from(text: Cow<'_, str>) -> Result<Self, NotAFingerprint> {
+    fn try_from(text: Cow<'_, str>) -> Result<Self, &'static str> {
         let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         let mut bytes = [0; 32];
         if pairs.len() != bytes.len() || !rest.is_empty() {
-            return Err(NotAFingerprint);
+            return Err(ODD);
         }
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = digit(*high).zip(digit(*low)).map(|(h, l)| h << 4 | l).ok_or(NotAFingerprint)?;
+            *byte = digit(*high).zip(digit(*low)).map(|(h, l)| h << 4 | l).ok_or(ODD)?;
         }
         Ok(Self(bytes))
     }
