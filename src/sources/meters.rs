@@ -164,3 +164,140 @@ fn shows_half(row: &MeterReading) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::wire::readings::Readings;
+
+    const NOTHING: Unmetered = Unmetered { batteries: Batteries::None, generator: Some(Watts::ZERO) };
+
+    /// A meter of kind and eid, and its row: power, delivered, received.
+    type One = (&'static str, u32, Option<(f64, f64, f64)>);
+
+    fn groups_of(all: &[One], unmetered: Unmetered) -> Groups {
+        let meter = |(kind, eid, _): &One| {
+            format!(r#"{{"eid":{eid},"state":"enabled","measurementType":"{kind}","phaseCount":1}}"#)
+        };
+        let row = |(_, eid, row): &One| {
+            let (power, delivered, received) = (*row)?;
+            let values = format!(
+                r#""activePower":{power},"actEnergyDlvd":{delivered},"actEnergyRcvd":{received},"voltage":230"#
+            );
+            Some(format!(r#"{{"eid":{eid},"timestamp":1782036900,{values},"channels":[{{{values}}}]}}"#))
+        };
+        let list: Vec<String> = all.iter().map(meter).collect();
+        let rows: Vec<String> = all.iter().filter_map(row).collect();
+        let list = Meters::parse(format!("[{}]", list.join(",")).as_bytes()).unwrap();
+        let rows = Readings::parse(format!("[{}]", rows.join(",")).as_bytes()).unwrap();
+        groups(&list, &rows.0.iter().collect::<Vec<_>>(), unmetered, (8, 3, 5289))
+    }
+
+    /// The house's power and energy.
+    fn house(all: &[One], unmetered: Unmetered) -> (Option<f64>, Option<f64>) {
+        let house = groups_of(all, unmetered).consumption.unwrap_or_default();
+        (house.power_w.map(Watts::value), house.energy_wh.map(WattHours::value))
+    }
+
+    const PRODUCTION: One = ("production", 1, Some((3_000.0, 9_000.0, 0.0)));
+    const NET: One = ("net-consumption", 2, Some((-1_000.0, 500.0, 4_000.0)));
+    const STORAGE: One = ("storage", 3, Some((-800.0, 300.0, 700.0)));
+
+    #[test]
+    fn the_house_is_of_every_meter_that_is_switched_on() {
+        assert_eq!(house(&[PRODUCTION, NET], NOTHING), (Some(2_000.0), Some(5_500.0)));
+        assert_eq!(house(&[PRODUCTION, NET, STORAGE], NOTHING), (Some(1_200.0), Some(5_100.0)));
+        let other_pv = ("pv3p", 4, Some((600.0, 50.0, 0.0)));
+        assert_eq!(house(&[PRODUCTION, NET, other_pv], NOTHING), (Some(2_600.0), Some(5_550.0)));
+        // What an EV charger or the other loads take is a part of the house, and a combiner's feed is its sources again.
+        let parts = [
+            ("evse", 5, Some((900.0, 1.0, -2.0))),
+            ("load", 6, None),
+            ("backfeed", 7, Some((9.0, 9.0, 9.0))),
+        ];
+        let all: Vec<One> = [PRODUCTION, NET].into_iter().chain(parts).collect();
+        assert_eq!(house(&all, NOTHING), (Some(2_000.0), Some(5_500.0)));
+    }
+
+    #[test]
+    fn a_meter_that_is_switched_on_and_not_read_is_not_nothing() {
+        for kind in ["storage", "pv3p"] {
+            let groups = groups_of(&[PRODUCTION, NET, (kind, 9, None)], NOTHING);
+            assert_eq!(groups.consumption, None, "{kind}");
+            assert_eq!(groups.phases[0].consumption, None, "{kind}");
+            assert!(!groups.negative_house, "nothing is known of it");
+            assert!(groups.production.is_some() && groups.grid.is_some());
+        }
+    }
+
+    #[test]
+    fn several_meters_of_a_kind_are_their_sum_and_one_listed_twice_is_one() {
+        let second = ("production", 8, Some((500.0, 100.0, 0.0)));
+        let production = groups_of(&[PRODUCTION, second, NET], NOTHING).production.unwrap();
+        assert_eq!(
+            (production.power_w, production.energy_wh),
+            (Watts::new(3_500.0), WattHours::new(9_100.0))
+        );
+        assert_eq!(house(&[PRODUCTION, second, NET], NOTHING), (Some(2_500.0), Some(5_600.0)));
+        assert_eq!(house(&[PRODUCTION, PRODUCTION, NET], NOTHING), (Some(2_000.0), Some(5_500.0)));
+        let unread = ("production", 8, None);
+        assert_eq!(groups_of(&[PRODUCTION, unread, NET], NOTHING).production, None);
+        let storage = ("storage", 9, Some((-200.0, 30.0, 70.0)));
+        let groups = groups_of(&[PRODUCTION, NET, STORAGE, storage], NOTHING);
+        assert_eq!(groups.storage.unwrap().charged_wh, WattHours::new(770.0));
+    }
+
+    #[test]
+    fn the_grid_of_a_total_meter_is_what_no_source_gives() {
+        let total = ("total-consumption", 2, Some((4_000.0, 80.0, 0.0)));
+        let other_pv = ("pv3p", 4, Some((600.0, 50.0, 0.0)));
+        let grid = |all: &[One]| groups_of(all, NOTHING).grid.and_then(|grid| grid.power_w).map(Watts::value);
+        assert_eq!(grid(&[PRODUCTION, total, other_pv]), Some(400.0));
+        assert_eq!(grid(&[PRODUCTION, total, ("pv3p", 4, None)]), None);
+    }
+
+    #[test]
+    fn batteries_and_a_generator_without_a_meter_count_or_leave_the_house_out() {
+        let with = |battery: Option<f64>, generator: Option<f64>| Unmetered {
+            batteries: Batteries::Power(battery.and_then(Watts::new)),
+            generator: generator.and_then(Watts::new),
+        };
+        let power = |unmetered| house(&[PRODUCTION, NET], unmetered).0;
+        assert_eq!(power(with(Some(-500.0), Some(0.0))), Some(1_500.0));
+        assert_eq!(power(with(Some(-500.0), Some(2_000.0))), Some(3_500.0));
+        assert_eq!(power(with(None, Some(0.0))), None);
+        assert_eq!(power(with(Some(-500.0), None)), None);
+    }
+
+    #[test]
+    fn a_house_below_nothing_is_absent_with_its_total() {
+        let net = ("net-consumption", 2, Some((-5_600.0, 3_900.0, 4_000.0)));
+        let groups = groups_of(&[PRODUCTION, net], NOTHING);
+        assert_eq!((groups.consumption, groups.negative_house), (None, true));
+        assert_eq!(groups.phases[0].consumption, None);
+        // By night the power is right; the total lacks what the other system gave.
+        let net = ("net-consumption", 2, Some((700.0, 3_900.0, 14_000.0)));
+        let production = ("production", 1, Some((0.0, 9_000.0, 0.0)));
+        let groups = groups_of(&[production, net], NOTHING);
+        let house = groups.consumption.unwrap();
+        assert_eq!((house.power_w, house.energy_wh, groups.negative_house), (Watts::new(700.0), None, true));
+    }
+
+    #[test]
+    fn phases_without_mains_are_absent_at_any_mains_voltage() {
+        let phase = |voltage: &str| {
+            let list = r#"[{"eid":1,"state":"enabled","measurementType":"net-consumption","phaseCount":1}]"#;
+            let rows = format!(r#"[{{"eid":1,"activePower":5,"channels":[{{"activePower":5{voltage}}}]}}]"#);
+            let rows = Readings::parse(rows.as_bytes()).unwrap();
+            let list = Meters::parse(list.as_bytes()).unwrap();
+            groups(&list, &rows.0.iter().collect::<Vec<_>>(), NOTHING, (8, 3, 0)).phases.len()
+        };
+        for dead in ["0", "6", "9.5", "11.469", "49.9"] {
+            assert_eq!(phase(&format!(",\"voltage\":{dead}")), 0, "{dead} V");
+        }
+        for live in ["92", "100", "121", "207", "230", "277"] {
+            assert_eq!(phase(&format!(",\"voltage\":{live}")), 1, "{live} V");
+        }
+        assert_eq!(phase(""), 1, "one that does not tell");
+    }
+}

@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use enphased::gateway::Endpoint;
+use enphased::gateway::wire::{
+    Malformed, device_data, ensemble, inverters, production_json, readings, switches,
+};
 use enphased::reading::Reading;
 use enphased::sources::{Cycle, Options, Sources};
 use fastrand::Rng;
@@ -191,6 +194,55 @@ fn whatever_the_numbers_what_is_shown_is_possible() {
     assert!(odd > 200, "{odd} readings");
 }
 
+/// A page of about `size` bytes of the same few bytes.
+fn filled(head: &str, unit: &str, tail: &str, size: usize) -> Vec<u8> {
+    let units = unit.repeat(size / unit.len());
+    format!("{head}{}{tail}", units.trim_end_matches(',')).into_bytes()
+}
+
+/// A row takes a hundred times the memory of the bytes that make it.
+#[test]
+fn a_page_of_very_many_small_values_is_refused() {
+    type Parser = fn(&[u8]) -> Result<(), Malformed>;
+    let parsers: [(&str, &str, Parser); 6] = [
+        ("[", "]", |body| inverters::Inverters::parse(body).map(drop)),
+        ("[", "]", |body| readings::Readings::parse(body).map(drop)),
+        (r#"[{"channels":["#, "]}]", |body| readings::Readings::parse(body).map(drop)),
+        (r#"[{"type":"ENCHARGE","devices":["#, "]}]", |body| ensemble::Inventory::parse(body).map(drop)),
+        (r#"{"production":[{"lines":["#, "]}]}", |body| {
+            production_json::ProductionJson::parse(body).map(drop)
+        }),
+        (r#"{"devices:":["#, "]}", |body| ensemble::Power::parse(body).map(drop)),
+    ];
+    for (head, tail, parse) in parsers {
+        for unit in ["0,", "{},", "null,", r#""","#] {
+            for size in [10_000, 900_000, 4_000_000] {
+                let page = filled(head, unit, tail, size);
+                let refused = matches!(parse(&page), Err(Malformed::TooLong | Malformed::OtherForm));
+                assert!(refused, "{head}{unit}.. of {size} bytes");
+            }
+        }
+        assert_eq!(parse(&filled(head, "{},", tail, 20)), Ok(()), "{head}");
+    }
+    let device = r#""1":{"devName":"pcu","sn":"1","active":true},"#;
+    let devices = |size| device_data::DeviceData::parse(&filled("{", device, "}", size)).map(drop);
+    assert_eq!((devices(20_000), devices(60_000)), (Ok(()), Err(Malformed::OtherForm)));
+}
+
+/// Serial numbers become parts of topics and of state files, words of messages.
+#[test]
+fn a_text_that_is_far_too_long_is_none() {
+    let long = "7".repeat(70_000);
+    let page = format!(
+        r#"[{{"serialNumber":"{long}","lastReportDate":1782036000,"lastReportWatts":5}},
+        {{"serialNumber":"122310000101","lastReportDate":1782036000,"lastReportWatts":5}}]"#
+    );
+    let rows = inverters::Inverters::parse(page.as_bytes()).unwrap().0;
+    assert_eq!((rows.len(), &rows[0].serial), (2, &None));
+    let page = format!(r#"{{"dry_contacts":[{{"id":"NC1","status":"open","load_name":"{long}"}}]}}"#);
+    assert_eq!(switches::DryContacts::parse(page.as_bytes()).unwrap().contacts[0].load_name, None);
+}
+
 #[test]
 fn inverters_that_never_reported_here_are_the_neighbours() {
     let (document, _) = case("neighbours_inverters");
@@ -262,6 +314,47 @@ fn the_capacity_of_one_kind_is_not_shown_as_that_of_both() {
         assert_eq!(storage.capacity_wh, None, "{capacity}");
         assert_eq!(storage.available_wh.unwrap().whole(), 2820);
     }
+}
+
+/// The storage of a gateway with two batteries, a page of which is changed.
+fn storage_with(changed: Endpoint, change: impl Fn(String) -> String) -> Value {
+    let (reading, _) = read(&fixtures().join("cases/live_values_before_the_first"), &mut |endpoint, body| {
+        if endpoint == changed { change(String::from_utf8(body).unwrap()).into_bytes() } else { body }
+    });
+    serde_json::to_value(reading.unwrap()).unwrap()
+}
+
+#[test]
+fn the_power_of_one_battery_is_not_that_of_both() {
+    let one = |page: String| page.replace("122320001502", "122320009999");
+    assert_eq!(storage_with(Endpoint::EnsemblePower, |page| page)["storage"]["power_w"], 450.0);
+    let document = storage_with(Endpoint::EnsemblePower, one);
+    assert_eq!(document["storage"]["power_w"], Value::Null);
+    assert_eq!(document["consumption"]["power_w"], Value::Null, "it lacks what a battery gives");
+    let odd = |page: String| page.replace("220000", "\"n/a\"");
+    assert_eq!(storage_with(Endpoint::EnsemblePower, odd)["storage"]["power_w"], Value::Null);
+}
+
+#[test]
+fn a_battery_listed_twice_is_one_and_one_that_never_reported_is_none() {
+    let twice = |page: String| page.replace("122320001502", "122320001501").replace("66", "64");
+    let document = storage_with(Endpoint::EnsembleInventory, twice);
+    assert_eq!(document["batteries"].as_array().unwrap().len(), 1);
+    let never = |page: String| {
+        let (first, second) = page.split_once("122320001502").unwrap();
+        format!("{first}122320001502{}", second.replacen("1782036860", "0", 1))
+    };
+    let document = storage_with(Endpoint::EnsembleInventory, never);
+    assert_eq!(document["batteries"].as_array().unwrap().len(), 1, "{}", document["batteries"]);
+}
+
+#[test]
+fn a_page_that_has_not_heard_of_the_batteries_says_nothing_of_them() {
+    let zeros = |page: String| page.replace("65", "0").replace("10000", "0").replace("6500", "0");
+    let document = storage_with(Endpoint::EnsembleSecctrl, zeros);
+    let storage = &document["storage"];
+    assert_eq!((&storage["soc_percent"], &storage["available_wh"]), (&json!(65.0), &Value::Null));
+    assert_eq!(storage["capacity_wh"], 10_000, "by each of them");
 }
 
 #[test]

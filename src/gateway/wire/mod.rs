@@ -111,6 +111,7 @@ fn tells_of_an_error(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::meters::Meters;
+    use super::production::Production;
     use super::*;
 
     #[test]
@@ -127,6 +128,16 @@ mod tests {
             Malformed::ErrorInside
         );
         assert_eq!(why("{}"), Malformed::OtherForm);
+    }
+
+    #[test]
+    fn a_number_that_json_does_not_have_costs_its_field() {
+        for odd in ["nan", "-nan", "inf", "1e999", "NaN"] {
+            let body = format!(r#"{{"wattHoursLifetime":8717473,"wattsNow":{odd}}}"#);
+            let page = Production::parse(body.as_bytes()).unwrap();
+            assert_eq!((page.power, page.lifetime.unwrap().whole()), (None, 8_717_473), "{odd}");
+        }
+        assert_eq!(Meters::parse(b"[{\"eid\":nan,}]"), Err(Malformed::NotJson));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use super::Malformed;
 use crate::units::{WattHours, Watts};
 
+/// The page has 5 kB.
+const MOST_BYTES: usize = 64 << 10;
+
 /// The table. A total of `133 MWh` moves by `1 MWh` a time; today's is finer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProductionHtml {
@@ -17,6 +20,9 @@ pub struct ProductionHtml {
 impl ProductionHtml {
     /// Reads the page by the words that stand before each amount.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        if body.len() > MOST_BYTES {
+            return Err(Malformed::TooLong);
+        }
         let words = words(&String::from_utf8_lossy(body));
         let energy = |label: &[&str]| amount(&words, label, "Wh").and_then(WattHours::lifetime);
         let page = Self {
@@ -91,5 +97,6 @@ mod tests {
     fn another_page_for_people_is_not_taken_for_it() {
         assert_eq!(ProductionHtml::parse(b"<html>Not found</html>"), Err(Malformed::OtherForm));
         assert_eq!(ProductionHtml::parse(b"<html></html>"), Err(Malformed::Empty));
+        assert_eq!(ProductionHtml::parse("a ".repeat(100_000).as_bytes()), Err(Malformed::TooLong));
     }
 }
