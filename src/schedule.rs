@@ -18,7 +18,7 @@ const LONGEST_BUSY: Duration = Duration::from_secs(60 * 60);
 /// which failures there are expected.
 const QUIET: std::ops::Range<i16> = 22 * 60 + 55..23 * 60 + 10;
 
-/// Asked more often than this, some gateways stop answering (protocol notes, 3.10).
+/// Asked more often than this, some gateways stop answering (docs/protocol.md, section 3.10).
 const CLOSEST: Duration = Duration::from_secs(5);
 
 /// When to poll one gateway.

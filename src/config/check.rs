@@ -19,7 +19,7 @@ use crate::secrets::Secret;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
-/// Polled more often than this, some gateways stop answering (protocol notes, 3.10).
+/// Polled more often than this, some gateways stop answering (docs/protocol.md, section 3.10).
 const WISE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a configuration cannot be completed.

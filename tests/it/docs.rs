@@ -376,6 +376,26 @@ fn the_reference_has_every_key_of_the_example_and_no_other() {
 }
 
 #[test]
+fn every_cited_promise_exists() {
+    let page = text("docs/login-promise.md");
+    let promised = |name: &&str| page.contains(&format!("**{name} "));
+    let is_promise = |word: &&str| {
+        let number = word.strip_prefix('L').unwrap_or_default();
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut unknown = Vec::new();
+    for path in files("src", &["rs"]).into_iter().chain(files("tests", &["rs"])) {
+        let source = text(&path);
+        let words = source.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let cited: BTreeSet<&str> = words.filter(is_promise).collect();
+        unknown.extend(
+            cited.iter().filter(|name| !promised(name)).map(|name| format!("{}: {name}", path.display())),
+        );
+    }
+    assert!(unknown.is_empty(), "cited, and not in docs/login-promise.md: {unknown:?}");
+}
+
+#[test]
 fn every_kind_of_event_in_the_reference_exists_in_the_program() {
     let page = text("docs/reference.md");
     let section = page.split("\n## ").find(|section| section.starts_with("Events\n")).unwrap();

@@ -83,7 +83,7 @@ pub(super) struct World {
     pub(super) disk: Disk,
 }
 
-/// Every row of L6 as the protocol notes list it (1.5, 1.6, 1.8): status, `Retry-After`, body.
+/// Every row of L6 as docs/protocol.md lists it (sections 1.5, 1.6, 1.8): status, `Retry-After`, body.
 const ANSWERS: [(u16, Option<&str>, &str); 21] = [
     (200, None, r#"{"message":"Too many active sessions.."}"#),
     (401, Some("200000"), "<html><p>Too many active sessions..</p></html>"),
