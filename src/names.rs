@@ -14,6 +14,11 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long the home network is listened to. What is awake answers within one second.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long others may answer after the first: anybody can be first.
+const OTHERS: Duration = Duration::from_millis(500);
+
+/// No more addresses of one name are kept: anybody may answer for it.
+const MOST: usize = 16;
 
 /// The addresses of `host`, which may be one itself, each with `port`; IPv4 first where mDNS gave them. An error
 /// where nobody knows the name.
@@ -42,7 +47,7 @@ fn local_name(host: &str) -> Option<String> {
     (!label.is_empty()).then(|| format!("{name}."))
 }
 
-/// Asks on all interfaces or on those of one kind, and takes the first answer that holds an address of use.
+/// Asks on all interfaces or on those of one kind, and takes the first answers that hold an address of use.
 async fn ask_the_network(name: &str, only: Option<IfKind>) -> Result<Vec<SocketAddr>, mdns_sd::Error> {
     let daemon = ServiceDaemon::new()?;
     if let Some(only) = only {
@@ -50,19 +55,28 @@ async fn ask_the_network(name: &str, only: Option<IfKind>) -> Result<Vec<SocketA
         daemon.enable_interface(only)?;
     }
     let events = daemon.resolve_hostname(name, None)?;
-    let deadline = Instant::now() + PATIENCE;
+    let mut deadline = Instant::now() + PATIENCE;
     let mut found = Vec::new();
     while let Ok(Ok(event)) = timeout_at(deadline, events.recv_async()).await {
         if let HostnameResolutionEvent::AddressesFound(_, addresses) = event {
-            found = usable(&addresses);
+            merge(&mut found, usable(&addresses));
             if !found.is_empty() {
-                break;
+                deadline = deadline.min(Instant::now() + OTHERS);
             }
         }
     }
     // It stops by itself; a second call finds an error here, which changes nothing.
     daemon.shutdown().ok();
     Ok(found)
+}
+
+fn merge(found: &mut Vec<SocketAddr>, more: Vec<SocketAddr>) {
+    for address in more {
+        if found.len() < MOST && !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found.sort_unstable_by_key(by_use);
 }
 
 fn at_port(mut address: SocketAddr, port: u16) -> SocketAddr {
@@ -129,6 +143,16 @@ mod tests {
         let expected = ["192.168.1.20", "fd00::20", "169.254.3.4"];
         let expected: Vec<SocketAddr> = expected.map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).into();
         assert_eq!(usable(&found.map(address).into()), expected);
+    }
+
+    #[test]
+    fn the_answers_of_several_are_all_kept_up_to_a_limit() {
+        let at = |number: u8| SocketAddr::from(([192, 168, 1, number], 0));
+        let mut found = vec![at(20)];
+        merge(&mut found, vec![at(5), at(20)]);
+        assert_eq!(found, [at(5), at(20)]);
+        merge(&mut found, (100..200).map(at).collect());
+        assert_eq!(found.len(), MOST);
     }
 
     #[tokio::test]

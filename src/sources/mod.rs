@@ -122,7 +122,7 @@ impl Sources {
 
     /// Takes what `/info` says now. Another firmware means that everything is found out anew.
     pub fn identified(&mut self, facts: Facts, now: Instant) {
-        if facts.firmware_name != self.facts.firmware_name || facts.serial != self.facts.serial {
+        if facts.firmware_name != self.facts.firmware_name {
             let (old, new) = (&self.facts.firmware_name, &facts.firmware_name);
             let message = format!("the gateway's firmware changed from {old} to {new}");
             let mut notices = std::mem::take(&mut self.notices);
@@ -260,14 +260,11 @@ impl Sources {
     }
 }
 
-/// Whether there is no point in asking on: the gateway itself does not answer.
+/// Whether there is no point in asking on: the gateway itself does not answer, or somebody else does.
 fn ends_the_cycle(error: &Error, first: bool) -> bool {
     match error {
-        Error::KeyChanged { .. }
-        | Error::Certificate { .. }
-        | Error::Incompatible { .. }
-        | Error::NoToken
-        | Error::TokenRefused => true,
+        _ if error.is_about_identity() => true,
+        Error::Certificate { .. } | Error::Incompatible { .. } | Error::NoToken | Error::TokenRefused => true,
         Error::Unreachable { .. } | Error::Busy { .. } => first,
         _ => false,
     }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use enphased::clock::Clock;
 use enphased::config::environment::Environment;
@@ -19,6 +20,8 @@ use enphased::state::StateDir;
 use enphased::token::store::{self, Origin, Tokens};
 use fastrand::Rng;
 use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 
 use crate::scripted::{
     CHECK, GATEWAY, REPLACED, Reply, SERIAL, Seen, Server, Shown, accepted, bearer, fingerprint, info_of, ok,
@@ -31,7 +34,7 @@ const OLD: &str = "D5.0.62";
 const PRODUCTION: &str = "/api/v1/production";
 
 /// Who a host says it is.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Persona {
     serial: &'static str,
     firmware: &'static str,
@@ -44,6 +47,8 @@ const REAL: Persona = Persona { serial: SERIAL, firmware: MODERN, watts: 1000 };
 struct Host {
     server: Server,
     persona: Arc<Mutex<Persona>>,
+    /// The persona at each request, in their order.
+    said: Arc<Mutex<Vec<Persona>>>,
 }
 
 impl Host {
@@ -53,9 +58,14 @@ impl Host {
 
     async fn start_at(bind: &str, persona: Persona, shown: Shown) -> Self {
         let persona = Arc::new(Mutex::new(persona));
-        let now = Arc::clone(&persona);
-        let server = Server::start(bind, shown, move |seen| answer(seen, *now.lock().unwrap())).await;
-        Self { server, persona }
+        let said: Arc<Mutex<Vec<Persona>>> = Arc::default();
+        let (now, log) = (Arc::clone(&persona), Arc::clone(&said));
+        let script = move |seen: &Seen| {
+            let persona = *now.lock().unwrap();
+            log.lock().unwrap().push(persona);
+            answer(seen, persona)
+        };
+        Self { server: Server::start(bind, shown, script).await, persona, said }
     }
 
     /// Another host at the same address.
@@ -270,9 +280,7 @@ async fn where_any_certificate_is_accepted_the_token_still_goes_to_its_serial_al
     let before = host.secrets().len();
     host.becomes(Persona { serial: OTHER, ..REAL }, Shown::other());
     // Connections that prove nothing are taken for the one before only for a moment.
-    tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_secs(5)).await;
-    tokio::time::resume();
+    seconds_later().await;
     let error = gateway.get(Endpoint::Production).await.unwrap_err();
     assert!(matches!(error, Error::Replaced { .. }), "{error:?}");
     assert_eq!(host.secrets().len(), before);
@@ -446,7 +454,7 @@ async fn a_replaced_gateway_is_called_so() {
     let mut board = home.shared.board.reader();
     host.becomes(Persona { serial: OTHER, watts: 7, ..old }, Shown::plain());
     tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    tokio::time::advance(Duration::from_secs(60)).await;
     tokio::time::resume();
     let said = watts(&mut poller).await.unwrap_err();
     assert!(said.contains(&format!("is {OTHER} now, and was {SERIAL} before")), "{said}");
@@ -480,9 +488,7 @@ async fn a_configured_password_goes_to_no_other_serial() {
     assert!(before > 0);
 
     host.becomes(Persona { serial: OTHER, ..old }, Shown::plain());
-    tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_secs(5)).await;
-    tokio::time::resume();
+    seconds_later().await;
     gateway.get(Endpoint::Inverters).await.unwrap_err();
     let mut gateway = open(&with_password, &state).await.unwrap();
     assert!(!gateway.takes_password());
@@ -498,6 +504,116 @@ async fn a_configured_password_goes_to_no_other_serial() {
     let serial = Some(OTHER.parse().unwrap());
     let gateway = open(&Target { serial, ..with_password }, &state).await.unwrap();
     assert!(gateway.takes_password());
+}
+
+// ---- whatever happens --------------------------------------------------------------------------------------
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Another host is at the address: with this key (or none), serial number and firmware.
+    Becomes(Option<bool>, bool, bool),
+    /// The host calls itself something else, on the connections there are.
+    Renamed(bool, bool),
+    Cut,
+    /// The gateway is looked for again.
+    Open,
+    Confirm,
+    UseToken(bool),
+    CheckToken(bool),
+    Get,
+    Later,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        2 => any::<(Option<bool>, bool, bool)>().prop_map(|(key, own, new)| Step::Becomes(key, own, new)),
+        1 => any::<(bool, bool)>().prop_map(|(own, new)| Step::Renamed(own, new)),
+        1 => Just(Step::Cut),
+        2 => Just(Step::Open),
+        2 => Just(Step::Confirm),
+        3 => any::<bool>().prop_map(Step::UseToken),
+        1 => any::<bool>().prop_map(Step::CheckToken),
+        4 => Just(Step::Get),
+        1 => Just(Step::Later),
+    ];
+    proptest::collection::vec(step, 1..30)
+}
+
+const fn named(own: bool) -> &'static str {
+    if own { SERIAL } else { OTHER }
+}
+
+const fn persona(own: bool, new: bool) -> Persona {
+    Persona { serial: named(own), firmware: if new { MODERN } else { OLD }, watts: 1 }
+}
+
+/// What proves nothing is believed for two seconds.
+async fn seconds_later() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    tokio::time::resume();
+}
+
+async fn walk(steps: Vec<Step>, insecure: bool) -> Result<(), TestCaseError> {
+    let host = Host::start(REAL, Shown::first()).await;
+    let state = tempfile::tempdir().unwrap();
+    let target = Target { insecure, ..target(&host) };
+    let mut gateway = open(&target, &state).await.ok();
+    for step in steps {
+        match (step, &mut gateway) {
+            (Step::Becomes(key, own, new), _) => {
+                let shown = match key {
+                    Some(true) => Shown::first(),
+                    Some(false) => Shown::other(),
+                    None => Shown::plain(),
+                };
+                host.becomes(persona(own, new), shown);
+                seconds_later().await;
+            }
+            (Step::Renamed(own, new), _) => *host.persona.lock().unwrap() = persona(own, new),
+            (Step::Cut, _) => host.server.cut(),
+            (Step::Later, _) => seconds_later().await,
+            (Step::Open, gateway) => *gateway = open(&target, &state).await.ok(),
+            (Step::Confirm, Some(gateway)) => drop(gateway.confirm().await),
+            (Step::UseToken(own), Some(gateway)) => drop(gateway.use_token(&token(named(own), "a"))),
+            (Step::CheckToken(own), Some(gateway)) => {
+                drop(gateway.check_token(&token(named(own), "a")).await);
+            }
+            (Step::Get, Some(gateway)) => drop(gateway.get(Endpoint::Production).await),
+            (_, None) => {}
+        }
+    }
+    let remembered = keys(&state);
+    let (mut told, said) = (None, host.said.lock().unwrap().clone());
+    for (seen, persona) in host.server.seen().into_iter().zip(said) {
+        if seen.path == "/info" {
+            prop_assert!(!seen.is_secret());
+            // A key tells one host from another; without one, any is taken at its newest word.
+            told = Some(persona);
+            continue;
+        }
+        let shown = seen.header("authorization");
+        let cookie = seen.header("cookie");
+        if shown.starts_with("Bearer ") || !cookie.is_empty() {
+            let told = told.unwrap();
+            prop_assert_eq!(shown, bearer(&token(told.serial, "a")), "{}", seen.path);
+            prop_assert_eq!(told.firmware, MODERN);
+            prop_assert!(seen.key.is_some(), "a token went over plain http");
+            let known = remembered.load(&told.serial.parse().unwrap()).unwrap().unwrap();
+            prop_assert!(insecure || seen.key == known.key, "{:?} {known:?}", seen.key);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_token_goes_only_to_its_serial_with_its_key_whatever_happens(steps in steps(), insecure: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(walk(steps, insecure))?;
+    }
 }
 
 // ---- help --------------------------------------------------------------------------------------------------
