@@ -10,9 +10,9 @@
 //! be printed), [`redaction`] (what must not be sent with a report), [`files`] (bounded reading of regular files), [`streams`]
 //! (standard output and error, whoever reads them).
 //!
-//! **Outside things**, one each: [`state`] (the state directory), [`names`] (host names), [`tls`] (which keys are
-//! trusted), [`token`] (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (the device:
-//! its identity, its endpoints, its wire formats), [`mqtt`] (the broker).
+//! **Outside things**, one each: [`state`] (the state directory), [`names`] (host names), [`tls`] (to the cloud, and to
+//! gateways by their keys), [`token`] (what a token says, and where it is kept), [`cloud`] (log in, fetch a token), [`gateway`] (a connected
+//! gateway: located, identified, its key judged; its endpoints and wire formats), [`mqtt`] (the broker).
 //!
 //! **Rules**, which decide and never do: [`logins`] (the login promise), [`sources`] (which endpoint gives
 //! what, and the oddities of each firmware), [`counters`] (totals that never go backward, days), [`siblings`]

@@ -120,19 +120,19 @@ impl Sources {
         }
     }
 
-    /// Takes what `/info` says now. Another firmware means that everything is found out anew.
+    /// Takes what `/info` of the same gateway says now. Another firmware means that everything is found out anew.
     pub fn identified(&mut self, facts: Facts, now: Instant) {
-        if facts.firmware_name != self.facts.firmware_name {
-            let (old, new) = (&self.facts.firmware_name, &facts.firmware_name);
-            let message = format!("the gateway's firmware changed from {old} to {new}");
-            let mut notices = std::mem::take(&mut self.notices);
-            notices.push(Notice { kind: "firmware_changed", message });
-            let cycle = self.cycle;
-            *self = Self { cycle, notices, ..Self::new(facts, self.options, now) };
-        } else {
+        if facts.firmware_name == self.facts.firmware_name {
             self.clock = facts.time.map(|time| (time, now)).or(self.clock);
             self.facts = facts;
+            return;
         }
+        let (old, new) = (&self.facts.firmware_name, &facts.firmware_name);
+        let message = format!("the gateway's firmware changed from {old} to {new}");
+        let mut notices = std::mem::take(&mut self.notices);
+        notices.push(Notice { kind: "firmware_changed", message });
+        let cycle = self.cycle;
+        *self = Self { cycle, notices, ..Self::new(facts, self.options, now) };
     }
 
     /// The token's role may be another: what was refused is asked for again.

@@ -50,6 +50,8 @@ async fn a_password_that_is_asked_for_is_kept_nowhere() {
     let said = String::from_utf8(out).unwrap();
     assert!(said.contains("The gateway accepts it"), "{said}");
     assert_eq!(simulation.cloud.counts().logins, 1);
+    let asked = simulation.gateways[0].counts();
+    assert_eq!((asked.requests, asked.connections), (2, 1), "it is asked who it is, and about the token");
     let mut tokens = 0;
     for entry in std::fs::read_dir(state.path()).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();

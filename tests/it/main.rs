@@ -23,6 +23,7 @@ mod discovery;
 mod docs;
 mod domoticz;
 mod gateway_client;
+mod gateway_trust;
 mod hostile_gateway;
 mod house;
 mod impostor;

@@ -209,6 +209,12 @@ impl Server {
         self.cut();
     }
 
+    /// Listens no more, and drops the connections there are.
+    pub(crate) fn stop(&self) {
+        self.accepting.abort();
+        self.cut();
+    }
+
     /// Drops the connections there are.
     pub(crate) fn cut(&self) {
         for connection in self.connections.lock().unwrap().drain(..) {
@@ -219,8 +225,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.accepting.abort();
-        self.cut();
+        self.stop();
     }
 }
 

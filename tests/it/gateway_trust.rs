@@ -1,0 +1,93 @@
+//! `gateway trust`: the operator accepts what a gateway shows, and what a command costs the gateway.
+
+use enphased::clock::Clock;
+use enphased::commands::Context;
+use enphased::commands::failure::{Code, Failure};
+use enphased::commands::gateway::trust;
+use enphased::config;
+use enphased::config::environment::Environment;
+use enphased::gateway::pinned_key::{Known, PinnedKeys};
+use enphased::state::StateDir;
+use enphased::tls::Fingerprint;
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use crate::scripted::{GATEWAY, REPLACED, SERIAL, Seen, Server, Shown, fingerprint, info_of};
+
+const MODERN: &str = "D8.3.5289";
+const OLD: &str = "D5.0.62";
+
+async fn server(firmware: &'static str, shown: Shown) -> Server {
+    Server::start("127.0.0.1:0", shown, move |_: &Seen| info_of(SERIAL, firmware)).await
+}
+
+/// A state directory that remembers the gateway with its first key.
+fn remembering() -> tempfile::TempDir {
+    let state = tempfile::tempdir().unwrap();
+    let key = Some(fingerprint(GATEWAY));
+    let known =
+        Known { key, address: "192.168.1.20".into(), since: Timestamp::UNIX_EPOCH, password_of: None };
+    keys(&state).save(&SERIAL.parse().unwrap(), &known).unwrap();
+    state
+}
+
+fn keys(state: &tempfile::TempDir) -> PinnedKeys {
+    PinnedKeys::new(StateDir::open(state.path()).unwrap())
+}
+
+fn remembered(state: &tempfile::TempDir) -> Option<Fingerprint> {
+    keys(state).load(&SERIAL.parse().unwrap()).unwrap().unwrap().key
+}
+
+async fn asked(
+    servers: &[&Server],
+    state: &tempfile::TempDir,
+    answer: &str,
+) -> (Result<(), Failure>, String) {
+    let tables = servers.iter().map(|server| format!("[[gateway]]\naddress = \"{}\"\n", server.address));
+    let text = format!("state_dir = {:?}\n{}", state.path(), tables.collect::<String>());
+    let environment = Environment::default();
+    let config = config::complete(&text, None, &environment).unwrap();
+    let mut context = Context::new(config, environment, Clock::system(), Rng::with_seed(3));
+    let mut out = Vec::new();
+    let done = trust(&mut context, false, &mut answer.as_bytes(), &mut out).await;
+    (done, String::from_utf8(out).unwrap())
+}
+
+#[tokio::test]
+async fn a_gateway_that_went_back_to_plain_http_is_read_when_its_operator_says_so() {
+    let (server, state) = (server(OLD, Shown::plain()).await, remembering());
+    let (refused, said) = asked(&[&server], &state, "n\n").await;
+    assert_eq!(refused.unwrap_err().code, Code::Refused);
+    assert!(said.contains("shows no key, and did before") && said.contains("plain http"), "{said}");
+    assert_eq!(remembered(&state), Some(fingerprint(GATEWAY)));
+    let (accepted, said) = asked(&[&server], &state, "y\n").await;
+    accepted.unwrap();
+    assert!(said.contains("is read over plain http"), "{said}");
+    assert_eq!(remembered(&state), None);
+    let (known, said) = asked(&[&server], &state, "").await;
+    known.unwrap();
+    assert!(said.contains("none, as it speaks plain http"), "{said}");
+}
+
+#[tokio::test]
+async fn a_changed_key_is_trusted_when_its_operator_says_so() {
+    let (server, state) = (server(MODERN, Shown::other()).await, remembering());
+    let (accepted, said) = asked(&[&server], &state, "yes\n").await;
+    accepted.unwrap();
+    for key in [GATEWAY, REPLACED].map(fingerprint) {
+        assert!(said.contains(&key.to_string()), "{said}");
+    }
+    assert_eq!(remembered(&state), Some(fingerprint(REPLACED)));
+    assert_eq!(server.paths(), ["/info"], "it is asked once who it is");
+}
+
+#[tokio::test]
+async fn one_gateway_that_is_away_keeps_no_other_from_being_trusted() {
+    let (away, here) = (server(MODERN, Shown::first()).await, server(MODERN, Shown::other()).await);
+    let state = remembering();
+    away.stop();
+    let (done, _) = asked(&[&away, &here], &state, "y\n").await;
+    assert_eq!(done.unwrap_err().code, Code::TryLater);
+    assert_eq!(remembered(&state), Some(fingerprint(REPLACED)));
+}
