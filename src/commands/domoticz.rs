@@ -21,6 +21,8 @@ use crate::mqtt::{self, Happened, Order, Session};
 /// How long the broker, and then each answer, is waited for. Domoticz takes ten messages a second, and there may
 /// be others before ours.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How many messages Domoticz may have for us at once: it tells of every device, ours or not.
+const EVERYTHING: u32 = 10_000;
 /// Room for the longest key.
 const WIDTH: usize = 19;
 
@@ -85,7 +87,7 @@ async fn ask(context: &mut Context, idx: &Idx, patience: Duration) -> Result<Hea
     let Some(settings) = &context.config.mqtt else { return Ok(Heard::default()) };
     let client_id = format!("enphased-check-{:08x}", context.rng.u32(..));
     // Without a last will: it would declare the running daemon offline.
-    let options = mqtt::Options { will: None, ..outputs::broker(settings, &client_id) };
+    let options = mqtt::Options { will: None, burst: EVERYTHING, ..outputs::broker(settings, &client_id) };
     let place = options.address.clone();
     let (tell, mut happened) = mpsc::channel(16);
     let connection = mqtt::keep_connected(options, context.rng.fork(), tell);
@@ -107,7 +109,7 @@ async fn connected(happened: &mut mpsc::Receiver<Happened>) -> Result<Session, F
         match news {
             Happened::Connected(session) => return Ok(session),
             Happened::Lost(error) => return Err(Failure::new(Code::TryLater, error.to_string())),
-            Happened::Incoming { .. } => {}
+            Happened::Incoming { .. } | Happened::Rests(..) | Happened::Awake => {}
         }
     }
     Err(Failure::new(Code::TryLater, "the connection to the MQTT broker ended"))
@@ -137,8 +139,8 @@ async fn listen(
             Some(Happened::Incoming { payload, retained: false, .. }) => {
                 heard.alive = true;
                 if let Some(told) = answer(&payload).filter(|told| wanted.contains(&told.idx)) {
-                    heard.devices.insert(told.idx, told);
-                    until = Instant::now() + patience;
+                    let new = heard.devices.insert(told.idx, told).is_none();
+                    until = if new { Instant::now() + patience } else { until };
                 }
             }
             Some(Happened::Lost(error)) => return Err(Failure::new(Code::TryLater, error.to_string())),

@@ -86,9 +86,9 @@ pub struct Announced {
 }
 
 impl Announced {
-    /// The messages that are new with this reading or differ from what was announced before (a new firmware):
+    /// The names of the entities that are new with this reading, or whose messages differ from before (a new firmware):
     /// all at first, none at most polls.
-    pub fn news(&mut self, reading: &Reading, settings: &Discovery) -> Vec<Message> {
+    pub fn news(&mut self, reading: &Reading, settings: &Discovery) -> Vec<String> {
         let before = self.facts.as_ref();
         let unchanged = before == Some(&reading.gateway);
         let mut news = Vec::new();
@@ -103,8 +103,8 @@ impl Announced {
             let message = config::message(&entity, &reading.gateway, settings);
             let told = known.zip(before).map(|(known, facts)| config::message(known, facts, settings));
             if told.as_ref() != Some(&message) {
-                self.entities.insert(name, Entity { value: Value::Null, ..entity });
-                news.push(message);
+                self.entities.insert(name.clone(), Entity { value: Value::Null, ..entity });
+                news.push(name);
             }
         }
         if !unchanged {
@@ -113,21 +113,22 @@ impl Announced {
         news
     }
 
-    /// Everything that was announced, for a new connection or a birth message.
-    pub fn again(&self, settings: &Discovery) -> impl Iterator<Item = Message> {
-        self.all().map(|(entity, facts)| config::message(entity, facts, settings))
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.entities.keys()
     }
 
-    /// The topics of everything that was announced, each with what is to be remembered of it.
-    pub fn marks(&self, settings: &Discovery) -> impl Iterator<Item = (String, Mark)> {
-        self.all().map(|(entity, facts)| {
-            let mark = Mark { device: entity.device(), detail: entity.detail };
-            (config::topic(entity, facts, settings), mark)
-        })
+    /// The message that announces the entity `name`; none for one that is gone.
+    pub fn message(&self, name: &str, settings: &Discovery) -> Option<Message> {
+        let (entity, facts) = self.entities.get(name).zip(self.facts.as_ref())?;
+        Some(config::message(entity, facts, settings))
     }
 
-    fn all(&self) -> impl Iterator<Item = (&Entity, &GatewayFacts)> {
-        self.facts.iter().flat_map(|facts| self.entities.values().map(move |entity| (entity, facts)))
+    /// The topic of the entity `name`, with what is to be remembered of it.
+    pub fn mark(&self, name: &str, settings: &Discovery) -> Option<(String, Mark)> {
+        let (entity, facts) = self.entities.get(name).zip(self.facts.as_ref())?;
+        let mark = Mark { device: entity.device(), detail: entity.detail };
+        Some((config::topic(entity, facts, settings), mark))
     }
 
     /// Forgets a device that is gone for good, e.g. `inverters/482200000001`: its values are not even null any more.

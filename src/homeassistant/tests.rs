@@ -313,24 +313,35 @@ fn what_is_not_measured_is_not_announced_and_null_in_the_document() {
 fn an_entity_is_announced_once_and_again_when_asked() {
     let (reading, settings) = (sample::full(), settings(false));
     let mut announced = Announced::default();
+    let messages = |announced: &Announced, names: Vec<String>| -> Vec<Message> {
+        names.iter().map(|name| announced.message(name, &settings).unwrap()).collect()
+    };
     let first = announced.news(&reading, &settings);
+    let first = messages(&announced, first);
     assert_eq!(first, discovery(&reading, &settings));
-    assert_eq!(announced.news(&reading, &settings), []);
+    assert_eq!(announced.news(&reading, &settings), [""; 0]);
     let by_topic = |messages: Vec<Message>| -> BTreeMap<String, Message> {
         messages.into_iter().map(|message| (message.topic.clone(), message)).collect()
+    };
+    let again = |announced: &Announced| {
+        let names: Vec<String> = announced.names().cloned().collect();
+        assert!(names.iter().all(|name| announced.mark(name, &settings).is_some()));
+        messages(announced, names)
     };
     // An inverter that the newest reading lacks is announced too.
     let mut updated = reading;
     updated.inverters.clear();
     announced.news(&updated, &settings);
-    assert_eq!(by_topic(announced.again(&settings).collect()), by_topic(first.clone()));
-    let topics: BTreeSet<String> = announced.marks(&settings).map(|(topic, _)| topic).collect();
+    assert_eq!(by_topic(again(&announced)), by_topic(first.clone()));
+    let topics: BTreeSet<String> =
+        announced.names().map(|name| announced.mark(name, &settings).unwrap().0).collect();
     assert_eq!(topics, by_topic(first.clone()).into_keys().collect());
 
     updated.gateway.firmware = "9.0.1".to_owned();
     let news = announced.news(&updated, &settings);
+    let news = messages(&announced, news);
     let all = by_topic([first, news.clone()].concat());
-    assert_eq!(by_topic(announced.again(&settings).collect()), all);
+    assert_eq!(by_topic(again(&announced)), all);
     assert!(news.iter().all(|message| message.topic.contains("/122300000000/")) && !news.is_empty());
 }
 

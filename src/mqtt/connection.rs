@@ -3,16 +3,18 @@
 //! Nothing is kept for a broker that is away: each connection has a narrow channel of its own, and what was
 //! in it dies with it. Whoever publishes learns of a new connection and sends what is newest then.
 
-use std::future::pending;
 use std::time::Duration;
 
 use fastrand::Rng;
-use rumqttc::{AsyncClient, Event, EventLoop, Outgoing, Packet, PublishOptions, QoS};
-use tokio::sync::mpsc;
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Outgoing, Packet, StateError};
+use tokio::sync::{mpsc, watch};
+use tokio::task::consume_budget;
 use tokio::time::{Instant, sleep};
 
-use super::{Error, Options};
-use crate::message::{Message, Qos};
+use super::inflow::{Inflow, Verdict};
+use super::outgoing::hand_on;
+use super::session::{Happened, Session};
+use super::{Error, Flood, Options};
 use crate::retry;
 
 /// How many messages may be on their way into the socket.
@@ -27,62 +29,14 @@ const LONGEST_DELAY_FOR_A_PERSON: Duration = Duration::from_secs(60);
 /// A connection that lasted this long was a good one; the next failure begins a new row.
 const STEADY: Duration = Duration::from_secs(60);
 
-/// What happens between us and the broker.
-#[derive(Debug)]
-pub enum Happened {
-    /// There is a connection; it lasts until the next `Lost`.
-    Connected(Session),
-    /// A message on a topic that was subscribed to.
-    Incoming {
-        /// Its topic.
-        topic: String,
-        /// Its text, whatever it is.
-        payload: Vec<u8>,
-        /// Whether it is an old one that the broker had kept.
-        retained: bool,
-    },
-    /// There is no connection, or none any more. It is tried again after a while.
-    Lost(Error),
-}
-
-/// Something for the broker.
-#[derive(Debug)]
-pub enum Order {
-    /// To be told what is published on the topics of this filter.
-    Subscribe(String),
-    /// To publish this.
-    Publish(Message),
-}
-
-/// One connection. Dropping it ends the connection in an orderly way, after what was sent before, and with it
-/// [`keep_connected`].
-#[derive(Debug)]
-pub struct Session {
-    orders: mpsc::Sender<Order>,
-}
-
-impl Session {
-    /// Waits until the connection can take another order, which a slow broker may delay for long; `false`
-    /// when it is gone. May be given up at any time.
-    pub async fn ready(&self) -> bool {
-        self.orders.reserve().await.is_ok()
-    }
-
-    /// Gives an order to a connection that is [ready](Self::ready); to another one it is lost.
-    pub fn send(&self, order: Order) {
-        if self.orders.try_send(order).is_err() {
-            tracing::debug!("the connection to the broker did not take a message");
-        }
-    }
-}
-
 /// Keeps a connection to the broker and tells `happened` about it, until the [`Session`] or the receiver is
 /// dropped. Dropped itself, it breaks the connection off and the broker publishes the last will.
 pub async fn keep_connected(options: Options, mut rng: Rng, happened: mpsc::Sender<Happened>) {
     let mut failures = 0;
+    let mut inflow = Inflow::new(options.burst, Instant::now());
     loop {
         let started = Instant::now();
-        let Err(error) = one_connection(&options, &happened).await else { return };
+        let Err(error) = one_connection(&options, &happened, &mut inflow).await else { return };
         failures = if started.elapsed() > STEADY { 1 } else { failures + 1 };
         let longest = if error.needs_a_person() { LONGEST_DELAY_FOR_A_PERSON } else { LONGEST_DELAY };
         let delay = retry::with_jitter(retry::doubling(FIRST_DELAY, longest, failures), &mut rng);
@@ -94,7 +48,11 @@ pub async fn keep_connected(options: Options, mut rng: Rng, happened: mpsc::Send
 }
 
 /// Connects and stays so; `Ok` when our side has ended it.
-async fn one_connection(options: &Options, happened: &mpsc::Sender<Happened>) -> Result<(), Error> {
+async fn one_connection(
+    options: &Options,
+    happened: &mpsc::Sender<Happened>,
+    inflow: &mut Inflow,
+) -> Result<(), Error> {
     let (client, mut events) = AsyncClient::builder(options.settings()?).capacity(ROOM).build();
     events.network_options.set_connection_timeout(PATIENCE);
     events.network_options.set_tcp_nodelay(true);
@@ -102,61 +60,97 @@ async fn one_connection(options: &Options, happened: &mpsc::Sender<Happened>) ->
     let consent = events.poll().await;
     consent.map_err(|error| Error::at_connect(&options.address, options.user.as_deref(), &error))?;
 
-    let (orders, waiting) = mpsc::channel(ROOM);
-    if happened.send(Happened::Connected(Session { orders })).await.is_err() {
+    let (session, waiting) = Session::new(ROOM);
+    if happened.send(Happened::Connected(session)).await.is_err() {
         return Ok(());
     }
+    let (rest, rests) = watch::channel(inflow.rests_until(Instant::now()));
     let ended = tokio::select! {
-        ended = listen(&mut events, happened) => ended,
-        () = hand_on(client, waiting) => Ok(()),
+        ended = listen(&mut events, happened, inflow, &rest) => ended,
+        () = hand_on(client, waiting, rests, happened) => return Ok(()),
     };
-    ended.map_err(|error| Error::later(&options.address, &error))
+    match ended {
+        Ok(()) => Ok(()),
+        Err(End::Flood) => Err(Error::Flood { broker: options.address.clone() }),
+        Err(End::Connection(error)) => {
+            let now = Instant::now();
+            if is_too_long(&error) && inflow.too_long(now) {
+                say_rests(happened, Flood::TooLong, inflow, now).await;
+            }
+            Err(Error::later(&options.address, &error))
+        }
+    }
 }
 
-/// Drives the connection and hands on what comes in, until the farewell is sent.
+/// How a connection that stood has ended.
+enum End {
+    Connection(ConnectionError),
+    /// The broker sends what is not subscribed to, without end.
+    Flood,
+}
+
+impl From<ConnectionError> for End {
+    fn from(error: ConnectionError) -> Self {
+        Self::Connection(error)
+    }
+}
+
+/// Whether the broker sent a message that is longer than any that is listened to.
+fn is_too_long(error: &ConnectionError) -> bool {
+    use rumqttc::Error::PayloadSizeLimitExceeded;
+    matches!(error, ConnectionError::MqttState(StateError::Deserialization(PayloadSizeLimitExceeded(_))))
+}
+
+/// Drives the connection and hands on what comes in, until the farewell is sent. Where `rest` is told a time, nothing is
+/// to be subscribed to until then.
 async fn listen(
     events: &mut EventLoop,
     happened: &mpsc::Sender<Happened>,
-) -> Result<(), rumqttc::ConnectionError> {
+    inflow: &mut Inflow,
+    rest: &watch::Sender<Option<Instant>>,
+) -> Result<(), End> {
     loop {
-        match events.poll().await? {
-            Event::Incoming(Packet::Publish(message)) => {
-                let incoming = Happened::Incoming {
-                    topic: String::from_utf8_lossy(&message.topic).into_owned(),
-                    payload: message.payload.to_vec(),
-                    retained: message.retain,
-                };
-                if happened.send(incoming).await.is_err() {
-                    tracing::debug!("nobody listens to the broker any more");
-                }
-            }
+        let packet = match events.poll().await? {
+            Event::Incoming(packet) => packet,
             Event::Outgoing(Outgoing::Disconnect) => return Ok(()),
-            _ => {}
+            Event::Outgoing(_) => continue,
+        };
+        // Several packets come with one read; the other loops have their turn all the same.
+        consume_budget().await;
+        let bytes = match &packet {
+            // The answer to a message of ours; another ends the connection.
+            Packet::PubAck(_) => continue,
+            Packet::Publish(message) => message.topic.len() + message.payload.len(),
+            _ => 0,
+        };
+        let now = Instant::now();
+        match inflow.arrived(bytes, now) {
+            Verdict::Take => hand_up(packet, happened).await,
+            Verdict::Drop => {}
+            Verdict::Rest => {
+                rest.send_replace(inflow.rests_until(now));
+                say_rests(happened, Flood::TooMany, inflow, now).await;
+            }
+            Verdict::End => return Err(End::Flood),
         }
     }
 }
 
-/// Gives the orders to the connection in their order, and at their end the farewell.
-async fn hand_on(client: AsyncClient, mut orders: mpsc::Receiver<Order>) {
-    while let Some(order) = orders.recv().await {
-        let taken = match order {
-            Order::Subscribe(filter) => client.subscribe(filter, QoS::AtMostOnce).await,
-            Order::Publish(message) => {
-                let qos = match message.qos {
-                    Qos::AtMostOnce => QoS::AtMostOnce,
-                    Qos::AtLeastOnce => QoS::AtLeastOnce,
-                };
-                let how = PublishOptions::new(qos).retain(message.retain);
-                client.publish(message.topic, message.payload, how).await
-            }
-        };
-        if let Err(error) = taken {
-            tracing::debug!(%error, "the connection did not take a message");
-        }
+async fn hand_up(packet: Packet, happened: &mpsc::Sender<Happened>) {
+    let Packet::Publish(message) = packet else { return };
+    let incoming = Happened::Incoming {
+        topic: String::from_utf8_lossy(&message.topic).into_owned(),
+        payload: message.payload.to_vec(),
+        retained: message.retain,
+    };
+    if happened.send(incoming).await.is_err() {
+        tracing::debug!("nobody listens to the broker any more");
     }
-    if let Err(error) = client.disconnect().await {
-        tracing::debug!(%error, "the connection ended before the farewell");
+}
+
+async fn say_rests(happened: &mpsc::Sender<Happened>, flood: Flood, inflow: &Inflow, now: Instant) {
+    let Some(until) = inflow.rests_until(now) else { return };
+    if happened.send(Happened::Rests(flood, until)).await.is_err() {
+        tracing::debug!("nobody listens to the broker any more");
     }
-    // The event loop still has to send all that; it ends this future when it has.
-    pending::<()>().await;
 }

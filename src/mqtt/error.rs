@@ -66,6 +66,12 @@ pub enum Error {
         /// The alert it sent.
         why: String,
     },
+    /// It sends without end what is not subscribed to.
+    #[error("the MQTT broker at {broker} floods this program with messages that it has not subscribed to")]
+    Flood {
+        /// Which broker.
+        broker: Address,
+    },
     /// A file of the configuration cannot be used.
     #[error("{key} in [mqtt] names {}, which cannot be used: {why}", path.display())]
     File {

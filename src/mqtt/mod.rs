@@ -4,9 +4,14 @@ pub mod address;
 pub mod certificates;
 pub mod connection;
 pub mod error;
+mod inflow;
 pub mod options;
+mod outgoing;
+pub mod session;
 
 pub use address::Address;
-pub use connection::{Happened, Order, Session, keep_connected};
+pub use connection::keep_connected;
 pub use error::Error;
-pub use options::Options;
+pub use inflow::{Flood, WORDS};
+pub use options::{LARGEST, Options};
+pub use session::{Happened, Order, Session};

@@ -11,8 +11,10 @@ use crate::message::Message;
 use crate::names;
 use crate::secrets::Secret;
 
-/// The longest message either way. A reading with a thousand inverters stays below.
-const LARGEST: usize = 1 << 20;
+/// The longest message that is sent. A reading with a thousand inverters stays below; some brokers take no longer one.
+pub const LARGEST: usize = 1 << 20;
+/// The longest message that is read. All that is listened to is a word.
+const LARGEST_INCOMING: usize = 16 << 10;
 /// Seconds of silence after which the broker is asked whether it lives. It publishes the last will after one
 /// and a half of them.
 const KEEP_ALIVE: u16 = 20;
@@ -33,6 +35,8 @@ pub struct Options {
     pub client_id: String,
     /// What the broker publishes when the connection breaks off.
     pub will: Option<Message>,
+    /// How many messages may come at once, before they are a flood; [`WORDS`](super::WORDS) for a daemon.
+    pub burst: u32,
 }
 
 impl Options {
@@ -64,7 +68,7 @@ impl Options {
         let Address { host, port, .. } = self.address.clone();
         settings.set_socket_connector(move |_, network| connect(host.clone(), port, network));
         settings.set_clean_session(true).set_keep_alive(KEEP_ALIVE);
-        settings.set_max_packet_size(LARGEST, LARGEST).set_max_request_batch(16);
+        settings.set_max_packet_size(LARGEST_INCOMING, LARGEST).set_max_request_batch(16);
         Ok(settings)
     }
 }

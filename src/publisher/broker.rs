@@ -1,7 +1,6 @@
 //! Publishes what is on the board to the broker, for as long as the daemon lives.
 
 use std::future::Future;
-use std::mem::{Discriminant, discriminant};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -10,8 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::content::Options;
+use super::heard::Meaning;
 use super::memory;
-use super::outbox::{Meaning, Outbox};
+use super::outbox::Outbox;
+use super::reporting::Reporting;
 use crate::board::{Board, Sheet};
 use crate::message::Message;
 use crate::mqtt::{self, Happened, Order, Session};
@@ -51,7 +52,7 @@ pub async fn run(
         state,
         wishes,
         session: None,
-        outage: None,
+        reporting: Reporting::default(),
         sheet: board.reader(),
         board,
         caught_up,
@@ -60,6 +61,7 @@ pub async fn run(
         () = publisher.turn(happened, pulse, stop) => {}
         () = &mut connection => return,
     }
+    publisher.write_down(None);
     if let Some(session) = publisher.session {
         let farewell = say(session, publisher.outbox.farewell());
         if timeout(FAREWELL, async { tokio::join!(farewell, connection) }).await.is_err() {
@@ -84,16 +86,10 @@ struct Publisher<'a> {
     state: Option<StateDir>,
     wishes: Option<Wishes>,
     session: Option<Session>,
-    outage: Option<Outage>,
+    reporting: Reporting,
     sheet: watch::Receiver<Sheet>,
     board: &'a Board,
     caught_up: &'a watch::Sender<u64>,
-}
-
-/// A row of failures.
-struct Outage {
-    since: Instant,
-    last: Discriminant<mqtt::Error>,
 }
 
 impl Publisher<'_> {
@@ -121,55 +117,64 @@ impl Publisher<'_> {
                 Ok(()) = self.sheet.changed() => idle = false,
                 () = sleep_until(wake) => idle = false,
             }
+            self.report(Instant::now());
         }
+    }
+
+    /// Says what is not published and what has ended.
+    fn report(&mut self, now: Instant) {
+        for complaint in self.outbox.complaints() {
+            self.reporting.complaint(&complaint, now);
+        }
+        self.reporting.passed(now);
     }
 
     /// Sends what is newest now, not what was when the connection became busy; `false` when nothing is owed.
     fn send_next(&mut self) -> bool {
         let Some(session) = &self.session else { return false };
+        let now = Instant::now();
         let sheet = self.sheet.borrow_and_update();
-        let next = self.outbox.next(&sheet, Instant::now());
-        if next.is_none() {
-            self.caught_up.send_replace(sheet.written());
-            if let Some(state) = &self.state {
-                self.outbox.unwritten().for_each(|(serial, it)| memory::save(state, serial, it));
-            }
+        if let Some(order) = self.outbox.next(&sheet, now) {
+            session.send(order);
+            return true;
         }
-        next.map(|order| session.send(order)).is_some()
+        self.caught_up.send_replace(sheet.written());
+        drop(sheet);
+        self.write_down(Some(now));
+        false
+    }
+
+    /// Writes down what has been left at the broker, as far as it is time for that at `now`, or before the end.
+    fn write_down(&mut self, now: Option<Instant>) {
+        if let Some(state) = &self.state {
+            self.outbox.unwritten(now).for_each(|(serial, it)| memory::save(state, serial, it));
+        }
     }
 
     fn note(&mut self, happened: Happened) {
+        let now = Instant::now();
         match happened {
             Happened::Connected(session) => {
                 self.session = Some(session);
                 self.outbox.connected();
                 self.board.put_broker_trouble(None);
-                let outage = self.outage.take().map(|outage| outage.since.elapsed().as_secs());
-                tracing::info!(outage_s = outage, "connected to the MQTT broker");
+                self.reporting.connected(now);
             }
             Happened::Incoming { topic, payload, retained } => {
                 match self.outbox.incoming(&topic, &payload, retained) {
-                    Meaning::Birth => {
-                        tracing::info!(%topic, "a consumer came up; everything is announced again");
-                    }
-                    Meaning::Denied => {
-                        let advice = "another enphased with the same MQTT prefix? Give each its own";
-                        tracing::warn!(%topic, advice, "somebody declared this daemon offline");
-                    }
-                    Meaning::Twin(client_id) => tracing::warn!(
-                        %topic,
-                        %client_id,
-                        "another enphased publishes under the same MQTT prefix, so their values mix: stop one of them, or \
-                         give each its own prefix in [mqtt]. The broker's log shows by its client id where it runs"
-                    ),
+                    Meaning::Birth => self.reporting.birth(&topic, now),
+                    Meaning::Denied => self.reporting.denied(&topic, now),
+                    Meaning::Twin(client_id) => self.reporting.twin(&topic, &client_id, now),
                     Meaning::Asked(level) => self.asked(&level, &payload),
                     Meaning::Nothing => {}
                 }
             }
+            Happened::Rests(flood, until) => self.reporting.rests(flood, until, now),
+            Happened::Awake => self.outbox.missed(),
             Happened::Lost(error) => {
                 self.session = None;
                 self.outbox.lost();
-                self.log(&error);
+                self.reporting.lost(&error, now);
                 self.board.put_broker_trouble(Some(&error.to_string()));
             }
         }
@@ -185,19 +190,6 @@ impl Publisher<'_> {
         if let (Some(wish), Some(serial), Some(wishes)) = (wish, serial, &self.wishes) {
             wishes.put(serial, wish);
         }
-    }
-
-    /// Warns at the first failure of a row and when its kind changes.
-    fn log(&mut self, error: &mqtt::Error) {
-        let kind = discriminant(error);
-        let known = self.outage.as_ref().is_some_and(|outage| outage.last == kind);
-        if known {
-            tracing::debug!(%error, "still no MQTT broker");
-        } else {
-            tracing::warn!(%error, "no MQTT broker; it is tried again, readings go on");
-        }
-        let since = self.outage.as_ref().map_or_else(Instant::now, |outage| outage.since);
-        self.outage = Some(Outage { since, last: kind });
     }
 }
 

@@ -10,6 +10,9 @@ use tokio::time::Instant;
 /// The longest rest of a value while its gateway answers.
 const REST: Duration = Duration::from_secs(5 * 60);
 
+/// How many names are remembered; a gateway with a thousand inverters has some ten thousand.
+const MOST: usize = 30_000;
+
 /// Remembers what was sent last under each name; of names and values only hashes, since there are hundreds of
 /// them for each gateway with many inverters.
 #[derive(Debug, Default)]
@@ -34,6 +37,10 @@ impl Changes {
         let late = |at: Instant| now.duration_since(at) + interval >= REST;
         let due = self.sent.get(&name).is_none_or(|&(last, at)| last != value || late(at));
         if due {
+            // Names that come and go for ever must not pile up. All are due again then, which does no harm.
+            if self.sent.len() >= MOST && !self.sent.contains_key(&name) {
+                self.sent = HashMap::new();
+            }
             self.sent.insert(name, (value, now));
         }
         due
@@ -65,6 +72,16 @@ mod tests {
         assert_eq!(sent_at(30), [0, 270, 540, 810]);
         assert_eq!(sent_at(180), [0, 180, 360, 540, 720, 900]);
         assert_eq!(sent_at(1), [0, 299, 598, 897]);
+    }
+
+    #[test]
+    fn names_that_come_and_go_do_not_pile_up() {
+        let (now, mut changes) = (Instant::now(), Changes::default());
+        for name in 0..10 * MOST {
+            assert!(changes.due(name, "1", Duration::from_secs(30), now));
+        }
+        assert!(changes.sent.len() <= MOST);
+        assert!(!changes.due(10 * MOST - 1, "1", Duration::from_secs(30), now));
     }
 
     #[test]

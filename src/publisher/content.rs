@@ -1,5 +1,6 @@
 //! What is published of a gateway.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -56,44 +57,46 @@ impl Options {
 #[derive(Debug, Default)]
 pub(super) struct Published {
     announced: Announced,
-    /// Whether all of it has been announced to those who listen now.
-    heard: bool,
     values: Changes,
     devices: Changes,
 }
 
 impl Published {
-    /// Begins again: everything is due.
-    pub(super) fn forget(&mut self) {
-        self.heard = false;
-        self.forget_state();
-    }
-
     /// The state is due again, the announcements are not.
     pub(super) fn forget_state(&mut self) {
         self.values.forget();
         self.devices.forget();
     }
 
-    /// The announcements that are due before the state of this reading.
-    pub(super) fn announcements(
+    /// Looks through a new reading for what is there and what is not any more. Gives the names of the entities that are to
+    /// be announced before its state, and how many devices are left out.
+    pub(super) fn look_through(
         &mut self,
         options: &Options,
         reading: &Reading,
         memory: &mut Memory,
-    ) -> Vec<Message> {
-        let Some(discovery) = &options.homeassistant else { return Vec::new() };
-        let news = self.announced.news(reading, discovery);
-        if !news.is_empty() {
-            for (topic, mark) in self.announced.marks(discovery) {
-                memory.announced(&topic, &mark);
-            }
+        now: Instant,
+    ) -> (Vec<String>, usize) {
+        let look = memory.look(reading, now);
+        for device in &look.gone {
+            self.announced.forget(device);
         }
-        if std::mem::replace(&mut self.heard, true) {
-            news
-        } else {
-            self.announced.again(discovery).collect()
+        let Some(discovery) = &options.homeassistant else { return (Vec::new(), look.refused) };
+        let news = self.announced.news(&memory.admitted(reading), discovery);
+        for (topic, mark) in news.iter().filter_map(|name| self.announced.mark(name, discovery)) {
+            memory.announced(&topic, &mark);
         }
+        (news, look.refused)
+    }
+
+    /// The names of all entities that were announced.
+    pub(super) fn entities(&self) -> BTreeSet<String> {
+        self.announced.names().cloned().collect()
+    }
+
+    /// The message that announces the entity `name`; none for one that is gone.
+    pub(super) fn announcement(&self, options: &Options, name: &str) -> Option<Message> {
+        self.announced.message(name, options.homeassistant.as_ref()?)
     }
 
     /// What is due of a reading: the document always, values and devices when they changed or rested for
@@ -105,9 +108,7 @@ impl Published {
         now: Instant,
         memory: &mut Memory,
     ) -> Vec<Message> {
-        for device in memory.look(reading) {
-            self.announced.forget(&device);
-        }
+        let reading = &*memory.admitted(reading);
         let document = match &options.homeassistant {
             Some(discovery) => self.announced.document(reading, discovery),
             None => topics::document(&options.prefix, reading, None),

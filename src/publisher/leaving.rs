@@ -1,16 +1,24 @@
 //! What every gateway has left at the broker, and the topics of it that are emptied one by one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::content::Options;
 use super::memory::Memory;
 use crate::message::Message;
 use crate::reading::Serial;
 
+/// How often at most the memory of a gateway is written down: an SD card is underneath.
+const WRITTEN: Duration = Duration::from_secs(15 * 60);
+
 /// The memories of all gateways, with what was emptied since the last rest.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     memories: BTreeMap<Serial, Memory>,
+    /// When each was written down last.
+    written: BTreeMap<Serial, Instant>,
     emptied: Vec<(Serial, String)>,
 }
 
@@ -25,10 +33,18 @@ impl Leaving {
         self.memories.entry(serial.clone()).or_insert_with(|| Memory::new(&options.prefix))
     }
 
-    /// What has to be written down; it counts as written then.
-    pub(super) fn unwritten(&mut self) -> impl Iterator<Item = (&Serial, &Memory)> {
-        let memories = self.memories.iter_mut();
-        memories.filter_map(|(serial, memory)| memory.take_change().then_some((serial, &*memory)))
+    /// What has to be written down at `now`, or before the end if there is none; it counts as written then.
+    pub(super) fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &Memory)> {
+        let written = &mut self.written;
+        self.memories.iter_mut().filter_map(move |(serial, memory)| {
+            let last = now.zip(written.get(serial).copied());
+            let early = last.is_some_and(|(now, last)| now.saturating_duration_since(last) < WRITTEN);
+            if early || !memory.take_change() {
+                return None;
+            }
+            written.extend(now.map(|now| (serial.clone(), now)));
+            Some((serial, &*memory))
+        })
     }
 
     /// Whether a topic is to be emptied.

@@ -9,13 +9,14 @@
 //! subscription to all that any program has announced, is not to be had where access is restricted, and does
 //! not tell on how many days a device was missing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::content::Options;
+use super::roster::{self, Look, Roster};
 use crate::homeassistant::Mark;
 use crate::json::LISTS;
 use crate::reading::{Reading, Serial};
@@ -25,8 +26,6 @@ use crate::topics;
 /// The names of the files, `announced-SERIAL.json`.
 const BEGINNING: &str = "announced-";
 const END: &str = ".json";
-/// On so many days a device must have been missing.
-const DAYS: u8 = 7;
 
 /// What one gateway has left at the broker.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +38,7 @@ pub struct Memory {
     /// The plain topics below the gateway's own, a list's entry named `+`.
     values: BTreeSet<String>,
     /// The entries of lists, as `inverters/482200000001`.
-    entries: BTreeMap<String, Absence>,
+    entries: Roster,
     /// The topics that are to be emptied, and are not yet. Not written down: as long as there are any, what is on
     /// disk is what they follow from.
     #[serde(skip)]
@@ -47,32 +46,6 @@ pub struct Memory {
     /// Whether it differs from what is on disk.
     #[serde(skip)]
     changed: bool,
-}
-
-/// How long an entry of a list has been missing.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-struct Absence {
-    /// Entries of the same kind come from the same page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    /// The days on which it was.
-    days: u8,
-    /// The last of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last: Option<Date>,
-}
-
-impl Absence {
-    /// A list with others of its kind did not have it on `today`; gives whether that is news. A day counts once, and
-    /// only after the last one: a clock that jumps to and fro gains nothing.
-    fn missed(&mut self, today: Date) -> bool {
-        let news = self.last.is_none_or(|last| last < today);
-        if news {
-            (self.days, self.last) = (self.days.saturating_add(1), Some(today));
-        }
-        news
-    }
 }
 
 impl Memory {
@@ -83,6 +56,8 @@ impl Memory {
 
     /// Takes leave of all that the configuration does not want any more.
     pub(super) fn retire(&mut self, serial: &Serial, options: &Options) {
+        let too_many = self.entries.trim();
+        self.leave_entries(serial, &too_many);
         if self.prefix != options.prefix {
             let base = self.base(serial);
             self.leave_values(serial, |_| true);
@@ -119,39 +94,34 @@ impl Memory {
             self.values.insert(pattern);
             self.changed = true;
         }
-        if let Some(entry) = entry.filter(|entry| !self.entries.contains_key(*entry)) {
-            self.entries.insert(entry.to_owned(), Absence::default());
-            self.changed = true;
-        }
+        self.changed |= entry.is_some_and(|entry| self.entries.insert(entry));
     }
 
-    /// Looks for the devices that a new reading has and has not; gives those that are gone for good.
-    pub(super) fn look(&mut self, reading: &Reading) -> Vec<String> {
-        let today = reading.time.to_zoned(TimeZone::UTC).date();
-        let present = devices(reading);
-        for (device, kind) in &present {
-            let known = self.entries.get(device);
-            if known.is_none_or(|known| known.days > 0 || known.kind != *kind) {
-                let absence = Absence { kind: kind.clone(), ..Absence::default() };
-                self.entries.insert(device.clone(), absence);
-                self.changed = true;
-            }
+    /// Looks for the devices that a new reading has and has not; what has lost its place leaves.
+    pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> Look {
+        let look = self.entries.look(reading, now);
+        self.leave_entries(&reading.gateway.serial, &look.gone);
+        self.changed |= look.changed;
+        look
+    }
+
+    /// The reading without the devices that have no place.
+    pub(super) fn admitted<'a>(&self, reading: &'a Reading) -> Cow<'a, Reading> {
+        self.entries.admitted(reading)
+    }
+
+    fn leave_entries(&mut self, serial: &Serial, gone: &[String]) {
+        if gone.is_empty() {
+            return;
         }
-        let kin: BTreeSet<(&str, &Option<String>)> =
-            present.iter().map(|(device, kind)| (list(device), kind)).collect();
-        for (device, absence) in &mut self.entries {
-            let missing = !present.contains_key(device) && kin.contains(&(list(device), &absence.kind));
-            self.changed |= missing && absence.missed(today);
+        let lost: BTreeSet<&String> = gone.iter().collect();
+        self.leave_entities(|_, mark| mark.device.as_ref().is_some_and(|device| lost.contains(device)));
+        let base = self.base(serial);
+        for (list, field) in self.values.iter().filter_map(|pattern| pattern.split_once("/+/")) {
+            let of_list = gone.iter().filter(|entry| roster::list(entry) == list);
+            self.leaving.extend(of_list.map(|entry| format!("{base}{entry}/{field}")));
         }
-        let gone = |absence: &Absence| absence.days >= DAYS;
-        let gone: Vec<String> =
-            self.entries.iter().filter(|(_, it)| gone(it)).map(|(device, _)| device.clone()).collect();
-        for device in &gone {
-            self.leave_entities(|_, mark| mark.device.as_ref() == Some(device));
-            self.leave_values(&reading.gateway.serial, |entry| entry == Some(device.as_str()));
-            self.entries.remove(device);
-        }
-        gone
+        self.changed = true;
     }
 
     /// The next topic that is to be emptied.
@@ -166,9 +136,11 @@ impl Memory {
         !self.leaving.is_empty()
     }
 
-    /// A topic was not emptied after all.
+    /// A topic was not emptied after all, unless it is wanted again.
     pub(super) fn keep_leaving(&mut self, topic: String) {
-        self.leaving.insert(topic);
+        if !self.holds(&topic) {
+            self.leaving.insert(topic);
+        }
     }
 
     /// Whether this topic of discovery is announced.
@@ -207,7 +179,7 @@ impl Memory {
         for pattern in &self.values {
             match pattern.split_once("/+/") {
                 Some((list, field)) => {
-                    let of_list = self.entries.keys().filter(|entry| self::list(entry) == list);
+                    let of_list = self.entries.of_list(list);
                     let leaving = of_list.filter(|entry| unwanted(Some(entry.as_str())));
                     topics.extend(leaving.map(|entry| format!("{base}{entry}/{field}")));
                 }
@@ -249,18 +221,6 @@ pub(super) fn save(state: &StateDir, serial: &Serial, memory: &Memory) {
     }
 }
 
-/// The inverters and batteries of a reading, with the kind where one list holds several.
-fn devices(reading: &Reading) -> BTreeMap<String, Option<String>> {
-    let name = |list: &str, serial: &Serial| format!("{list}/{}", topics::level(serial.as_str()));
-    let inverters = reading.inverters.iter().map(|it| (name("inverters", &it.serial), None));
-    let batteries = reading.batteries.iter().map(|it| (name("batteries", &it.serial), Some(it.kind.clone())));
-    inverters.chain(batteries).collect()
-}
-
-fn list(entry: &str) -> &str {
-    entry.split_once('/').map_or(entry, |(list, _)| list)
-}
-
 /// `inverters/4822…/power_w` as `inverters/+/power_w` and `inverters/4822…`.
 fn pattern(path: &str) -> (String, Option<&str>) {
     let split = path.split_once('/').and_then(|(list, rest)| {
@@ -276,6 +236,7 @@ mod tests {
     use std::time::Duration;
 
     use jiff::ToSpan;
+    use jiff::tz::TimeZone;
 
     use super::*;
     use crate::homeassistant::{Announced, Discovery};
@@ -316,15 +277,20 @@ mod tests {
         let (options, reading, mut memory) = (options(), reading(0, &[]), Memory::new("e"));
         let mut announced = Announced::default();
         let discovery = options.homeassistant.as_ref().unwrap();
-        announced.news(&reading, discovery);
-        for (topic, mark) in announced.marks(discovery) {
+        for name in announced.news(&reading, discovery) {
+            let (topic, mark) = announced.mark(&name, discovery).unwrap();
             memory.announced(&topic, &mark);
         }
         for value in topics::values("e", &reading, |_, _| true) {
             memory.sent(&reading.gateway.serial, &value.topic);
         }
-        assert_eq!(memory.look(&reading), Vec::<String>::new());
+        assert_eq!(gone(&mut memory, &reading), Vec::<String>::new());
         memory
+    }
+
+    /// What is gone for good once `reading` is looked at.
+    fn gone(memory: &mut Memory, reading: &Reading) -> Vec<String> {
+        memory.look(reading, Instant::now()).gone
     }
 
     fn leaving(mut memory: Memory) -> Vec<String> {
@@ -336,11 +302,15 @@ mod tests {
         let mut memory = remembered();
         for day in 1..=6 {
             for _ in 0..100 {
-                assert_eq!(memory.look(&reading(day, &["482200000002"])), Vec::<String>::new(), "day {day}");
+                assert_eq!(
+                    gone(&mut memory, &reading(day, &["482200000002"])),
+                    Vec::<String>::new(),
+                    "day {day}"
+                );
             }
         }
         assert!(!memory.leaves());
-        assert_eq!(memory.look(&reading(7, &["482200000002"])), ["inverters/482200000002"]);
+        assert_eq!(gone(&mut memory, &reading(7, &["482200000002"])), ["inverters/482200000002"]);
         let gone = leaving(memory);
         assert!(gone.iter().all(|topic| topic.contains("/482200000002/")), "{gone:?}");
         for topic in [
@@ -357,9 +327,9 @@ mod tests {
         let mut memory = remembered();
         for round in 0..3 {
             for day in 1..=6 {
-                memory.look(&reading(10 * round + day, &["482200000002"]));
+                gone(&mut memory, &reading(10 * round + day, &["482200000002"]));
             }
-            memory.look(&reading(10 * round + 7, &[]));
+            gone(&mut memory, &reading(10 * round + 7, &[]));
         }
         assert!(!memory.leaves());
     }
@@ -372,7 +342,7 @@ mod tests {
             let mut partial = reading(day, &["482200000001", "482200000002", "492200000001"]);
             (partial.grid, partial.production, partial.storage, partial.phases) =
                 (None, None, None, Vec::new());
-            assert_eq!(memory.look(&partial), Vec::<String>::new(), "day {day}");
+            assert_eq!(gone(&mut memory, &partial), Vec::<String>::new(), "day {day}");
         }
         assert!(!memory.leaves());
     }
@@ -381,8 +351,8 @@ mod tests {
     fn a_clock_that_jumps_to_and_fro_does_not_age_anything() {
         let mut memory = remembered();
         for _ in 0..50 {
-            memory.look(&reading(1, &["482200000002"]));
-            memory.look(&reading(-9000, &["482200000002"]));
+            gone(&mut memory, &reading(1, &["482200000002"]));
+            gone(&mut memory, &reading(-9000, &["482200000002"]));
         }
         assert!(!memory.leaves());
     }
@@ -391,19 +361,20 @@ mod tests {
     fn it_is_the_same_after_a_restart_and_written_only_when_it_changed() {
         let mut memory = remembered();
         assert!(memory.take_change());
-        memory.look(&reading(0, &[]));
+        gone(&mut memory, &reading(0, &[]));
         memory.sent(&Serial::parse("122300000000").unwrap(), "e/122300000000/production/power_w");
         assert!(!memory.take_change(), "nothing is new");
         for day in 1..=3 {
-            memory.look(&reading(day, &["482200000002"]));
+            gone(&mut memory, &reading(day, &["482200000002"]));
             assert!(memory.take_change(), "a day is counted");
-            memory.look(&reading(day, &["482200000002"]));
+            gone(&mut memory, &reading(day, &["482200000002"]));
             assert!(!memory.take_change(), "and only once");
         }
         let written = serde_json::to_string(&memory).unwrap();
         let mut read: Memory = serde_json::from_str(&written).unwrap();
         assert_eq!(read, memory);
-        let gone: Vec<String> = (4..=7).flat_map(|day| read.look(&reading(day, &["482200000002"]))).collect();
+        let gone: Vec<String> =
+            (4..=7).flat_map(|day| gone(&mut read, &reading(day, &["482200000002"]))).collect();
         assert_eq!(gone, ["inverters/482200000002"]);
     }
 

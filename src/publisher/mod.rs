@@ -3,14 +3,21 @@
 
 pub mod broker;
 mod changes;
+mod complaint;
 mod content;
+mod heard;
 mod leaving;
 mod memory;
 mod names;
+mod outage;
 pub mod outbox;
 pub mod output;
-mod pace;
 pub mod pipe;
+mod repeats;
+mod reporting;
+mod roster;
 mod sent;
+mod spaced;
+mod walk;
 
 pub use content::{Domoticz, Options};

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::topics;
 
-/// Of so many others one by one is told.
+/// So many others are remembered.
 pub(super) const MOST: usize = 16;
 /// No client id is longer that we make.
 const LONGEST: usize = 64;

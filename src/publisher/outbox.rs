@@ -5,21 +5,29 @@
 //! everything again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::complaint::{Complaint, Complaints};
 use super::content::Options;
+use super::heard::{Heard, Meaning};
 use super::leaving::Leaving;
 use super::memory::Memory;
-use super::names::Names;
-use super::pace::Pace;
 use super::sent::Sent;
+use super::walk::Walk;
 use crate::board::Sheet;
 use crate::message::Message;
 use crate::mqtt::Order;
+use crate::rate_limit::RateLimit;
 use crate::reading::Serial;
 use crate::topics;
 
+/// How many announcements may go at once: all of a house without details. Domoticz takes ten messages a second (2022.2 to
+/// 2025.1), and what waits for it beyond the broker's queue (mosquitto: 1000 a client) is dropped.
+const BURST: u32 = 100;
+/// One more after each of these.
+const GAP: Duration = Duration::from_millis(100);
 /// What the broker is owed.
 #[derive(Debug)]
 pub struct Outbox {
@@ -27,10 +35,10 @@ pub struct Outbox {
     connected: bool,
     /// The rest of what was begun: one gateway's news at most.
     begun: VecDeque<Order>,
-    /// The rest of one gateway's announcements.
-    announcing: VecDeque<Message>,
-    announced: Option<Serial>,
-    pace: Pace,
+    /// The entities that are to be announced.
+    walk: Walk,
+    pace: RateLimit,
+    heard: Heard,
     gateways: BTreeMap<Serial, Sent>,
     /// Whose turn was last.
     served: Option<Serial>,
@@ -42,23 +50,7 @@ pub struct Outbox {
     told: u64,
     /// What each gateway has left at the broker.
     leaving: Leaving,
-    /// Other daemons under our prefix.
-    names: Names,
-}
-
-/// What a message from the broker meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// Home Assistant or Domoticz has come up: everything is owed again.
-    Birth,
-    /// Somebody else has declared us offline under our own topic; that is put right.
-    Denied,
-    /// Another daemon publishes under our prefix, known to the broker by this client id; told once of each.
-    Twin(String),
-    /// Something is asked of the gateway at this level of the topics.
-    Asked(String),
-    /// None of ours.
-    Nothing,
+    complaints: Complaints,
 }
 
 impl Outbox {
@@ -68,16 +60,16 @@ impl Outbox {
             options,
             connected: false,
             begun: VecDeque::new(),
-            announcing: VecDeque::new(),
-            announced: None,
-            pace: Pace::new(now),
+            walk: Walk::default(),
+            pace: RateLimit::new(BURST, GAP, now),
+            heard: Heard::default(),
             gateways: BTreeMap::new(),
             served: None,
             settled: 0,
             looked_through: 0,
             told: 0,
             leaving: Leaving::default(),
-            names: Names::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -87,14 +79,19 @@ impl Outbox {
         self.leaving.remember(serial, memory);
     }
 
-    /// What has to be remembered and is not written down yet; it counts as written then.
-    pub fn unwritten(&mut self) -> impl Iterator<Item = (&Serial, &Memory)> {
-        self.leaving.unwritten()
+    /// What has to be remembered and is not written down yet, at `now` or before the end; it counts as written then.
+    pub fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &Memory)> {
+        self.leaving.unwritten(now)
+    }
+
+    /// What was not published since the last call; of many complaints the first.
+    pub fn complaints(&mut self) -> Vec<Complaint> {
+        self.complaints.take()
     }
 
     /// How much waits here for the connection; none of it grows with an outage.
     pub fn waiting(&self) -> usize {
-        self.begun.len() + self.announcing.len()
+        self.begun.len()
     }
 
     /// There is a connection, and a broker that may have forgotten everything.
@@ -102,7 +99,7 @@ impl Outbox {
         self.owe_everything();
         self.connected = true;
         self.begun.clear();
-        self.names.connected();
+        self.heard.connected();
         self.begun.push_back(self.online());
         let prefix = &self.options.prefix;
         self.begun.push_back(Order::Subscribe(topics::instance_topic(prefix)));
@@ -116,47 +113,21 @@ impl Outbox {
     pub fn lost(&mut self) {
         self.connected = false;
         self.begun.clear();
-        self.announcing.clear();
         self.leaving.lost();
+    }
+
+    /// Messages from the broker were missed.
+    pub fn missed(&mut self) {
+        self.heard.missed();
     }
 
     /// A message has come in.
     pub fn incoming(&mut self, topic: &str, payload: &[u8], retained: bool) -> Meaning {
-        self.introduce(topic);
-        // What the broker had kept is older than this connection.
-        if retained || !self.connected {
-            return Meaning::Nothing;
+        if self.connected {
+            self.heard.incoming(&self.options, topic, payload, retained)
+        } else {
+            Meaning::Nothing
         }
-        if payload == b"online" && self.options.birth_topic().is_some_and(|birth| birth == topic) {
-            self.owe_everything();
-            return Meaning::Birth;
-        }
-        if payload == b"offline" && topic == topics::status_topic(&self.options.prefix) {
-            self.begun.push_back(self.online());
-            return Meaning::Denied;
-        }
-        if topic == topics::instance_topic(&self.options.prefix) {
-            return self.twin(payload);
-        }
-        let asked = topics::asked_of(&self.options.prefix, topic).filter(|_| self.options.wishes.is_some());
-        asked.map_or(Meaning::Nothing, |level| Meaning::Asked(level.to_owned()))
-    }
-
-    /// Says our name once per connection, and not before it is certain that an answer would be heard: the status has
-    /// come back to us, which was subscribed to after the names. (The connection may send what is published before
-    /// what is subscribed to.)
-    fn introduce(&mut self, topic: &str) {
-        let heard = self.connected && topic == topics::status_topic(&self.options.prefix);
-        if heard && self.names.introduces() {
-            self.begun.push_back(self.instance());
-        }
-    }
-
-    /// A daemon has said its name: our own echo, one that is known, or another, which is told ours in turn.
-    fn twin(&mut self, payload: &[u8]) -> Meaning {
-        let Some(name) = self.names.heard(payload, &self.options.instance) else { return Meaning::Nothing };
-        self.begun.push_back(self.instance());
-        Meaning::Twin(name)
     }
 
     /// The next order for the connection, or `None` while nothing is owed.
@@ -164,28 +135,41 @@ impl Outbox {
         if !self.connected {
             return None;
         }
+        if self.heard.births.take(now) {
+            self.owe_everything();
+        }
+        self.look_through(sheet, now);
         loop {
-            if let Some(order) = self.begun.pop_front() {
-                return Some(order);
-            }
-            if let Some(message) = self.announcement(sheet, now) {
-                return Some(Order::Publish(message));
-            }
-            if let Some(message) = self.removal(now) {
-                return Some(Order::Publish(message));
-            }
-            let begun = self.begin_event(sheet) || self.begin_news(sheet, now);
-            if !begun {
-                self.leaving.rest();
-                return None;
+            match self.pick(now) {
+                Some(Order::Publish(message)) if !self.complaints.fits(&message) => {}
+                Some(order) => return Some(order),
+                None if self.begin_event(sheet) || self.begin_news(sheet, now) => {}
+                None => {
+                    self.leaving.rest();
+                    return None;
+                }
             }
         }
     }
 
+    /// The next order of what was begun or is owed by itself.
+    fn pick(&mut self, now: Instant) -> Option<Order> {
+        if self.heard.status.take(now) {
+            return Some(self.online());
+        }
+        if let Some(order) = self.begun.pop_front() {
+            return Some(order);
+        }
+        if self.heard.instance.take(now) {
+            return Some(self.instance());
+        }
+        self.announcement(now).or_else(|| self.removal(now)).map(Order::Publish)
+    }
+
     /// When something is owed by time alone.
     pub fn wakes(&self) -> Option<Instant> {
-        let owed = !self.announcing.is_empty() || self.leaving.is_owed();
-        (self.connected && owed).then(|| self.pace.opens())
+        let paced = (self.walk.is_owed() || self.leaving.is_owed()).then(|| self.pace.opens());
+        self.heard.wakes().into_iter().chain(paced).min().filter(|_| self.connected)
     }
 
     /// What is left to say before an orderly end.
@@ -207,35 +191,15 @@ impl Outbox {
     }
 
     fn owe_everything(&mut self) {
-        self.announcing.clear();
-        self.gateways.values_mut().for_each(Sent::forget);
-        (self.settled, self.looked_through) = (0, 0);
+        for (serial, sent) in &mut self.gateways {
+            sent.forget();
+            self.walk.owe_whole(serial);
+        }
+        self.settled = 0;
     }
 
-    /// The next announcement, if the pace allows it. They go before the state; when the pace holds them up
-    /// the state goes on meanwhile, and goes again after the last of them, since a consumer drops what it
-    /// does not know.
-    fn announcement(&mut self, sheet: &Sheet, now: Instant) -> Option<Message> {
-        if self.announcing.is_empty() {
-            self.begin_announcements(sheet);
-        }
-        if self.announcing.is_empty() || !self.pace.take(now) {
-            return None;
-        }
-        let message = self.announcing.pop_front();
-        if self.announcing.is_empty()
-            && let Some(sent) = self.announced.take().and_then(|serial| self.gateways.get_mut(&serial))
-        {
-            sent.forget_state();
-            self.settled = 0;
-        }
-        message
-    }
-
-    fn begin_announcements(&mut self, sheet: &Sheet) {
-        if self.options.homeassistant.is_none() {
-            return;
-        }
+    /// Looks through the readings that are new for what is to be announced, and for what is gone.
+    fn look_through(&mut self, sheet: &Sheet, now: Instant) {
         for (serial, known) in sheet.gateways_after(self.looked_through) {
             let Some(reading) = &known.reading else { continue };
             let sent = self.gateways.entry(serial.clone()).or_default();
@@ -244,13 +208,34 @@ impl Outbox {
             }
             sent.looked_through = reading.number;
             let memory = self.leaving.of(serial, &self.options);
-            self.announcing = sent.published.announcements(&self.options, &reading.value, memory).into();
-            if !self.announcing.is_empty() {
-                self.announced = Some(serial.clone());
-                return;
+            let (names, more) = sent.published.look_through(&self.options, &reading.value, memory, now);
+            self.walk.owe(serial, names);
+            if more > 0 {
+                self.complaints.add(Complaint::TooMany { serial: serial.clone(), left_out: more });
             }
         }
         self.looked_through = sheet.written();
+    }
+
+    /// The next announcement, if the pace allows it. They go before the state; when the pace holds them up the state goes
+    /// on meanwhile, and the document goes again after the last of them, since a consumer drops what it does not know.
+    fn announcement(&mut self, now: Instant) -> Option<Message> {
+        while self.walk.is_owed() && self.pace.opens() <= now {
+            let gateways = &self.gateways;
+            let all = |serial: &Serial| gateways.get(serial).map(|sent| sent.published.entities());
+            let (serial, name) = self.walk.next(|serial| all(serial).unwrap_or_default())?;
+            let sent = self.gateways.get_mut(&serial)?;
+            let message = sent.published.announcement(&self.options, &name);
+            if !self.walk.owes(&serial) {
+                sent.forget_document();
+                self.settled = 0;
+            }
+            if message.is_some() {
+                self.pace.take(now);
+                return message;
+            }
+        }
+        None
     }
 
     /// Empties the next topic of something that is gone for good, at the pace of announcements: a consumer of those

@@ -23,14 +23,13 @@ pub(super) struct Sent {
 impl Sent {
     /// Begins again: everything is due.
     pub(super) fn forget(&mut self) {
-        (self.availability, self.token, self.reading, self.looked_through) = (0, 0, 0, 0);
-        self.published.forget();
+        (self.availability, self.token, self.reading) = (0, 0, 0);
+        self.published.forget_state();
     }
 
-    /// The state is due again, the announcements are not.
-    pub(super) fn forget_state(&mut self) {
+    /// The document is due again, with what is due anyway.
+    pub(super) fn forget_document(&mut self) {
         self.reading = 0;
-        self.published.forget_state();
     }
 
     /// What is owed of the gateway, announcements apart.

@@ -24,6 +24,7 @@ mod docs;
 mod domoticz;
 mod gateway_client;
 mod gateway_trust;
+mod hostile_broker;
 mod hostile_gateway;
 mod house;
 mod impostor;

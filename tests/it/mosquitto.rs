@@ -218,6 +218,7 @@ pub(crate) fn options(address: mqtt::Address) -> mqtt::Options {
         certificates: Certificates::default(),
         client_id: format!("enphased{}", fastrand::u32(..)),
         will: Some(enphased::topics::status("enphased", false)),
+        burst: mqtt::WORDS,
     }
 }
 

@@ -136,7 +136,7 @@ async fn broker(context: &mut Context, report: &mut Report<'_>) -> Result<(), Fa
             match happened.recv().await {
                 Some(Happened::Connected(_)) => return Ok(()),
                 Some(Happened::Lost(error)) => return Err(error.to_string()),
-                Some(Happened::Incoming { .. }) => {}
+                Some(Happened::Incoming { .. } | Happened::Rests(..) | Happened::Awake) => {}
                 None => return Err("the connection ended".to_owned()),
             }
         }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::board::{Availability, Board, TokenReport};
 use crate::homeassistant::Discovery;
+use crate::mqtt::LARGEST;
 use crate::reading::{Event, Reading};
 use crate::sample;
 
@@ -273,7 +274,7 @@ fn what_is_not_wanted_any_more_is_emptied_once_and_again_if_the_connection_broke
     outbox.connected();
     let again = sent(&mut outbox, &sheet, now);
     assert!(emptied.iter().all(|topic| again.iter().any(|it| it == topic)), "{again:?}");
-    let written: Vec<String> = outbox.unwritten().map(|(serial, _)| serial.to_string()).collect();
+    let written: Vec<String> = outbox.unwritten(None).map(|(serial, _)| serial.to_string()).collect();
     assert!(written.contains(&"1".to_owned()), "{written:?}");
     outbox.lost();
     outbox.connected();
@@ -296,9 +297,9 @@ fn an_inverter_that_moved_to_another_gateway_stays_announced() {
             let mut first = reading.clone();
             first.inverters[0].serial = Serial::parse("5").unwrap();
             first.time -= jiff::SignedDuration::from_hours(24);
-            gone.look(&first);
+            gone.look(&first, Instant::now());
         }
-        gone.look(&reading);
+        gone.look(&reading, Instant::now());
     }
     assert!(gone.leaves());
     outbox.leaving.remember(Serial::parse("1").unwrap(), gone);
@@ -497,6 +498,147 @@ fn an_hour_without_a_connection_or_with_one_that_takes_nothing_leaves_nothing_wa
     }
 }
 
+/// Everything that is sent until nothing is owed any more, with the time at which it is.
+fn drained(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, mut now: Instant) -> Vec<(Instant, Message)> {
+    let mut all = Vec::new();
+    loop {
+        while let Some(order) = outbox.next(&sheet.borrow(), now) {
+            if let Order::Publish(message) = order {
+                all.push((now, message));
+            }
+        }
+        match outbox.wakes() {
+            Some(wake) => now = now.max(wake),
+            None => return all,
+        }
+    }
+}
+
+#[test]
+fn consumers_that_come_up_every_second_hold_nothing_up() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let start = Instant::now();
+    let mut many = sample::full();
+    many.inverters = roof(60);
+    board.put_reading(many);
+    outbox.connected();
+    let (mut configurations, mut others) = (BTreeMap::<String, usize>::new(), 0);
+    for second in 0..300 {
+        for _ in 0..100 {
+            outbox.incoming("homeassistant/status", b"online", false);
+        }
+        for topic in sent(&mut outbox, &sheet, start + Duration::from_secs(second)) {
+            if topic.starts_with("homeassistant/") {
+                *configurations.entry(topic).or_default() += 1;
+            } else {
+                others += 1;
+            }
+        }
+        assert_eq!(outbox.waiting(), 0);
+    }
+    let all = 60 * 5;
+    assert!(configurations.len() > all, "{} are announced", configurations.len());
+    assert!(configurations.values().all(|times| *times > 1), "and again");
+    let announced: usize = configurations.values().sum();
+    assert!(announced <= 100 + 300 * 10, "{announced} announcements in 300 s");
+    // The values again at five births, and the document after each walk around.
+    assert!(others < 7 * 1000, "{others} others");
+}
+
+#[test]
+fn a_connection_that_breaks_every_second_has_everything_announced_all_the_same() {
+    let (board, sheet, mut outbox) = bench(discovery());
+    let start = Instant::now();
+    let mut many = sample::full();
+    many.inverters = roof(60);
+    board.put_reading(many.clone());
+    let mut announced = std::collections::BTreeSet::new();
+    for second in 0..60 {
+        outbox.connected();
+        let sent = sent(&mut outbox, &sheet, start + Duration::from_secs(second));
+        announced.extend(sent.into_iter().filter(|topic| topic.starts_with("homeassistant/")));
+        outbox.lost();
+    }
+    let wanted = crate::homeassistant::discovery(&many, discovery().homeassistant.as_ref().unwrap());
+    assert_eq!(announced.len(), wanted.len());
+}
+
+#[test]
+fn who_declares_us_offline_all_the_time_is_answered_now_and_then_and_at_the_end() {
+    let (_board, sheet, mut outbox) = bench(options());
+    let start = Instant::now();
+    outbox.connected();
+    sent(&mut outbox, &sheet, start);
+    let mut answers = 0;
+    for millisecond in 0..60_000 {
+        outbox.incoming("e/status", b"offline", false);
+        outbox.incoming("e/instance", format!("them{millisecond}").as_bytes(), false);
+        answers += sent(&mut outbox, &sheet, start + Duration::from_millis(millisecond)).len();
+        assert_eq!(outbox.waiting(), 0);
+    }
+    assert!((2..=2 * 13).contains(&answers), "{answers} answers in a minute");
+    let last = drained(&mut outbox, &sheet, start + Duration::from_secs(60));
+    assert_eq!(last.last().unwrap().1.topic, "e/status");
+    assert_eq!(last.last().unwrap().1.payload, "online");
+}
+
+#[test]
+fn a_message_that_no_broker_takes_is_left_out_and_complained_of() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
+    let now = Instant::now();
+    let mut long = sample::full();
+    long.tariff.as_mut().unwrap().mode = Some("x".repeat(LARGEST));
+    board.put_reading(long);
+    outbox.connected();
+    let topics = sent(&mut outbox, &sheet, now);
+    assert!(!topics.iter().any(|topic| topic.ends_with("/reading") || topic.ends_with("/tariff/mode")));
+    assert!(topics.iter().any(|topic| topic.contains("/production/power_w")), "the rest is sent");
+    let long = |complaint: &Complaint| match complaint {
+        Complaint::TooLong { topic, bytes } if *bytes > LARGEST => topic.clone(),
+        other => panic!("{other:?}"),
+    };
+    let complaints: Vec<String> = outbox.complaints().iter().map(long).collect();
+    assert_eq!(complaints, ["e/122300000000/reading", "e/122300000000/tariff/mode"]);
+    assert_eq!(outbox.complaints(), []);
+    assert!(sent(&mut outbox, &sheet, now).is_empty(), "nor is it tried again");
+}
+
+#[test]
+fn new_devices_at_each_visit_fill_neither_the_memory_nor_the_broker() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let start = Instant::now();
+    let mut reading = sample::full();
+    outbox.connected();
+    let mut kept: BTreeMap<String, String> = BTreeMap::new();
+    let one = reading.inverters[0].clone();
+    for visit in 0..20_u32 {
+        let inverter = |n: u32| {
+            let serial = Serial::parse(&(100_000 + visit * 2000 + n).to_string()).unwrap();
+            crate::reading::Inverter { serial, ..one.clone() }
+        };
+        reading.inverters = (0..2000).map(inverter).collect();
+        reading.time += jiff::SignedDuration::from_secs(300);
+        board.put_reading(reading.clone());
+        let now = start + visit * Duration::from_secs(3600);
+        for (_, message) in drained(&mut outbox, &sheet, now) {
+            assert!(message.topic.len() + message.payload.len() < LARGEST);
+            if message.payload.is_empty() {
+                kept.remove(&message.topic);
+            } else {
+                kept.insert(message.topic, message.payload);
+            }
+        }
+        // A thousand inverters with five entities and nine values each, and the rest of the house.
+        assert!(kept.len() < 16_000, "{} messages are kept by the broker", kept.len());
+        let written: usize =
+            outbox.unwritten(None).map(|(_, memory)| serde_json::to_string(memory).unwrap().len()).sum();
+        assert!(written < 1 << 20, "{written} bytes are written down");
+        let complaints = outbox.complaints();
+        let left_out = |it: &Complaint| matches!(it, Complaint::TooMany { left_out, .. } if *left_out >= 999);
+        assert!(complaints.iter().any(left_out), "{complaints:?}");
+    }
+}
+
 /// What may happen, in any order.
 #[derive(Clone, Debug)]
 enum Step {
@@ -571,6 +713,103 @@ proptest! {
             if let Some(reading) = known.fresh_reading() {
                 let document = topics::document("e", &reading.value, None);
                 prop_assert_eq!(&kept[&document.topic], &document.payload);
+            }
+        }
+    }
+}
+
+/// What may happen while devices come and go.
+#[derive(Clone, Debug)]
+enum Turn {
+    Connect,
+    Lose,
+    Birth,
+    Denied,
+    Twin(u8),
+    /// A gateway and the first and the last of its inverters.
+    Read(u8, u32, u32),
+    Send(u8),
+    Pass(u16),
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        1 => Just(Turn::Connect),
+        1 => Just(Turn::Lose),
+        2 => Just(Turn::Birth),
+        1 => Just(Turn::Denied),
+        1 => any::<u8>().prop_map(Turn::Twin),
+        4 => (1..4_u8, 0..60_u32, 0..60_u32).prop_map(|(gateway, first, last)| Turn::Read(gateway, first, last)),
+        4 => any::<u8>().prop_map(Turn::Send),
+        4 => (0..2000_u16).prop_map(Turn::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn whatever_happens_all_is_announced_soon_and_nothing_piles_up(turns in prop::collection::vec(turn(), 0..50)) {
+        let options = Options { topics: true, ..discovery() };
+        let settings = options.homeassistant.clone().unwrap();
+        let (board, sheet, mut outbox) = bench(options);
+        let mut now = Instant::now();
+        let mut kept: BTreeMap<String, String> = BTreeMap::new();
+        let (mut connected, mut announced, start) = (false, 0, now);
+        let mut take = |order| {
+            let Order::Publish(message) = order else { return 0 };
+            let announcement = message.topic.starts_with("homeassistant/");
+            kept.insert(message.topic, message.payload);
+            usize::from(announcement)
+        };
+        for turn in turns {
+            match turn {
+                Turn::Connect if !connected => {
+                    connected = true;
+                    outbox.connected();
+                }
+                Turn::Lose if connected => {
+                    connected = false;
+                    outbox.lost();
+                }
+                Turn::Connect | Turn::Lose => {}
+                Turn::Birth => drop(outbox.incoming("homeassistant/status", b"online", false)),
+                Turn::Denied => drop(outbox.incoming("e/status", b"offline", false)),
+                Turn::Twin(n) => drop(outbox.incoming("e/instance", &[b'a' + n % 26], false)),
+                Turn::Read(gateway, first, last) => {
+                    let mut reading = sample::full();
+                    reading.gateway.serial = Serial::parse(&gateway.to_string()).unwrap();
+                    reading.inverters = roof(60).into_iter().skip(first as usize).take(last as usize).collect();
+                    // No device is at two gateways.
+                    let own = |serial: &Serial| Serial::parse(&format!("{gateway}{}", &serial.as_str()[1..])).unwrap();
+                    reading.inverters.iter_mut().for_each(|it| it.serial = own(&it.serial));
+                    reading.batteries.iter_mut().for_each(|it| it.serial = own(&it.serial));
+                    board.put_reading(reading);
+                }
+                Turn::Send(most) => for _ in 0..most {
+                    let Some(order) = outbox.next(&sheet.borrow(), now) else { break };
+                    announced += take(order);
+                },
+                Turn::Pass(milliseconds) => now += Duration::from_millis(milliseconds.into()),
+            }
+            // One gateway's values, and what is said at a connection.
+            prop_assert!(outbox.waiting() < 800);
+            let allowed = 100 + usize::try_from((now - start).as_millis() / 100).unwrap();
+            prop_assert!(announced <= allowed, "{announced} announcements");
+        }
+        if !connected {
+            outbox.connected();
+        }
+        let mut rest = 0;
+        for (_, message) in drained(&mut outbox, &sheet, now) {
+            rest += take(Order::Publish(message));
+        }
+        // Each at most once for what was owed, and once more for a birth that still waited.
+        prop_assert!(rest <= 2 * 3 * (60 * 5 + 80), "{rest} announcements");
+        prop_assert_eq!(&kept["e/status"], "online");
+        for (_, known) in sheet.borrow().gateways() {
+            let Some(reading) = &known.reading else { continue };
+            for wanted in crate::homeassistant::discovery(&reading.value, &settings) {
+                prop_assert_eq!(kept.get(&wanted.topic), Some(&wanted.payload));
             }
         }
     }
