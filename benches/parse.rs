@@ -71,6 +71,7 @@ fn facts() -> Result<Facts, NotASerial> {
         firmware: (8, 3, 5289),
         firmware_name: "8.3.5289".to_owned(),
         part_number: None,
+        by_token: true,
         metered_model: Some(true),
         time: None,
     })

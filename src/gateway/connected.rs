@@ -158,7 +158,7 @@ impl Connected {
 
     /// Reads the body of a page.
     pub async fn get(&mut self, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
-        self.ask(Request::get(endpoint.path(), endpoint.limit())).await
+        self.ask(Request::get(endpoint.path(), endpoint.page().limit)).await
     }
 
     /// Sends `json` to `path`, such as what starts the stream of live values; returns the response's body.

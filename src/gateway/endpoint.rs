@@ -1,7 +1,16 @@
-//! The pages of a gateway that are read, and what they cost it.
+//! The table of the pages that are read: where each is, what it costs the gateway, and how often it is worth a request.
 
-/// A page of the gateway. Native handlers answer in under 0.1 s, the pages of the slow web application take
-/// 0.7 to 11 s.
+use std::time::Duration;
+
+/// A firmware version, e.g. `(8, 3, 5289)`.
+type Firmware = (u32, u32, u32);
+
+const MINUTE: Duration = Duration::from_secs(60);
+const MINUTES_5: Duration = Duration::from_secs(5 * 60);
+const MINUTES_15: Duration = Duration::from_secs(15 * 60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A page of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
     /// Which meters there are and whether they work.
@@ -10,84 +19,189 @@ pub enum Endpoint {
     MeterReadings,
     /// Production: power and lifetime energy.
     Production,
-    /// Each inverter's last report.
-    Inverters,
-    /// Each device in detail, cut at 50.
-    DeviceData,
     /// Production and consumption by inverters and by meters.
     Energy,
+    /// Everything of production and consumption, with each phase.
+    ProductionJson,
+    /// The production page of firmware 3 and earlier, for people.
+    ProductionHtml,
     /// Batteries, system controller, collar.
     EnsembleInventory,
-    /// Each battery's power.
-    EnsemblePower,
     /// The batteries together.
     EnsembleSecctrl,
+    /// Each battery's power.
+    EnsemblePower,
+    /// Live values, frozen unless their stream is enabled.
+    LiveData,
+    /// Each device in detail, cut at 50.
+    DeviceData,
+    /// Each inverter's last report.
+    Inverters,
     /// The dry contacts of the system controller.
     DryContacts,
     /// What the owner calls the loads behind the dry contacts.
     DryContactSettings,
     /// The generator.
     EnsembleGenerator,
-    /// Storage settings; slow.
+    /// Storage settings.
     Tariff,
-    /// Live values, frozen unless their stream is enabled.
-    LiveData,
-    /// Everything of production and consumption, with each phase; slow.
-    ProductionJson,
-    /// Devices, among them AC batteries; slow.
+    /// Devices, among them AC batteries.
     Inventory,
-    /// The production page of firmware 3 and earlier, for people.
-    ProductionHtml,
+}
+
+/// What a page costs the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// A native handler answers in less than 0.1 s.
+    Fast,
+    /// The web application takes 0.7 to 11 s. Asked for only where no fast page has the value.
+    Slow,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// The request target.
+    pub path: &'static str,
+    /// What it costs the gateway.
+    pub cost: Cost,
+    /// How often it is asked for; zero for each poll. It is shown from memory for twice as long.
+    pub period: Duration,
+    /// The first firmware that is asked for it.
+    pub since: Firmware,
+    /// The first firmware of which every gateway shows it to an owner. There a refusal is a fault; elsewhere it says
+    /// that this gateway or role does not have the page.
+    pub certain_since: Option<Firmware>,
+    /// How many bytes a response may have. Most pages describe the site and stay below 20 kB; the longest recorded one
+    /// has 43 kB. The others have an entry for each device, sized for 600 inverters, more than any gateway serves.
+    pub limit: usize,
+}
+
+const fn page(path: &'static str, cost: Cost, period: Duration) -> Page {
+    Page { path, cost, period, since: (0, 0, 0), certain_since: None, limit: 64 << 10 }
+}
+
+impl Page {
+    const fn since(self, since: Firmware) -> Self {
+        Self { since, ..self }
+    }
+
+    const fn certain(self, since: Firmware) -> Self {
+        Self { certain_since: Some(since), ..self }
+    }
+
+    const fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Whether every gateway of this firmware shows the page to an owner.
+    pub fn is_certain(&self, firmware: Firmware) -> bool {
+        self.certain_since.is_some_and(|since| since <= firmware)
+    }
 }
 
 impl Endpoint {
-    /// The request target.
-    pub const fn path(self) -> &'static str {
+    /// Every page, in the order in which they are asked for: what costs little and says most comes first.
+    pub const ALL: [Self; 17] = [
+        Self::Meters,
+        Self::MeterReadings,
+        Self::Production,
+        Self::Energy,
+        Self::ProductionJson,
+        Self::ProductionHtml,
+        Self::EnsembleInventory,
+        Self::EnsembleSecctrl,
+        Self::EnsemblePower,
+        Self::LiveData,
+        Self::DeviceData,
+        Self::Inverters,
+        Self::DryContacts,
+        Self::DryContactSettings,
+        Self::EnsembleGenerator,
+        Self::Tariff,
+        Self::Inventory,
+    ];
+
+    /// Its row of the table.
+    pub const fn page(self) -> Page {
+        use Cost::{Fast, Slow};
         match self {
-            Self::Meters => "/ivp/meters",
-            Self::MeterReadings => "/ivp/meters/readings",
-            Self::Production => "/api/v1/production",
-            Self::Inverters => "/api/v1/production/inverters",
-            Self::DeviceData => "/ivp/pdm/device_data",
-            Self::Energy => "/ivp/pdm/energy",
-            Self::EnsembleInventory => "/ivp/ensemble/inventory",
-            Self::EnsemblePower => "/ivp/ensemble/power",
-            Self::EnsembleSecctrl => "/ivp/ensemble/secctrl",
-            Self::DryContacts => "/ivp/ensemble/dry_contacts",
-            Self::DryContactSettings => "/ivp/ss/dry_contact_settings",
-            Self::EnsembleGenerator => "/ivp/ensemble/generator",
-            Self::Tariff => "/admin/lib/tariff",
-            Self::LiveData => "/ivp/livedata/status",
-            Self::ProductionJson => "/production.json?details=1",
-            Self::Inventory => "/inventory.json?deleted=1",
-            Self::ProductionHtml => "/production",
+            // It changes only when an installer configures the meters.
+            Self::Meters => page("/ivp/meters", Fast, HOUR).since((4, 0, 0)).certain((7, 0, 0)),
+            Self::MeterReadings => {
+                page("/ivp/meters/readings", Fast, Duration::ZERO).since((4, 0, 0)).certain((0, 0, 0))
+            }
+            Self::Production => page("/api/v1/production", Fast, Duration::ZERO).certain((5, 0, 0)),
+            Self::Energy => page("/ivp/pdm/energy", Fast, MINUTE).since((8, 2, 4000)),
+            Self::ProductionJson => {
+                page("/production.json?details=1", Slow, MINUTE).since((4, 0, 0)).certain((4, 0, 0))
+            }
+            Self::ProductionHtml => page("/production", Slow, MINUTE),
+            // 1160 bytes for each battery.
+            Self::EnsembleInventory => {
+                page("/ivp/ensemble/inventory", Fast, MINUTES_5).since((5, 0, 0)).limit(128 << 10)
+            }
+            Self::EnsembleSecctrl => page("/ivp/ensemble/secctrl", Fast, MINUTE).since((5, 0, 0)),
+            Self::EnsemblePower => page("/ivp/ensemble/power", Fast, MINUTE).since((5, 0, 0)),
+            Self::LiveData => page("/ivp/livedata/status", Fast, Duration::ZERO).since((5, 0, 0)),
+            // 2200 bytes for each inverter; the firmware stops at 50 of them today.
+            Self::DeviceData => {
+                page("/ivp/pdm/device_data", Fast, MINUTES_5).since((8, 2, 0)).limit(512 << 10)
+            }
+            // Inverters report every 5 to 15 minutes; 151 bytes for each of them.
+            Self::Inverters => {
+                page("/api/v1/production/inverters", Fast, MINUTES_5).certain((7, 0, 0)).limit(256 << 10)
+            }
+            Self::DryContacts => page("/ivp/ensemble/dry_contacts", Fast, MINUTES_5).since((5, 0, 0)),
+            Self::DryContactSettings => page("/ivp/ss/dry_contact_settings", Fast, HOUR).since((5, 0, 0)),
+            Self::EnsembleGenerator => page("/ivp/ensemble/generator", Fast, MINUTES_5).since((5, 0, 0)),
+            // 13 kB with one season.
+            Self::Tariff => page("/admin/lib/tariff", Slow, HOUR).since((5, 0, 0)).limit(128 << 10),
+            // 700 to 1160 bytes for each inverter and battery, removed ones included.
+            Self::Inventory => {
+                page("/inventory.json?deleted=1", Slow, MINUTES_15).since((4, 0, 0)).limit(1 << 20)
+            }
         }
     }
 
-    /// How many bytes a response may have. Most pages describe the site and stay below 20 kB; the longest recorded one
-    /// has 43 kB. The others have an entry for each device, sized here for 600 inverters, more than any gateway serves.
-    pub const fn limit(self) -> usize {
-        match self {
-            // 151 bytes for each inverter.
-            Self::Inverters => 256 << 10,
-            // 700 to 1160 bytes for each inverter and battery, removed ones included.
-            Self::Inventory => 1 << 20,
-            // 2200 bytes for each inverter; the firmware stops at 50 of them today.
-            Self::DeviceData => 512 << 10,
-            // 1160 bytes for each battery; the tariff has 13 kB with one season.
-            Self::EnsembleInventory | Self::Tariff => 128 << 10,
-            Self::Meters
-            | Self::MeterReadings
-            | Self::Production
-            | Self::Energy
-            | Self::EnsemblePower
-            | Self::EnsembleSecctrl
-            | Self::DryContacts
-            | Self::DryContactSettings
-            | Self::EnsembleGenerator
-            | Self::LiveData
-            | Self::ProductionJson
-            | Self::ProductionHtml => 64 << 10,
+    /// The request target.
+    pub const fn path(self) -> &'static str {
+        self.page().path
+    }
+
+    /// How often it is asked for; zero for each poll.
+    pub const fn period(self) -> Duration {
+        self.page().period
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_page_has_one_row_of_its_own() {
+        let paths: BTreeSet<&str> = Endpoint::ALL.into_iter().map(Endpoint::path).collect();
+        assert_eq!(paths.len(), Endpoint::ALL.len());
+        assert!(paths.iter().all(|path| path.starts_with('/')));
+    }
+
+    #[test]
+    fn slow_pages_are_asked_for_once_a_minute_at_most() {
+        for endpoint in Endpoint::ALL {
+            let page = endpoint.page();
+            assert!(page.cost == Cost::Fast || page.period >= MINUTE, "{endpoint:?}");
+            assert!(page.certain_since.is_none_or(|certain| certain >= page.since || certain == (0, 0, 0)));
         }
+    }
+
+    #[test]
+    fn a_refusal_of_a_page_that_every_gateway_has_is_a_fault() {
+        assert!(
+            !Endpoint::Meters.page().is_certain((5, 0, 62)) && Endpoint::Meters.page().is_certain((7, 0, 0))
+        );
+        assert!(!Endpoint::DeviceData.page().is_certain((8, 3, 5289)));
     }
 }

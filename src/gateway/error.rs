@@ -188,10 +188,27 @@ pub enum Error {
 }
 
 impl Error {
-    /// Of two failures of one poll the one that explains it better: the first, unless it only says that a page is not
-    /// there, as some are not on every firmware.
+    /// Why a page failed, in few words, where the page is named beside them.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Busy { status, .. } | Self::Failing { status, .. } | Self::Forbidden { status, .. } => {
+                format!("HTTP {status}")
+            }
+            Self::Missing { .. } => "HTTP 404".to_owned(),
+            Self::Moved { .. } => "a redirect".to_owned(),
+            Self::Unreachable { why, .. } | Self::Malformed { why, .. } => why.clone(),
+            Self::TooLarge { limit, .. } => format!("more than {limit} bytes"),
+            other => other.to_string(),
+        }
+    }
+
+    /// Of two failures of one poll the one that explains it better: the first, unless the second concerns every page, or
+    /// the first only says that a page is not there, as some are not on every firmware.
     pub fn of_two(first: Option<Self>, second: Option<Self>) -> Option<Self> {
         match (first, second) {
+            (Some(first), Some(second)) if second.is_about_every_page() && !first.is_about_every_page() => {
+                Some(second)
+            }
             (Some(Self::Missing { .. }), Some(second)) => Some(second),
             (first, second) => first.or(second),
         }
@@ -216,6 +233,20 @@ impl Error {
                 | Self::NotEncrypted { .. }
                 | Self::ForeignToken { .. }
         )
+    }
+
+    /// Whether no page can be read, whichever is asked for.
+    pub const fn is_about_every_page(&self) -> bool {
+        self.is_about_identity()
+            || matches!(
+                self,
+                Self::TokenRefused
+                    | Self::NoToken
+                    | Self::TokenUnwanted { .. }
+                    | Self::Certificate { .. }
+                    | Self::Incompatible { .. }
+                    | Self::Setup { .. }
+            )
     }
 
     /// Whether the gateway answers, and only this page does not give what it should.

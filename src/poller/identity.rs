@@ -23,6 +23,7 @@ pub(super) fn facts(gateway: &Connected) -> Facts {
         firmware: (info.firmware.major, info.firmware.minor, info.firmware.build),
         firmware_name: info.firmware.to_string(),
         part_number: info.part_number.clone(),
+        by_token: info.needs_token(),
         metered_model: info.metered_model,
         time: info.time,
     }

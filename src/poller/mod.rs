@@ -303,6 +303,10 @@ impl Poller {
         match sources.cycle(self.shared.clock.now()) {
             Cycle::Reading(reading) => Ok(Some(self.guarded(*reading))),
             Cycle::NotDue => Ok(None),
+            Cycle::NoProduction { why, rest } => {
+                let rest = rest.map(|reading| Box::new(self.guarded(*reading)));
+                Err(Trouble::NoProduction { why, rest })
+            }
             Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),
         }
     }

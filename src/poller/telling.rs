@@ -11,7 +11,7 @@ use crate::board::Availability;
 use crate::logins::words::length;
 use crate::reading::{Event, Reading, Serial};
 use crate::schedule::is_quiet;
-use crate::sources::Sources;
+use crate::sources::{Level, Sources};
 use crate::standing::Standing;
 use crate::text;
 
@@ -35,11 +35,17 @@ impl Poller {
                 self.shared.standings.put(self.place, Standing::Read(text::status(&reading)));
                 self.shared.board.put_reading(reading);
             }
-            Err(trouble) => self.tell_trouble(&trouble, now),
+            Err(trouble) => {
+                let offline = self.tell_trouble(&trouble, now);
+                if let (false, Trouble::NoProduction { rest: Some(rest), .. }) = (offline, trouble) {
+                    self.shared.board.put_reading(*rest);
+                }
+            }
         }
     }
 
-    fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) {
+    /// Reports a trouble; returns whether it has lasted long enough for the gateway to be offline.
+    fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) -> bool {
         let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
         let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
         if self.outage.failed(trouble.kind(), quiet, now) == Say::Warn {
@@ -53,12 +59,16 @@ impl Poller {
         if let Some(serial) = self.serial().filter(|_| silent) {
             self.shared.board.put_availability(&serial, Availability::Offline(trouble.to_string()));
         }
+        silent
     }
 
     fn tell_notices(&mut self) {
         let notices = self.sources.as_mut().map(Sources::notices).unwrap_or_default();
         for notice in notices {
-            tracing::info!(kind = notice.kind, "{}", notice.message);
+            match notice.level {
+                Level::Warn => tracing::warn!(kind = notice.kind, "{}", notice.message),
+                Level::Info => tracing::info!(kind = notice.kind, "{}", notice.message),
+            }
             self.event(notice.kind, notice.message);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::gateway::{self, OpenError};
 use crate::logins::decision::Decision;
-use crate::reading::Serial;
+use crate::reading::{Reading, Serial};
 use crate::state;
 use crate::supply;
 
@@ -37,6 +37,14 @@ pub enum Trouble {
     /// The state directory.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// It responds, and no page yields production.
+    #[error("the gateway responds, but no page yields production: {why}")]
+    NoProduction {
+        /// The pages that could, and why they do not.
+        why: String,
+        /// What else is measured, if anything is.
+        rest: Option<Box<Reading>>,
+    },
     /// It answers, and with nothing that could be read.
     #[error("the gateway answers, but gave nothing that could be read")]
     Nothing,
@@ -72,12 +80,13 @@ impl Trouble {
             Self::ReadAlready { .. } => "read_already",
             Self::NoToken(_) => "no_token",
             Self::Supply(_) | Self::State(_) => "state",
+            Self::NoProduction { .. } => "no_production",
             Self::Nothing => "nothing",
         }
     }
 
     /// Whether it is what a gateway does every night when it restarts.
     pub fn may_be_a_restart(&self) -> bool {
-        self.kind() == "away" || self.kind() == "malformed"
+        matches!(self.kind(), "away" | "malformed" | "no_production")
     }
 }

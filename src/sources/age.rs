@@ -4,7 +4,8 @@
 //! be. `/info` is asked about once an hour and its time is not carried on, so by night, when nothing else is stamped,
 //! a meter that stands still is seen at the next `/info`. An `/info` whose time is far from every stamp tells nothing
 //! about their age (a clock that was set in between, a recording put together of several), and nothing is dropped
-//! then.
+//! then. Where the stamps of meters move and are behind `/info` all the same, its clock is another one, and they are
+//! judged among themselves (see `gateway_clock`).
 //!
 //! Bounds: [`METER`], [`LIVE`] and [`DEVICE`]. Each device carries the time of its own report as well.
 
@@ -30,11 +31,13 @@ pub(super) fn gateway_clock(
     stamps: impl Iterator<Item = Timestamp>,
 ) -> Option<Timestamp> {
     let Some(info) = info else { return stamps.max() };
-    let can_be = |stamp: &Timestamp| {
-        let ahead = stamp.duration_since(info);
-        -SAME_CLOCK < ahead && ahead <= since + METER
-    };
-    stamps.filter(can_be).max().map(|newest| newest.max(info))
+    stamps.filter(|stamp| can_be(info, since, *stamp)).max().map(|newest| newest.max(info))
+}
+
+/// Whether `stamp` can be of the clock that `info` showed a while ago, `since`.
+pub(super) fn can_be(info: Timestamp, since: SignedDuration, stamp: Timestamp) -> bool {
+    let ahead = stamp.duration_since(info);
+    -SAME_CLOCK < ahead && ahead <= since.saturating_add(METER)
 }
 
 /// Whether what was measured at `stamp` is older than `bound` when the gateway's clock shows `clock`.

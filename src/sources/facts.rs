@@ -16,6 +16,8 @@ pub struct Facts {
     pub firmware_name: String,
     /// Its part number.
     pub part_number: Option<String>,
+    /// Whether it is read with a token; before firmware 7 with a user and a password.
+    pub by_token: bool,
     /// `imeter`: whether the model has meters, wired or not; unknown before firmware 4.
     pub metered_model: Option<bool>,
     /// Its clock.
@@ -36,13 +38,31 @@ pub enum Cycle {
     Reading(Box<Reading>),
     /// Nothing was due, or only a page that failed before: what was read last still holds.
     NotDue,
-    /// Pages were asked for, and what was wanted did not come.
+    /// The gateway did not answer, or refused everything; the error of its first answer says why.
     Nothing,
+    /// The gateway responds, and no page yields production.
+    NoProduction {
+        /// The pages that could, and why they do not.
+        why: String,
+        /// What else is measured, if anything is.
+        rest: Option<Box<Reading>>,
+    },
 }
 
-/// Something that was found out, told once.
+/// How important a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something is wrong.
+    Warn,
+    /// Something was found out, or is over.
+    Info,
+}
+
+/// Something that was found out, reported once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
+    /// How important it is.
+    pub level: Level,
     /// A stable word for programs.
     pub kind: &'static str,
     /// A sentence for people.

@@ -54,7 +54,7 @@ pub(super) fn groups(
     unmetered: Unmetered,
     firmware: Firmware,
 ) -> Groups {
-    let site = Place::new(meters, |meter| Some(reading_of(meter, readings).map(Flow::of)));
+    let site = site(meters, readings);
     let storage_power = storage_power(&site, meters, readings, unmetered.batteries, firmware);
     // Where the storage transformer cannot be right, the batteries' own word may be (see `Oddity::NegativeHouse`).
     let themselves = match unmetered.batteries {
@@ -96,6 +96,11 @@ pub(super) fn groups(
         phases: phases(meters, readings, unmetered),
         negative_house: negative || impossible,
     }
+}
+
+/// The meters of the whole site.
+pub(super) fn site(meters: &Meters, readings: &[&MeterReading]) -> Place {
+    Place::new(meters, |meter| Some(reading_of(meter, readings).map(Flow::of)))
 }
 
 /// The row of a meter, if the page has it.

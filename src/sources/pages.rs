@@ -1,10 +1,9 @@
 //! The newest good answer of each endpoint.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::visits::When;
 use crate::gateway::Endpoint;
 use crate::gateway::wire::Malformed;
 use crate::gateway::wire::device_data::DeviceData;
@@ -16,19 +15,10 @@ use crate::gateway::wire::livedata::LiveData;
 use crate::gateway::wire::meters::Meters;
 use crate::gateway::wire::production::Production;
 use crate::gateway::wire::production_html::ProductionHtml;
-use crate::gateway::wire::production_json::ProductionJson;
+use crate::gateway::wire::production_json::{ProductionJson, Row};
 use crate::gateway::wire::readings::Readings;
 use crate::gateway::wire::switches::{DryContacts, Generator};
 use crate::gateway::wire::tariff::Tariff;
-
-/// When a page was read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Read {
-    /// In which cycle.
-    pub(super) cycle: u64,
-    /// At which moment.
-    pub(super) at: Instant,
-}
 
 /// A page and when it was read.
 #[derive(Debug)]
@@ -36,29 +26,7 @@ pub(super) struct Kept<T> {
     /// The page.
     pub(super) page: T,
     /// When it was read.
-    pub(super) read: Read,
-}
-
-/// How often a page is asked for: zero for each cycle. It is shown from memory for twice as long.
-pub(super) fn period(endpoint: Endpoint) -> Duration {
-    const MINUTE: u64 = 60;
-    Duration::from_secs(match endpoint {
-        Endpoint::MeterReadings | Endpoint::Production | Endpoint::LiveData => 0,
-        // The last three are slow pages, asked for only where nothing else has the value.
-        Endpoint::EnsemblePower
-        | Endpoint::EnsembleSecctrl
-        | Endpoint::Energy
-        | Endpoint::ProductionJson
-        | Endpoint::ProductionHtml => MINUTE,
-        // Inverters report every 5 to 15 minutes; asking more often gives nothing.
-        Endpoint::Inverters
-        | Endpoint::DeviceData
-        | Endpoint::EnsembleInventory
-        | Endpoint::DryContacts
-        | Endpoint::EnsembleGenerator => 5 * MINUTE,
-        Endpoint::Inventory => 15 * MINUTE,
-        Endpoint::Meters | Endpoint::Tariff | Endpoint::DryContactSettings => 60 * MINUTE,
-    })
+    pub(super) read: When,
 }
 
 macro_rules! pages {
@@ -70,29 +38,33 @@ macro_rules! pages {
         }
 
         impl Pages {
-            /// Reads `body` and keeps it.
-            pub(super) fn keep(&mut self, endpoint: Endpoint, body: &[u8], read: Read) -> Result<(), Malformed> {
+            /// Parses `body` and keeps it.
+            pub(super) fn keep(&mut self, endpoint: Endpoint, body: &[u8], read: When) -> Result<(), Malformed> {
                 match endpoint {
                     $(Endpoint::$endpoint => self.$field = Some(Kept { page: $parse(body)?, read }),)*
                 }
                 Ok(())
             }
 
-            /// Whether nothing is kept.
-            pub(super) fn is_empty(&self) -> bool {
-                $(self.$field.is_none())&&*
+            /// Whether an answer of `endpoint` is kept.
+            pub(super) fn has(&self, endpoint: Endpoint) -> bool {
+                match endpoint {
+                    $(Endpoint::$endpoint => self.$field.is_some(),)*
+                }
             }
 
             /// Drops what is asked for in each cycle, so that it takes no memory until the next.
             pub(super) fn drop_momentary(&mut self) {
-                $(self.$field.take_if(|_| period(Endpoint::$endpoint).is_zero());)*
+                $(self.$field.take_if(|_| Endpoint::$endpoint.period().is_zero());)*
             }
 
-            /// Drops what is too old to be shown at `now`, in the cycle `cycle`.
+            /// Drops what is too old to be shown at `now`, in the cycle `cycle`. The list of meters does not age: it
+            /// changes when an installer configures them, and where its page fails the last one is as good.
             pub(super) fn drop_stale(&mut self, cycle: u64, now: Instant) {
                 $(
-                    let fresh = |read: Read| read.cycle == cycle
-                        || now.saturating_duration_since(read.at) < 2 * period(Endpoint::$endpoint);
+                    let fresh = |read: When| read.cycle == cycle
+                        || Endpoint::$endpoint == Endpoint::Meters
+                        || now.saturating_duration_since(read.at) < 2 * Endpoint::$endpoint.period();
                     self.$field.take_if(|kept| !fresh(kept.read));
                 )*
             }
@@ -121,21 +93,30 @@ pages! {
 }
 
 impl Pages {
-    /// Every time stamp in the answers, for knowing the gateway's clock.
-    pub(super) fn stamps(&self) -> impl Iterator<Item = Timestamp> {
+    /// The time stamps of what meters measure, at most minutes old while they work.
+    pub(super) fn meter_stamps(&self) -> impl Iterator<Item = Timestamp> + Clone {
         let readings = Kept::page(self.readings.as_ref()).map_or(&[][..], |page| &page.0);
         let slow = Kept::page(self.production_json.as_ref());
-        let slow = slow.map(|page| page.production.iter().chain(&page.consumption));
+        let meters = |row: &&Row| row.kind.as_deref() == Some("eim");
+        let slow = slow.map(|page| page.production.iter().chain(&page.consumption).filter(meters));
+        (readings.iter().filter_map(|row| row.timestamp))
+            .chain(slow.into_iter().flatten().filter_map(|row| row.measured_at))
+    }
+
+    /// Every time stamp in the answers, for knowing the gateway's clock.
+    pub(super) fn stamps(&self) -> impl Iterator<Item = Timestamp> {
         let inverters = Kept::page(self.inverters.as_ref()).map_or(&[][..], |page| &page.0);
         let devices = Kept::page(self.device_data.as_ref()).map_or(&[][..], |page| &page.inverters);
         let batteries = Kept::page(self.inventory.as_ref()).map_or(&[][..], |page| &page.batteries);
+        let slow = Kept::page(self.production_json.as_ref());
+        let sum = slow.and_then(|page| page.inverters()?.measured_at);
         let live = Kept::page(self.live.as_ref()).and_then(|page| page.updated_at);
-        (readings.iter().filter_map(|row| row.timestamp))
-            .chain(slow.into_iter().flatten().filter_map(|row| row.measured_at))
+        self.meter_stamps()
+            .chain(sum)
+            .chain(live)
             .chain(inverters.iter().filter_map(|row| row.reported.at()))
             .chain(devices.iter().filter_map(|device| device.reported.at()))
             .chain(batteries.iter().filter_map(|battery| battery.reported.at()))
-            .chain(live)
     }
 }
 

@@ -57,6 +57,12 @@ impl Place {
         }
     }
 
+    /// Whether every meter that is switched on is read.
+    pub(super) fn is_complete(&self) -> bool {
+        let meters = [self.production, self.net, self.total, self.storage, self.other_pv];
+        meters.iter().all(|meter| *meter != Metered::Unread)
+    }
+
     /// What feeds the house besides the grid; `beside` is what has no meter.
     fn sources(&self, beside: Option<Watts>) -> Option<Watts> {
         Watts::total([self.production.flow()?.power, self.other_pv.power(), beside])

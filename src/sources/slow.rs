@@ -1,4 +1,5 @@
-//! Production, house, grid and phases from the meters of `production.json`, for gateways without a list of meters.
+//! Production, house, grid and phases from the meters of `production.json`: of gateways without a list of meters, and in
+//! place of the list and its readings when one of their pages fails.
 
 use jiff::Timestamp;
 
@@ -6,38 +7,136 @@ use super::flow::has_mains;
 use super::meters::{Batteries, Groups, Unmetered};
 use super::oddities::{Firmware, Oddity};
 use super::place::of_a_house;
-use super::{age, totals};
+use super::site::Site;
+use super::table::Value;
 use crate::gateway::wire::production_json::{Line, ProductionJson, Row};
-use crate::reading::{self, Consumption, Grid, Phase, PhaseValues, Source};
+use crate::reading::{Consumption, Grid, Phase, PhaseValues, Production, Source};
 use crate::units::{WattHours, Watts};
 
-/// What the meters of the slow page give. Of the grid it knows only import minus export, so both are absent.
-pub(super) fn groups(
-    page: &ProductionJson,
-    unmetered: Unmetered,
-    firmware: Firmware,
-    clock: Option<Timestamp>,
-) -> Groups {
-    let fresh = |row: &&Row| !age::is_stale(row.measured_at, clock, age::METER);
-    let production = page.production_meter().filter(fresh);
-    let net = page.consumption_meter("net-consumption").filter(fresh);
-    let total = page.consumption_meter("total-consumption").filter(fresh);
-    let house = total.map(|row| house(row, net, production, unmetered, firmware));
+/// The rows of the meters.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rows<'a> {
+    production: Option<&'a Row>,
+    net: Option<&'a Row>,
+    total: Option<&'a Row>,
+}
+
+impl<'a> Rows<'a> {
+    /// Those that are fresh, if the page is there.
+    pub(super) fn fresh(site: &Site<'a>) -> Option<Self> {
+        let fresh = |row: &&Row| !site.is_stale(row.measured_at);
+        let all = Self::all(site.slow_page()?);
+        Some(Self {
+            production: all.production.filter(fresh),
+            net: all.net.filter(fresh),
+            total: all.total.filter(fresh),
+        })
+    }
+
+    fn all(page: &'a ProductionJson) -> Self {
+        Self {
+            production: page.production_meter(),
+            net: page.consumption_meter("net-consumption"),
+            total: page.consumption_meter("total-consumption"),
+        }
+    }
+
+    /// Production by its meter.
+    pub(super) fn production(&self) -> Option<Production> {
+        self.production.map(|row| Production {
+            power_w: row.power,
+            energy_wh: row.energy(),
+            today_wh: None,
+            yesterday_wh: None,
+            source: Source::Meter,
+            measured_at: row.measured_at,
+        })
+    }
+
+    /// Total consumption shows the net: see [`Oddity::TotalIsNet`].
+    fn total_is_net(&self, firmware: Firmware) -> bool {
+        let values = |row: &Row| (row.power, row.net_energy);
+        Oddity::TotalIsNet.holds(firmware)
+            && self.total.is_some()
+            && self.total.map(values) == self.net.map(values)
+    }
+
+    /// What flows into the house past these meters.
+    fn house_power(&self, firmware: Firmware) -> Option<Watts> {
+        match self.total {
+            Some(total) if !self.total_is_net(firmware) => total.power,
+            _ => Watts::total([self.production?.power, self.net?.power]),
+        }
+    }
+
+    /// What was produced, and imported less what was exported.
+    fn made_and_taken(&self) -> Option<WattHours> {
+        WattHours::total([self.production?.energy(), self.net?.net_energy])
+    }
+
+    fn house_energy(&self, site: &Site<'_>) -> Option<WattHours> {
+        if site.stands_in_for_meters() {
+            // What batteries took and gave is on no row.
+            return self.made_and_taken().filter(|_| !site.has_batteries());
+        }
+        match self.total {
+            Some(total) if !self.total_is_net(site.facts.firmware) => total.net_energy,
+            Some(_) => self.made_and_taken(),
+            None => None,
+        }
+    }
+}
+
+/// Whether the meters of the page have what makes up `value`.
+pub(super) fn serves(site: &Site<'_>, value: Value) -> bool {
+    let Some(rows) = Rows::fresh(site) else { return false };
+    match value {
+        Value::HousePower => rows.house_power(site.facts.firmware).is_some(),
+        Value::HouseEnergy => rows.house_energy(site).is_some(),
+        Value::GridPower => rows.net.is_some_and(|row| row.power.is_some()),
+        Value::Phases => rows.production.is_some() || rows.net.is_some() || rows.total.is_some(),
+        _ => false,
+    }
+}
+
+/// The oldest stamp of a meter of the page that stands still.
+pub(super) fn stale(site: &Site<'_>) -> Option<Timestamp> {
+    let rows = Rows::all(site.slow_page()?);
+    let rows = [rows.production, rows.net, rows.total].into_iter().flatten();
+    rows.filter_map(|row| row.measured_at).filter(|stamp| site.is_stale(Some(*stamp))).min()
+}
+
+/// What the meters of the page give. Of the grid it has import minus export, so neither is there.
+pub(super) fn groups(site: &Site<'_>, unmetered: Unmetered) -> Groups {
+    let Some(rows) = Rows::fresh(site) else { return Groups::default() };
+    let house = house(site, &rows, unmetered);
     let impossible = |house: &Consumption| {
         house.power_w.is_some() && of_a_house(house.power_w).is_none() || is_negative(house.energy_wh)
     };
     let negative_house = house.as_ref().is_some_and(impossible);
     Groups {
-        production: production.map(|row| reading::Production {
-            source: Source::Meter,
-            ..totals::sum(row.power, row.energy(), row.measured_at)
-        }),
+        production: rows.production(),
         consumption: house.as_ref().and_then(possible),
-        grid: net.map(|row| Grid { power_w: row.power, measured_at: row.measured_at, ..Grid::default() }),
+        grid: rows.net.map(|row| Grid {
+            power_w: row.power,
+            measured_at: row.measured_at,
+            ..Grid::default()
+        }),
         storage: None,
-        phases: phases(production, net, total, unmetered, firmware),
+        phases: phases(site, &rows, unmetered),
         negative_house,
     }
+}
+
+/// The house, with what the batteries and a generator give.
+fn house(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Option<Consumption> {
+    let power = rows.house_power(site.facts.firmware);
+    Some(Consumption {
+        power_w: Watts::total([power, unmetered.batteries.power(), unmetered.generator]),
+        energy_wh: rows.house_energy(site),
+        measured_at: rows.total.or(rows.net)?.measured_at,
+        ..Consumption::default()
+    })
 }
 
 /// A lifetime total.
@@ -56,27 +155,30 @@ fn possible(house: &Consumption) -> Option<Consumption> {
     (power_w.is_some() || energy_wh.is_some()).then(|| Consumption { power_w, energy_wh, ..house.clone() })
 }
 
-fn phases(
-    production: Option<&Row>,
-    net: Option<&Row>,
-    total: Option<&Row>,
-    unmetered: Unmetered,
-    firmware: Firmware,
-) -> Vec<Phase> {
-    let mended = shows_net(total, net, firmware);
-    let of = |row: Option<&Row>, index: usize| {
-        row.and_then(|row| row.line(index)).filter(|line| has_mains(line.voltage)).cloned()
-    };
+fn phases(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Vec<Phase> {
+    let mended = rows.total_is_net(site.facts.firmware);
     // On which phase the batteries work is not known.
     let is_whole =
         unmetered.batteries == Batteries::None && unmetered.generator == Some(Watts::ZERO) && !mended;
     let phase = |index: usize| {
-        let production = of(production, index);
-        let house = of(total, index).filter(|_| is_whole).map(|line| of_house(&line));
+        let of = |row: Option<&Row>| {
+            row.and_then(|row| row.line(index)).filter(|line| has_mains(line.voltage)).cloned()
+        };
+        let (production, net) = (of(rows.production), of(rows.net));
+        let house = of(rows.total).filter(|_| is_whole).map(|mut line| {
+            if site.stands_in_for_meters() {
+                let [production, net] = [production.as_ref(), net.as_ref()];
+                line.net_energy = WattHours::total([
+                    production.and_then(Line::energy),
+                    net.and_then(|line| line.net_energy),
+                ]);
+            }
+            of_house(&line)
+        });
         Phase {
             phase: format!("L{}", index + 1),
-            production: production.map(|line| PhaseValues { energy_wh: line.energy, ..electrical(&line) }),
-            grid: of(net, index).map(|line| electrical(&line)),
+            production: production.map(|line| PhaseValues { energy_wh: line.energy(), ..electrical(&line) }),
+            grid: net.map(|line| electrical(&line)),
             consumption: house.filter(|house| *house != PhaseValues::default()),
             storage: None,
         }
@@ -90,7 +192,7 @@ fn of_house(line: &Line) -> PhaseValues {
     if line.power.is_some() && of_a_house(line.power).is_none() {
         return PhaseValues::default();
     }
-    PhaseValues { energy_wh: line.energy, ..electrical(line) }
+    PhaseValues { energy_wh: line.energy(), ..electrical(line) }
 }
 
 fn electrical(line: &Line) -> PhaseValues {
@@ -100,35 +202,5 @@ fn electrical(line: &Line) -> PhaseValues {
         current_a: line.current,
         power_factor: line.power_factor,
         ..PhaseValues::default()
-    }
-}
-
-/// See [`Oddity::TotalIsNet`].
-fn shows_net(total: Option<&Row>, net: Option<&Row>, firmware: Firmware) -> bool {
-    let values = |row: &Row| (row.power, row.net_energy);
-    Oddity::TotalIsNet.holds(firmware) && total.is_some() && total.map(values) == net.map(values)
-}
-
-/// Total consumption, mended where it shows the net, and with what the batteries and a generator give.
-fn house(
-    total: &Row,
-    net: Option<&Row>,
-    production: Option<&Row>,
-    unmetered: Unmetered,
-    firmware: Firmware,
-) -> Consumption {
-    let (power, energy) = if shows_net(Some(total), net, firmware) {
-        (
-            Watts::total([total.power, production.and_then(|row| row.power)]),
-            WattHours::total([total.net_energy, production.and_then(Row::energy)]),
-        )
-    } else {
-        (total.power, total.net_energy)
-    };
-    Consumption {
-        power_w: Watts::total([power, unmetered.batteries.power(), unmetered.generator]),
-        energy_wh: energy,
-        measured_at: total.measured_at,
-        ..Consumption::default()
     }
 }

@@ -103,7 +103,7 @@ async fn no_response_is_read_without_end_however_it_is_made() {
 async fn each_page_has_a_limit_of_its_own() {
     let page = |length: usize| format!("{OK}Content-Length: {length}\r\n\r\n[{}]", " ".repeat(length - 2));
     for endpoint in [Endpoint::Production, Endpoint::Inverters, Endpoint::DeviceData] {
-        let limit = endpoint.limit();
+        let limit = endpoint.page().limit;
         let get = async |length| {
             let mut gateway = opened(named_host(&page(length), "").await).await.unwrap();
             gateway.get(endpoint).await

@@ -33,6 +33,7 @@ fn read(
     }
     let reading = match sources.cycle("2026-06-21T12:00:00Z".parse().unwrap()) {
         Cycle::Reading(reading) => Some(*reading),
+        Cycle::NoProduction { rest, .. } => rest.map(|rest| *rest),
         Cycle::NotDue | Cycle::Nothing => None,
     };
     (reading, sources.notices().into_iter().map(|notice| notice.message).collect())

@@ -64,6 +64,7 @@ pub(crate) fn facts(folder: &Path) -> Facts {
         firmware: (number(), number(), number()),
         firmware_name: firmware_name.to_owned(),
         part_number: element(&info, "pn").map(str::to_owned),
+        by_token: true,
         metered_model: element(&info, "imeter").map(|text| text == "true"),
         time: element(&info, "time").and_then(|text| jiff::Timestamp::from_second(text.parse().ok()?).ok()),
     }
@@ -99,6 +100,7 @@ fn poll(sources: &mut Sources, folder: &Path, now: Instant) -> (Vec<Endpoint>, O
     }
     let reading = match sources.cycle("2026-06-21T12:00:00Z".parse().unwrap()) {
         Cycle::Reading(reading) => Some(*reading),
+        Cycle::NoProduction { rest, .. } => rest.map(|rest| *rest),
         Cycle::NotDue | Cycle::Nothing => None,
     };
     (asked, reading)

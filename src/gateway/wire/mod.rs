@@ -54,6 +54,13 @@ const MOST_BYTES: usize = 1 << 20;
 /// make an empty one.
 const MOST_OBJECTS: usize = 10_000;
 
+/// Whether a page holds what JSON has no number for, such as `nan`, in place of which it is read as if it were `null`.
+pub fn holds_no_number(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let may = ["nan", "NaN", "NAN", "inf", "Inf", "INF"].iter().any(|word| text.contains(word));
+    may && !text.starts_with('<') && numbers::mended(&text).is_some()
+}
+
 /// Reads `body` into a lenient `T`.
 fn document<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();

@@ -86,9 +86,9 @@ pub struct Line {
     /// Now.
     #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
-    /// Over its life.
-    #[serde(rename = "whLifetime", deserialize_with = "lenient::lifetime")]
-    pub energy: Option<WattHours>,
+    /// Over its life; of net consumption import minus export, so that it may be below zero.
+    #[serde(rename = "whLifetime", deserialize_with = "lenient::watt_hours")]
+    pub net_energy: Option<WattHours>,
     /// Against neutral.
     #[serde(rename = "rmsVoltage", deserialize_with = "lenient::volts")]
     pub voltage: Option<Volts>,
@@ -98,6 +98,13 @@ pub struct Line {
     /// Active over apparent power.
     #[serde(rename = "pwrFactor", deserialize_with = "lenient::power_factor")]
     pub power_factor: Option<PowerFactor>,
+}
+
+impl Line {
+    /// Over its life, of a meter that counts one way.
+    pub fn energy(&self) -> Option<WattHours> {
+        WattHours::lifetime(self.net_energy?.value())
+    }
 }
 
 impl Row {

@@ -1,0 +1,148 @@
+//! The gateway's clock, by which the age of its values is judged (see [`super::age`]).
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::age;
+
+/// The gateway's clock as `/info` and the stamps of its pages show it.
+#[derive(Debug)]
+pub(super) struct GatewayClock {
+    /// What `/info` showed last, and when.
+    info: Option<(Timestamp, Instant)>,
+    /// When the cycle began.
+    began: Instant,
+    /// The newest stamp of a meter: before this cycle, and so far.
+    before: Option<Timestamp>,
+    newest: Option<Timestamp>,
+    /// The stamps move and are far behind `/info`: it shows another clock, and is not believed until it is read again.
+    apart: bool,
+    /// The disagreement was reported.
+    reported: bool,
+}
+
+impl GatewayClock {
+    /// For a gateway whose `/info` showed `time` at `now`.
+    pub(super) fn new(time: Option<Timestamp>, now: Instant) -> Self {
+        let info = time.map(|time| (time, now));
+        Self { info, began: now, before: None, newest: None, apart: false, reported: false }
+    }
+
+    /// Takes what `/info` shows now.
+    pub(super) fn set(&mut self, time: Option<Timestamp>, now: Instant) {
+        if let Some(time) = time {
+            self.info = Some((time, now));
+            self.apart = false;
+        }
+    }
+
+    /// Begins a cycle.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.began = now;
+        self.before = self.newest;
+    }
+
+    /// Takes the stamps of what meters measure. Returns, once, that the clocks of the gateway disagree.
+    pub(super) fn see(&mut self, meters: impl Iterator<Item = Timestamp> + Clone) -> Option<String> {
+        let (info, _) = self.info?;
+        let (any, believed) = (meters.clone().max()?, meters.filter(|stamp| self.can_be(*stamp)).max());
+        if let Some(newest) = believed {
+            let moved = self.before.is_some_and(|before| newest > before);
+            self.apart |= moved && age::is_stale(Some(newest), Some(info), age::METER);
+        }
+        self.newest = self.newest.max(believed);
+        if self.reported || !(self.apart || believed.is_none()) {
+            return None;
+        }
+        self.reported = true;
+        let judged = if self.apart { "is judged by the latter" } else { "cannot be judged" };
+        Some(format!(
+            "the gateway's clocks disagree: /info shows {info:.0}, its meters {any:.0}; the age of its values {judged}"
+        ))
+    }
+
+    /// The clock now, if it can be known, among the `stamps` of all pages.
+    pub(super) fn now(&self, stamps: impl Iterator<Item = Timestamp>) -> Option<Timestamp> {
+        if self.apart {
+            return stamps.filter(|stamp| self.can_be(*stamp)).max();
+        }
+        age::gateway_clock(self.info.map(|(info, _)| info), self.since(), stamps)
+    }
+
+    /// The gateway's clock at `at`, if `/info` ever showed it.
+    pub(super) fn shown_at(&self, at: Instant) -> Option<Timestamp> {
+        let (shown, asked) = self.info?;
+        let passed = SignedDuration::try_from(at.saturating_duration_since(asked)).ok()?;
+        shown.checked_add(passed).ok()
+    }
+
+    fn can_be(&self, stamp: Timestamp) -> bool {
+        self.info.is_none_or(|(info, _)| age::can_be(info, self.since(), stamp))
+    }
+
+    /// How long ago `/info` was read when the cycle began.
+    fn since(&self) -> SignedDuration {
+        let asked = self.info.map_or(self.began, |(_, at)| at);
+        SignedDuration::try_from(self.began.saturating_duration_since(asked)).unwrap_or(SignedDuration::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_782_036_900 + second).unwrap()
+    }
+
+    /// A clock whose `/info` showed 0, and in each later cycle, 30 s apart, one stamp of a meter. What is said, and
+    /// whether the last stamp is stale.
+    fn after(stamps: &[i64]) -> (Vec<String>, bool) {
+        let start = Instant::now();
+        let (mut clock, mut now, mut said) = (GatewayClock::new(Some(at(0)), start), start, Vec::new());
+        for stamp in stamps {
+            clock.begin(now);
+            said.extend(clock.see([at(*stamp)].into_iter()));
+            now += Duration::from_secs(30);
+        }
+        let last = at(*stamps.last().unwrap());
+        (said, age::is_stale(Some(last), clock.now([last].into_iter()), age::METER))
+    }
+
+    #[test]
+    fn a_meter_that_stands_still_is_stale() {
+        assert_eq!(after(&[-900, -900, -900]), (vec![], true));
+        assert_eq!(after(&[-500, -500, -500]), (vec![], false));
+    }
+
+    #[test]
+    fn a_meter_that_moves_on_another_clock_is_fresh_and_the_clocks_are_said_to_disagree() {
+        assert_eq!(after(&[-900]), (vec![], true));
+        let (said, stale) = after(&[-900, -870, -840, -810]);
+        assert!(!stale);
+        assert_eq!(said.len(), 1);
+        assert!(said[0].contains("/info shows") && said[0].ends_with("is judged by the latter"), "{said:?}");
+    }
+
+    #[test]
+    fn a_clock_that_is_years_away_judges_nothing_and_that_is_said() {
+        let (said, stale) = after(&[-400_000_000, -400_000_000]);
+        assert!(!stale);
+        assert!(said[0].ends_with("cannot be judged") && said.len() == 1, "{said:?}");
+        assert_eq!(after(&[3000, 3030]).0.len(), 1, "from the future");
+    }
+
+    #[test]
+    fn info_is_believed_again_when_it_is_read_again() {
+        let start = Instant::now();
+        let mut clock = GatewayClock::new(Some(at(0)), start);
+        for stamp in [-900, -870] {
+            clock.begin(start);
+            clock.see([at(stamp)].into_iter());
+        }
+        clock.set(Some(at(60)), start);
+        assert_eq!(clock.now([at(-870)].into_iter()), Some(at(60)));
+    }
+}
