@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mdns_sd::{ResolvedService, ServiceDaemon, ServiceEvent};
+use mdns_sd::{IfKind, ResolvedService, ServiceDaemon, ServiceEvent};
 use tokio::time::{Instant, timeout_at};
 
 use super::info::Firmware;
@@ -48,7 +48,20 @@ pub struct BrowseError(#[from] mdns_sd::Error);
 /// Asks all networks of this machine and listens for as long as `patience`; 5 s find what is awake. A gateway that is
 /// `wanted` is kept however many others there are.
 pub async fn browse(patience: Duration, wanted: impl Fn(&Serial) -> bool) -> Result<Announced, BrowseError> {
+    browse_on(None, patience, wanted).await
+}
+
+/// The same on all interfaces, or on those of one kind.
+async fn browse_on(
+    only: Option<IfKind>,
+    patience: Duration,
+    wanted: impl Fn(&Serial) -> bool,
+) -> Result<Announced, BrowseError> {
     let daemon = ServiceDaemon::new()?;
+    if let Some(only) = only {
+        daemon.disable_interface(IfKind::All)?;
+        daemon.enable_interface(only)?;
+    }
     let events = daemon.browse(SERVICE)?;
     let deadline = Instant::now() + patience;
     let mut heard = Heard::default();
@@ -175,5 +188,38 @@ mod tests {
         assert_eq!(heard.more, 3000 - MOST_GATEWAYS);
         assert!(heard.gateways.contains_key(&Serial::parse("1").unwrap()));
         assert!(heard.gateways.values().all(|found| found.addresses.len() <= MOST_ADDRESSES));
+    }
+
+    /// On loopback alone, with announcers beside it: the gateway, an impostor with its serial number, and a crowd.
+    #[tokio::test]
+    async fn the_gateway_is_heard_in_a_crowd_with_each_address_that_is_announced_for_it() {
+        let announcer = ServiceDaemon::new().unwrap();
+        announcer.disable_interface(IfKind::All).unwrap();
+        announcer.enable_interface(IfKind::LoopbackV4).unwrap();
+        let announce = |name: &str, address: &str, serial: &str| {
+            let host = format!("{name}.local.");
+            let properties = [("serialnum", serial)];
+            let service = ServiceInfo::new(SERVICE, name, &host, address, 80, &properties[..]).unwrap();
+            announcer.register(service).unwrap();
+        };
+        announce("enphased-gateway", "127.0.0.20", "122300000001");
+        announce("enphased-impostor", "127.0.0.5", "122300000001");
+        announce("enphased-odd", "127.0.0.6", "122300000001.copy");
+        for number in 0..30 {
+            announce(&format!("enphased-crowd{number}"), "127.0.0.66", &format!("9{number}"));
+        }
+        let is_there = |announced: &Announced| {
+            let found = announced.gateways.iter().find(|found| found.serial.as_str() == "122300000001");
+            found.is_some_and(|found| found.addresses == ips(&["127.0.0.5", "127.0.0.20"]))
+        };
+        for _attempt in 0..5 {
+            let heard = browse_on(Some(IfKind::LoopbackV4), Duration::from_secs(3), |_| false).await.unwrap();
+            assert!(heard.gateways.iter().all(|found| !found.serial.as_str().contains('.')));
+            if is_there(&heard) {
+                announcer.shutdown().unwrap();
+                return;
+            }
+        }
+        panic!("the announcements were not heard");
     }
 }

@@ -48,9 +48,9 @@ pub(super) async fn look(place: Place, check: Check) -> Result<Sighted, Error> {
 /// A page that is too long is a router's or a printer's, for people.
 pub(super) fn no_page(error: Error, place: &Place) -> Error {
     match error {
-        Error::TooLarge { .. } => {
-            let (address, why) = (place.address.to_string(), info::NO_GATEWAY.to_owned());
-            Error::Unidentified { address, why }
+        Error::TooLarge { limit, .. } => {
+            let why = format!("it is longer than {limit} bytes; {}", info::NO_GATEWAY);
+            Error::Unidentified { address: place.address.to_string(), why }
         }
         Error::Malformed { why, .. } => Error::Unidentified { address: place.address.to_string(), why },
         other => other,

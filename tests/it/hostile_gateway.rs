@@ -127,7 +127,10 @@ async fn a_long_info_is_not_even_parsed() {
     assert!(opened(host(&info(100), "").await).await.is_ok());
     // A second and more of parsing for each 300 kB.
     let error = opened(host(&info(100_000), "").await).await.unwrap_err();
-    assert!(matches!(&error, Error::Unidentified { why, .. } if why == info::NO_GATEWAY), "{error:?}");
+    assert!(
+        matches!(&error, Error::Unidentified { why, .. } if why.ends_with(info::NO_GATEWAY)),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
