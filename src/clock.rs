@@ -48,7 +48,23 @@ impl Clock {
         let boot = read_trimmed("/proc/sys/kernel/random/boot_id");
         // Without Linux's own boot id each process is a boot of its own: careful, never wrong.
         let boot = boot.unwrap_or_else(|| format!("{PROCESS}{:016x}", fastrand::u64(..)));
-        Self::System(SystemClock { boot: boot.into(), started: Instant::now() })
+        Self::System(SystemClock { boot: boot.into(), started: Instant::now(), process_began: None })
+    }
+
+    /// The machine's clock, which knows when this process was started: for what a person asks for with a command.
+    pub fn of_process() -> Self {
+        match Self::system() {
+            Self::System(clock) => Self::System(SystemClock { process_began: process_began(), ..clock }),
+            simulated @ Self::Simulated(_) => simulated,
+        }
+    }
+
+    /// The uptime when the process was started, where that is known.
+    pub fn process_began(&self) -> Option<Duration> {
+        match self {
+            Self::System(clock) => clock.process_began,
+            Self::Simulated(_) => None,
+        }
     }
 
     /// A clock that shows `start` now and moves with tokio's time.
@@ -96,6 +112,23 @@ fn since_boot() -> Option<Duration> {
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
+/// The kernel's note of when this process was started, which no delay of a busy machine moves (proc_pid_stat(5), field 22).
+#[cfg(target_os = "linux")]
+fn process_began() -> Option<Duration> {
+    let stat = read_trimmed("/proc/self/stat")?;
+    // The name of the program, in parentheses, may hold anything.
+    let (_name, rest) = stat.rsplit_once(')')?;
+    let ticks: u64 = rest.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    // The kernel rounds down; what happened in the tick before the start was not after it.
+    let milliseconds = ticks.checked_add(1)?.checked_mul(1000)?;
+    milliseconds.checked_div(rustix::param::clock_ticks_per_second()).map(Duration::from_millis)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process_began() -> Option<Duration> {
+    None
+}
+
 #[cfg(not(target_os = "linux"))]
 fn since_boot() -> Option<Duration> {
     None
@@ -106,6 +139,7 @@ fn since_boot() -> Option<Duration> {
 pub struct SystemClock {
     boot: Arc<str>,
     started: Instant,
+    process_began: Option<Duration>,
 }
 
 impl SystemClock {
@@ -186,6 +220,16 @@ mod tests {
         dial.reboot();
         assert_ne!(clock.moment().boot, moment.boot);
         assert_eq!(clock.moment().up, Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_process_knows_when_it_was_started() {
+        let clock = Clock::of_process();
+        assert_eq!(Clock::system().process_began(), None);
+        let began = clock.process_began().unwrap();
+        // Rounded up to a tick, of which there are a hundred in a second.
+        assert!(began <= clock.moment().up + Duration::from_millis(20), "{began:?}");
+        assert!(!began.is_zero());
     }
 
     #[tokio::test]

@@ -261,7 +261,7 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let mut context = Context::new(config, environment, Clock::system(), Rng::new());
+    let mut context = Context::new(config, environment, Clock::of_process(), Rng::new());
     match cli.command {
         Command::Run { once: false } => run::run(context, cli.config).await,
         Command::Run { once: true } => run::once(context).await,

@@ -50,6 +50,9 @@ pub struct Attempt {
     pub serial: Serial,
     /// When, by the record's age.
     pub at: Age,
+    /// When its outcome was written down, by the record's age; unknown for attempts of earlier versions.
+    #[serde(default)]
+    pub ended: Option<Age>,
     /// When, by the wall clock; for people.
     pub time: Timestamp,
     /// What came of it; `None` while it lasts, and for ever if we crashed meanwhile.
@@ -82,8 +85,14 @@ impl Attempt {
         self.counts_as_login() || self.can_open() && self.failed_as(Kind::Unclear)
     }
 
-    fn can_open(&self) -> bool {
+    /// Whether it may have opened a session: a login, or the code of a second factor.
+    pub fn can_open(&self) -> bool {
         matches!(self.step, Step::Login | Step::Code)
+    }
+
+    /// Whether it brought a token.
+    pub fn brought_token(&self) -> bool {
+        matches!(self.step, Step::Token | Step::OtherToken) && self.outcome == Some(Outcome::Success)
     }
 
     /// Whether it failed so.

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::age::{Age, Sight, has_passed};
+use super::age::{Age, Sight};
 use super::attempt::{Attempt, Reason, Step};
+use super::need::{Need, need};
 use super::record::Record;
+use super::verdict::Verdict;
 pub use super::wait::Waiting;
 use super::wait::longest_wait;
 use crate::cloud::answer::Kind;
@@ -88,10 +90,23 @@ pub struct Situation<'a> {
     pub sight: &'a Sight,
     /// Who wants it.
     pub operator: Operator,
+    /// How long ago that person asked.
+    pub asked_ago: Duration,
+    /// What the gateway said of its tokens, as far as it was asked.
+    pub verdicts: &'a [(TokenId, Verdict)],
+    /// Whether the gateway has never had a token, and answers where another one is known.
+    pub is_newcomer: bool,
     /// What there is to log in with.
     pub account: Account,
     /// Whether the configuration allows to renew short tokens (L8).
     pub renew_short_tokens: bool,
+}
+
+impl Situation<'_> {
+    /// What the gateway said of a token.
+    pub(super) fn verdict(&self, token: &TokenId) -> Option<Verdict> {
+        self.verdicts.iter().find(|(known, _)| known == token).map(|(_, verdict)| *verdict)
+    }
 }
 
 /// What to do about the token.
@@ -130,21 +145,28 @@ pub enum Stopped {
     SecondFactor,
     /// The token was short-lived and is over; such are not renewed by themselves.
     ShortToken,
+    /// A gateway without a token answers where another one is known. Serial numbers are free to whoever answers there,
+    /// and each would cost a login.
+    Newcomer,
 }
 
-/// Decides.
+/// Decides whether the cloud may be contacted now.
 pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
-    let reason = match reason(record, situation) {
-        Ok(Some(reason)) => reason,
-        Ok(None) => return Decision::Rest,
-        Err(stopped) => return Decision::Stop(stopped),
+    let reason = match need(record, situation) {
+        Need::Nothing => return Decision::Rest,
+        Need::Gateway(why) => return Decision::Wait { reason: Reason::Expired, left: None, why },
+        Need::Person(stopped) => return Decision::Stop(stopped),
+        Need::Cloud(reason) => reason,
     };
     let now = record.age(situation.sight);
     let step = next_step(record, situation.username, now);
     if let Some(stopped) = stopped(situation, step) {
         return Decision::Stop(stopped);
     }
-    if situation.operator == Operator::Insists {
+    // Who insists had the record in mind as it was then: another process's login since is not set aside (L5).
+    let has_changed =
+        step == Step::Login && record.login_was_sent_within(situation.asked_ago, situation.sight);
+    if situation.operator == Operator::Insists && !has_changed {
         return Decision::Act { step, reason };
     }
     if situation.operator == Operator::Absent && !situation.sight.answers {
@@ -164,48 +186,6 @@ fn next_step(record: &Record, username: &str, now: Age) -> Step {
         // Whichever gateway it was for: the same service answers for all.
         Some(_) if led => Step::OtherToken,
         Some(_) => Step::Token,
-    }
-}
-
-/// Why the cloud is needed, if it is (L2). Nothing else that can happen is a reason (L3).
-fn reason(record: &Record, situation: &Situation<'_>) -> Result<Option<Reason>, Stopped> {
-    if situation.operator != Operator::Absent {
-        return Ok(Some(Reason::Operator));
-    }
-    // As long as one of them is good there is no reason. Else the newest says what it is, but for a short one
-    // (L8), which does not keep a long one from its renewal.
-    let mut said = None;
-    for token in situation.tokens.iter().rev() {
-        match reason_of(token, record, situation) {
-            Ok(None) => return Ok(None),
-            Err(stopped) => said = said.or(Some(Err(stopped))),
-            reason => said = Some(reason),
-        }
-    }
-    said.unwrap_or(Ok(Some(Reason::NoToken)))
-}
-
-/// Why a stored token has to be replaced, if it has to.
-fn reason_of(
-    token: &TokenFacts,
-    record: &Record,
-    situation: &Situation<'_>,
-) -> Result<Option<Reason>, Stopped> {
-    let newest = record.newest_time().max(token.stored_at).max(token.issued_at);
-    let passed = |deadline| has_passed(deadline, newest, situation.sight);
-    let reason = if record.is_refused(situation.serial, &token.id) {
-        Reason::Refused
-    } else if passed(token.expires_at) {
-        Reason::Expired
-    } else if token.is_long_lived && passed(token.renewal_opens()) {
-        Reason::Renewal
-    } else {
-        return Ok(None);
-    };
-    if token.is_long_lived || situation.renew_short_tokens {
-        Ok(Some(reason))
-    } else {
-        Err(Stopped::ShortToken)
     }
 }
 
@@ -253,6 +233,9 @@ mod tests {
         sight: Sight,
         tokens: Vec<TokenFacts>,
         operator: Operator,
+        asked_ago: Duration,
+        verdicts: Vec<(TokenId, Verdict)>,
+        is_newcomer: bool,
         account: Account,
         renew_short_tokens: bool,
         rng: Rng,
@@ -269,6 +252,9 @@ mod tests {
                 sight,
                 tokens: Vec::new(),
                 operator: Operator::Absent,
+                asked_ago: Duration::ZERO,
+                verdicts: Vec::new(),
+                is_newcomer: false,
                 account: Account::Ready,
                 renew_short_tokens: false,
                 rng: Rng::with_seed(1),
@@ -298,6 +284,9 @@ mod tests {
                     tokens: &self.tokens,
                     sight: &self.sight,
                     operator: self.operator,
+                    asked_ago: self.asked_ago,
+                    verdicts: &self.verdicts,
+                    is_newcomer: self.is_newcomer,
                     account: self.account,
                     renew_short_tokens: self.renew_short_tokens,
                 },
@@ -328,6 +317,28 @@ mod tests {
             self.record.begin(Step::Token, Reason::NoToken, &self.serial, &self.sight);
             self.record.token_came(&self.serial, false, &self.sight);
             self
+        }
+
+        /// The gateway is asked about every stored token, and says the same of each.
+        fn says(&mut self, verdict: Verdict) -> &mut Self {
+            self.verdicts = self.tokens.iter().map(|token| (token.id.clone(), verdict)).collect();
+            self
+        }
+
+        /// The gateway tells no time.
+        fn without_time(&mut self) -> &mut Self {
+            self.sight.gateway = None;
+            self
+        }
+
+        fn refuse(&mut self) -> &mut Self {
+            let id = self.tokens[0].id.clone();
+            self.record.refused(&self.serial, &id, &self.sight);
+            self.says(Verdict::Refused)
+        }
+
+        fn awaits(&self, why: Waiting) -> bool {
+            self.decide() == Decision::Wait { reason: Reason::Expired, left: None, why }
         }
 
         fn acts(&self) -> bool {
@@ -374,12 +385,108 @@ mod tests {
     #[test]
     fn an_expired_token_is_replaced_and_a_short_one_is_not() {
         let mut long = Story::with_token(YEAR);
-        assert_eq!(long.later(YEAR).decide(), because(Reason::Expired));
+        long.later(YEAR);
+        assert!(long.awaits(Waiting::GatewayNotAsked));
+        for verdict in [Verdict::Refused, Verdict::Unclear] {
+            assert_eq!(long.says(verdict).decide(), because(Reason::Expired), "{verdict:?}");
+        }
         let mut short = Story::with_token(12 * HOUR);
         assert_eq!(short.decide(), Decision::Rest);
-        assert_eq!(short.later(12 * HOUR).decide(), Decision::Stop(Stopped::ShortToken));
+        short.later(12 * HOUR);
+        assert!(short.awaits(Waiting::GatewayNotAsked), "a short one may be accepted all the same too");
+        assert_eq!(short.says(Verdict::Refused).decide(), Decision::Stop(Stopped::ShortToken));
         short.renew_short_tokens = true;
         assert_eq!(short.decide(), because(Reason::Expired));
+    }
+
+    #[test]
+    fn a_token_that_the_gateway_accepts_has_not_expired_whatever_a_clock_shows() {
+        for ahead in [YEAR, 30 * YEAR] {
+            let mut story = Story::with_token(YEAR);
+            story.without_time().sight.moment.wall += ahead;
+            assert!(story.awaits(Waiting::GatewayNotAsked));
+            story.says(Verdict::Accepted);
+            assert_eq!(story.decide(), Decision::Rest);
+            // An acceptance ends what was written down before, also where that could not be written.
+            story.refuse().later(HOUR).refuse().says(Verdict::Accepted);
+            assert_eq!(story.decide(), Decision::Rest);
+        }
+        let mut two_clocks = Story::with_token(YEAR);
+        assert_eq!(two_clocks.later(2 * YEAR).says(Verdict::Accepted).decide(), because(Reason::Renewal));
+        let mut short = Story::with_token(12 * HOUR);
+        assert_eq!(short.later(DAY).says(Verdict::Accepted).decide(), Decision::Rest);
+    }
+
+    #[test]
+    fn where_no_time_is_told_our_clock_renews_nothing_and_a_token_is_over_when_it_was_refused_twice() {
+        let mut story = Story::with_token(YEAR);
+        story.without_time().later(350 * DAY);
+        assert_eq!(story.decide(), Decision::Rest, "by our clock alone nothing is due for renewal");
+        story.later(16 * DAY);
+        assert!(story.says(Verdict::Unclear).awaits(Waiting::GatewayUnsure));
+        assert!(story.refuse().awaits(Waiting::GatewayUnsure));
+        assert!(story.later(Duration::from_secs(299)).refuse().awaits(Waiting::GatewayUnsure));
+        story.later(Duration::from_secs(1)).refuse();
+        assert_eq!(story.decide(), because(Reason::Expired));
+        story.sight.moment.wall -= 60 * DAY;
+        assert_eq!(story.decide(), Decision::Rest, "for a clock that was ahead they are no refusals");
+        story.sight.moment.wall += 60 * DAY;
+        let id = story.tokens[0].id.clone();
+        story.record.accepted(&story.serial, &id);
+        assert!(story.awaits(Waiting::GatewayUnsure));
+    }
+
+    #[test]
+    fn a_gateway_that_is_silent_is_said_to_be_before_it_is_asked_about_a_token() {
+        let mut story = Story::with_token(YEAR);
+        story.later(YEAR);
+        (story.sight.gateway, story.sight.answers) = (None, false);
+        assert!(story.awaits(Waiting::GatewaySilent));
+    }
+
+    #[test]
+    fn a_newcomer_costs_no_login_until_a_person_asks_for_its_token() {
+        let mut story = Story::new();
+        story.is_newcomer = true;
+        assert_eq!(story.decide(), Decision::Stop(Stopped::Newcomer));
+        for operator in [Operator::Asks, Operator::Insists] {
+            story.operator = operator;
+            assert_eq!(story.decide(), because(Reason::Operator));
+        }
+        let mut supplied = Story::with_token(YEAR);
+        supplied.is_newcomer = true;
+        assert_eq!(supplied.later(YEAR).says(Verdict::Refused).decide(), because(Reason::Expired));
+    }
+
+    #[test]
+    fn a_token_that_came_while_a_person_waited_is_the_one_that_was_asked_for() {
+        let mut story = Story::new();
+        story.log_in().fetch();
+        story.tokens.push(token("token", story.sight.moment.wall, YEAR));
+        story.later(HOUR);
+        for operator in [Operator::Asks, Operator::Insists] {
+            story.operator = operator;
+            story.asked_ago = HOUR + Duration::from_secs(1);
+            assert_eq!(story.decide(), Decision::Rest);
+            story.asked_ago = HOUR;
+            assert_ne!(story.decide(), Decision::Rest, "it came before: the person has seen it");
+        }
+        story.asked_ago = 2 * HOUR;
+        story.tokens.clear();
+        assert_ne!(story.decide(), Decision::Rest, "it was forgotten since");
+    }
+
+    #[test]
+    fn one_who_insists_does_not_set_aside_a_login_that_was_sent_since() {
+        for kind in [Kind::Transient, Kind::Unclear, Kind::TooManySessions] {
+            let mut story = Story::new();
+            story.fail(kind).later(HOUR / 60);
+            story.operator = Operator::Insists;
+            story.asked_ago = HOUR;
+            assert!(matches!(story.decide(), Decision::Wait { why: Waiting::HoldOff(_), .. }), "{kind:?}");
+            story.asked_ago = HOUR / 60;
+            assert!(story.acts(), "{kind:?}: it was known when he insisted");
+        }
     }
 
     #[test]
@@ -388,7 +495,7 @@ mod tests {
             let mut story = Story::with_token(YEAR);
             let long_ago = story.sight.moment.wall - 2 * YEAR;
             story.tokens.insert(0, token("imported", long_ago, lifetime));
-            assert_eq!(story.decide(), Decision::Rest);
+            assert_eq!(story.decide(), Decision::Rest, "and it is not asked about either");
         }
     }
 
@@ -440,7 +547,9 @@ mod tests {
         let mut story = Story::with_token(YEAR);
         let then = story.sight.moment.wall;
         story.tokens.insert(0, token("imported", then, HOUR));
-        assert_eq!(story.later(340 * DAY).decide(), because(Reason::Renewal));
+        story.later(340 * DAY);
+        assert!(story.awaits(Waiting::GatewayNotAsked));
+        assert_eq!(story.says(Verdict::Refused).decide(), because(Reason::Renewal));
         story.tokens.pop();
         assert_eq!(story.decide(), Decision::Stop(Stopped::ShortToken));
     }

@@ -4,10 +4,10 @@
 //! sends, waits or writes. [`crate::supply`] carries the decisions out: record first, then the request, then
 //! the outcome.
 //!
-//! The rules by their names in the design: L2 (reasons), L7 (one login, all tokens) and L8 (short tokens) are in
-//! [`decision`], L6 (hold-offs) in [`wait`]; what an attempt leaves behind (L4, L6, L7) is in [`record`]; L9
-//! (clocks) is in [`age`]; [`attempt`] and [`hold`] are what the record is made of; [`code`] is for accounts with
-//! a second factor.
+//! The rules by their names in the design: L2 (reasons) and L8 (short tokens) are in [`need`], L7 (one login, all
+//! tokens) in [`decision`], L6 (hold-offs) in [`wait`]; what an attempt leaves behind (L4, L6, L7) is in [`record`]; L9
+//! (clocks) is in [`age`]; what a gateway says of a token is a [`verdict`]; [`attempt`] and [`hold`] are what the record
+//! is made of; [`newcomer`] is for gateways that nobody has seen before, [`code`] for accounts with a second factor.
 
 pub mod age;
 pub mod attempt;
@@ -16,7 +16,10 @@ pub mod decision;
 #[cfg(test)]
 mod history;
 pub mod hold;
+pub mod need;
+pub mod newcomer;
 pub mod record;
+pub mod verdict;
 pub mod wait;
 pub mod words;
 

@@ -20,8 +20,8 @@ use crate::token::TokenId;
 
 /// How far apart the gateway has to refuse a token twice (L2).
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(5 * 60);
-/// How many refused tokens of a gateway are remembered.
-const REFUSALS: usize = 4;
+/// How many rows of refusals of a gateway are remembered.
+const REFUSALS: usize = 6;
 /// How many refused credentials are remembered: two daemons on one directory, each with a wrong password,
 /// must not make the other's look new for ever.
 const HALTS: usize = 8;
@@ -49,6 +49,9 @@ pub struct Refusal {
     pub first: Age,
     /// Whether there was a second, at least five minutes later.
     pub confirmed: bool,
+    /// The gateway told no time. It counts only as a confirmation that the token has expired.
+    #[serde(default)]
+    pub without_time: bool,
 }
 
 /// The record of logins.
@@ -130,7 +133,7 @@ impl Record {
     pub fn begin(&mut self, step: Step, reason: Reason, serial: &Serial, sight: &Sight) {
         let at = self.settle(sight);
         let (serial, time) = (serial.clone(), sight.moment.wall);
-        self.attempts.push(Attempt { step, reason, serial, at, time, outcome: None });
+        self.attempts.push(Attempt { step, reason, serial, at, ended: None, time, outcome: None });
         let recent = self.attempts.len().saturating_sub(KEPT);
         let mut place = 0;
         self.attempts.retain(|attempt| {
@@ -208,8 +211,10 @@ impl Record {
     }
 
     fn end(&mut self, outcome: Outcome) {
+        // The record was settled just before: its age is now.
+        let now = self.age;
         if let Some(attempt) = self.attempts.last_mut() {
-            attempt.outcome = Some(outcome);
+            (attempt.outcome, attempt.ended) = (Some(outcome), Some(now));
         }
     }
 
@@ -218,19 +223,19 @@ impl Record {
         self.session.as_ref().filter(|session| session.username == username && now.since(session.since) < DAY)
     }
 
-    /// Notes that the gateway refused `token` with a clean 401; `true` when the record changed and has to be
-    /// written.
+    /// Notes that the gateway refused `token` with a clean 401 that weighs something; `true` when the record changed and
+    /// has to be written.
     pub fn refused(&mut self, serial: &Serial, token: &TokenId, sight: &Sight) -> bool {
-        let now = self.age(sight);
+        let (now, without_time) = (self.age(sight), sight.gateway.is_none());
         let refusals = self.refusals.entry(serial.clone()).or_default();
-        match refusals.iter_mut().find(|refusal| refusal.token == *token) {
+        let same = |refusal: &&mut Refusal| refusal.token == *token && refusal.without_time == without_time;
+        match refusals.iter_mut().find(same) {
             Some(refusal) if refusal.confirmed || now.since(refusal.first) < BETWEEN_REFUSALS => {
                 return false;
             }
             Some(refusal) => refusal.confirmed = true,
             None => {
-                let refusal = Refusal { token: token.clone(), first: now, confirmed: false };
-                refusals.push(refusal);
+                refusals.push(Refusal { token: token.clone(), first: now, confirmed: false, without_time });
                 // Those of tokens that were replaced long ago are of no more use.
                 let forgotten = refusals.len().saturating_sub(REFUSALS);
                 refusals.drain(..forgotten);
@@ -255,7 +260,36 @@ impl Record {
 
     /// Whether the gateway has refused `token` clearly and twice.
     pub fn is_refused(&self, serial: &Serial, token: &TokenId) -> bool {
+        self.is_refused_so(serial, token, false)
+    }
+
+    /// Whether a gateway that tells no time has refused `token` twice since it expired by our clock.
+    pub fn is_refused_when_expired(&self, serial: &Serial, token: &TokenId) -> bool {
+        self.is_refused_so(serial, token, true)
+    }
+
+    fn is_refused_so(&self, serial: &Serial, token: &TokenId, without_time: bool) -> bool {
         let mut refusals = self.refusals.get(serial).into_iter().flatten();
-        refusals.any(|refusal| refusal.confirmed && refusal.token == *token)
+        refusals.any(|refusal| {
+            refusal.confirmed && refusal.token == *token && refusal.without_time == without_time
+        })
+    }
+
+    /// Whether a token for `serial` came from the cloud less than `ago` before now.
+    pub fn token_came_within(&self, serial: &Serial, ago: Duration, sight: &Sight) -> bool {
+        let now = self.age(sight);
+        let came = |attempt: &&Attempt| attempt.brought_token() && attempt.serial == *serial;
+        self.attempts
+            .iter()
+            .rfind(came)
+            .and_then(|attempt| attempt.ended)
+            .is_some_and(|at| now.since(at) < ago)
+    }
+
+    /// Whether a login was sent, or ended, less than `ago` before now.
+    pub fn login_was_sent_within(&self, ago: Duration, sight: &Sight) -> bool {
+        let now = self.age(sight);
+        let last = self.attempts.iter().rfind(|attempt| attempt.can_open());
+        last.is_some_and(|attempt| now.since(attempt.ended.unwrap_or(attempt.at)) < ago)
     }
 }

@@ -18,6 +18,10 @@ const SESSIONS_IN_A_DAY: usize = 3;
 pub enum Waiting {
     /// The gateway does not answer: a token would be of no use, and there is no second clock.
     GatewaySilent,
+    /// The token has expired by the clock, and the gateway has not been asked yet whether it accepts it all the same.
+    GatewayNotAsked,
+    /// The same, and the gateway, which tells no time, has not refused the token clearly and twice.
+    GatewayUnsure,
     /// The hold-off after a failure.
     HoldOff(Kind),
     /// An attempt was interrupted, and counts as a login.

@@ -36,6 +36,11 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::GatewaySilent => "the gateway does not answer, so a token would be of no use yet",
+            Self::GatewayNotAsked => "the gateway is asked first, because it may accept the token all the same",
+            Self::GatewayUnsure => {
+                "the gateway tells no time, so only our clock says so; the gateway has to refuse the token twice, at \
+                 least five minutes apart"
+            }
             Self::HoldOff(Kind::TooManySessions) => {
                 "the cloud said that the account has too many active sessions"
             }
@@ -73,6 +78,11 @@ impl fmt::Display for Stopped {
                 "the token was one of those that live for hours (installers get them), and such are not renewed \
                  by themselves: run `enphased token refresh` or `enphased token import`, or set \
                  renew_short_tokens = true in the configuration"
+            }
+            Self::Newcomer => {
+                "another gateway is known at this place, and a login for every serial number that shows up there could \
+                 be provoked by anybody: if the gateway was replaced, run `enphased token refresh --gateway SERIAL` with \
+                 its serial number, or write `serial = \"...\"` below [[gateway]]"
             }
         })
     }

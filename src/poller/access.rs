@@ -163,7 +163,7 @@ impl Access {
 
     /// Takes up tokens that this or another process has stored since the last poll.
     fn reload(&mut self, shared: &Shared) -> Result<(), Trouble> {
-        let Some(supply) = supply(shared) else { return Ok(()) };
+        let Some(mut supply) = supply(shared) else { return Ok(()) };
         let stamp = supply.stamp(&self.serial);
         if stamp != self.stamp || stamp.is_none() {
             self.tokens = supply.tokens(&self.serial)?;

@@ -5,81 +5,110 @@ use std::time::Duration;
 
 use super::{Error, Supply};
 use crate::logins::age::Heard;
+use crate::logins::need::{Weight, weight};
+use crate::logins::verdict::Verdict;
 use crate::reading::Serial;
-use crate::state;
+use crate::state::{self, Stamp};
 use crate::token::Token;
-use crate::token::store::{self, Origin};
+use crate::token::store::{Origin, Tokens};
 
 impl Supply {
+    /// The stored tokens of a gateway.
+    pub fn tokens(&mut self, serial: &Serial) -> Result<Tokens, state::Error> {
+        self.stored.tokens(serial)
+    }
+
+    /// Tells one version of the stored tokens from the next, cheaply.
+    pub fn stamp(&self, serial: &Serial) -> Option<Stamp> {
+        self.stored.stamp(serial)
+    }
+
     /// Keeps a token that has just come, beside the one in use.
-    pub(super) fn keep(&self, serial: &Serial, token: &Token, origin: Origin) -> Result<(), state::Error> {
-        let mut tokens = self.tokens(serial)?;
+    pub(super) fn keep(
+        &mut self,
+        serial: &Serial,
+        token: &Token,
+        origin: Origin,
+    ) -> Result<(), state::Error> {
+        let mut tokens = self.stored.tokens(serial)?;
         tokens.arrived(token.clone(), origin, self.clock.now());
-        store::save(&self.state, serial, &tokens)
+        self.stored.save(serial, &tokens)
     }
 
     /// Stores a token that a person brought.
-    pub async fn import(&self, token: &Token, patience: Duration) -> Result<(), Error> {
+    pub async fn import(&mut self, token: &Token, patience: Duration) -> Result<(), Error> {
         let _lock = self.lock(patience).await?;
         Ok(self.keep(&token.serial, token, Origin::Import)?)
     }
 
     /// Forgets the tokens of a gateway. The record of logins stays: it is what the next login is judged by.
-    pub async fn forget(&self, serial: &Serial, patience: Duration) -> Result<(), Error> {
+    pub async fn forget(&mut self, serial: &Serial, patience: Duration) -> Result<(), Error> {
         let _lock = self.lock(patience).await?;
-        Ok(store::forget(&self.state, serial)?)
+        Ok(self.stored.forget(serial)?)
     }
 
     /// The gateway accepted `candidate`, which is the token in use from now on, unless another process has put
     /// one in its place meanwhile that the gateway has not seen.
     pub async fn promote(&mut self, candidate: &Token) -> Result<(), Error> {
         let serial = &candidate.serial;
+        self.accepted(serial, candidate).await?;
         let _lock = self.lock(Duration::ZERO).await?;
-        let mut tokens = self.tokens(serial)?;
+        let mut tokens = self.stored.tokens(serial)?;
         if !tokens.candidate.as_ref().is_some_and(|kept| kept.token == *candidate) {
             return Ok(());
         }
         tokens.promote(self.clock.now());
-        Ok(store::save(&self.state, serial, &tokens)?)
+        Ok(self.stored.save(serial, &tokens)?)
     }
 
     /// The gateway refused `candidate` clearly and twice, and the token in use stays.
     pub async fn drop_candidate(&mut self, candidate: &Token) -> Result<(), Error> {
         let serial = &candidate.serial;
         let _lock = self.lock(Duration::ZERO).await?;
-        let mut tokens = self.tokens(serial)?;
+        let mut tokens = self.stored.tokens(serial)?;
         tokens.candidate = tokens.candidate.filter(|kept| kept.token != *candidate);
-        Ok(store::save(&self.state, serial, &tokens)?)
+        Ok(self.stored.save(serial, &tokens)?)
     }
 
     /// The gateway answered `token` with a clean 401 while `/info` answered. `true` when that is the second
-    /// time, at least five minutes after the first, by clocks that agree. A gateway that does not tell the time has
-    /// no clock to agree with, so its refusals are not clear: a token that it has really revoked is replaced when it
-    /// expires or when the operator asks.
+    /// time, at least five minutes after the first with no acceptance in between, by clocks that agree. A gateway that
+    /// does not tell the time has no clock to agree with, so its refusals count only for a token that has expired: one
+    /// that it has really revoked is replaced when it expires or when the operator asks.
     pub async fn refused(&mut self, serial: &Serial, token: &Token, heard: Heard) -> Result<bool, Error> {
-        let sight = self.sight(heard);
-        if !sight.clocks_agree() {
+        let (id, sight) = (token.id(), self.sight(heard));
+        let was_accepted = self.verdicts.of(serial).contains(&(id.clone(), Verdict::Accepted));
+        if weight(token, &*self.ledger.read(serial, &sight)?, &sight) == Weight::Nothing {
+            self.verdicts.note(serial, &id, Verdict::Refused);
             return Ok(false);
         }
         let lock = self.lock(Duration::ZERO).await?;
         let mut record = self.ledger.read_under(&lock, serial, &sight)?;
-        if record.refused(serial, &token.id(), &sight) {
+        // An acceptance that could not be written down ended the refusals before it all the same.
+        let changed = was_accepted && record.accepted(serial, &id);
+        if record.refused(serial, &id, &sight) || changed {
             self.ledger.write(&record)?;
         }
-        Ok(record.is_refused(serial, &token.id()))
+        self.verdicts.note(serial, &id, Verdict::Refused);
+        Ok(record.is_refused(serial, &id))
     }
 
-    /// The gateway accepts `token`, be it again.
+    /// The gateway accepts `token`: whatever it refused before, and whatever the clocks show.
     pub async fn accepted(&mut self, serial: &Serial, token: &Token) -> Result<(), Error> {
-        let sight = self.sight(Heard::Nothing);
-        if !self.ledger.read(serial, &sight)?.has_refusal(serial, &token.id()) {
+        let (id, sight) = (token.id(), self.sight(Heard::Nothing));
+        self.verdicts.note(serial, &id, Verdict::Accepted);
+        if !self.ledger.read(serial, &sight)?.has_refusal(serial, &id) {
             return Ok(());
         }
         let lock = self.lock(Duration::ZERO).await?;
         let mut record = self.ledger.read_under(&lock, serial, &sight)?;
-        if record.accepted(serial, &token.id()) {
+        if record.accepted(serial, &id) {
             self.ledger.write(&record)?;
         }
         Ok(())
+    }
+
+    /// The gateway was asked about `token`, and its response says nothing about it.
+    pub fn unclear(&mut self, serial: &Serial, token: &Token) {
+        self.verdicts.note(serial, &token.id(), Verdict::Unclear);
     }
 }

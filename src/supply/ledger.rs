@@ -13,7 +13,7 @@ pub const RECORD: &str = "logins.json";
 /// A record that was damaged, as [`StateDir::read`] sets it aside.
 const ASIDE: &str = "logins.json.damaged";
 /// Held while the record or a token is changed, by whichever process does it (L5).
-const LOCK: &str = "login.lock";
+pub(super) const LOCK: &str = "login.lock";
 /// How often a process that waits for the lock looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -35,7 +35,9 @@ impl Ledger {
     /// The record as it is now, for who is about to change it: from the file itself, because two writes in one tick
     /// of its clock may leave the same stamp.
     pub fn read_under(&mut self, _lock: &Lock, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
-        self.seen = None;
+        if let Some((stamp, _)) = &mut self.seen {
+            *stamp = None;
+        }
         self.read(serial, sight).map(Arc::unwrap_or_clone)
     }
 
@@ -53,7 +55,7 @@ impl Ledger {
             Stored::Found(record) => record,
             // One that was set aside, and a crash or a full disk before the other was in its place.
             Stored::Absent if self.state.stamp(ASIDE).is_some() => return self.replace(serial, sight),
-            Stored::Absent => return Ok(Arc::new(Record::new(sight))),
+            Stored::Absent => return Ok(self.lost(sight)),
             Stored::Damaged(aside) => {
                 tracing::warn!(
                     file = %aside.display(),
@@ -65,6 +67,17 @@ impl Ledger {
         let record = Arc::new(record);
         self.seen = Some((stamp, Arc::clone(&record)));
         Ok(record)
+    }
+
+    /// The record in place of a file that is not there. One that this process has seen is put back, so that who removes
+    /// the file shortens no hold-off; where the disk does not take it there is no login anyway (L4).
+    fn lost(&mut self, sight: &Sight) -> Arc<Record> {
+        let Some((_, record)) = self.seen.clone() else { return Arc::new(Record::new(sight)) };
+        match self.write(&record) {
+            Ok(()) => tracing::warn!("the record of logins was gone; it is written again"),
+            Err(error) => tracing::debug!("{error}"),
+        }
+        record
     }
 
     fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {

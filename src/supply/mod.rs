@@ -9,9 +9,9 @@ mod attempt;
 pub mod code;
 mod keeping;
 pub mod ledger;
+mod seen;
 mod stored;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,17 @@ use crate::logins::age::{Heard, Sight};
 use crate::logins::attempt::Step;
 use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
 use crate::logins::hold::Halt;
+use crate::logins::newcomer::Place;
 use crate::logins::record::Record;
+use crate::logins::verdict::Verdicts;
 use crate::reading::Serial;
 use crate::secrets::Credentials;
-use crate::state::{self, Lock, Stamp, StateDir};
+use crate::state::{self, Lock, StateDir};
 use crate::token::Token;
 use fastrand::Rng;
 use ledger::Ledger;
+use seen::Newcomers;
+use stored::Stored;
 
 /// What a supply is made from.
 #[derive(Debug)]
@@ -79,12 +83,13 @@ pub enum Tended {
 /// Supplies the gateways of one account.
 #[derive(Debug)]
 pub struct Supply {
-    state: StateDir,
     clock: Clock,
     settings: Settings,
     ledger: Ledger,
-    /// What is known of the stored tokens since their files last changed, so that a poll does not read the disk.
-    stored: BTreeMap<Serial, (Stamp, Vec<TokenFacts>)>,
+    stored: Stored,
+    newcomers: Newcomers,
+    /// What the gateways said of their tokens.
+    verdicts: Verdicts,
     rng: Rng,
     /// A login of this process that waits for the code of a second factor.
     challenge: Option<Challenge>,
@@ -94,15 +99,25 @@ pub struct Supply {
     told_stripped: bool,
 }
 
+/// What a decision is about.
+struct Question<'a> {
+    serial: &'a Serial,
+    sight: &'a Sight,
+    operator: Operator,
+    /// The uptime when that person asked.
+    asked: Duration,
+}
+
 impl Supply {
     /// A supply that keeps everything in `state`.
     pub fn new(state: StateDir, clock: Clock, settings: Settings, rng: Rng) -> Self {
         Self {
             ledger: Ledger::new(state.clone()),
-            state,
+            stored: Stored::new(state.clone()),
+            newcomers: Newcomers::new(state),
             clock,
             settings,
-            stored: BTreeMap::new(),
+            verdicts: Verdicts::default(),
             rng,
             challenge: None,
             compared: None,
@@ -110,9 +125,17 @@ impl Supply {
         }
     }
 
+<<<<<<< HEAD
     /// Whether several gateways of the account share a login from now on.
     pub fn serve_several(&mut self, several: bool) {
         self.settings.several_gateways = several;
+=======
+    /// Takes the gateways as they are configured, by which newcomers are known.
+    #[must_use]
+    pub fn with_places(mut self, places: Vec<Place>) -> Self {
+        self.newcomers.places = places;
+        self
+>>>>>>> ff66abc (Ask the gateway before a login for an expired token; know newcomers; keep tokens in memory)
     }
 
     /// Takes the account that a person has completed at the terminal.
@@ -137,8 +160,14 @@ impl Supply {
 
     fn consider_at(&mut self, serial: &Serial, sight: &Sight, operator: Operator) -> Result<Decision, Error> {
         let record = self.ledger.read(serial, sight)?;
-        let stored = self.known_facts(serial)?;
-        Ok(self.decide(&record, &stored, serial, sight, operator)?.0)
+        let facts = self.stored.known_facts(serial)?;
+        let question = Question { serial, sight, operator, asked: self.asked() };
+        Ok(self.decide(&record, &facts, &question)?.0)
+    }
+
+    /// The uptime when a person asked: at the start of a command.
+    fn asked(&self) -> Duration {
+        self.clock.process_began().unwrap_or_else(|| self.clock.moment().up)
     }
 
     /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
@@ -160,17 +189,21 @@ impl Supply {
     fn decide(
         &mut self,
         record: &Record,
-        stored: &[TokenFacts],
-        serial: &Serial,
-        sight: &Sight,
-        operator: Operator,
+        facts: &[TokenFacts],
+        question: &Question<'_>,
     ) -> Result<(Decision, Option<Credentials>), Error> {
+        let Question { serial, sight, operator, asked } = *question;
+        let is_newcomer = facts.is_empty() && self.newcomers.is_newcomer(serial, record);
+        let verdicts = self.verdicts.of(serial).to_vec();
         let mut situation = Situation {
             serial,
             username: "",
-            tokens: stored,
+            tokens: facts,
             sight,
             operator,
+            asked_ago: sight.moment.up.saturating_sub(asked),
+            verdicts: &verdicts,
+            is_newcomer,
             account: decision::Account::Ready,
             renew_short_tokens: self.settings.renew_short_tokens,
         };
@@ -224,7 +257,7 @@ impl Supply {
         operator: Operator,
         patience: Duration,
     ) -> Result<Tended, Error> {
-        let seen = self.sight(heard);
+        let (seen, asked) = (self.sight(heard), self.asked());
         let decision = self.consider_at(serial, &seen, operator)?;
         if !matches!(decision, Decision::Act { .. }) {
             return Ok(Tended::Left(decision));
@@ -234,8 +267,10 @@ impl Supply {
         loop {
             let sight = seen.later(self.clock.moment());
             let record = self.ledger.read_under(&lock, serial, &sight)?;
-            let stored = self.read_facts(serial)?;
-            let (decision, credentials) = self.decide(&record, &stored, serial, &sight, operator)?;
+            self.newcomers.forget();
+            let facts = self.stored.read_facts(serial)?;
+            let question = Question { serial, sight: &sight, operator, asked };
+            let (decision, credentials) = self.decide(&record, &facts, &question)?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
             match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
                 Ok(Some(token)) => return Ok(Tended::Arrived(token)),

@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Token;
 use crate::reading::Serial;
@@ -15,13 +16,44 @@ use crate::secrets::{self, Secret};
 use crate::state::{Error, Stamp, StateDir, Stored};
 
 /// How a token came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Readable<String>", into = "String")]
 pub enum Origin {
     /// By a login to the cloud.
     Login,
     /// A person pasted it.
     Import,
+    /// A way that another version of this program knows. The word is kept for that version.
+    Other(String),
+}
+
+impl From<Readable<String>> for Origin {
+    fn from(word: Readable<String>) -> Self {
+        match word {
+            Readable::Known(word) => match word.as_str() {
+                "login" => Self::Login,
+                "import" => Self::Import,
+                _ => Self::Other(word),
+            },
+            Readable::Odd(_) => Self::default(),
+        }
+    }
+}
+
+impl From<Origin> for String {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Login => "login".to_owned(),
+            Origin::Import => "import".to_owned(),
+            Origin::Other(word) => word,
+        }
+    }
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self::Other("unknown".to_owned())
+    }
 }
 
 /// A token as it lies in the file.
@@ -78,17 +110,36 @@ struct OnDisk {
 struct KeptOnDisk {
     #[serde(serialize_with = "secrets::store")]
     token: Secret,
+    #[serde(default)]
     origin: Origin,
-    stored_at: Timestamp,
+    #[serde(default, deserialize_with = "readable")]
+    stored_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "readable")]
     verified_at: Option<Timestamp>,
+}
+
+/// A value, or whatever another version of this program writes in its place. Nothing beside the token makes a token
+/// file damaged: that would cost a login.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Readable<T> {
+    Known(T),
+    Odd(IgnoredAny),
+}
+
+fn readable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(match Readable::deserialize(deserializer)? {
+        Readable::Known(value) => Some(value),
+        Readable::Odd(_) => None,
+    })
 }
 
 impl KeptOnDisk {
     fn from_kept(kept: &Kept) -> Self {
         Self {
             token: kept.token.secret.clone(),
-            origin: kept.origin,
-            stored_at: kept.stored_at,
+            origin: kept.origin.clone(),
+            stored_at: Some(kept.stored_at),
             verified_at: kept.verified_at,
         }
     }
@@ -99,8 +150,20 @@ impl KeptOnDisk {
         if token.serial != *serial {
             return None;
         }
-        Some(Kept { token, origin: self.origin, stored_at: self.stored_at, verified_at: self.verified_at })
+        let stored_at = self.stored_at.unwrap_or(token.issued_at);
+        Some(Kept { token, origin: self.origin, stored_at, verified_at: self.verified_at })
     }
+}
+
+/// Which of its two files the tokens of a gateway came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The file itself.
+    File,
+    /// Its copy.
+    Copy,
+    /// Neither is there, or neither can be understood.
+    Nothing,
 }
 
 /// What loading the tokens of a gateway gave.
@@ -108,6 +171,8 @@ impl KeptOnDisk {
 pub struct Loaded {
     /// The tokens; none when nothing is stored.
     pub tokens: Tokens,
+    /// Where they came from.
+    pub source: Source,
     /// A file that was damaged and set aside.
     pub damaged: Option<PathBuf>,
 }
@@ -123,7 +188,7 @@ fn copy_name(serial: &Serial) -> String {
 /// Loads the tokens of `serial`, from the copy where the file itself is damaged.
 pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
     let file = match read(state, serial, &name(serial)) {
-        Ok(Stored::Found(tokens)) => return Ok(Loaded { tokens, damaged: None }),
+        Ok(Stored::Found(tokens)) => return Ok(Loaded { tokens, source: Source::File, damaged: None }),
         other => other,
     };
     let damaged = match &file {
@@ -131,13 +196,13 @@ pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
         Ok(_) => None,
         Err(_) => Some(state.path().join(name(serial))),
     };
-    let tokens = match (file, read(state, serial, &copy_name(serial))) {
-        (_, Ok(Stored::Found(tokens))) => tokens,
+    let (tokens, source) = match (file, read(state, serial, &copy_name(serial))) {
+        (_, Ok(Stored::Found(tokens))) => (tokens, Source::Copy),
         // What cannot be read may be there: that is not as if there were none.
         (Err(error), _) | (_, Err(error)) => return Err(error),
-        _ => Tokens::default(),
+        _ => (Tokens::default(), Source::Nothing),
     };
-    Ok(Loaded { tokens, damaged })
+    Ok(Loaded { tokens, source, damaged })
 }
 
 /// A file whose JSON is whole but whose token is not, or is for another gateway, is damaged too.
@@ -167,10 +232,10 @@ pub fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<(), Er
     state.write(&copy_name(serial), &disk)
 }
 
-/// Forgets the tokens of `serial`.
+/// Forgets the tokens of `serial`. The files stay, without a token: a process that finds no files at all takes them for
+/// lost, and stores again what it has in memory.
 pub fn forget(state: &StateDir, serial: &Serial) -> Result<(), Error> {
-    state.remove(&copy_name(serial))?;
-    state.remove(&name(serial))
+    save(state, serial, &Tokens::default())
 }
 
 /// Tells whether another process has stored tokens since; cheap enough for every poll.
@@ -178,12 +243,19 @@ pub fn stamp(state: &StateDir, serial: &Serial) -> Option<Stamp> {
     state.stamp(&name(serial))
 }
 
-/// The gateways that tokens are stored for.
+/// The gateways that tokens are stored for, or were until a person had them forgotten.
 pub fn serials(state: &StateDir) -> Vec<Serial> {
     let names = state.names("token-", ".json");
     // The copy, `token-SERIAL.copy.json`, names no serial number: a dot is none of its characters.
     let serial = |name: &String| Serial::parse(name.strip_prefix("token-")?.strip_suffix(".json")?).ok();
     names.iter().filter_map(serial).collect()
+}
+
+/// The gateways that tokens are stored for. What cannot be read may be a token.
+pub fn serials_with_token(state: &StateDir) -> Vec<Serial> {
+    let has_token =
+        |serial: &Serial| load(state, serial).map_or(true, |loaded| loaded.tokens.in_use().is_some());
+    serials(state).into_iter().filter(has_token).collect()
 }
 
 #[cfg(test)]
@@ -264,8 +336,49 @@ mod tests {
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);
         save(&state, &serial, &tokens).unwrap();
+        assert_eq!(serials_with_token(&state), [serial.clone()]);
         forget(&state, &serial).unwrap();
-        assert_eq!(load(&state, &serial).unwrap().tokens, Tokens::default());
+        let forgotten = load(&state, &serial).unwrap();
+        assert_eq!((forgotten.tokens, forgotten.source), (Tokens::default(), Source::File));
+        assert_eq!((serials_with_token(&state), serials(&state)), (vec![], vec![serial]));
+    }
+
+    #[test]
+    fn what_another_version_writes_beside_a_token_does_not_damage_it() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        save(&state, &serial, &tokens).unwrap();
+        let path = state.path().join(name(&serial));
+        let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let changed = |key: &str, value: Option<serde_json::Value>| {
+            let mut other = whole.clone();
+            let kept = other["candidate"].as_object_mut().unwrap();
+            match value {
+                Some(value) => kept.insert(key.to_owned(), value),
+                None => kept.remove(key),
+            };
+            other["later"] = serde_json::json!({"version": 9});
+            fs::write(&path, other.to_string()).unwrap();
+            let loaded = load(&state, &serial).unwrap();
+            assert_eq!((loaded.source, loaded.damaged), (Source::File, None), "{key}");
+            let kept = loaded.tokens.candidate.clone().unwrap();
+            assert_eq!(kept.token, token("a"));
+            save(&state, &serial, &loaded.tokens).unwrap();
+            assert_eq!(load(&state, &serial).unwrap().tokens, loaded.tokens);
+            kept.origin
+        };
+        let word = |word: &str| Some(serde_json::json!(word));
+        assert_eq!(changed("origin", word("passkey")), Origin::Other("passkey".to_owned()));
+        assert_eq!(changed("origin", word("import")), Origin::Import);
+        for odd in [serde_json::json!({"kind": "login"}), serde_json::json!(7), serde_json::Value::Null] {
+            assert_eq!(changed("origin", Some(odd)), Origin::default());
+        }
+        for key in ["origin", "stored_at", "verified_at", "another"] {
+            changed(key, None);
+            changed(key, word("soon"));
+            changed(key, Some(serde_json::json!(["x"])));
+        }
     }
 
     #[test]

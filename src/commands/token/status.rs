@@ -63,9 +63,10 @@ fn describe(kept: &Kept, now: Timestamp, out: &mut dyn Write) -> Result<(), Fail
         Err(_) => format!("over for {}", length(left.unsigned_abs())),
     };
     writeln!(out, "token      {}, good until {:.0} ({left})", token.role, token.expires_at)?;
-    let how = match kept.origin {
+    let how = match &kept.origin {
         Origin::Login => "fetched from the cloud",
         Origin::Import => "imported",
+        Origin::Other(_) => "stored by another version of enphased",
     };
     let seen = match kept.verified_at {
         Some(time) => format!("accepted by the gateway since {time:.0}"),

@@ -228,6 +228,9 @@ impl Story {
             tokens: &self.stored[gateway].1,
             sight,
             operator,
+            asked_ago: Duration::ZERO,
+            verdicts: &[],
+            is_newcomer: false,
             account: halt.map_or(Account::Ready, |halt| Account::Refused(halt.kind)),
             renew_short_tokens: self.renews_short,
         };

@@ -355,7 +355,7 @@ impl Promises {
         let latest_login = self.requests.iter().rev().find(|request| request.opens());
         let mut unclear = self.requests.iter().rev().filter(|request| request.may_have_opened());
         let until = match why {
-            Waiting::GatewaySilent => None,
+            Waiting::GatewaySilent | Waiting::GatewayNotAsked | Waiting::GatewayUnsure => None,
             Waiting::HoldOff(_) => {
                 let length = since(self.requests.last().map_or(world.now, |last| last.at), self.hold_until);
                 Some(self.hold_until + length.mul_f64(0.1))

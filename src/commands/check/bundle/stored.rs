@@ -81,9 +81,10 @@ pub(super) fn tokens(state: &StateDir) -> Vec<String> {
 
 fn token(kept: &Kept) -> String {
     let token = &kept.token;
-    let came = match kept.origin {
+    let came = match &kept.origin {
         Origin::Login => "fetched",
         Origin::Import => "imported",
+        Origin::Other(_) => "stored by another version",
     };
     let seen = kept.verified_at.map_or_else(
         || "not seen by the gateway".to_owned(),

@@ -1,0 +1,81 @@
+//! The gateways that have been seen before, as the state directory remembers them, and by that which one is new.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::logins::attempt::Reason;
+use crate::logins::newcomer::{self, Place, Seen};
+use crate::logins::record::Record;
+use crate::reading::Serial;
+use crate::state::{Stamp, StateDir, Stored};
+use crate::token::store;
+
+/// Knows gateways that answer where another one is known.
+#[derive(Debug)]
+pub(super) struct Newcomers {
+    state: StateDir,
+    /// The gateways as they are configured.
+    pub(super) places: Vec<Place>,
+    /// Who was seen while the directory was as it is: each poll of a gateway without a token asks.
+    known: Option<(Stamp, Vec<Seen>)>,
+}
+
+impl Newcomers {
+    pub(super) fn new(state: StateDir) -> Self {
+        Self { state, places: Vec::new(), known: None }
+    }
+
+    /// Looks at the directory again, whatever its stamp says.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// Whether no token may be fetched for `serial`, which has none, without a person.
+    pub(super) fn is_newcomer(&mut self, serial: &Serial, record: &Record) -> bool {
+        // The directory's own stamp changes whenever a file in it is replaced, the record among them.
+        let Some(now) = self.state.stamp(".") else {
+            return newcomer::is_newcomer(serial, &self.places, &self.seen(record));
+        };
+        if self.known.as_ref().is_none_or(|(then, _)| *then != now) {
+            self.known = Some((now, self.seen(record)));
+        }
+        let seen = self.known.as_ref().map(|(_, seen)| seen.as_slice()).unwrap_or_default();
+        newcomer::is_newcomer(serial, &self.places, seen)
+    }
+
+    fn seen(&self, record: &Record) -> Vec<Seen> {
+        let mut addresses: BTreeMap<Serial, Option<String>> = remembered(&self.state).into_iter().collect();
+        // Also one whose tokens a person had forgotten: it was the right one.
+        let with_token = store::serials(&self.state);
+        // An attempt that a damaged record stands for was made for nobody.
+        let tried = record
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.outcome.is_some() || attempt.reason == Reason::Operator);
+        let tried: Vec<&Serial> = tried.map(|attempt| &attempt.serial).collect();
+        for serial in with_token.iter().chain(tried.iter().copied()) {
+            addresses.entry(serial.clone()).or_default();
+        }
+        let seen = |(serial, address): (Serial, Option<String>)| {
+            let is_established = with_token.contains(&serial) || tried.contains(&&serial);
+            Seen { serial, address, is_established }
+        };
+        addresses.into_iter().map(seen).collect()
+    }
+}
+
+/// Where each gateway was, whose key is remembered.
+fn remembered(state: &StateDir) -> Vec<(Serial, Option<String>)> {
+    #[derive(Deserialize)]
+    struct Known {
+        address: String,
+    }
+    let names = state.names("gateway-", ".json");
+    let read = |name: &String| {
+        let serial = Serial::parse(name.strip_prefix("gateway-")?.strip_suffix(".json")?).ok()?;
+        let known = state.read::<Known>(name).ok()?;
+        Some((serial, if let Stored::Found(known) = known { Some(known.address) } else { None }))
+    };
+    names.iter().filter_map(read).collect()
+}
