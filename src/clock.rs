@@ -112,7 +112,8 @@ fn since_boot() -> Option<Duration> {
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
-/// The kernel's note of when this process was started, which no delay of a busy machine moves (proc_pid_stat(5), field 22).
+/// The kernel's note of when this process was started, which no delay of a busy machine moves (proc(5), field 22 of
+/// `/proc/self/stat`).
 #[cfg(target_os = "linux")]
 fn process_began() -> Option<Duration> {
     let stat = read_trimmed("/proc/self/stat")?;

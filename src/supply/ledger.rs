@@ -35,10 +35,11 @@ impl Ledger {
     /// The record as it is now, for who is about to change it: from the file itself, because two writes in one tick
     /// of its clock may leave the same stamp.
     pub fn read_under(&mut self, _lock: &Lock, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
-        if let Some((stamp, _)) = &mut self.seen {
-            *stamp = None;
+        let record = self.read_file(serial, sight)?;
+        if self.is_lost() {
+            self.write(&record)?;
         }
-        self.read(serial, sight).map(Arc::unwrap_or_clone)
+        Ok(Arc::unwrap_or_clone(record))
     }
 
     /// The record as it is now. One that is damaged is set aside, and another put in its place that counts as
@@ -51,11 +52,28 @@ impl Ledger {
         {
             return Ok(Arc::clone(record));
         }
-        let record: Record = match self.state.read(RECORD)? {
-            Stored::Found(record) => record,
+        match self.read_file(serial, sight) {
+            Ok(record) if self.is_lost() => {
+                self.put_back(&record);
+                Ok(record)
+            }
+            // Whoever changes the record fails (L4); to know what waits, the one in memory serves.
+            Err(error) => self.seen.as_ref().map(|(_, record)| Arc::clone(record)).ok_or(error),
+            read => read,
+        }
+    }
+
+    fn read_file(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+        let stamp = self.state.stamp(RECORD);
+        let record = match self.state.read(RECORD)? {
+            Stored::Found(record) => Arc::new(record),
             // One that was set aside, and a crash or a full disk before the other was in its place.
             Stored::Absent if self.state.stamp(ASIDE).is_some() => return self.replace(serial, sight),
-            Stored::Absent => return Ok(self.lost(sight)),
+            // Who removes the file shortens no hold-off: what was seen is what there is.
+            Stored::Absent => match &self.seen {
+                Some((_, record)) => Arc::clone(record),
+                None => return Ok(Arc::new(Record::new(sight))),
+            },
             Stored::Damaged(aside) => {
                 tracing::warn!(
                     file = %aside.display(),
@@ -64,20 +82,26 @@ impl Ledger {
                 return self.replace(serial, sight);
             }
         };
-        let record = Arc::new(record);
         self.seen = Some((stamp, Arc::clone(&record)));
         Ok(record)
     }
 
-    /// The record in place of a file that is not there. One that this process has seen is put back, so that who removes
-    /// the file shortens no hold-off; where the disk does not take it there is no login anyway (L4).
-    fn lost(&mut self, sight: &Sight) -> Arc<Record> {
-        let Some((_, record)) = self.seen.clone() else { return Arc::new(Record::new(sight)) };
-        match self.write(&record) {
-            Ok(()) => tracing::warn!("the record of logins was gone; it is written again"),
+    /// Whether the record that was read last is in memory alone.
+    fn is_lost(&self) -> bool {
+        matches!(self.seen, Some((None, _)))
+    }
+
+    /// Writes a record again whose file was removed. Not beside another process, which may have written one by then.
+    fn put_back(&mut self, record: &Record) {
+        let written = match self.state.try_lock(LOCK) {
+            Ok(Some(_lock)) if self.state.stamp(RECORD).is_none() => self.write(record),
+            Ok(_) => return,
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => tracing::warn!("the record of logins was gone; the one in memory is written again"),
             Err(error) => tracing::debug!("{error}"),
         }
-        record
     }
 
     fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
@@ -140,6 +164,27 @@ mod tests {
         fs::write(state.path().join(ASIDE), "{").unwrap();
         assert_eq!(logins(&state, &sight), 1);
         assert_eq!(logins(&state, &sight), 1);
+    }
+
+    #[test]
+    fn a_record_that_is_removed_while_the_process_lives_is_written_again() {
+        let (_outer, state, sight) = setup();
+        let serial = Serial::parse("122300000001").unwrap();
+        let mut ledger = Ledger::new(state.clone());
+        let mut record = Record::new(&sight);
+        record.begin(Step::Login, Reason::NoToken, &serial, &sight);
+        ledger.write(&record).unwrap();
+        for _ in 0..2 {
+            fs::remove_file(state.path().join(RECORD)).unwrap();
+            assert_eq!(*ledger.read(&serial, &sight).unwrap(), record);
+            assert_eq!(logins(&state, &sight), 1, "on disk again");
+        }
+        fs::remove_dir_all(state.path()).unwrap();
+        assert_eq!(
+            *ledger.read(&serial, &sight).unwrap(),
+            record,
+            "what cannot be written is known all the same"
+        );
     }
 
     #[tokio::test]

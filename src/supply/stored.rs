@@ -29,15 +29,6 @@ struct Kept {
     facts: Vec<TokenFacts>,
 }
 
-/// What came of writing a token again that was in memory alone.
-enum Again {
-    Written,
-    /// Another process was faster.
-    Found(Tokens),
-    /// Another process is at it.
-    Busy,
-}
-
 impl Stored {
     pub(super) fn new(state: StateDir) -> Self {
         Self { state, kept: BTreeMap::new(), told: None }
@@ -68,38 +59,42 @@ impl Stored {
         Ok(self.mended(serial, tokens, &loaded))
     }
 
-    /// Writes `tokens` again, whose file is gone or damaged; returns the tokens that count.
+    /// Stores `tokens` again, whose file is gone or damaged; returns the tokens that count.
     fn mended(&mut self, serial: &Serial, tokens: Tokens, loaded: &Loaded) -> Tokens {
-        match self.write_again(serial, &tokens) {
-            Ok(Again::Found(tokens)) => return tokens,
-            Ok(Again::Busy) => {}
-            Ok(Again::Written) => {
+        match self.store_again(serial, &tokens) {
+            // Another process is at it.
+            Ok(None) => tokens,
+            Ok(Some(counting)) => {
                 self.told = None;
-                match (&loaded.damaged, loaded.source) {
-                    (Some(path), Source::Copy) => {
-                        tracing::warn!(file = %path.display(), "the token file was damaged; its copy is used");
-                    }
-                    _ => tracing::warn!(
+                if let (Some(path), Source::Copy) = (&loaded.damaged, loaded.source) {
+                    tracing::warn!(file = %path.display(), "the token file was damaged; its copy is used");
+                } else if counting == tokens {
+                    tracing::warn!(
                         %serial,
-                        "the stored token of the gateway was gone; the one in memory is stored again. `enphased token \
-                         forget` removes a token for good"
-                    ),
+                        "the stored token of the gateway was gone; the one in memory is stored again. Only `enphased \
+                         token forget` removes a token for good"
+                    );
                 }
+                counting
             }
             // A disk that cannot be written to costs the login, not the reading (L4).
-            Err(error) => self.tell_once(&error),
+            Err(error) => {
+                self.tell_once(&error);
+                tokens
+            }
         }
-        tokens
     }
 
-    fn write_again(&self, serial: &Serial, tokens: &Tokens) -> Result<Again, state::Error> {
-        let Some(_lock) = self.state.try_lock(LOCK)? else { return Ok(Again::Busy) };
+    /// Stores `tokens`, unless another process has stored some since; returns those that are stored then. `None` while
+    /// another process holds the lock.
+    fn store_again(&self, serial: &Serial, tokens: &Tokens) -> Result<Option<Tokens>, state::Error> {
+        let Some(_lock) = self.state.try_lock(LOCK)? else { return Ok(None) };
         let now = store::load(&self.state, serial)?;
         if now.source == Source::File {
-            return Ok(Again::Found(now.tokens));
+            return Ok(Some(now.tokens));
         }
         store::save(&self.state, serial, tokens)?;
-        Ok(Again::Written)
+        Ok(Some(tokens.clone()))
     }
 
     fn tell_once(&mut self, error: &state::Error) {
@@ -165,4 +160,112 @@ impl Stored {
 fn facts(tokens: &Tokens) -> Vec<TokenFacts> {
     let stored = tokens.candidate.iter().chain(&tokens.current);
     stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::simulator::{Role, mint_token};
+    use crate::token::Token;
+    use crate::token::store::Origin;
+
+    fn serial() -> Serial {
+        Serial::parse("122300000001").unwrap()
+    }
+
+    fn tokens(lifetime: Duration) -> Tokens {
+        let now = Timestamp::from_second(1_795_000_000).unwrap();
+        let token = Token::decode(&mint_token(serial().as_str(), Role::Owner, now, lifetime)).unwrap();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token, Origin::Login, now);
+        tokens
+    }
+
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+    /// A process that has stored a token.
+    struct Process {
+        state: StateDir,
+        stored: Stored,
+        first: Tokens,
+        _outer: tempfile::TempDir,
+    }
+
+    fn setup() -> Process {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&outer.path().join("state")).unwrap();
+        let (mut stored, first) = (Stored::new(state.clone()), tokens(YEAR));
+        stored.save(&serial(), &first).unwrap();
+        Process { state, stored, first, _outer: outer }
+    }
+
+    fn remove_all(state: &StateDir) {
+        for name in state.names("token-", "") {
+            fs::remove_file(state.path().join(name)).unwrap();
+        }
+    }
+
+    fn on_disk(state: &StateDir) -> Tokens {
+        store::load(state, &serial()).unwrap().tokens
+    }
+
+    #[test]
+    fn files_that_are_removed_or_damaged_are_written_again_from_memory() {
+        let Process { state, mut stored, first, _outer } = setup();
+        remove_all(&state);
+        assert_eq!(stored.read_facts(&serial()).unwrap().len(), 1);
+        assert_eq!(on_disk(&state), first);
+        for name in state.names("token-", ".json") {
+            fs::write(state.path().join(name), "{").unwrap();
+        }
+        assert_eq!(stored.tokens(&serial()).unwrap(), first);
+        assert_eq!(on_disk(&state), first);
+        fs::remove_file(state.path().join("token-122300000001.json")).unwrap();
+        assert_eq!(stored.tokens(&serial()).unwrap(), first, "the copy serves");
+        assert!(stored.stamp(&serial()).is_some());
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_costs_no_token_in_memory() {
+        let Process { state, mut stored, first, _outer } = setup();
+        fs::remove_dir_all(state.path()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(stored.known_facts(&serial()).unwrap().len(), 1);
+            assert_eq!(stored.tokens(&serial()).unwrap(), first);
+        }
+        fs::write(state.path(), "no directory").unwrap();
+        assert_eq!(stored.known_facts(&serial()).unwrap().len(), 1, "one that cannot be read");
+        assert!(Stored::new(state.clone()).tokens(&serial()).is_err(), "who has none in memory says so");
+    }
+
+    #[test]
+    fn what_another_process_stores_or_forgets_counts() {
+        let Process { state, mut stored, first, _outer } = setup();
+        let second = tokens(2 * YEAR);
+        assert_eq!(stored.tokens(&serial()).unwrap(), first);
+        store::save(&state, &serial(), &second).unwrap();
+        assert_eq!(stored.tokens(&serial()).unwrap(), second);
+        stored.read_facts(&serial()).unwrap();
+        store::forget(&state, &serial()).unwrap();
+        assert!(stored.known_facts(&serial()).unwrap().is_empty());
+        remove_all(&state);
+        assert!(stored.known_facts(&serial()).unwrap().is_empty(), "it does not come back from memory");
+    }
+
+    #[test]
+    fn while_another_process_holds_the_lock_nothing_is_written() {
+        let Process { state, mut stored, first, _outer } = setup();
+        remove_all(&state);
+        let lock = state.try_lock(LOCK).unwrap().unwrap();
+        assert_eq!(stored.tokens(&serial()).unwrap(), first);
+        assert_eq!(on_disk(&state), Tokens::default());
+        drop(lock);
+        stored.tokens(&serial()).unwrap();
+        assert_eq!(on_disk(&state), first);
+    }
 }

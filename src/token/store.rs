@@ -336,7 +336,7 @@ mod tests {
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);
         save(&state, &serial, &tokens).unwrap();
-        assert_eq!(serials_with_token(&state), [serial.clone()]);
+        assert_eq!(serials_with_token(&state), std::slice::from_ref(&serial));
         forget(&state, &serial).unwrap();
         let forgotten = load(&state, &serial).unwrap();
         assert_eq!((forgotten.tokens, forgotten.source), (Tokens::default(), Source::File));
