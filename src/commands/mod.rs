@@ -102,7 +102,7 @@ async fn serial(
     {
         return Ok(serial.clone());
     }
-    match store::serials_with_token(state).as_slice() {
+    match store::serials(state).as_slice() {
         [serial] => Ok(serial.clone()),
         [] => Err(Failure::new(
             Code::TryLater,

@@ -55,6 +55,9 @@ pub struct Attempt {
     pub ended: Option<Age>,
     /// When, by the wall clock; for people.
     pub time: Timestamp,
+    /// It was not made, but stands for what a damaged record held.
+    #[serde(default)]
+    pub stands_in: bool,
     /// What came of it; `None` while it lasts, and for ever if we crashed meanwhile.
     pub outcome: Option<Outcome>,
 }

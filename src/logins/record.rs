@@ -99,6 +99,7 @@ impl Record {
     pub fn after_damage(serial: &Serial, sight: &Sight) -> Self {
         let mut record = Self::new(sight);
         record.begin(Step::Login, Reason::NoToken, serial, sight);
+        record.attempts.iter_mut().for_each(|attempt| attempt.stands_in = true);
         record
     }
 
@@ -133,7 +134,16 @@ impl Record {
     pub fn begin(&mut self, step: Step, reason: Reason, serial: &Serial, sight: &Sight) {
         let at = self.settle(sight);
         let (serial, time) = (serial.clone(), sight.moment.wall);
-        self.attempts.push(Attempt { step, reason, serial, at, ended: None, time, outcome: None });
+        self.attempts.push(Attempt {
+            step,
+            reason,
+            serial,
+            at,
+            ended: None,
+            time,
+            stands_in: false,
+            outcome: None,
+        });
         let recent = self.attempts.len().saturating_sub(KEPT);
         let mut place = 0;
         self.attempts.retain(|attempt| {

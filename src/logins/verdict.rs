@@ -1,7 +1,8 @@
 //! What a gateway says of a token, which outranks every clock (L2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::record::Record;
 use crate::reading::Serial;
 use crate::token::TokenId;
 
@@ -23,6 +24,8 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Verdicts {
     newest_last: BTreeMap<Serial, Vec<(TokenId, Verdict)>>,
+    /// Tokens that were accepted, which the record does not know yet: it may hold refusals that are over.
+    unwritten: BTreeSet<TokenId>,
 }
 
 impl Verdicts {
@@ -44,6 +47,30 @@ impl Verdicts {
         of_gateway.drain(..forgotten);
     }
 
+    /// Remembers whether the record lacks an acceptance of `token`.
+    pub fn note_unwritten(&mut self, token: &TokenId, is_unwritten: bool) {
+        if is_unwritten {
+            self.unwritten.insert(token.clone());
+        } else {
+            self.unwritten.remove(token);
+        }
+    }
+
+    /// Takes the acceptances that `record` lacks into it; returns whether that changed it.
+    pub fn complete(&self, serial: &Serial, record: &mut Record) -> bool {
+        self.unwritten.iter().filter(|token| record.accepted(serial, token)).count() > 0
+    }
+
+    /// Whether the record of `serial` has refusals that are over.
+    pub fn completes(&self, serial: &Serial, record: &Record) -> bool {
+        self.unwritten.iter().any(|token| record.has_refusal(serial, token))
+    }
+
+    /// Whether the record lacks an acceptance of `token`.
+    pub fn is_unwritten(&self, token: &TokenId) -> bool {
+        self.unwritten.contains(token)
+    }
+
     /// The verdicts of the gateway `serial`.
     pub fn of(&self, serial: &Serial) -> &[(TokenId, Verdict)] {
         self.newest_last.get(serial).map(Vec::as_slice).unwrap_or_default()
@@ -52,10 +79,35 @@ impl Verdicts {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::Moment;
+    use crate::logins::age::Sight;
 
     fn id(name: &str) -> TokenId {
         serde_json::from_str(&format!("\"{name}\"")).unwrap()
+    }
+
+    #[test]
+    fn an_acceptance_that_is_not_on_disk_ends_the_refusals_that_are() {
+        let serial = Serial::parse("122300000001").unwrap();
+        let wall = "2026-11-20T10:00:00Z".parse().unwrap();
+        let moment = Moment { wall, boot: "boot".to_owned(), up: Duration::from_secs(60) };
+        let sight = Sight { moment, gateway: Some(wall), answers: true };
+        let mut record = Record::new(&sight);
+        for token in ["a", "b"] {
+            record.refused(&serial, &id(token), &sight);
+        }
+        let mut verdicts = Verdicts::default();
+        assert!(!verdicts.completes(&serial, &record));
+        verdicts.note_unwritten(&id("a"), true);
+        verdicts.note(&serial, &id("a"), Verdict::Unclear);
+        assert!(verdicts.completes(&serial, &record) && verdicts.complete(&serial, &mut record));
+        assert!(!record.has_refusal(&serial, &id("a")) && record.has_refusal(&serial, &id("b")));
+        verdicts.note_unwritten(&id("a"), false);
+        record.refused(&serial, &id("a"), &sight);
+        assert!(!verdicts.complete(&serial, &mut record) && record.has_refusal(&serial, &id("a")));
     }
 
     #[test]

@@ -76,7 +76,6 @@ impl Supply {
     /// that it has really revoked is replaced when it expires or when the operator asks.
     pub async fn refused(&mut self, serial: &Serial, token: &Token, heard: Heard) -> Result<bool, Error> {
         let (id, sight) = (token.id(), self.sight(heard));
-        let was_accepted = self.verdicts.of(serial).contains(&(id.clone(), Verdict::Accepted));
         if weight(token, &*self.ledger.read(serial, &sight)?, &sight) == Weight::Nothing {
             self.verdicts.note(serial, &id, Verdict::Refused);
             return Ok(false);
@@ -84,10 +83,11 @@ impl Supply {
         let lock = self.lock(Duration::ZERO).await?;
         let mut record = self.ledger.read_under(&lock, serial, &sight)?;
         // An acceptance that could not be written down ended the refusals before it all the same.
-        let changed = was_accepted && record.accepted(serial, &id);
+        let changed = self.verdicts.complete(serial, &mut record);
         if record.refused(serial, &id, &sight) || changed {
             self.ledger.write(&record)?;
         }
+        self.verdicts.note_unwritten(&id, false);
         self.verdicts.note(serial, &id, Verdict::Refused);
         Ok(record.is_refused(serial, &id))
     }
@@ -96,14 +96,16 @@ impl Supply {
     pub async fn accepted(&mut self, serial: &Serial, token: &Token) -> Result<(), Error> {
         let (id, sight) = (token.id(), self.sight(Heard::Nothing));
         self.verdicts.note(serial, &id, Verdict::Accepted);
-        if !self.ledger.read(serial, &sight)?.has_refusal(serial, &id) {
-            return Ok(());
+        // Until it is on disk, or there is nothing to write.
+        self.verdicts.note_unwritten(&id, true);
+        if self.ledger.read(serial, &sight)?.has_refusal(serial, &id) {
+            let lock = self.lock(Duration::ZERO).await?;
+            let mut record = self.ledger.read_under(&lock, serial, &sight)?;
+            if record.accepted(serial, &id) {
+                self.ledger.write(&record)?;
+            }
         }
-        let lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read_under(&lock, serial, &sight)?;
-        if record.accepted(serial, &id) {
-            self.ledger.write(&record)?;
-        }
+        self.verdicts.note_unwritten(&id, false);
         Ok(())
     }
 

@@ -159,7 +159,10 @@ impl Supply {
     }
 
     fn consider_at(&mut self, serial: &Serial, sight: &Sight, operator: Operator) -> Result<Decision, Error> {
-        let record = self.ledger.read(serial, sight)?;
+        let mut record = self.ledger.read(serial, sight)?;
+        if self.verdicts.completes(serial, &record) {
+            self.verdicts.complete(serial, Arc::make_mut(&mut record));
+        }
         let facts = self.stored.known_facts(serial)?;
         let question = Question { serial, sight, operator, asked: self.asked() };
         Ok(self.decide(&record, &facts, &question)?.0)
@@ -266,7 +269,8 @@ impl Supply {
         // Each request at most once: after a failure the hold-off speaks, after a token nothing is due.
         loop {
             let sight = seen.later(self.clock.moment());
-            let record = self.ledger.read_under(&lock, serial, &sight)?;
+            let mut record = self.ledger.read_under(&lock, serial, &sight)?;
+            self.verdicts.complete(serial, &mut record);
             self.newcomers.forget();
             let facts = self.stored.read_facts(serial)?;
             let question = Question { serial, sight: &sight, operator, asked };

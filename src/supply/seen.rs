@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::logins::attempt::Reason;
 use crate::logins::newcomer::{self, Place, Seen};
 use crate::logins::record::Record;
 use crate::reading::Serial;
@@ -46,13 +45,8 @@ impl Newcomers {
 
     fn seen(&self, record: &Record) -> Vec<Seen> {
         let mut addresses: BTreeMap<Serial, Option<String>> = remembered(&self.state).into_iter().collect();
-        // Also one whose tokens a person had forgotten: it was the right one.
         let with_token = store::serials(&self.state);
-        // An attempt that a damaged record stands for was made for nobody.
-        let tried = record
-            .attempts
-            .iter()
-            .filter(|attempt| attempt.outcome.is_some() || attempt.reason == Reason::Operator);
+        let tried = record.attempts.iter().filter(|attempt| !attempt.stands_in);
         let tried: Vec<&Serial> = tried.map(|attempt| &attempt.serial).collect();
         for serial in with_token.iter().chain(tried.iter().copied()) {
             addresses.entry(serial.clone()).or_default();

@@ -49,6 +49,10 @@ impl Stored {
             return Ok(loaded.tokens);
         }
         let is_lost = loaded.source == Source::Nothing;
+        if is_lost && store::is_forgotten(&self.state, serial) {
+            self.kept.remove(serial);
+            return Ok(Tokens::default());
+        }
         let tokens = if is_lost { self.in_memory(serial).unwrap_or_default() } else { loaded.tokens.clone() };
         if tokens == Tokens::default() {
             if let Some(path) = loaded.damaged {
@@ -90,7 +94,7 @@ impl Stored {
     fn store_again(&self, serial: &Serial, tokens: &Tokens) -> Result<Option<Tokens>, state::Error> {
         let Some(_lock) = self.state.try_lock(LOCK)? else { return Ok(None) };
         let now = store::load(&self.state, serial)?;
-        if now.source == Source::File {
+        if now.source == Source::File || store::is_forgotten(&self.state, serial) {
             return Ok(Some(now.tokens));
         }
         store::save(&self.state, serial, tokens)?;

@@ -229,13 +229,28 @@ pub fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<(), Er
         candidate: tokens.candidate.as_ref().map(KeptOnDisk::from_kept),
     };
     state.write(&name(serial), &disk)?;
-    state.write(&copy_name(serial), &disk)
+    state.write(&copy_name(serial), &disk)?;
+    if is_forgotten(state, serial) { state.remove(&forgotten_name(serial)) } else { Ok(()) }
 }
 
-/// Forgets the tokens of `serial`. The files stay, without a token: a process that finds no files at all takes them for
-/// lost, and stores again what it has in memory.
+/// Forgets the tokens of `serial`, and notes that a person wanted it so: a running daemon that finds no files takes them
+/// for lost, and would store again what it has in memory.
 pub fn forget(state: &StateDir, serial: &Serial) -> Result<(), Error> {
-    save(state, serial, &Tokens::default())
+    state.write(&forgotten_name(serial), &Forgotten {})?;
+    state.remove(&copy_name(serial))?;
+    state.remove(&name(serial))
+}
+
+/// Whether a person had the tokens of `serial` forgotten, and none was stored since.
+pub fn is_forgotten(state: &StateDir, serial: &Serial) -> bool {
+    state.stamp(&forgotten_name(serial)).is_some()
+}
+
+#[derive(Serialize)]
+struct Forgotten {}
+
+fn forgotten_name(serial: &Serial) -> String {
+    format!("forgotten-{serial}.json")
 }
 
 /// Tells whether another process has stored tokens since; cheap enough for every poll.
@@ -243,19 +258,12 @@ pub fn stamp(state: &StateDir, serial: &Serial) -> Option<Stamp> {
     state.stamp(&name(serial))
 }
 
-/// The gateways that tokens are stored for, or were until a person had them forgotten.
+/// The gateways that tokens are stored for.
 pub fn serials(state: &StateDir) -> Vec<Serial> {
     let names = state.names("token-", ".json");
     // The copy, `token-SERIAL.copy.json`, names no serial number: a dot is none of its characters.
     let serial = |name: &String| Serial::parse(name.strip_prefix("token-")?.strip_suffix(".json")?).ok();
     names.iter().filter_map(serial).collect()
-}
-
-/// The gateways that tokens are stored for. What cannot be read may be a token.
-pub fn serials_with_token(state: &StateDir) -> Vec<Serial> {
-    let has_token =
-        |serial: &Serial| load(state, serial).map_or(true, |loaded| loaded.tokens.in_use().is_some());
-    serials(state).into_iter().filter(has_token).collect()
 }
 
 #[cfg(test)]
@@ -336,11 +344,13 @@ mod tests {
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);
         save(&state, &serial, &tokens).unwrap();
-        assert_eq!(serials_with_token(&state), std::slice::from_ref(&serial));
+        assert!(!is_forgotten(&state, &serial));
         forget(&state, &serial).unwrap();
         let forgotten = load(&state, &serial).unwrap();
-        assert_eq!((forgotten.tokens, forgotten.source), (Tokens::default(), Source::File));
-        assert_eq!((serials_with_token(&state), serials(&state)), (vec![], vec![serial]));
+        assert_eq!((forgotten.tokens, forgotten.source), (Tokens::default(), Source::Nothing));
+        assert!(is_forgotten(&state, &serial) && serials(&state).is_empty());
+        save(&state, &serial, &tokens).unwrap();
+        assert!(!is_forgotten(&state, &serial), "until one comes");
     }
 
     #[test]

@@ -10,21 +10,26 @@
 //!   doubling, as L6 says of what is transient, but no more than three may have opened one in 24 hours.
 //! - The clocks of two gateways may differ by ten minutes. After a boot the record may take one for the other.
 //! - A success ends the hold-offs before it.
+//! - A person who removes the record or the token files while no process remembers them starts anew: what was in them
+//!   is not known to anybody.
+//! - An acceptance that could not be written down is known to its process alone, until that ends.
+//! - A gateway that says no to a good token twice, five minutes apart, has refused it; nobody can know better.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::world::{DAY, HOUR, Liar, MINUTE, World};
+use super::process::{Attempt, Wish};
+use super::world::{DAY, HOUR, Liar, MINUTE, SERIALS, World};
 use crate::cloud::answer::{Failure, Kind, RetryAfter};
 use crate::logins::age::{AGREEMENT, Age, Sight};
 use crate::logins::attempt::Step;
-use crate::logins::decision::{Decision, TokenFacts, Waiting};
+use crate::logins::decision::{Decision, Operator, TokenFacts, Waiting};
 use crate::logins::record::Record;
 use crate::retry::doubling;
+use crate::token::TokenId;
 use crate::token::store::{Kept, Tokens};
-use crate::token::{Token, TokenId};
 
 /// The gateway tells whole seconds: so much may be lost or won at a boot.
 const ROUNDING: Duration = Duration::from_secs(2);
@@ -34,7 +39,7 @@ const ROUNDING: Duration = Duration::from_secs(2);
 struct Request {
     at: Timestamp,
     step: Step,
-    gateway: usize,
+    number: usize,
     credentials: u8,
     /// `None`: it was never written down.
     outcome: Option<Result<(), Kind>>,
@@ -71,6 +76,14 @@ pub(super) struct Judged {
     pub(super) codes: u64,
     /// Waits because three logins may have opened a session.
     pub(super) unclear: u64,
+    /// Gateways that were asked about a token that had expired by the clock.
+    pub(super) asked_first: u64,
+    /// Requests that a person asked for.
+    pub(super) wished: u64,
+    /// Gateways whose first request was judged beside others.
+    pub(super) strangers: u64,
+    /// Tokens that were written again from memory.
+    pub(super) restored: u64,
 }
 
 impl Judged {
@@ -82,6 +95,10 @@ impl Judged {
             otherwise: self.otherwise + other.otherwise,
             codes: self.codes + other.codes,
             unclear: self.unclear + other.unclear,
+            asked_first: self.asked_first + other.asked_first,
+            wished: self.wished + other.wished,
+            strangers: self.strangers + other.strangers,
+            restored: self.restored + other.restored,
         }
     }
 }
@@ -97,6 +114,14 @@ pub(super) struct Promises {
     refused: Vec<(u8, Kind)>,
     /// When the gateway refused which token while the clocks agreed.
     refusals: BTreeMap<TokenId, Vec<Timestamp>>,
+    /// Acceptances that are not on disk: whose process, which token, when.
+    unwritten: Vec<(usize, TokenId, Timestamp)>,
+    /// When a token came last for each serial number, and was written down.
+    came: [Option<Timestamp>; SERIALS],
+    /// How many requests the record holds for each serial number.
+    began_for: [u32; SERIALS],
+    /// Where each serial number was seen last.
+    last_seen: [Option<usize>; SERIALS],
     /// When the record was begun, for its age.
     born: Timestamp,
     /// By how much its age was behind when it was last looked at, and during which boot.
@@ -117,6 +142,10 @@ impl Promises {
             hold_until: world.now,
             refused: Vec::new(),
             refusals: BTreeMap::new(),
+            unwritten: Vec::new(),
+            came: Default::default(),
+            began_for: Default::default(),
+            last_seen: Default::default(),
             born: world.now,
             behind: Duration::ZERO,
             damaged: world.now,
@@ -137,14 +166,36 @@ impl Promises {
 
     /// What the record held is lost, and it counts as a login.
     pub(super) fn record_was_damaged(&mut self, world: &World) {
+        self.forget(world);
         self.record_began(world);
+        self.requests.retain(|request| since(request.at, world.now) < DAY);
+        let (at, step) = (world.now, Step::Login);
+        self.requests.push(Request { at, step, number: 0, credentials: u8::MAX, outcome: None });
+    }
+
+    /// The record was removed, and no process remembers it.
+    pub(super) fn record_was_lost(&mut self, world: &World) {
+        self.forget(world);
+        self.requests.clear();
+    }
+
+    /// What was written down is not known to anybody.
+    fn forget(&mut self, world: &World) {
         self.hold_until = world.now;
         self.damaged = world.now;
         self.refused.clear();
         self.refusals.clear();
-        self.requests.retain(|request| since(request.at, world.now) < DAY);
-        let (at, step) = (world.now, Step::Login);
-        self.requests.push(Request { at, step, gateway: 0, credentials: u8::MAX, outcome: None });
+        self.came = Default::default();
+        self.began_for = Default::default();
+    }
+
+    pub(super) fn process_ended(&mut self, which: usize) {
+        self.unwritten.retain(|(whose, ..)| *whose != which);
+    }
+
+    /// A serial number was seen at a place, and the disk has it.
+    pub(super) fn seen(&mut self, number: usize, place: usize) {
+        self.last_seen[number] = Some(place);
     }
 
     pub(super) fn rebooted(&mut self, world: &World) {
@@ -154,21 +205,24 @@ impl Promises {
         }
     }
 
-    pub(super) fn began(&mut self, step: Step, gateway: usize, credentials: u8, world: &World) {
-        self.requests.push(Request { at: world.now, step, gateway, credentials, outcome: None });
+    pub(super) fn began(&mut self, step: Step, wish: &Wish, credentials: u8, world: &World) {
+        let number = wish.number;
+        self.requests.push(Request { at: world.now, step, number, credentials, outcome: None });
+        self.began_for[number] += 1;
     }
 
     pub(super) fn succeeded(&mut self, world: &World) {
         self.hold_until = world.now;
         let Some(last) = self.requests.last_mut() else { return };
         last.outcome = Some(Ok(()));
-        let (opens, step, gateway) = (last.opens(), last.step, last.gateway);
+        let (opens, step, number) = (last.opens(), last.step, last.number);
         if opens {
             self.refused.clear();
             self.judged.codes += u64::from(step == Step::Code);
         } else {
             let login = self.requests.iter().rev().find(|request| request.counts_as_login());
-            self.judged.shared += u64::from(login.is_some_and(|login| login.gateway != gateway));
+            self.judged.shared += u64::from(login.is_some_and(|login| login.number != number));
+            self.came[number] = Some(world.now);
         }
     }
 
@@ -201,12 +255,18 @@ impl Promises {
         self.hold_until = self.hold_until.max(world.now + table.max(asked));
     }
 
-    pub(super) fn gateway_refused(&mut self, token: &Token, world: &World) {
-        self.refusals.entry(token.id()).or_default().push(world.now);
+    pub(super) fn gateway_refused(&mut self, token: &TokenId, world: &World) {
+        self.refusals.entry(token.clone()).or_default().push(world.now);
     }
 
-    pub(super) fn gateway_accepted(&mut self, token: &Token) {
-        self.refusals.remove(&token.id());
+    /// A gateway accepts a token; `unwritten` is the process that alone knows of it.
+    pub(super) fn gateway_accepted(&mut self, token: &TokenId, unwritten: Option<usize>, world: &World) {
+        if let Some(which) = unwritten {
+            self.unwritten.push((which, token.clone(), world.now));
+        } else {
+            self.refusals.remove(token);
+            self.unwritten.retain(|(_, accepted, _)| accepted != token);
+        }
     }
 
     // What is promised.
@@ -218,32 +278,96 @@ impl Promises {
         assert!(written, "a request leaves and is not on disk: {last:?}");
     }
 
-    /// A request that leaves by itself keeps every promise.
+    /// After a stop no request is without an outcome.
+    pub(super) fn no_request_is_cut_off_by_a_stop(on_disk: Option<&Record>, others_request: bool) {
+        let last = on_disk.and_then(|record| record.attempts.last());
+        let cut_off = last.is_some_and(|last| last.outcome.is_none() && !last.stands_in);
+        // One that was cut off before, by a kill, stays so.
+        let is_new = last.is_some_and(|last| last.ended.is_some());
+        assert!(!cut_off || !is_new || others_request, "a stop cut off {last:?}");
+    }
+
+    /// A request that leaves keeps every promise; `tokens` are those that its process knows of.
     pub(super) fn judge(
         &mut self,
+        which: usize,
+        attempt: &Attempt,
+        tokens: &Tokens,
+        renews_short: bool,
+        world: &World,
+    ) {
+        let Attempt { wish, step, credentials, .. } = attempt;
+        match wish.operator {
+            Operator::Absent => {
+                self.by_itself(which, wish, *step, *credentials, tokens, renews_short, world);
+            }
+            Operator::Asks | Operator::Insists => self.by_a_person(wish, *step, tokens, world),
+        }
+    }
+    #[expect(clippy::too_many_arguments, reason = "everything that is judged")]
+    fn by_itself(
+        &mut self,
+        which: usize,
+        wish: &Wish,
         step: Step,
-        gateway: usize,
         credentials: u8,
+        tokens: &Tokens,
         renews_short: bool,
         world: &World,
     ) {
         self.judged.logins += u64::from(step == Step::Login);
         self.judged.otherwise += u64::from(step == Step::OtherToken);
         // The last is this one.
-        let before = self.requests.split_last().map(|(_, before)| before).unwrap_or_default();
+        let before = self.requests.split_last().map(|(_, before)| before.to_vec()).unwrap_or_default();
         self.no_request_with_refused_credentials(step, credentials);
         assert_ne!(step, Step::Code, "only a person types a code");
-        Self::the_other_way_is_taken_only_after_a_riddle(step, before);
-        Self::no_short_token_is_renewed_by_itself(renews_short, &world.disk.tokens[gateway]);
+        Self::the_other_way_is_taken_only_after_a_riddle(step, &before);
+        Self::no_short_token_is_renewed_by_itself(renews_short, tokens);
+        self.no_second_serial_number_at_a_place(wish, tokens, world);
         if self.knows_time() {
-            self.no_request_while_a_token_is_good(gateway, world);
-            self.no_request_within_a_hold_off(world);
+            self.no_request_while_a_token_is_good(which, tokens, world);
         }
-        if self.knows_time() && step == Step::Login {
+        self.within_the_ceilings(step, &before, world);
+    }
+
+    /// A person is obeyed, but not for what came while he waited (L5).
+    fn by_a_person(&mut self, wish: &Wish, step: Step, tokens: &Tokens, world: &World) {
+        self.judged.wished += 1;
+        let before = self.requests.split_last().map(|(_, before)| before.to_vec()).unwrap_or_default();
+        let Some(asked) = wish.asked else { return };
+        let came = self.came[wish.number].is_some_and(|came| came > asked);
+        assert!(!came || *tokens == Tokens::default(), "a token came while he waited: {:?}", self.came);
+        let is_news = |request: &Request| request.opens() && request.at > asked;
+        if wish.operator == Operator::Asks || step == Step::Login && before.iter().any(is_news) {
+            self.within_the_ceilings(step, &before, world);
+        }
+    }
+
+    fn within_the_ceilings(&self, step: Step, before: &[Request], world: &World) {
+        if !self.knows_time() {
+            return;
+        }
+        self.no_request_within_a_hold_off(world);
+        if step == Step::Login {
             self.one_login_a_day(before, world);
             self.three_logins_a_month(before, world);
             self.three_sessions_a_day(before, world);
         }
+    }
+
+    /// No first request for a serial number where another one is known, without a person.
+    fn no_second_serial_number_at_a_place(&mut self, wish: &Wish, tokens: &Tokens, world: &World) {
+        let is_known = |number: usize| self.began_for[number] > 0 || world.disk.tokens[number].is_some();
+        // This one is the first.
+        if self.began_for[wish.number] > 1 || *tokens != Tokens::default() {
+            return;
+        }
+        let here = |number: &usize| world.by_mdns || self.last_seen[*number] == Some(wish.gateway);
+        let others: Vec<usize> =
+            (0..SERIALS).filter(|number| *number != wish.number && is_known(*number)).collect();
+        self.judged.strangers += u64::from(!others.is_empty());
+        let known = others.iter().find(|number| here(number));
+        assert!(known.is_none(), "a login for {} where {known:?} is known", wish.number);
     }
 
     /// The other way to a token is for an answer that nobody has seen, on the session of that request.
@@ -276,15 +400,17 @@ impl Promises {
     /// No request while a stored token is valid, the gateway has not clearly refused it (twice, at least five
     /// minutes apart, while the clocks agree), and it is outside its renewal window. A clock that is right to
     /// five minutes may be wrong by so much.
-    fn no_request_while_a_token_is_good(&self, gateway: usize, world: &World) {
+    fn no_request_while_a_token_is_good(&self, which: usize, tokens: &Tokens, world: &World) {
         let soon = world.now + 5 * MINUTE;
-        for kept in stored(&world.disk.tokens[gateway]) {
+        for kept in stored(tokens) {
             let facts = TokenFacts::new(&kept.token, kept.stored_at);
             let over = soon >= facts.expires_at || facts.is_long_lived && soon >= facts.renewal_opens();
+            let accepted = self.unwritten.iter().rfind(|(whose, id, _)| *whose == which && *id == facts.id);
             let refusals = self.refusals.get(&facts.id).map(Vec::as_slice).unwrap_or_default();
+            let mut refusals = refusals.iter().filter(|at| accepted.is_none_or(|(_, _, then)| *at > then));
             let refused = refusals
-                .first()
-                .zip(refusals.last())
+                .next()
+                .zip(refusals.next_back())
                 .is_some_and(|(first, last)| since(*first, *last) + self.slack >= 5 * MINUTE);
             assert!(over || refused, "a request while a token is good: {facts:?}");
         }
@@ -373,16 +499,22 @@ impl Promises {
         assert!(*left <= longest, "waits {left:?} for {why:?}, and {longest:?} is the most");
     }
 
-    /// A stored token is lost only when the operator forgets it, when the gateway has accepted another in its
-    /// place, when it was refused clearly beside a good one, or, while the gateway has not seen it yet, when a
-    /// newer comes.
-    pub(super) fn no_token_is_lost(gateway: usize, before: &Tokens, event: TokenEvent, world: &World) {
-        let after = &*world.disk.tokens[gateway];
+    /// A stored token is lost only when the operator forgets it or removes its files, when the gateway has accepted
+    /// another in its place, when it was refused clearly beside a good one, or, while the gateway has not seen it yet,
+    /// when a newer comes.
+    pub(super) fn no_token_is_lost(before: Option<&Tokens>, after: Option<&Tokens>, event: TokenEvent) {
+        // Files that were gone are written again from memory.
+        let Some(before) = before else { return };
+        let Some(after) = after else {
+            assert!(
+                matches!(event, TokenEvent::Removed | TokenEvent::Forgotten),
+                "the files are gone: {event:?}"
+            );
+            return;
+        };
         let id = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.token.id());
         let (was, is) = (id(&before.current), id(&after.current));
         let accepted = event == TokenEvent::Accepted && is == id(&before.candidate);
-        let good = after.current.as_ref().is_some_and(|kept| world.accepts(gateway, &kept.token));
-        assert!(event != TokenEvent::Accepted || good, "taken into use and not accepted");
         assert!(was == is || accepted || event == TokenEvent::Forgotten, "the token in use: {event:?}");
         let (was, is) = (id(&before.candidate), id(&after.candidate));
         assert!(was == is || event != TokenEvent::Nothing, "the candidate");
@@ -398,6 +530,12 @@ pub(super) enum TokenEvent {
     Accepted,
     Dropped,
     Forgotten,
+    /// A person has removed the files.
+    Removed,
+    /// The files were written again from memory.
+    Restored,
+    /// The disk did not take it.
+    Unwritten,
 }
 
 fn stored(tokens: &Tokens) -> impl Iterator<Item = &Kept> {

@@ -1,5 +1,5 @@
-//! The world around the daemons: the true time, clocks that may lie, one gateway or two of one account, a cloud and
-//! a disk.
+//! The world around the daemons: the true time, clocks that may lie or are not told, one gateway or two of one account
+//! that change their mind and their names, a cloud and a disk that loses files.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,6 +11,8 @@ use crate::clock::Moment;
 use crate::cloud::answer::{self, Answer, Failure, Kind};
 use crate::logins::Record;
 use crate::logins::age::{Heard, Sight};
+use crate::logins::newcomer::Place;
+use crate::logins::verdict::Verdict;
 use crate::reading::Serial;
 use crate::secrets::Secret;
 use crate::token::store::Tokens;
@@ -30,6 +32,12 @@ pub(super) enum Liar {
     Both,
 }
 
+/// How many serial numbers there are: those of the two gateways, one that a gateway is replaced by, and some that
+/// somebody makes up.
+pub(super) const SERIALS: usize = 6;
+/// The serial number of the gateway that comes in place of the first.
+pub(super) const REPLACEMENT: usize = 2;
+
 /// The files, which outlive processes and boots.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -37,10 +45,25 @@ pub(super) struct Disk {
     /// A damaged record was set aside.
     pub(super) aside: bool,
     pub(super) is_damaged: bool,
-    /// Of each gateway.
-    pub(super) tokens: [Rc<Tokens>; 2],
+    /// Of each serial number; `None` where there is no file.
+    pub(super) tokens: [Option<Rc<Tokens>>; SERIALS],
+    /// A person had the tokens forgotten.
+    pub(super) is_forgotten: [bool; SERIALS],
+    /// At which of the two places each serial number was seen last, as its key is remembered.
+    pub(super) seen_at: [Option<usize>; SERIALS],
     pub(super) is_writable: bool,
     writes: u32,
+}
+
+/// What a gateway says of tokens for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// What is right.
+    Judges,
+    /// A clean 401 to every token, as in the first seconds after a boot.
+    Refuses,
+    /// 404, 500, a redirect: nothing about the token.
+    SaysNothing,
 }
 
 impl Disk {
@@ -73,10 +96,19 @@ pub(super) struct World {
     boot: u32,
     booted: Timestamp,
     pub(super) gateway_answers: [bool; 2],
+    /// Whether `/info` tells the time.
+    pub(super) tells_time: [bool; 2],
+    pub(super) mood: [Mood; 2],
+    /// A login that succeeds brings no reading: only the token is judged.
+    pub(super) pages_fail: [bool; 2],
+    /// The serial number that each gateway names.
+    pub(super) named: [usize; 2],
+    /// The one gateway is found by mDNS, not by an address.
+    pub(super) by_mdns: bool,
     /// Each gateway refuses tokens that were made up to then.
     revoked_until: [Timestamp; 2],
     /// Which of the answers the cloud gives; beyond the list it does what it should.
-    mood: usize,
+    cloud_mood: usize,
     /// The credentials that are right.
     pub(super) right: u8,
     pub(super) lifetime: Duration,
@@ -120,9 +152,12 @@ impl World {
             aside: false,
             is_damaged: false,
             tokens: Default::default(),
+            is_forgotten: Default::default(),
+            seen_at: Default::default(),
             is_writable: true,
             writes: 0,
         };
+        let by_mdns = gateways == 1 && rng.bool();
         Self {
             rng,
             liar,
@@ -133,16 +168,37 @@ impl World {
             boot: 0,
             booted: now,
             gateway_answers: [true; 2],
+            tells_time: [true; 2],
+            mood: [Mood::Judges; 2],
+            pages_fail: [false; 2],
+            named: [0, 1],
+            by_mdns,
             revoked_until: [Timestamp::UNIX_EPOCH; 2],
-            mood: ANSWERS.len(),
+            cloud_mood: ANSWERS.len(),
             right: 0,
             lifetime,
             disk,
         }
     }
 
-    pub(super) fn serial(gateway: usize) -> Serial {
-        Serial::parse(["122300000001", "122300000002"][gateway]).unwrap()
+    pub(super) fn serial(number: usize) -> Serial {
+        let names = ["122300000001", "122300000002", "122300000003", "1", "AAAAAAAAAAAAAAAA", "122300000009"];
+        Serial::parse(names[number]).unwrap()
+    }
+
+    /// The gateways as they are configured: by address, or not at all.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let address = |place: usize| (!self.by_mdns).then(|| Self::address(place));
+        (0..self.gateways).map(|place| Place { serial: None, address: address(place) }).collect()
+    }
+
+    pub(super) fn address(place: usize) -> String {
+        ["192.168.1.20", "192.168.1.21"][place].to_owned()
+    }
+
+    /// Whether the account has this gateway, so that the cloud has a token for it.
+    fn owns(number: usize) -> bool {
+        number <= REPLACEMENT
     }
 
     fn gateway_time(&self, gateway: usize) -> Timestamp {
@@ -161,7 +217,10 @@ impl World {
         let up = Duration::try_from(self.now.duration_since(self.booted)).unwrap();
         let moment = Moment { wall: self.now + self.machine_is_off_by, boot: self.boot.to_string(), up };
         let answers = asked.filter(|gateway| self.gateway_answers[*gateway]);
-        Sight::new(moment, answers.map_or(Heard::Nothing, |gateway| Heard::Time(self.gateway_time(gateway))))
+        let heard = |gateway: usize| {
+            if self.tells_time[gateway] { Heard::Time(self.gateway_time(gateway)) } else { Heard::NoTime }
+        };
+        Sight::new(moment, answers.map_or(Heard::Nothing, heard))
     }
 
     pub(super) fn pass(&mut self, length: Duration) {
@@ -200,20 +259,43 @@ impl World {
         self.revoked_until[gateway] = self.now;
     }
 
-    /// Whether the gateway lets `token` in, by its own clock.
+    /// Whether the gateway lets `token` in, by its own clock, when it is itself.
     pub(super) fn accepts(&self, gateway: usize, token: &Token) -> bool {
-        let is_its_own = token.serial == Self::serial(gateway);
+        let is_its_own = token.serial == Self::serial(self.named[gateway]);
         is_its_own
             && token.expires_at > self.gateway_time(gateway)
             && token.issued_at > self.revoked_until[gateway]
     }
 
+    /// What the gateway says of `token`.
+    pub(super) fn verdict(&self, gateway: usize, token: &Token) -> Verdict {
+        match self.mood[gateway] {
+            Mood::Judges if self.accepts(gateway, token) => Verdict::Accepted,
+            Mood::Judges | Mood::Refuses => Verdict::Refused,
+            Mood::SaysNothing => Verdict::Unclear,
+        }
+    }
+
+    /// A gateway changes its mind, its name, or what it tells.
+    pub(super) fn change_gateway(&mut self, gateway: usize) {
+        match self.rng.u8(..12) {
+            0..4 => self.mood[gateway] = [Mood::Refuses, Mood::SaysNothing][self.rng.usize(..2)],
+            4..7 => self.mood[gateway] = Mood::Judges,
+            7 => self.tells_time[gateway] = self.rng.bool(),
+            8 => self.pages_fail[gateway] = self.rng.bool(),
+            // Somebody else answers at its address.
+            9 => self.named[gateway] = self.rng.usize(REPLACEMENT + 1..SERIALS),
+            10 if gateway == 0 && self.rng.u8(..8) == 0 => self.named[gateway] = REPLACEMENT,
+            _ => self.named[gateway] = gateway,
+        }
+    }
+
     pub(super) fn change_mood(&mut self) {
-        self.mood = self.rng.usize(..2 * ANSWERS.len());
+        self.cloud_mood = self.rng.usize(..2 * ANSWERS.len());
     }
 
     fn answer(&self) -> Option<Answer> {
-        let (status, retry_after, body) = ANSWERS.get(self.mood)?;
+        let (status, retry_after, body) = ANSWERS.get(self.cloud_mood)?;
         let retry_after = retry_after.map(str::to_owned);
         Some(Answer { retry_after, ..Self::say(*status, body) })
     }
@@ -253,24 +335,27 @@ impl World {
         answer::code(&self.answer().unwrap_or_else(well))
     }
 
-    /// Asks the cloud for a token.
-    pub(super) fn fetch(&mut self, gateway: usize) -> Result<Token, Failure> {
+    /// Asks the cloud for the token of a serial number.
+    pub(super) fn fetch(&mut self, number: usize) -> Result<Token, Failure> {
         if self.rng.u8(..20) == 0 {
             return Err(Failure::transient("connection reset"));
         }
-        let token = self.token(gateway, self.now, self.lifetime);
+        if !Self::owns(number) {
+            return Err(answer::token(&Self::say(403, "Forbidden")).unwrap_err());
+        }
+        let token = self.token(number, self.now, self.lifetime);
         let answer = self.answer().unwrap_or_else(|| Self::say(200, token.secret.expose()));
         answer::token(&answer).map(|_| token)
     }
 
     /// A token as Entrez makes it, signed with nothing.
-    pub(super) fn token(&mut self, gateway: usize, issued_at: Timestamp, lifetime: Duration) -> Token {
+    pub(super) fn token(&mut self, number: usize, issued_at: Timestamp, lifetime: Duration) -> Token {
         use base64::Engine;
         use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
         let issued_at = Timestamp::from_second(issued_at.as_second()).unwrap();
         let claims = format!(
             r#"{{"aud":"{}","iss":"Entrez","enphaseUser":"owner","exp":{},"iat":{},"jti":"{}"}}"#,
-            Self::serial(gateway),
+            Self::serial(number),
             (issued_at + lifetime).as_second(),
             issued_at.as_second(),
             self.rng.u64(..),

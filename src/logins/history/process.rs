@@ -1,0 +1,71 @@
+//! What one process remembers: a daemon, or a command of the operator.
+
+use std::rc::Rc;
+
+use jiff::Timestamp;
+
+use super::world::SERIALS;
+use crate::cloud::answer::Failure;
+use crate::logins::age::Sight;
+use crate::logins::attempt::Step;
+use crate::logins::decision::Operator;
+use crate::logins::record::Record;
+use crate::logins::verdict::Verdicts;
+use crate::secrets::Secret;
+use crate::token::Token;
+use crate::token::store::Tokens;
+
+/// How many of the processes are daemons; those behind them are commands.
+pub(super) const DAEMONS: usize = 2;
+
+/// An attempt under way; it ends with its process.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) record: Record,
+    pub(super) wish: Wish,
+    pub(super) step: Step,
+    pub(super) credentials: u8,
+    pub(super) sight: Sight,
+    pub(super) answer: Option<Answer>,
+}
+
+#[derive(Debug)]
+pub(super) enum Answer {
+    Session(Secret),
+    Token(Box<Token>),
+    Failure(Failure),
+}
+
+/// What is wanted of whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub(super) gateway: usize,
+    /// The serial number.
+    pub(super) number: usize,
+    pub(super) operator: Operator,
+    /// When a person asked with a command.
+    pub(super) asked: Option<Timestamp>,
+    /// Whether the gateway is asked for the time.
+    pub(super) sees_gateway: bool,
+}
+
+/// What one process remembers.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    pub(super) credentials: u8,
+    pub(super) attempt: Option<Attempt>,
+    /// The tokens that it has read or written last.
+    pub(super) tokens: [Option<Rc<Tokens>>; SERIALS],
+    /// The record that it has read or written last.
+    pub(super) record: Option<Rc<Record>>,
+    pub(super) verdicts: Verdicts,
+    /// `None` for a daemon.
+    pub(super) command: Option<Wish>,
+}
+
+impl Process {
+    /// It is killed or stopped; a daemon is started again, and remembers nothing.
+    pub(super) fn end(&mut self) {
+        *self = Self { credentials: self.credentials, ..Self::default() };
+    }
+}
