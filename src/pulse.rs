@@ -1,10 +1,14 @@
 //! Shows that a loop still turns, for the watchdog of systemd.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+/// How often a loop beats while it waits.
+pub const BEAT: Duration = Duration::from_secs(20);
 
 /// The pulse of one loop. The loop beats, clones of it are looked at elsewhere.
 #[derive(Clone, Debug)]
@@ -24,6 +28,22 @@ impl Pulse {
     pub fn beat(&self) {
         let passed = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.beat.store(passed, Ordering::Relaxed);
+    }
+
+    /// Waits for `work` and beats meanwhile, for `most` at most: the limits of what it waits for end it before.
+    pub async fn during<T>(&self, most: Duration, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let start = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => {
+                    self.beat();
+                    return done;
+                }
+                () = sleep(BEAT) => if start.elapsed() <= most { self.beat() },
+            }
+        }
     }
 
     /// How long ago the newest beat was, to the millisecond.
@@ -50,5 +70,20 @@ mod tests {
         assert_eq!(seen.age(), Duration::from_secs(7));
         pulse.beat();
         assert_eq!(seen.age(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_beats_while_it_waits_but_not_for_ever() {
+        let pulse = Pulse::new();
+        let seen = pulse.clone();
+        let wait = pulse.during(Duration::from_secs(100), sleep(Duration::from_secs(200)));
+        let look = async {
+            sleep(Duration::from_secs(99)).await;
+            assert!(seen.age() < BEAT, "{:?}", seen.age());
+            sleep(Duration::from_secs(100)).await;
+            assert!(seen.age() >= Duration::from_secs(99), "{:?}", seen.age());
+        };
+        tokio::join!(wait, look);
+        assert_eq!(pulse.age(), Duration::ZERO);
     }
 }

@@ -16,6 +16,7 @@ use super::{Surroundings, outputs, watch as watching};
 use crate::board::{Availability, Board};
 use crate::clock::Clock;
 use crate::config::{self, Config, Mqtt};
+use crate::logins::newcomer::Place;
 use crate::poller::claims::Claims;
 use crate::poller::{Poller, Shared};
 use crate::publisher::broker;
@@ -186,9 +187,9 @@ impl Household {
         }
         self.start_missing(new, surroundings, client_id);
         while self.tasks.try_join_next().is_some() {}
-        let (supply, several) = (Arc::clone(&self.shared.supply), new.gateways.len() > 1);
+        let (supply, places) = (Arc::clone(&self.shared.supply), places(new));
         // A login that is under way has it for a while.
-        self.tasks.spawn(async move { supply.lock().await.serve_several(several) });
+        self.tasks.spawn(async move { supply.lock().await.serve(places) });
     }
 
     /// Ends the poller of a gateway. Unless `new` names the gateway with other settings, it is shown as offline.
@@ -255,6 +256,15 @@ fn stopped(stop: &watch::Sender<bool>) -> Stopped {
     Box::pin(async move { drop(stop.wait_for(|stop| *stop).await) })
 }
 
+/// The gateways as they are configured.
+fn places(config: &Config) -> Vec<Place> {
+    let place = |gateway: &config::Gateway| Place {
+        serial: gateway.serial.clone(),
+        address: gateway.address.as_ref().map(ToString::to_string),
+    };
+    config.gateways.iter().map(place).collect()
+}
+
 /// What the pollers of `config` share.
 pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng) -> Shared {
     let settings = supply::Settings {
@@ -263,11 +273,13 @@ pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng) -> Sha
         renew_short_tokens: config.renew_short_tokens,
         several_gateways: config.gateways.len() > 1,
     };
+    let mut supply = Supply::new(state.clone(), clock.clone(), settings, rng);
+    supply.serve(places(config));
     Shared {
         state: state.clone(),
         clock: clock.clone(),
         zone: config.zone.clone(),
-        supply: Arc::new(Mutex::new(Supply::new(state.clone(), clock.clone(), settings, rng))),
+        supply: Arc::new(Mutex::new(supply)),
         board: Board::new(),
         standings: Standings::new(),
         wishes: Wishes::new(),

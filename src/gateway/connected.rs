@@ -35,7 +35,18 @@ pub struct Connected {
     /// When it said so.
     asked: Instant,
     access: Access,
+    /// What it said of the token in use since that was looked at last.
+    word: Word,
     takes_password: bool,
+}
+
+/// What a gateway has said of the token in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// It has accepted the token.
+    pub accepted: bool,
+    /// It has refused the token, and has not accepted it since.
+    pub refused: bool,
 }
 
 /// By what its pages are read.
@@ -65,7 +76,7 @@ impl Connected {
     pub(super) fn new(sighted: Sighted, takes_password: bool) -> Self {
         let Sighted { connection, peer, info, asked } = sighted;
         let access = Access::to(&info);
-        Self { connection, peer, info, asked, access, takes_password }
+        Self { connection, peer, info, asked, access, word: Word::default(), takes_password }
     }
 
     /// The gateway's serial number.
@@ -106,9 +117,17 @@ impl Connected {
     pub fn use_token(&mut self, token: &Token) -> Result<(), Error> {
         let bound = self.bound(token);
         if let Access::Token(session) = &mut self.access {
+            if session.token() != bound.as_ref().ok() {
+                self.word = Word::default();
+            }
             session.use_token(bound.as_ref().ok());
         }
         bound.map(|_| ())
+    }
+
+    /// What the gateway has said of the token in use since this was asked last.
+    pub fn take_word(&mut self) -> Word {
+        std::mem::take(&mut self.word)
     }
 
     /// Whether a configured password goes to this gateway: its firmware is before 7, and the password has not been
@@ -266,6 +285,11 @@ impl Connected {
         if let Access::Token(session) = &mut self.access
             && session.token() == Some(token)
         {
+            match &checked {
+                Ok(_) => self.word = Word { accepted: true, refused: false },
+                Err(Error::TokenRefused) => self.word.refused = true,
+                Err(_) => {}
+            }
             match &checked {
                 Ok(cookie) if session.open(cookie.clone()) => {
                     tracing::info!(gateway = %self.connection.place().address, "{CHECK_JWT} accepts the token again");

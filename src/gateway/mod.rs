@@ -23,7 +23,7 @@ mod stream;
 mod target;
 pub mod wire;
 
-pub use connected::Connected;
+pub use connected::{Connected, Word};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use open::{open, open_among};

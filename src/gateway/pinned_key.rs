@@ -101,11 +101,17 @@ impl PinnedKeys {
 
 /// The gateways that have answered at `address`, written as in the configuration, and at no other place since.
 pub fn serials_at(state: &StateDir, address: &str) -> Vec<Serial> {
-    let is_there = |serial: &Serial| {
-        let stored = state.read::<Known>(&name(serial));
-        matches!(stored, Ok(Stored::Found(known)) if known.address == address)
+    let there = last_seen(state).into_iter().filter(|(_, last)| last.as_deref() == Some(address));
+    there.map(|(serial, _)| serial).collect()
+}
+
+/// The gateways that have answered, and where each was last; `None` where its file cannot be understood.
+pub fn last_seen(state: &StateDir) -> Vec<(Serial, Option<String>)> {
+    let address = |serial: &Serial| match state.read::<Known>(&name(serial)) {
+        Ok(Stored::Found(known)) => Some(known.address),
+        _ => None,
     };
-    serials(state).into_iter().filter(is_there).collect()
+    serials(state).into_iter().map(|serial| (serial.clone(), address(&serial))).collect()
 }
 
 fn serials(state: &StateDir) -> Vec<Serial> {

@@ -13,14 +13,17 @@ use crate::config;
 use crate::gateway::{self, Connected};
 use crate::logins::age::Heard;
 use crate::logins::decision::{Decision, Operator, Waiting};
+use crate::pulse::Pulse;
 use crate::reading::{Event, Reading, Serial};
 use crate::state::Stamp;
 use crate::supply::{self, Supply, Tended};
-use crate::token::store::Tokens;
+use crate::token::store::{Kept, Tokens};
 use crate::token::{Token, TokenId};
 
 /// An answer of `/info` that is younger needs no other.
 const JUST_NOW: Duration = Duration::from_secs(2);
+/// The longest that a login may take: three requests of a minute each, and what is written between them.
+const LONGEST_LOGIN: Duration = Duration::from_secs(4 * 60);
 
 /// What is known about the access to one gateway.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) struct Access {
     tokens: Tokens,
     /// The token that the gateway is read with.
     used: Option<TokenId>,
+    /// The gateway accepts this token, and that is not noted yet: another gateway's login had the supply.
+    accepted: Option<Token>,
     /// The last decision that was told.
     told: Option<Decision>,
     /// The trouble with the state that was told.
@@ -48,7 +53,8 @@ pub(super) enum Changed {
 
 impl Access {
     pub(super) fn new(serial: Serial) -> Self {
-        Self { serial, stamp: None, tokens: Tokens::default(), used: None, told: None, trouble: None }
+        let tokens = Tokens::default();
+        Self { serial, stamp: None, tokens, used: None, accepted: None, told: None, trouble: None }
     }
 
     /// Sees to it that `gateway` is read with a token, or with a password where the firmware wants one.
@@ -57,14 +63,17 @@ impl Access {
         gateway: &mut Connected,
         settings: &config::Gateway,
         shared: &Shared,
+        pulse: &Pulse,
     ) -> Result<Changed, Trouble> {
         if !gateway.info().needs_token() {
             return use_password(gateway, settings).map(|()| Changed::Nothing);
         }
-        let tended = self.tend(gateway, shared).await;
+        let tended = self.tend(gateway, shared, pulse).await;
         self.reload(shared)?;
         let decision = self.unless_readable(tended)?;
+        pulse.beat();
         let tried = self.try_candidate(gateway, shared).await;
+        pulse.beat();
         self.unless_readable(tried.map(|()| Decision::Rest))?;
         let state = report(&self.tokens, &decision, shared.clock.now());
         shared.board.put_token(&self.serial, state);
@@ -101,40 +110,88 @@ impl Access {
 
     /// Gets a token if the rules want one now. Another gateway's login that is under way is waited for only
     /// where there is nothing to read with meanwhile.
-    async fn tend(&mut self, gateway: &mut Connected, shared: &Shared) -> Result<Decision, Trouble> {
+    async fn tend(
+        &mut self,
+        gateway: &mut Connected,
+        shared: &Shared,
+        pulse: &Pulse,
+    ) -> Result<Decision, Trouble> {
         let mut supply = match supply(shared) {
             Some(supply) => supply,
             None if self.tokens.in_use().is_some() => return Ok(self.told()),
-            None => Arc::clone(&shared.supply).lock_owned().await,
+            // Of a thousand gateways the last waits for the logins of all: each of those beats for as long as it may take.
+            None => pulse.during(Duration::MAX, Arc::clone(&shared.supply).lock_owned()).await,
         };
         let heard = heard_by_now(gateway);
         // A state directory that cannot be written is told when something is wanted of it.
         supply.keep_time(&self.serial, heard).await.unwrap_or_else(|error| tracing::debug!("{error}"));
-        let decision = supply.consider(&self.serial, heard, Operator::Absent)?;
+        self.note_acceptance(&mut supply).await;
+        let mut decision = supply.consider(&self.serial, heard, Operator::Absent)?;
+        if let Decision::Wait { why: Waiting::GatewayNotAsked, .. } = decision {
+            self.ask_about_tokens(gateway, &mut supply, pulse).await?;
+            decision = supply.consider(&self.serial, heard, Operator::Absent)?;
+        }
         let decision = match decision {
             // The gateway has to answer now, not an hour ago.
             Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
                 let heard = heard_now(gateway).await?;
-                let serial = self.serial.clone();
-                // A task of its own: if this poll is dropped, the login still ends in the record.
-                let task = tokio::spawn(async move {
-                    supply.tend(&serial, heard, Operator::Absent, Duration::ZERO).await
-                });
-                match task.await {
-                    Ok(tended) => self.tended(tended?, shared),
-                    Err(_) => self.told(),
-                }
+                pulse.beat();
+                self.log_in(supply, heard, shared, pulse).await?
             }
             other => other,
         };
         if self.told.as_ref() != Some(&decision) {
             if let Decision::Stop(stopped) = &decision {
-                tracing::warn!("{stopped}");
+                tracing::warn!(gateway = %self.serial, "{stopped}");
                 self.event("login_stopped", stopped.to_string(), shared);
             }
             self.told = Some(decision.clone());
         }
         Ok(decision)
+    }
+
+    /// Contacts the cloud, if the rules want that under the lock too.
+    async fn log_in(
+        &mut self,
+        mut supply: OwnedMutexGuard<Supply>,
+        heard: Heard,
+        shared: &Shared,
+        pulse: &Pulse,
+    ) -> Result<Decision, Trouble> {
+        let serial = self.serial.clone();
+        // A task of its own: if this poll is dropped, the login still ends in the record.
+        let task =
+            tokio::spawn(async move { supply.tend(&serial, heard, Operator::Absent, Duration::ZERO).await });
+        match pulse.during(LONGEST_LOGIN, task).await {
+            Ok(tended) => Ok(self.tended(tended?, shared)),
+            Err(_) => Ok(self.told()),
+        }
+    }
+
+    /// Asks the gateway about tokens that have expired by the clock: one that it accepts has not (L2).
+    async fn ask_about_tokens(
+        &mut self,
+        gateway: &mut Connected,
+        supply: &mut Supply,
+        pulse: &Pulse,
+    ) -> Result<(), Trouble> {
+        let tokens = supply.tokens(&self.serial)?;
+        let heard = heard_now(gateway).await?;
+        if let Some(kept) = tokens.in_use() {
+            gateway.use_token(&kept.token)?;
+        }
+        for Kept { token, .. } in tokens.candidate.iter().chain(&tokens.current) {
+            pulse.beat();
+            match gateway.check_token(token).await {
+                Ok(()) => supply.accepted(&self.serial, token).await?,
+                Err(gateway::Error::TokenRefused) => {
+                    supply.refused(&self.serial, token, heard).await?;
+                }
+                Err(error) if error.leaves_token_unjudged() => supply.unclear(&self.serial, token),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     fn told(&self) -> Decision {
@@ -179,7 +236,10 @@ impl Access {
         };
         match gateway.check_token(&candidate).await {
             Ok(()) => {
-                let Some(mut supply) = supply(shared) else { return Ok(()) };
+                let Some(mut supply) = supply(shared) else {
+                    self.accepted = Some(candidate);
+                    return Ok(());
+                };
                 supply.promote(&candidate).await?;
                 drop(supply);
                 tracing::info!(role = %candidate.role, until = %candidate.expires_at, "the gateway accepts the new token");
@@ -211,27 +271,37 @@ impl Access {
     ) -> Result<bool, Trouble> {
         let heard = heard_now(gateway).await?;
         let Some(mut supply) = supply(shared) else { return Ok(false) };
+        self.note_acceptance(&mut supply).await;
         Ok(supply.refused(&self.serial, token, heard).await?)
     }
 
-    /// Writes down what the gateway thinks of the token, after pages were asked for with it.
+    /// Writes down that the gateway accepts a token, where that is still to be done: it ends a row of refusals.
+    async fn note_acceptance(&mut self, supply: &mut Supply) {
+        let Some(token) = self.accepted.take() else { return };
+        if let Err(error) = supply.accepted(&self.serial, &token).await {
+            // The supply knows it from now on, and writes it down when it can.
+            tracing::debug!(%error, "the gateway's acceptance of the token was not written down");
+        }
+    }
+
+    /// Writes down what the gateway thinks of the token, after pages were asked for with it: what it said of the token
+    /// itself, whether or not there was a reading.
     pub(super) async fn judged(
         &mut self,
         read: &Result<Option<Reading>, Trouble>,
         gateway: &mut Connected,
         shared: &Shared,
     ) -> Result<(), Trouble> {
-        let Some(kept) = self.tokens.in_use().cloned() else { return Ok(()) };
-        match read {
-            Err(Trouble::Gateway(gateway::Error::TokenRefused)) => {
-                self.note_refusal(&kept.token, gateway, shared).await?;
+        let Some(token) = self.tokens.in_use().map(|kept| kept.token.clone()) else { return Ok(()) };
+        let word = gateway.take_word();
+        if word.accepted || matches!(read, Ok(Some(_))) {
+            self.accepted = Some(token.clone());
+            if let Some(mut supply) = supply(shared) {
+                self.note_acceptance(&mut supply).await;
             }
-            Ok(Some(_)) => {
-                if let Some(mut supply) = supply(shared) {
-                    supply.accepted(&self.serial, &kept.token).await?;
-                }
-            }
-            Ok(None) | Err(_) => {}
+        }
+        if word.refused {
+            self.note_refusal(&token, gateway, shared).await?;
         }
         Ok(())
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::Poller;
 use super::trouble::Trouble;
-use super::{BEAT, Poller};
 use crate::logins::words::length;
+use crate::pulse::BEAT;
 use crate::reading::Reading;
 use crate::schedule::{Early, Schedule};
 use crate::wishes::Wish;

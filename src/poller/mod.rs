@@ -45,8 +45,9 @@ use trouble::Trouble;
 
 /// How often a gateway that answers is asked who it is, to see a new firmware.
 const ASK_AGAIN: Duration = Duration::from_secs(3600);
-/// How often the loop beats while it waits.
-const BEAT: Duration = Duration::from_secs(20);
+/// The longest that opening a gateway may take: its announcement is listened for, several places are looked at for a
+/// minute in all, and one that answers slowly is asked twice on connections of 55 s each.
+const LONGEST_OPENING: Duration = Duration::from_secs(5 * 60);
 
 /// What the pollers of a daemon share.
 #[derive(Clone, Debug)]
@@ -180,7 +181,8 @@ impl Poller {
     }
 
     async fn try_poll(&mut self) -> Result<Option<Reading>, Trouble> {
-        self.connect().await?;
+        let pulse = self.pulse.clone();
+        pulse.during(LONGEST_OPENING, self.connect()).await?;
         self.authorise().await?;
         let read = self.read().await;
         if let Err(error) = self.judged(&read).await {
@@ -244,7 +246,7 @@ impl Poller {
     async fn authorise(&mut self) -> Result<(), Trouble> {
         let Some(gateway) = &mut self.gateway else { return Err(Trouble::Nothing) };
         let access = self.access.get_or_insert_with(|| Access::new(gateway.serial().clone()));
-        let authorised = access.authorise(gateway, &self.settings, &self.shared).await;
+        let authorised = access.authorise(gateway, &self.settings, &self.shared, &self.pulse).await;
         // It may have been asked again who it is.
         self.identified()?;
         if authorised? == Changed::Token

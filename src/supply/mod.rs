@@ -125,17 +125,10 @@ impl Supply {
         }
     }
 
-<<<<<<< HEAD
-    /// Whether several gateways of the account share a login from now on.
-    pub fn serve_several(&mut self, several: bool) {
-        self.settings.several_gateways = several;
-=======
-    /// Takes the gateways as they are configured, by which newcomers are known.
-    #[must_use]
-    pub fn with_places(mut self, places: Vec<Place>) -> Self {
+    /// Takes the gateways as they are configured: several share a login, and newcomers are known by them.
+    pub fn serve(&mut self, places: Vec<Place>) {
+        self.settings.several_gateways = places.len() > 1;
         self.newcomers.places = places;
-        self
->>>>>>> ff66abc (Ask the gateway before a login for an expired token; know newcomers; keep tokens in memory)
     }
 
     /// Takes the account that a person has completed at the terminal.

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
+use crate::gateway::pinned_key::last_seen;
 use crate::logins::newcomer::{self, Place, Seen};
 use crate::logins::record::Record;
 use crate::reading::Serial;
-use crate::state::{Stamp, StateDir, Stored};
+use crate::state::{Stamp, StateDir};
 use crate::token::store;
 
 /// Knows gateways that answer where another one is known.
@@ -44,7 +43,7 @@ impl Newcomers {
     }
 
     fn seen(&self, record: &Record) -> Vec<Seen> {
-        let mut addresses: BTreeMap<Serial, Option<String>> = remembered(&self.state).into_iter().collect();
+        let mut addresses: BTreeMap<Serial, Option<String>> = last_seen(&self.state).into_iter().collect();
         let with_token = store::serials(&self.state);
         let tried = record.attempts.iter().filter(|attempt| !attempt.stands_in);
         let tried: Vec<&Serial> = tried.map(|attempt| &attempt.serial).collect();
@@ -57,19 +56,4 @@ impl Newcomers {
         };
         addresses.into_iter().map(seen).collect()
     }
-}
-
-/// Where each gateway was, whose key is remembered.
-fn remembered(state: &StateDir) -> Vec<(Serial, Option<String>)> {
-    #[derive(Deserialize)]
-    struct Known {
-        address: String,
-    }
-    let names = state.names("gateway-", ".json");
-    let read = |name: &String| {
-        let serial = Serial::parse(name.strip_prefix("gateway-")?.strip_suffix(".json")?).ok()?;
-        let known = state.read::<Known>(name).ok()?;
-        Some((serial, if let Stored::Found(known) = known { Some(known.address) } else { None }))
-    };
-    names.iter().filter_map(read).collect()
 }
