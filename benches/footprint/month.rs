@@ -44,7 +44,9 @@ async fn live(days: u32) {
     let config = configuration(dir.path(), &simulation);
     let (_nobody, hangups) = mpsc::channel(1);
     let state = StateDir::open(dir.path()).unwrap();
-    let surroundings = Surroundings { state, clock, rng: Rng::with_seed(1), notify: Notify::Nobody, hangups };
+    let again = mpsc::channel(1).1;
+    let (rng, notify) = (Rng::with_seed(1), Notify::Nobody);
+    let surroundings = Surroundings { state, clock, rng, notify, hangups, again };
     let reload = || Ok(configuration(dir.path(), &simulation));
     println!(
         "\n{:<46}{:>12}{:>12}{:>12}{:>12}",

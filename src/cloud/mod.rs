@@ -24,8 +24,8 @@ use call::{Field, send};
 /// For the connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// For a whole request, so that an answer that trickles ends too.
-const WHOLE: Duration = Duration::from_secs(60);
+/// For a whole request, its connection included, so that an answer that trickles ends too.
+pub const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
 /// Where the two services of the cloud are, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Client {
             .no_proxy()
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT)
-            .timeout(WHOLE)
+            .timeout(LONGEST_REQUEST)
             .build()
             .map_err(|_error| Failure::transient("its client could not be made"))?;
         Ok(Self { http, addresses: addresses.clone() })

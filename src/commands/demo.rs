@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use super::failure::Failure;
-use super::run::stopped;
+use super::run::stops;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::{self, Config};
@@ -54,8 +54,9 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     let config = load()?;
     let (_nobody, hangups) = mpsc::channel(1);
     let state = StateDir::open(directory.path())?;
-    let surroundings = Surroundings { state, clock, rng, notify, hangups };
-    daemon::run(config, surroundings, load, stopped()?).await?;
+    let (stop, again) = stops()?;
+    let surroundings = Surroundings { state, clock, rng, notify, hangups, again };
+    daemon::run(config, surroundings, load, stop).await?;
     let counts = simulation.cloud.counts();
     writeln!(
         out,

@@ -25,6 +25,7 @@ use crate::poller::{Poller, Shared};
 use crate::pulse::Pulse;
 use crate::reading::Serial;
 use crate::state::{Entrance, StateDir};
+use crate::supply::ending::Ending;
 use crate::token::store;
 use failure::{Code, Failure};
 use reach::Reached;
@@ -45,12 +46,14 @@ pub struct Context {
     pub rng: Rng,
     /// The state directory, once it was opened.
     state: Option<StateDir>,
+    /// What a login is waited for with.
+    ending: Ending,
 }
 
 impl Context {
     /// What a command by `config` is given.
     pub fn new(config: Config, environment: Environment, clock: Clock, rng: Rng) -> Self {
-        Self { config, environment, clock, rng, state: None }
+        Self { config, environment, clock, rng, state: None, ending: Ending::default() }
     }
 
     /// Opens the state directory. Root becomes its owner first, after reading the passwords that the owner may not be
@@ -69,7 +72,7 @@ impl Context {
 
     /// What pollers and the supply work with.
     pub fn shared(&mut self, state: &StateDir) -> Shared {
-        daemon::shared(&self.config, state, &self.clock, self.rng.fork())
+        daemon::shared(&self.config, state, &self.clock, self.rng.fork(), &self.ending)
     }
 
     /// A poller for each gateway.

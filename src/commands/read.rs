@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::Context;
 use super::failure::{Code, Failure};
+use super::run::unless_stopped;
 use crate::config::Format;
 use crate::domoticz::idx::Idx;
 use crate::publisher::pipe;
@@ -25,9 +26,9 @@ pub struct Look {
 pub async fn read(context: &mut Context, look: Look, out: &mut dyn Write) -> Result<(), Failure> {
     let state = context.state()?;
     let shared = context.shared(&state);
-    let mut failure = None;
+    let (mut failure, ending) = (None, shared.ending.clone());
     for mut poller in context.pollers(&shared) {
-        match poller.poll().await {
+        match unless_stopped(Box::pin(poller.poll()), &ending).await? {
             Ok(reading) => {
                 let shown = reading.map(|reading| shown(context, look, &reading)).transpose()?;
                 out.write_all(shown.unwrap_or_default().as_bytes())?;

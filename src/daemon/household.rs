@@ -24,6 +24,7 @@ use crate::pulse::Pulse;
 use crate::reading::Serial;
 use crate::standing::{Standing, Standings};
 use crate::state::StateDir;
+use crate::supply::ending::Ending;
 use crate::supply::{self, Supply};
 use crate::wishes::Wishes;
 
@@ -105,7 +106,8 @@ impl Household {
         surroundings: &mut Surroundings,
         client_id: &str,
     ) -> Self {
-        let shared = shared(config, state, &surroundings.clock, surroundings.rng.fork());
+        let (rng, ending) = (surroundings.rng.fork(), Ending::default());
+        let shared = shared(config, state, &surroundings.clock, rng, &ending);
         let tasks = JoinSet::new();
         let mut household = Self { shared, gateways: Vec::new(), publisher: None, tasks, shown: 0 };
         household.start_missing(config, surroundings, client_id);
@@ -229,13 +231,14 @@ impl Household {
         }
     }
 
-    /// Ends everything, within two seconds. What does not end by then is dropped; the broker publishes its last
-    /// will then, and a login that is under way counts as interrupted.
-    pub(super) async fn end(mut self) {
+    /// Ends everything, within two seconds, but for a request to the cloud that is under way. What else does not end by
+    /// then is dropped; the broker publishes its last will then. Returns what that request is waited for with.
+    pub(super) async fn end(mut self) -> Ending {
         let stops = self.gateways.iter().map(|reader| &reader.part.stop);
         for stop in stops.chain(self.publisher.iter().map(|part| &part.stop)) {
             stop.send_replace(true);
         }
+        self.shared.ending.begin();
         let ended = async {
             while self.tasks.join_next().await.is_some() {}
             // A login that is under way writes down its outcome before it lets go.
@@ -244,6 +247,7 @@ impl Household {
         if timeout(FAREWELL, ended).await.is_err() {
             tracing::debug!("not everything ended in time");
         }
+        self.shared.ending
     }
 }
 
@@ -266,7 +270,7 @@ fn places(config: &Config) -> Vec<Place> {
 }
 
 /// What the pollers of `config` share.
-pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng) -> Shared {
+pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng, ending: &Ending) -> Shared {
     let settings = supply::Settings {
         cloud: config.cloud.clone(),
         account: config.account.clone(),
@@ -275,11 +279,13 @@ pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng) -> Sha
     };
     let mut supply = Supply::new(state.clone(), clock.clone(), settings, rng);
     supply.serve(places(config));
+    supply.heed(ending.clone());
     Shared {
         state: state.clone(),
         clock: clock.clone(),
         zone: config.zone.clone(),
         supply: Arc::new(Mutex::new(supply)),
+        ending: ending.clone(),
         board: Board::new(),
         standings: Standings::new(),
         wishes: Wishes::new(),

@@ -4,6 +4,7 @@
 //! that is not there is a state, not an end.
 
 mod household;
+mod last_requests;
 pub mod notify;
 mod once;
 pub mod outputs;
@@ -22,11 +23,13 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::state::{self, Lock, StateDir};
+use crate::supply::ending::Ending;
 use household::{Household, Lasting, Next, Stop};
 use notify::Notify;
 use reload::Change;
 
 pub use household::shared;
+pub use last_requests::last_requests;
 pub use once::run_once;
 
 /// Held as long as a daemon lives, so that a second one by mistake is seen.
@@ -45,6 +48,8 @@ pub struct Surroundings {
     pub notify: Notify,
     /// A message for each wish to read the configuration again.
     pub hangups: mpsc::Receiver<()>,
+    /// A message for each signal to stop after the first: whoever sends it has no time.
+    pub again: mpsc::Receiver<()>,
 }
 
 /// Why a daemon could not begin.
@@ -77,13 +82,15 @@ pub async fn run(
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    let mut endings = Vec::new();
     let mut household = Household::start(&config, &state, &mut surroundings, &client_id);
     surroundings.notify.ready();
     loop {
         match household.live(&config, &mut surroundings, &mut lasting, &reload, stop.as_mut()).await {
             Next::Stop => break,
             Next::Reload(new, Change::Everything) => {
-                household.end().await;
+                endings.retain(Ending::has_request);
+                endings.push(household.end().await);
                 config = *new;
                 household = Household::start(&config, &state, &mut surroundings, &client_id);
             }
@@ -94,7 +101,8 @@ pub async fn run(
         }
     }
     surroundings.notify.stopping();
-    household.end().await;
+    endings.push(household.end().await);
+    last_requests(endings, &mut surroundings.again).await;
     surroundings.notify.try_again(false);
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::publisher::{self, broker, pipe};
 use crate::pulse::Pulse;
 use crate::standing::Standing;
 use crate::state::StateDir;
+use crate::supply::ending::Ending;
 
 /// How long the broker, and whoever reads standard output, is waited for.
 const ONCE: Duration = Duration::from_secs(15);
@@ -25,10 +26,18 @@ const CLIENT_ID: &str = "enphased-once";
 
 /// Polls every gateway once, hands the readings to the outputs, and ends. `Ok(false)` when a gateway could not
 /// be read; an error when the readings could not be written.
-pub async fn run_once(config: &Config, state: &StateDir, clock: &Clock, mut rng: Rng) -> Result<bool, Error> {
+///
+/// A login that is under way can be waited for with `ending`.
+pub async fn run_once(
+    config: &Config,
+    state: &StateDir,
+    clock: &Clock,
+    mut rng: Rng,
+    ending: &Ending,
+) -> Result<bool, Error> {
     let _lock = lock(state)?;
     state.sweep();
-    let shared = shared(config, state, clock, rng.fork());
+    let shared = shared(config, state, clock, rng.fork(), ending);
     let mut pollers = JoinSet::new();
     for gateway in &config.gateways {
         let place = shared.standings.open();

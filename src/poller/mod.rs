@@ -36,6 +36,7 @@ use crate::sources::{Cycle, Options, Sources};
 use crate::standing::Standings;
 use crate::state::StateDir;
 use crate::supply::Supply;
+use crate::supply::ending::Ending;
 use crate::wishes::Wishes;
 use access::{Access, Changed};
 use claims::{Claim, Claims};
@@ -60,6 +61,8 @@ pub struct Shared {
     pub zone: TimeZone,
     /// The account's tokens.
     pub supply: Arc<Mutex<Supply>>,
+    /// What the end of the program waits for.
+    pub ending: Ending,
     /// Where readings are put.
     pub board: Board,
     /// Where each poller says how it stands.

@@ -22,6 +22,7 @@ impl Supply {
         seen: &Sight,
         credentials: Option<&Credentials>,
     ) -> Result<Result<Option<Token>, Failure>, Error> {
+        let _request = self.ending.request();
         record.begin(step, reason, serial, seen);
         self.ledger.write(&record)?;
         match step {

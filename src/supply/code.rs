@@ -75,6 +75,7 @@ impl Supply {
             Some(0) => return Ok(Entered::NoMore),
             Some(_) => {}
         }
+        let _request = self.ending.request();
         record.begin(step, Reason::Operator, serial, &sight);
         self.ledger.write(&record)?;
         let sent = self.send_code(&challenge, typed).await;

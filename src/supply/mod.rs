@@ -7,6 +7,7 @@
 pub mod account;
 mod attempt;
 pub mod code;
+pub mod ending;
 mod keeping;
 pub mod ledger;
 mod seen;
@@ -30,6 +31,7 @@ use crate::reading::Serial;
 use crate::secrets::Credentials;
 use crate::state::{self, Lock, StateDir};
 use crate::token::Token;
+use ending::Ending;
 use fastrand::Rng;
 use ledger::Ledger;
 use seen::Newcomers;
@@ -97,6 +99,7 @@ pub struct Supply {
     compared: Option<(Vec<Halt>, Credentials, Option<Kind>)>,
     /// It was said that the password is written with blanks around it.
     told_stripped: bool,
+    ending: Ending,
 }
 
 /// What a decision is about.
@@ -122,6 +125,7 @@ impl Supply {
             challenge: None,
             compared: None,
             told_stripped: false,
+            ending: Ending::default(),
         }
     }
 
@@ -129,6 +133,11 @@ impl Supply {
     pub fn serve(&mut self, places: Vec<Place>) {
         self.settings.several_gateways = places.len() > 1;
         self.newcomers.places = places;
+    }
+
+    /// What whoever ends the program waits for.
+    pub fn heed(&mut self, ending: Ending) {
+        self.ending = ending;
     }
 
     /// Takes the account that a person has completed at the terminal.
@@ -260,7 +269,12 @@ impl Supply {
         }
         let lock = self.lock(patience).await?;
         // Each request at most once: after a failure the hold-off speaks, after a token nothing is due.
+        let mut decided = decision;
         loop {
+            // A session that was opened is on disk, and the next start goes on with it.
+            if self.ending.is_near() {
+                return Ok(Tended::Left(decided));
+            }
             let sight = seen.later(self.clock.moment());
             let mut record = self.ledger.read_under(&lock, serial, &sight)?;
             self.verdicts.complete(serial, &mut record);
@@ -269,6 +283,7 @@ impl Supply {
             let question = Question { serial, sight: &sight, operator, asked };
             let (decision, credentials) = self.decide(&record, &facts, &question)?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
+            decided = decision;
             match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
                 Ok(Some(token)) => return Ok(Tended::Arrived(token)),
                 Ok(None) => {}

@@ -113,11 +113,10 @@ impl Stored {
         self.kept.get(serial).map(|kept| kept.tokens.clone())
     }
 
-    /// Stores `tokens`, which are in memory from then on too.
+    /// Stores `tokens`, which are in memory from then on too: what a full disk does not take is used until the restart.
     pub(super) fn save(&mut self, serial: &Serial, tokens: &Tokens) -> Result<(), state::Error> {
-        store::save(&self.state, serial, tokens)?;
         self.keep(serial, None, tokens);
-        Ok(())
+        store::save(&self.state, serial, tokens)
     }
 
     /// Forgets the tokens of a gateway, here and in every process that reads them.

@@ -87,7 +87,8 @@ impl House {
         let notify = Notify::Channel(tell, Some(3 * MINUTE));
         let clock = self.clock.clone();
         let state = StateDir::open(self.state()).unwrap();
-        let surroundings = Surroundings { state, clock, rng: Rng::with_seed(5), notify, hangups };
+        let again = mpsc::channel(1).1;
+        let surroundings = Surroundings { state, clock, rng: Rng::with_seed(5), notify, hangups, again };
         daemon::run(self.config(), surroundings, || Ok(self.config()), stop).await.unwrap();
         std::iter::from_fn(|| told.try_recv().ok()).collect()
     }

@@ -17,6 +17,7 @@ use enphased::pulse::Pulse;
 use enphased::reading::{Reading, Serial};
 use enphased::secrets::Secret;
 use enphased::state::StateDir;
+use enphased::supply::ending::Ending;
 use enphased::token::store::{self, Origin, Tokens};
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -124,7 +125,7 @@ impl Home {
         let config = config::complete(&text, None, &Environment::default()).unwrap();
         let directory = StateDir::open(state.path()).unwrap();
         let clock = Clock::simulated("2026-07-29T13:47:30Z".parse().unwrap());
-        let shared = daemon::shared(&config, &directory, &clock, Rng::with_seed(4));
+        let shared = daemon::shared(&config, &directory, &clock, Rng::with_seed(4), &Ending::default());
         let home = Self { state, shared, config };
         home.store(SERIAL);
         home

@@ -64,6 +64,7 @@ impl Reloads {
             rng: Rng::with_seed(5),
             notify: Notify::Channel(tell, None),
             hangups,
+            again: mpsc::channel(1).1,
         };
         let running = daemon::run(self.config(), surroundings, || Ok(self.config()), std::future::pending());
         tokio::select! { ended = running => panic!("{ended:?}"), () = story => {} }

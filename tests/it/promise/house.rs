@@ -18,6 +18,7 @@ use enphased::secrets::Secret;
 use enphased::simulator::{CloudCounts, GatewayOptions, Pages, Simulation, SimulationOptions};
 use enphased::standing::Standings;
 use enphased::state::StateDir;
+use enphased::supply::ending::Ending;
 use enphased::supply::{Settings, Supply};
 use fastrand::Rng;
 use jiff::tz::TimeZone;
@@ -92,6 +93,7 @@ impl House {
             clock: self.clock.clone(),
             zone: TimeZone::UTC,
             supply: Arc::new(Mutex::new(self.supply(password))),
+            ending: Ending::default(),
             board: Board::new(),
             standings: Standings::new(),
             wishes: enphased::wishes::Wishes::new(),
