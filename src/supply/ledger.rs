@@ -99,7 +99,7 @@ impl Ledger {
             Err(error) => Err(error),
         };
         match written {
-            Ok(()) => tracing::warn!("the record of logins was gone; the one in memory is written again"),
+            Ok(()) => tracing::warn!("the record of logins was gone and is written again from memory"),
             Err(error) => tracing::debug!("{error}"),
         }
     }

@@ -75,8 +75,7 @@ impl Stored {
                 } else if counting == tokens {
                     tracing::warn!(
                         %serial,
-                        "the stored token of the gateway was gone; the one in memory is stored again. Only `enphased \
-                         token forget` removes a token for good"
+                        "the stored token was gone and is stored again from memory; `enphased token forget` removes it for good"
                     );
                 }
                 counting
@@ -104,7 +103,7 @@ impl Stored {
     fn tell_once(&mut self, error: &state::Error) {
         let message = error.to_string();
         if self.told.as_ref() != Some(&message) {
-            tracing::error!("{message}; the token in memory is used, until the restart");
+            tracing::error!("{message}; the token in memory stays in use until the restart");
             self.told = Some(message);
         }
     }
@@ -168,12 +167,10 @@ fn facts(tokens: &Tokens) -> Vec<TokenFacts> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
 
     use jiff::Timestamp;
 
     use super::*;
-    use crate::simulator::{Role, mint_token};
     use crate::token::Token;
     use crate::token::store::Origin;
 
@@ -181,15 +178,18 @@ mod tests {
         Serial::parse("122300000001").unwrap()
     }
 
-    fn tokens(lifetime: Duration) -> Tokens {
-        let now = Timestamp::from_second(1_795_000_000).unwrap();
-        let token = Token::decode(&mint_token(serial().as_str(), Role::Owner, now, lifetime)).unwrap();
+    /// A token that ends then, signed with nothing.
+    fn tokens(expires_at: u64) -> Tokens {
+        use base64::Engine;
+        use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+        let claims =
+            format!(r#"{{"aud":"{}","iss":"Entrez","exp":{expires_at},"iat":1763634000}}"#, serial());
+        let parts = [r#"{"alg":"ES256"}"#, &claims, "signature"].map(|part| BASE64.encode(part));
         let mut tokens = Tokens::default();
-        tokens.arrived(token, Origin::Login, now);
+        let token = Token::decode(&parts.join(".")).unwrap();
+        tokens.arrived(token, Origin::Login, Timestamp::from_second(1_763_634_000).unwrap());
         tokens
     }
-
-    const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
     /// A process that has stored a token.
     struct Process {
@@ -202,7 +202,7 @@ mod tests {
     fn setup() -> Process {
         let outer = tempfile::tempdir().unwrap();
         let state = StateDir::open(&outer.path().join("state")).unwrap();
-        let (mut stored, first) = (Stored::new(state.clone()), tokens(YEAR));
+        let (mut stored, first) = (Stored::new(state.clone()), tokens(1_795_170_000));
         stored.save(&serial(), &first).unwrap();
         Process { state, stored, first, _outer: outer }
     }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn what_another_process_stores_or_forgets_counts() {
         let Process { state, mut stored, first, _outer } = setup();
-        let second = tokens(2 * YEAR);
+        let second = tokens(1_795_180_000);
         assert_eq!(stored.tokens(&serial()).unwrap(), first);
         store::save(&state, &serial(), &second).unwrap();
         assert_eq!(stored.tokens(&serial()).unwrap(), second);
