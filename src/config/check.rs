@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::file::{CloudTable, File, GatewayTable, MqttTable, StdoutTable};
 use super::same_gateway::is_same;
 use super::secret::{Account, SecretSource, UnreadableSecret, stripped};
+use super::zone;
 use super::{Config, Format, Gateway, Mqtt, Problem, Stdout};
 use crate::cloud::Addresses;
 use crate::mqtt;
@@ -70,8 +71,12 @@ impl Findings {
 pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) -> Result<Config, Wrong> {
     let mut findings = Findings::default();
     let zone = match file.time_zone.as_deref() {
-        None => TimeZone::system(),
-        Some(name) => findings.take("time_zone", zone(name)).unwrap_or(TimeZone::UTC),
+        None => {
+            let (zone, warning) = zone::system(environment.time_zone.as_deref());
+            findings.warnings.extend(warning);
+            zone
+        }
+        Some(name) => findings.take("time_zone", zone::configured(name)).unwrap_or(TimeZone::UTC),
     };
     let gateway_tables = file.gateway.len();
     let gateways = if file.gateway.is_empty() { vec![GatewayTable::default()] } else { file.gateway };
@@ -122,12 +127,6 @@ fn username(written: Option<&str>, findings: &mut Findings) -> Option<String> {
         );
     }
     Some(username.to_owned())
-}
-
-fn zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_unknown| {
-        format!("there is no time zone \"{name}\" on this machine; write one like \"Europe/Amsterdam\"")
-    })
 }
 
 fn gateway(table: GatewayTable, findings: &mut Findings) -> Option<Gateway> {

@@ -32,6 +32,8 @@ pub struct Environment {
     pub password: Option<Secret>,
     /// `$ENPHASED_MQTT_PASSWORD`.
     pub mqtt_password: Option<Secret>,
+    /// `$TZ`; empty, it is UTC.
+    pub time_zone: Option<String>,
     /// `$RUST_LOG`.
     pub log: Option<String>,
     /// Which file is the journal, as `device:inode` (`$JOURNAL_STREAM`); stderr may have been led elsewhere.
@@ -47,6 +49,7 @@ pub struct Environment {
 impl Environment {
     /// Collects everything by `read`, which gives a variable of the process.
     pub fn collect(read: impl Fn(&str) -> Option<String>) -> Self {
+        let time_zone = read("TZ");
         let read = |name: &str| read(name).filter(|value| !value.is_empty());
         let path = |name: &str| read(name).map(PathBuf::from);
         let user = ProjectDirs::from("", "", "enphased");
@@ -63,6 +66,7 @@ impl Environment {
             credentials: path("CREDENTIALS_DIRECTORY"),
             password: read("ENPHASED_PASSWORD").map(Secret::new),
             mqtt_password: read("ENPHASED_MQTT_PASSWORD").map(Secret::new),
+            time_zone,
             log: read("RUST_LOG"),
             journal: read("JOURNAL_STREAM"),
             notify_socket: read("NOTIFY_SOCKET"),

@@ -8,6 +8,7 @@ pub mod environment;
 mod file;
 mod same_gateway;
 pub mod secret;
+mod zone;
 
 use std::fmt;
 use std::fs;

@@ -78,7 +78,8 @@ mod tests {
     use super::*;
 
     fn zone() -> TimeZone {
-        TimeZone::get("Europe/Amsterdam").unwrap()
+        // Amsterdam.
+        TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
     }
 
     fn at(local: &str) -> Timestamp {

@@ -8,8 +8,13 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{Error as Pem, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use zeroize::Zeroizing;
 
 use super::Error;
+use crate::files;
+
+/// A system's whole list of CAs has 200 kB.
+const LARGEST: u64 = 4 << 20;
 
 /// The files for TLS, all in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +50,7 @@ impl Certificates {
             Some(file) => ("client_key", file),
             None => ("client_cert", client_cert),
         };
-        let key = PrivateKeyDer::from_pem_file(key_file)
+        let key = PrivateKeyDer::from_pem_slice(&read(key_named, key_file)?)
             .map_err(|error| unusable(key_named, key_file, &pem_trouble(&error, "private key")))?;
         let config = builder
             .with_client_auth_cert(chain, key)
@@ -67,8 +72,9 @@ impl Certificates {
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let bytes = read(key, path)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
         .map_err(|error| unusable(key, path, &pem_trouble(&error, "certificate")))?;
     if chain.is_empty() {
         return Err(unusable(key, path, "there is no certificate in it (PEM)"));
@@ -76,9 +82,13 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     Ok(chain)
 }
 
+/// The file that `key` names. It may hold a private key, and is wiped.
+fn read(key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    files::read_bounded(path, LARGEST).map_err(|error| unusable(key, path, &error.to_string()))
+}
+
 fn pem_trouble(error: &Pem, wanted: &str) -> String {
     match error {
-        Pem::Io(error) => error.to_string(),
         Pem::NoItemsFound => format!("there is no {wanted} in it (PEM)"),
         other => other.to_string(),
     }
@@ -107,6 +117,8 @@ mod tests {
         assert!(read(&ca).starts_with("ca_file in [mqtt] names "), "{}", read(&ca));
         fs::write(&ca, "hello").unwrap();
         assert!(read(&ca).contains("there is no certificate in it"), "{}", read(&ca));
+        let zero = read(Path::new("/dev/zero"));
+        assert!(zero.contains("it is a device, not a regular file"), "{zero}");
     }
 
     #[test]

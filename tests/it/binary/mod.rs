@@ -7,6 +7,7 @@ mod commands;
 mod cuts;
 mod disk;
 mod kills;
+mod odd_files;
 mod restarts;
 mod root;
 mod secrets;
