@@ -5,8 +5,8 @@ mod file_limit;
 mod log_queue;
 pub mod logging;
 mod output;
+mod resources;
 mod terminal;
-mod threads;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -156,7 +156,11 @@ enum ConfigCommand {
     /// Shows every key with what it means.
     Example,
     /// Says whether the configuration holds.
-    Validate,
+    Validate {
+        /// Refuse also what the running daemon would refuse at a reload, such as a file that has lost its gateways.
+        #[arg(long)]
+        reload: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -191,9 +195,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
     };
     let logs = logging::start(&environment, cli.is_verbose(), cli.is_daemon());
     dumps::refuse();
-    let done = threads::runtime().map_err(Failure::from).and_then(|runtime| {
+    let done = resources::runtime().and_then(|runtime| {
         if cli.needs_threads() {
-            threads::secure(&runtime)?;
+            resources::secure_thread(&runtime)?;
         }
         let done = runtime.block_on(async {
             file_limit::survive();
@@ -288,8 +292,8 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
             gateway::trust(&mut context, yes, &mut io::stdin().lock(), out).await
         }
         Command::Domoticz(_) => domoticz::check(&mut context, domoticz::PATIENCE, out).await,
-        Command::Config(_) => config::validate(&context.config, out),
-        Command::Demo | Command::Discover => Ok(()),
+        Command::Config(ConfigCommand::Validate { reload }) => config::validate(&mut context, reload, out),
+        Command::Config(ConfigCommand::Example) | Command::Demo | Command::Discover => Ok(()),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
-use super::failure::Failure;
-use crate::config::{Config, EXAMPLE};
+use super::Context;
+use super::failure::{Code, Failure};
+use crate::config::EXAMPLE;
+use crate::daemon;
 
 /// Shows every key with what it means.
 pub fn example(out: &mut dyn Write) -> Result<(), Failure> {
@@ -11,8 +13,16 @@ pub fn example(out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says that the configuration holds, and what is not wise in it. One that does not hold never comes here.
-pub fn validate(config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
+/// Says that the configuration holds, and what is not wise in it. One that does not hold never comes here. With
+/// `reload`, what a running daemon would refuse at a reload is refused too.
+pub fn validate(context: &mut Context, reload: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if reload {
+        let state = context.state()?;
+        if let Some(why) = daemon::refusal(&state, &context.config) {
+            return Err(Failure::new(Code::Configuration, why));
+        }
+    }
+    let config = &context.config;
     match &config.path {
         Some(path) => writeln!(out, "{}: good", path.display())?,
         None => writeln!(out, "there is no configuration file; every key has its default")?,

@@ -9,6 +9,7 @@ pub mod notify;
 mod once;
 pub mod outputs;
 mod reload;
+mod running;
 mod stdout;
 mod watch;
 
@@ -31,6 +32,7 @@ use reload::Change;
 pub use household::shared;
 pub use last_requests::last_requests;
 pub use once::run_once;
+pub use running::refusal;
 
 /// Held as long as a daemon lives, so that a second one by mistake is seen.
 const LOCK: &str = "daemon.lock";
@@ -86,6 +88,7 @@ pub async fn run(
     let mut household = Household::start(&config, &state, &mut surroundings, &client_id);
     surroundings.notify.ready();
     loop {
+        running::note(&state, &config);
         match household.live(&config, &mut surroundings, &mut lasting, &reload, stop.as_mut()).await {
             Next::Stop => break,
             Next::Reload(new, Change::Everything) => {

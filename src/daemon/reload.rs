@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::running::lost_gateways;
 use crate::config::{self, Config};
 
 /// Between one reload and the next. Hangups in between are one, and none is forgotten.
@@ -79,15 +80,8 @@ pub(super) async fn reloaded(
 
 /// The configuration with what is different in it, if it is one to take up.
 fn taken_up(old: &Config, mut new: Config) -> Option<(Box<Config>, Change)> {
-    if new.gateway_tables == 0 && old.gateway_tables > 0 {
-        let path = new
-            .path
-            .as_ref()
-            .map_or_else(|| "that is read now".to_owned(), |path| path.display().to_string());
-        tracing::error!(
-            "the configuration {path} has no [[gateway]] any more: it is empty, cut off or missing; the old one stays in \
-             use. To find the gateway by mDNS instead, restart the service"
-        );
+    if let Some(why) = lost_gateways(old.gateway_tables, &new) {
+        tracing::error!("{why}; the old one stays in use");
         return None;
     }
     if new.state_dir != old.state_dir {

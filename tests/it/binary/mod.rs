@@ -6,6 +6,7 @@ mod cloud;
 mod commands;
 mod cuts;
 mod disk;
+mod hostile;
 mod kills;
 mod odd_files;
 mod restarts;

@@ -175,3 +175,22 @@ async fn without_a_thread_to_be_had_every_command_says_so_in_words() {
     }
     assert_eq!(site.logins(), (0, 0, 0));
 }
+
+#[tokio::test]
+async fn without_descriptors_it_ends_in_words_and_may_be_started_again() {
+    let site = Site::new();
+    let mut refused = 0;
+    for limit in 4..16 {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={limit}")).arg(crate::program());
+        command.arg("--config").arg(site.path("config.toml")).args(["run", "--once"]);
+        let output = timeout(HANG, command.stdin(Stdio::null()).output()).await.unwrap().unwrap();
+        let words = text(&output.stderr);
+        let code = output.status.code().unwrap();
+        // 127: not even the program's libraries could be opened.
+        assert!([0, 71, 73, 74, 75, 127].contains(&code), "{limit} descriptors, code {code}: {words}");
+        assert!(!words.contains("panicked"), "{words}");
+        refused += u32::from(code == 71 && words.contains("Too many open files"));
+    }
+    assert!(refused > 0);
+}
