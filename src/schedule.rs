@@ -12,8 +12,10 @@ use crate::retry::Delays;
 
 /// While the gateway is away, polls are no further apart than this, so that it is noticed soon when it is back.
 const LONGEST_AWAY: Duration = Duration::from_secs(5 * 60);
-/// A gateway that asks to be left alone is heard, but not for ever.
-const LONGEST_BUSY: Duration = Duration::from_secs(60 * 60);
+/// A gateway that responds while nothing can be read may be starting: polls are no further apart than this.
+const LONGEST_UNREAD: Duration = Duration::from_secs(60);
+/// A gateway that asks to be left alone is heard, for minutes: some name years.
+const LONGEST_BUSY: Duration = Duration::from_secs(10 * 60);
 /// Gateways restart about 23:00 local time and are away for 1 to 3 minutes: minutes of the day from and to
 /// which failures there are expected.
 const QUIET: std::ops::Range<i16> = 22 * 60 + 55..23 * 60 + 10;
@@ -27,6 +29,7 @@ pub struct Schedule {
     start: Instant,
     interval: Duration,
     away: Delays,
+    unread: Delays,
     next: Instant,
     /// No poll out of turn before this, and why.
     closed: Option<(Instant, Closed)>,
@@ -57,7 +60,8 @@ impl Schedule {
     pub fn new(start: Instant, interval: Duration) -> Self {
         let interval = interval.max(Duration::from_secs(1));
         let away = Delays::new(interval, LONGEST_AWAY.max(interval));
-        Self { start, interval, away, next: start, closed: None }
+        let unread = Delays::new(interval.min(LONGEST_UNREAD), LONGEST_UNREAD);
+        Self { start, interval, away, unread, next: start, closed: None }
     }
 
     /// When the next poll is due.
@@ -79,6 +83,7 @@ impl Schedule {
     /// The gateway answered the poll that ended at `now`: the next is on the grid.
     pub fn answered(&mut self, now: Instant) {
         self.away.reset();
+        self.unread.reset();
         self.next = next_tick(self.start, self.interval, now);
         self.closed = Some((now + CLOSEST, Closed::JustAsked));
     }
@@ -89,15 +94,26 @@ impl Schedule {
         self.closed = Some((now + CLOSEST, Closed::JustAsked));
     }
 
-    /// The gateway did not answer the poll that ended at `now`: the next is later each time, or as late as the
-    /// gateway asked for.
-    pub fn away(&mut self, now: Instant, error: &Error) {
-        let delay = self.away.next_delay();
-        // A gateway that is away is not asked out of turn more often than one that is there is in turn.
+    /// The poll that ended at `now` failed, with `error` if one page or the gateway as a whole did. While the gateway is
+    /// unreachable, the next poll is later each time. One that responds is asked again within a minute, or as late as it
+    /// asked for.
+    pub fn failed(&mut self, now: Instant, error: Option<&Error>) {
+        // A gateway that fails is not asked out of turn more often than one that is well is in turn.
         self.closed = Some((now + self.interval.max(CLOSEST), Closed::JustAsked));
+        let delay = match error {
+            Some(Error::Unreachable { .. }) => self.away.next_delay(),
+            Some(error) if error.is_about_every_page() => self.away.next_delay(),
+            _ => {
+                self.away.reset();
+                self.unread.next_delay()
+            }
+        };
         // On the grid again, so that many gateways of one process keep apart as they began.
-        self.next = next_tick(self.start, self.interval, now + delay.saturating_sub(self.interval));
-        if let Error::Busy { retry_after: Some(asked), .. } = error {
+        self.next = match delay.checked_sub(self.interval) {
+            Some(more) => next_tick(self.start, self.interval, now + more),
+            None => now + delay,
+        };
+        if let Some(Error::Busy { retry_after: Some(asked), .. }) = error {
             let earliest = now + (*asked).min(LONGEST_BUSY);
             self.closed = self.closed.max(Some((earliest, Closed::Busy)));
             if self.next < earliest {
@@ -154,25 +170,51 @@ mod tests {
         let mut gaps = Vec::new();
         for _ in 0..7 {
             let now = schedule.next();
-            schedule.away(now, &away());
+            schedule.failed(now, Some(&away()));
             gaps.push((schedule.next() - now).as_secs());
         }
         assert_eq!(gaps, [30, 60, 120, 240, 300, 300, 300]);
         let now = schedule.next();
         schedule.answered(now);
         assert_eq!(schedule.next() - now, HALF_MINUTE);
-        schedule.away(now, &away());
+        schedule.failed(now, Some(&away()));
         assert_eq!(schedule.next() - now, HALF_MINUTE);
+    }
+
+    #[test]
+    fn a_gateway_that_responds_and_cannot_be_read_is_asked_again_within_a_minute() {
+        let missing = Error::Missing { path: "/ivp/meters" };
+        for (interval, gaps) in [(5, [5, 10, 20, 40, 60, 60]), (30, [30, 60, 60, 60, 60, 60]), (600, [60; 6])]
+        {
+            for error in [None, Some(&missing), Some(&busy(None))] {
+                let start = Instant::now();
+                let mut schedule = Schedule::new(start, Duration::from_secs(interval));
+                let seen = gaps.map(|_| {
+                    let now = schedule.next();
+                    schedule.failed(now, error);
+                    (schedule.next() - now).as_secs()
+                });
+                assert_eq!(seen, gaps, "{interval} {error:?}");
+            }
+        }
+        // After an hour's interval the grid is found again.
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, Duration::from_secs(600));
+        schedule.failed(start, None);
+        schedule.answered(start + Duration::from_secs(60));
+        assert_eq!(schedule.next() - start, Duration::from_secs(600));
     }
 
     #[test]
     fn a_busy_gateway_is_left_alone_as_long_as_it_asks() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start, HALF_MINUTE);
-        schedule.away(start, &busy(Some(Duration::from_secs(601))));
+        schedule.failed(start, Some(&busy(Some(Duration::from_secs(601)))));
         assert_eq!(schedule.next() - start, Duration::from_secs(630));
-        schedule.away(start, &busy(Some(Duration::from_secs(10 * 86400))));
-        assert!(schedule.next() - start <= Duration::from_secs(3630));
+        for years in [10 * 86400, 1 << 40, u64::MAX] {
+            schedule.failed(start, Some(&busy(Some(Duration::from_secs(years)))));
+            assert_eq!(schedule.next() - start, Duration::from_secs(630), "minutes, whatever it says");
+        }
     }
 
     #[test]
@@ -185,13 +227,13 @@ mod tests {
         assert_eq!(schedule.early(after(6)), Early::Now);
         schedule.answered(after(6));
         assert_eq!(schedule.next(), start + HALF_MINUTE, "the grid stays");
-        schedule.away(after(30), &away());
+        schedule.failed(after(30), Some(&away()));
         assert_eq!(schedule.early(after(59)), Early::TooSoon(Duration::from_secs(1)));
         assert_eq!(schedule.early(after(60)), Early::Now);
-        schedule.away(after(60), &busy(Some(Duration::from_secs(600))));
+        schedule.failed(after(60), Some(&busy(Some(Duration::from_secs(600)))));
         assert_eq!(schedule.early(after(100)), Early::LeftAlone(Duration::from_secs(560)));
         assert_eq!(schedule.early(after(660)), Early::Now);
-        schedule.away(after(660), &busy(Some(Duration::from_secs(3))));
+        schedule.failed(after(660), Some(&busy(Some(Duration::from_secs(3)))));
         assert_eq!(schedule.early(after(661)), Early::TooSoon(Duration::from_secs(29)));
     }
 

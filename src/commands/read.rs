@@ -7,6 +7,7 @@ use super::failure::{Code, Failure};
 use super::run::unless_stopped;
 use crate::config::Format;
 use crate::domoticz::idx::Idx;
+use crate::poller::trouble::Trouble;
 use crate::publisher::pipe;
 use crate::reading::Reading;
 use crate::text::{self, Style};
@@ -28,12 +29,18 @@ pub async fn read(context: &mut Context, look: Look, out: &mut dyn Write) -> Res
     let shared = context.shared(&state);
     let (mut failure, ending) = (None, shared.ending.clone());
     for mut poller in context.pollers(&shared) {
-        match unless_stopped(Box::pin(poller.poll()), &ending).await? {
-            Ok(reading) => {
-                let shown = reading.map(|reading| shown(context, look, &reading)).transpose()?;
-                out.write_all(shown.unwrap_or_default().as_bytes())?;
-            }
-            Err(trouble) => failure = Some(Failure::from(trouble)),
+        let polled = unless_stopped(Box::pin(poller.poll_once()), &ending).await?;
+        let reading = match &polled {
+            Ok(reading) => reading.as_ref(),
+            // What else is measured is shown, but not as a success.
+            Err(Trouble::NoProduction { rest, .. }) => rest.as_deref(),
+            Err(_) => None,
+        };
+        if let Some(reading) = reading {
+            out.write_all(shown(context, look, reading)?.as_bytes())?;
+        }
+        if let Err(trouble) = polled {
+            failure = Some(Failure::from(trouble));
         }
     }
     failure.map_or(Ok(()), Err)

@@ -16,7 +16,7 @@ pub fn heard_by_now(gateway: &Connected) -> Heard {
 }
 
 /// What decides which pages the gateway has.
-pub(super) fn facts(gateway: &Connected) -> Facts {
+pub fn facts(gateway: &Connected) -> Facts {
     let info = gateway.info();
     Facts {
         serial: info.serial.clone(),

@@ -49,6 +49,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(3600);
 /// The longest that opening a gateway may take: its announcement is listened for, several places are looked at for a
 /// minute in all, and one that answers slowly is asked twice on connections of 55 s each.
 const LONGEST_OPENING: Duration = Duration::from_secs(5 * 60);
+/// How many pages that hang a single poll of a command passes over.
+const PAGES_THAT_HANG: u32 = 2;
 
 /// What the pollers of a daemon share.
 #[derive(Clone, Debug)]
@@ -146,7 +148,8 @@ impl Poller {
         let polled = Box::pin(self.poll()).await;
         self.pulse.beat();
         match &polled {
-            Err(Trouble::Gateway(error)) => schedule.away(Instant::now(), error),
+            Err(Trouble::Gateway(error)) => schedule.failed(Instant::now(), Some(error)),
+            Err(Trouble::NoProduction { .. } | Trouble::Nothing) => schedule.failed(Instant::now(), None),
             Err(Trouble::ReadAlready { .. }) => schedule.rest(Instant::now()),
             _ => schedule.answered(Instant::now()),
         }
@@ -158,8 +161,28 @@ impl Poller {
 
     /// Polls once, whatever comes of it.
     pub async fn run_once(mut self) {
-        let polled = self.poll().await;
+        let polled = self.poll_once().await;
         self.tell(polled);
+    }
+
+    /// Polls as often as it takes for a reading of a gateway of which a page hangs: the first page to hang may be the whole
+    /// gateway and ends a poll, and the next poll passes it over.
+    pub async fn poll_once(&mut self) -> Result<Option<Reading>, Trouble> {
+        let mut polled = self.poll().await;
+        for _ in 0..PAGES_THAT_HANG {
+            let one_page = match &polled {
+                Err(Trouble::Gateway(gateway::Error::Unreachable { connected, path, .. })) => {
+                    *connected && *path != gateway::info::PATH
+                }
+                Err(Trouble::Gateway(gateway::Error::Busy { path, .. })) => *path != gateway::info::PATH,
+                _ => false,
+            };
+            if !one_page {
+                break;
+            }
+            polled = self.poll().await;
+        }
+        polled
     }
 
     /// One poll; `None` when nothing was due, which a first poll never gives.

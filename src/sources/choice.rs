@@ -15,6 +15,11 @@ use crate::gateway::Endpoint;
 pub(super) struct Choices([Option<Way>; Value::ALL.len()]);
 
 impl Choices {
+    /// No way to any value.
+    pub(super) const fn none() -> Self {
+        Self([None; Value::ALL.len()])
+    }
+
     /// The first way of each wanted value whose pages are there and have it, preferring those whose last request
     /// succeeded.
     pub(super) fn new(site: &Site<'_>) -> Self {

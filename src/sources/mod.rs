@@ -45,9 +45,10 @@ use self::course::Course;
 use self::knowledge::Knowledge;
 use self::notices::Notices;
 use self::oddities::Oddity;
+use self::pages::Pages;
 use self::stream::Stream;
 use self::trouble::Troubles;
-use self::visits::Failure;
+use self::visits::{Failure, When};
 use crate::gateway::endpoint::Cost;
 use crate::gateway::wire::Malformed;
 use crate::gateway::{Endpoint, Error};
@@ -65,6 +66,8 @@ pub struct Sources {
     bridges: Bridges,
     stream: Stream,
     notices: Notices,
+    /// The choices of the last reading.
+    chosen: Choices,
 }
 
 impl Sources {
@@ -77,6 +80,7 @@ impl Sources {
             bridges: Bridges::default(),
             stream: Stream::default(),
             notices: Notices::default(),
+            chosen: Choices::none(),
         }
     }
 
@@ -174,6 +178,7 @@ impl Sources {
         if !self.course.has_answered() {
             return Cycle::NotDue;
         }
+        self.chosen = choices;
         self.learn(&choices, &reading, negative_house);
         Cycle::Reading(Box::new(reading))
     }
@@ -209,6 +214,13 @@ impl Sources {
         self.known.visits.refusals().collect()
     }
 
+    /// The page that each value of the last reading came from, by the value's name.
+    pub fn chosen(&self) -> Vec<(&'static str, Endpoint)> {
+        let chosen = self.chosen.iter().filter_map(|(value, way)| Some((value, way?)));
+        let chosen = chosen.filter(|(value, way)| self.known.past.served(*value, *way));
+        chosen.map(|(value, way)| (value.name(), way.page())).collect()
+    }
+
     /// Whether the stream of live values is to be enabled now, because the page that this cycle read stands
     /// still; [`Sources::stream_asked`] takes what came of it.
     pub fn wants_stream(&self, now: Instant) -> bool {
@@ -220,6 +232,11 @@ impl Sources {
     pub fn stream_asked(&mut self, accepted: bool, now: Instant) {
         self.stream.asked(accepted, now);
     }
+}
+
+/// Whether `body` can be what `endpoint` shows.
+pub fn understand(endpoint: Endpoint, body: &[u8]) -> Result<(), Malformed> {
+    Pages::default().keep(endpoint, body, When { cycle: 0, at: Instant::now() })
 }
 
 /// Whether nothing at all is measured.

@@ -22,6 +22,7 @@ mod damaged;
 mod discovery;
 mod docs;
 mod domoticz;
+mod failing_pages;
 mod gateway_client;
 mod gateway_trust;
 mod hostile_broker;

@@ -1,27 +1,17 @@
-//! What `check` finds at a gateway: who it is, its key, its clock, the token, and which pages that token opens.
+//! What `check` finds at a gateway: who it is, its key, its clock, the token; and its pages, see [`super::pages`].
 
 use super::super::Context;
 use super::super::failure::{Code, Failure};
 use super::super::reach::open;
+use super::pages::Look;
 use super::report::Report;
 use crate::config;
-use crate::gateway::{Connected, Endpoint, Error};
+use crate::gateway::Connected;
 use crate::logins::age::{AGREEMENT, Heard, Sight};
 use crate::logins::decision::Operator;
 use crate::logins::words::length;
 use crate::poller::identity::heard;
 use crate::state::StateDir;
-
-/// The pages that readings are made of.
-const PAGES: [(Endpoint, &str); 7] = [
-    (Endpoint::MeterReadings, "meters"),
-    (Endpoint::Production, "production"),
-    (Endpoint::Inverters, "inverters"),
-    (Endpoint::DeviceData, "inverter details"),
-    (Endpoint::EnsembleInventory, "batteries"),
-    (Endpoint::LiveData, "live data"),
-    (Endpoint::Tariff, "tariff"),
-];
 
 /// Looks at one gateway.
 pub(super) async fn gateway(
@@ -47,7 +37,10 @@ pub(super) async fn gateway(
     if gateway.info().needs_token() && !token(context, state, &mut gateway, report).await? {
         return Ok(());
     }
-    pages(&mut gateway, report).await
+    let mut look = Look::at(&gateway, settings.live_data);
+    look.read(&mut gateway, context.clock.now()).await;
+    look.ask_the_rest(&mut gateway).await;
+    look.write(gateway.info().needs_token(), report)
 }
 
 fn clock(context: &Context, gateway: &Connected, report: &mut Report<'_>) -> Result<(), Failure> {
@@ -94,6 +87,10 @@ async fn token(
     };
     match accepted {
         Ok(()) => report.good("token", &format!("{about}; the gateway accepts it"))?,
+        Err(error) if error.leaves_token_unjudged() => {
+            let message = format!("{about}; the gateway neither accepts nor refuses it: {error}");
+            report.note("token", &message)?;
+        }
         Err(error) => {
             report.wrong("token", &Failure::new(Code::Refused, format!("{about}; {error}")))?;
             return Ok(false);
@@ -103,31 +100,4 @@ async fn token(
         report.note("token", "it lives for hours only, and is not renewed by itself")?;
     }
     Ok(true)
-}
-
-async fn pages(gateway: &mut Connected, report: &mut Report<'_>) -> Result<(), Failure> {
-    let (mut may, mut missing, mut forbidden, mut failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (endpoint, name) in PAGES {
-        match gateway.get(endpoint).await {
-            Ok(_) => may.push(name),
-            Err(Error::Missing { .. }) => missing.push(name),
-            Err(Error::Forbidden { .. }) => forbidden.push(name),
-            Err(error) => failed.push(format!("{name}: {error}")),
-        }
-    }
-    report.good("pages", &format!("this token may read: {}", joined(&may)))?;
-    if !missing.is_empty() {
-        report.note("pages", &format!("this firmware does not have: {}", joined(&missing)))?;
-    }
-    if !forbidden.is_empty() {
-        report.note("pages", &format!("for installers only: {}", joined(&forbidden)))?;
-    }
-    for failure in failed {
-        report.wrong("pages", &Failure::new(Code::TryLater, failure))?;
-    }
-    Ok(())
-}
-
-fn joined(names: &[&str]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }

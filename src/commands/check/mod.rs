@@ -3,6 +3,7 @@
 
 pub mod bundle;
 mod gateway;
+mod pages;
 pub(in crate::commands) mod report;
 mod shape;
 

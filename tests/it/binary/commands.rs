@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use enphased::clock::Clock;
+use enphased::gateway::Endpoint;
 use enphased::simulator::{Answer, Condition, Fault, Role, Simulation, mint_token};
 
 use super::site::{Site, text};
@@ -114,6 +115,65 @@ async fn a_gateway_that_is_another_program_is_told_from_a_gateway() {
         assert!(text(&output.stderr).contains(words), "{fault:?}: {}", text(&output.stderr));
     }
     assert_eq!(site.logins(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_gateway_that_answers_with_nothing_is_no_success_for_read_and_check() {
+    let site = Site::new();
+    assert!(site.run(&["token", "refresh"]).await.status.success());
+    for endpoint in Endpoint::ALL {
+        let answer =
+            if endpoint == Endpoint::Inverters { Answer::json(200, "[]") } else { Answer::empty(200) };
+        site.gateway().fail(Fault::Says(answer).at(endpoint.path()));
+    }
+    let read = site.run(&["read"]).await;
+    assert_eq!(read.status.code(), Some(75), "{}", text(&read.stderr));
+    assert!(
+        text(&read.stderr).contains("no page yields production: /ivp/meters (it is empty)"),
+        "{}",
+        text(&read.stderr)
+    );
+    assert_eq!(text(&read.stdout), "");
+    let check = site.run(&["check"]).await;
+    let words = text(&check.stdout);
+    assert_eq!(check.status.code(), Some(75), "{words}");
+    assert!(words.contains("this token may read: inverters\n"), "{words}");
+    assert!(words.contains("WRONG  pages           production (/api/v1/production): it is empty"), "{words}");
+    assert!(words.contains("WRONG  values          no page yields production"), "{words}");
+    assert_eq!(site.run(&["run", "--once"]).await.status.code(), Some(75));
+}
+
+#[tokio::test]
+async fn read_and_check_take_each_value_from_the_next_page_that_has_it() {
+    let site = Site::new();
+    assert!(site.run(&["token", "refresh"]).await.status.success());
+    site.gateway().fail(Fault::Html.at("/ivp/meters/readings"));
+    let read = site.run(&["read", "--format", "json"]).await;
+    assert!(read.status.success(), "{}", text(&read.stderr));
+    let document: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+    assert!(
+        document["production"]["power_w"].is_number() && document["grid"]["power_w"].is_number(),
+        "{document}"
+    );
+    let check = site.run(&["check"]).await;
+    let words = text(&check.stdout);
+    assert_eq!(check.status.code(), Some(75), "{words}");
+    assert!(words.contains("WRONG  pages           meters (/ivp/meters/readings)"), "{words}");
+    assert!(words.contains("phases from /production.json?details=1"), "{words}");
+}
+
+#[tokio::test]
+async fn check_says_that_a_token_is_neither_accepted_nor_refused_and_looks_at_the_pages() {
+    let site = Site::new();
+    assert!(site.run(&["token", "refresh"]).await.status.success());
+    site.gateway().fail(Fault::Says(Answer::html(404, "no")).at("/auth/check_jwt"));
+    let check = site.run(&["check"]).await;
+    let words = text(&check.stdout);
+    assert!(check.status.success(), "{words}");
+    assert!(words.contains("note   token") && words.contains("neither accepts nor refuses it"), "{words}");
+    assert!(words.contains("good   values"), "{words}");
+    assert!(site.run(&["read"]).await.status.success());
+    assert_eq!(site.logins(), (1, 1, 1));
 }
 
 #[tokio::test]
