@@ -189,6 +189,13 @@ impl Board {
         self.put_availability(&serial, Availability::Online);
     }
 
+    /// The reading of a gateway that was replaced by another is of no use any more.
+    pub fn forget_reading(&self, serial: &Serial) {
+        self.0.send_if_modified(|sheet| {
+            sheet.gateways.get_mut(serial).is_some_and(|gateway| gateway.reading.take().is_some())
+        });
+    }
+
     /// Whether the gateway answers. The same again is not told again.
     pub fn put_availability(&self, serial: &Serial, availability: Availability) {
         self.0.send_if_modified(|sheet| {
@@ -274,6 +281,19 @@ mod tests {
         assert!(reader.borrow().gateway(&serial).unwrap().reading.is_some());
         board.put_reading(reading("1"));
         assert!(reader.borrow().gateway(&serial).unwrap().fresh_reading().is_some());
+    }
+
+    #[test]
+    fn the_reading_of_a_gateway_that_was_replaced_is_dropped() {
+        let board = Board::new();
+        let serial = Serial::parse("1").unwrap();
+        board.put_reading(reading("1"));
+        board.forget_reading(&serial);
+        let mut reader = board.reader();
+        let known = reader.borrow_and_update().gateway(&serial).cloned().unwrap();
+        assert!(known.reading.is_none() && known.availability.is_some());
+        board.forget_reading(&serial);
+        assert!(!reader.has_changed().unwrap());
     }
 
     #[test]

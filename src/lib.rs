@@ -6,8 +6,8 @@
 //!
 //! **Words**, which everything speaks: [`units`] (a power is not an energy), [`reading`] (the document that
 //! one poll yields), [`message`] (what a broker is given), [`printable`] (text from outside, safe to print),
-//! [`clock`] (time as an argument), [`retry`] (growing delays), [`rate_limit`] (a burst, then one each gap), [`pulse`] (a
-//! loop still turns), [`secrets`] (what must not be printed), [`redaction`] (what must not be sent with a report), [`files`]
+//! [`clock`] (time as an argument), [`retry`] (growing delays), [`rate_limit`] (a burst, then one each gap), [`outage`]
+//! (what is said of one), [`pulse`] (a loop still turns), [`secrets`] (what must not be printed), [`redaction`] (what must not be sent with a report), [`files`]
 //! (bounded reading of regular files), [`streams`] (standard output and error, whoever reads them).
 //!
 //! **Outside things**, one each: [`state`] (the state directory), [`names`] (host names), [`tls`] (to the cloud, and to
@@ -43,6 +43,8 @@ pub mod clock;
 pub mod retry;
 
 pub mod rate_limit;
+
+pub mod outage;
 
 pub mod pulse;
 

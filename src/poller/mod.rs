@@ -8,7 +8,7 @@ mod access;
 mod asked;
 pub mod claims;
 pub mod identity;
-pub mod outage;
+mod newcomers;
 pub mod report;
 mod telling;
 pub mod totals;
@@ -29,6 +29,7 @@ use crate::config;
 use crate::gateway::pinned_key::PinnedKeys;
 use crate::gateway::wire::livedata;
 use crate::gateway::{self, Connected};
+use crate::outage::Outage;
 use crate::pulse::Pulse;
 use crate::reading::{Event, Reading, Serial};
 use crate::schedule::Schedule;
@@ -40,7 +41,7 @@ use crate::supply::ending::Ending;
 use crate::wishes::Wishes;
 use access::{Access, Changed};
 use claims::{Claim, Claims};
-use outage::Outage;
+use newcomers::Newcomers;
 use totals::Totals;
 use trouble::Trouble;
 
@@ -51,6 +52,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(3600);
 const LONGEST_OPENING: Duration = Duration::from_secs(5 * 60);
 /// How many pages that hang a single poll of a command passes over.
 const PAGES_THAT_HANG: u32 = 2;
+/// A gateway that was read for this long without a break does not come and go.
+const STEADY: Duration = Duration::from_secs(3600);
 
 /// What the pollers of a daemon share.
 #[derive(Clone, Debug)]
@@ -92,7 +95,8 @@ pub struct Poller {
     named: Option<Serial>,
     sources: Option<Sources>,
     access: Option<Access>,
-    outage: Outage,
+    outage: Outage<&'static str>,
+    newcomers: Newcomers,
     last_reading: Option<Instant>,
     /// When a wish was last refused aloud.
     refused: Option<Instant>,
@@ -117,7 +121,8 @@ impl Poller {
             named: None,
             sources: None,
             access: None,
-            outage: Outage::default(),
+            outage: Outage::new(STEADY),
+            newcomers: Newcomers::new(Instant::now()),
             last_reading: None,
             refused: None,
             totals: None,
@@ -245,6 +250,12 @@ impl Poller {
     fn identified(&mut self) -> Result<(), Trouble> {
         let Some(gateway) = &self.gateway else { return Ok(()) };
         let (facts, asked, address) = (identity::facts(gateway), gateway.asked(), gateway.address());
+        if !self.newcomers.admit(&facts.serial, Instant::now())
+            && let Some(before) = self.named.clone()
+        {
+            self.gateway = None;
+            return Err(Trouble::ManyGateways { address, before, now: facts.serial });
+        }
         self.claim(&facts.serial)?;
         let before = self.named.replace(facts.serial.clone());
         if let Some(before) = before.filter(|before| *before != facts.serial) {
@@ -263,8 +274,13 @@ impl Poller {
         (self.sources, self.access, self.totals, self.last_reading) = (None, None, None, None);
         let Some(now) = &self.named else { return };
         let message = format!("the gateway at {address} was replaced: it is {now} now, and was {before}");
-        tracing::warn!("{message}");
+        if self.newcomers.say(Instant::now()) {
+            tracing::warn!("{message}");
+        } else {
+            tracing::debug!("{message}");
+        }
         self.shared.board.put_availability(before, Availability::Offline(message.clone()));
+        self.shared.board.forget_reading(before);
         self.event("gateway_replaced", message);
     }
 

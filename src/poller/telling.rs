@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Poller;
-use super::outage::Say;
 use super::trouble::Trouble;
 use crate::board::Availability;
 use crate::logins::words::length;
+use crate::outage::Say;
 use crate::reading::{Event, Reading, Serial};
 use crate::schedule::is_quiet;
 use crate::sources::{Level, Sources};
@@ -28,10 +28,7 @@ impl Poller {
             Ok(Some(reading)) => {
                 self.tell_incidents();
                 self.last_reading = Some(now);
-                if let Say::Over(length) = self.outage.ended(now) {
-                    let (gateway, after) = (&reading.gateway.serial, self::length(length));
-                    tracing::info!(%gateway, %after, "the gateway is read again");
-                }
+                self.tell_outage(&reading.gateway.serial, now);
                 self.shared.standings.put(self.place, Standing::Read(text::status(&reading)));
                 self.shared.board.put_reading(reading);
             }
@@ -44,14 +41,31 @@ impl Poller {
         }
     }
 
+    /// The gateway is read.
+    fn tell_outage(&mut self, gateway: &Serial, now: Instant) {
+        match self.outage.ended(now) {
+            Say::Back(Some(after)) => {
+                tracing::info!(%gateway, after = %length(after), "the gateway is read again");
+            }
+            Say::Holds(times, within) => {
+                tracing::info!(%gateway, times, within = %length(within), "the gateway no longer comes and goes");
+            }
+            _ => {}
+        }
+    }
+
     /// Reports a trouble; returns whether it has lasted long enough for the gateway to be offline.
     fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) -> bool {
         let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
         let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
-        if self.outage.failed(trouble.kind(), quiet, now) == Say::Warn {
-            tracing::warn!("{trouble}");
-        } else {
-            tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}");
+        match self.outage.failed(trouble.kind(), quiet, now) {
+            Say::Gone => tracing::warn!("{trouble}"),
+            Say::Flaps(times) => tracing::warn!(
+                times,
+                "{trouble}. The gateway comes and goes; that is not said again until it has been read for an hour without a \
+                 break"
+            ),
+            _ => tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}"),
         }
         self.shared.standings.put(self.place, Standing::Trouble(trouble.to_string()));
         let patience = OFFLINE.max(3 * self.settings.interval);

@@ -28,6 +28,19 @@ pub enum Trouble {
         /// The entry that is not.
         second: String,
     },
+    /// Another gateway each time.
+    #[error(
+        "the gateway at {address} says another serial number again: {now}, and {before} before. It is not read as yet another \
+         one; write the serial of the right one below [[gateway]]"
+    )]
+    ManyGateways {
+        /// Where it is.
+        address: String,
+        /// The serial that it said before.
+        before: Serial,
+        /// The serial that it says now.
+        now: Serial,
+    },
     /// There is no token, and this is why.
     #[error("there is no token for the gateway: {0}")]
     NoToken(Decision),
@@ -78,6 +91,7 @@ impl Trouble {
                 _ => "away",
             },
             Self::ReadAlready { .. } => "read_already",
+            Self::ManyGateways { .. } => "many_gateways",
             Self::NoToken(_) => "no_token",
             Self::Supply(_) | Self::State(_) => "state",
             Self::NoProduction { .. } => "no_production",

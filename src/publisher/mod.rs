@@ -9,7 +9,6 @@ mod heard;
 mod leaving;
 mod memory;
 mod names;
-mod outage;
 pub mod outbox;
 pub mod output;
 pub mod pipe;

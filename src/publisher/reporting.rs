@@ -6,12 +6,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::complaint::Complaint;
-use super::outage::{Outage, Say};
 use super::repeats::{Ended, Repeats};
 use crate::mqtt::{Error, Flood};
+use crate::outage::{Outage, Say};
+
+/// A connection that has held for this long is a good one.
+const STEADY: Duration = Duration::from_secs(10 * 60);
 
 /// What has been said.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reporting {
     outage: Outage<Discriminant<Error>>,
     births: Repeats,
@@ -22,10 +25,25 @@ pub(super) struct Reporting {
     too_many: Repeats,
 }
 
+impl Default for Reporting {
+    fn default() -> Self {
+        let none = Repeats::default;
+        Self {
+            outage: Outage::new(STEADY),
+            births: none(),
+            denials: none(),
+            twins: none(),
+            floods: none(),
+            too_long: none(),
+            too_many: none(),
+        }
+    }
+}
+
 impl Reporting {
     /// There is a connection.
     pub(super) fn connected(&mut self, now: Instant) {
-        if let Say::Back(away) = self.outage.connected(now) {
+        if let Say::Back(away) = self.outage.ended(now) {
             tracing::info!(outage_s = away.map(|away| away.as_secs()), "connected to the MQTT broker");
         } else {
             tracing::debug!("connected to the MQTT broker");
@@ -34,7 +52,7 @@ impl Reporting {
 
     /// There is none, because of `error`.
     pub(super) fn lost(&mut self, error: &Error, now: Instant) {
-        match self.outage.lost(discriminant(error), now) {
+        match self.outage.failed(discriminant(error), false, now) {
             Say::Gone => tracing::warn!(%error, "no MQTT broker; it is tried again, readings go on"),
             Say::Flaps(times) => tracing::warn!(
                 %error,
@@ -112,7 +130,7 @@ impl Reporting {
 
     /// Time has passed: says what has ended.
     pub(super) fn passed(&mut self, now: Instant) {
-        if let Say::Holds(times, length) = self.outage.passed(now) {
+        if let Say::Holds(times, length) = self.outage.steady(now) {
             let within_s = length.as_secs();
             tracing::info!(times, within_s, "the connection to the MQTT broker holds again");
         }

@@ -472,6 +472,39 @@ async fn a_replaced_gateway_is_called_so() {
     assert_eq!(events, [replaced]);
 }
 
+#[tokio::test]
+async fn a_host_that_is_another_gateway_each_time_is_not_read_as_each() {
+    const SERIALS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
+    let old = Persona { firmware: OLD, ..REAL };
+    let host = Host::start(old, Shown::plain()).await;
+    let home = Home::at(&host);
+    let mut poller = home.poller();
+    watts(&mut poller).await.unwrap();
+    let mut said = String::new();
+    for serial in SERIALS {
+        host.becomes(Persona { serial, ..old }, Shown::plain());
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        tokio::time::resume();
+        // It is asked who it is, and read as that one or not.
+        for _ in 0..2 {
+            said = watts(&mut poller).await.err().unwrap_or(said);
+        }
+    }
+    assert!(said.contains("says another serial number again: 12, and 2 before"), "{said}");
+    let reader = home.shared.board.reader();
+    assert!(reader.borrow().gateways().count() <= 3);
+    // The last one that was read is read again as soon as it is there again, and so is the first.
+    for (serial, watts_of_it) in [("2", 7), (SERIAL, 8)] {
+        host.becomes(Persona { serial, watts: watts_of_it, ..old }, Shown::plain());
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        tokio::time::resume();
+        watts(&mut poller).await.ok();
+        assert_eq!(watts(&mut poller).await.unwrap(), (serial.to_owned(), f64::from(watts_of_it)));
+    }
+}
+
 // ---- passwords of firmware before 7 ------------------------------------------------------------------------
 
 #[tokio::test]
