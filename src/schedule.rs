@@ -102,6 +102,8 @@ impl Schedule {
         self.closed = Some((now + self.interval.max(CLOSEST), Closed::JustAsked));
         let delay = match error {
             Some(Error::Unreachable { .. }) => self.away.next_delay(),
+            // A gateway that starts may refuse the token for a moment; one that goes on is asked no more often than usual.
+            Some(Error::TokenRefused) => self.unread.next_delay().max(self.interval),
             Some(error) if error.is_about_every_page() => self.away.next_delay(),
             _ => {
                 self.away.reset();
@@ -197,7 +199,14 @@ mod tests {
                 assert_eq!(seen, gaps, "{interval} {error:?}");
             }
         }
-        // After an hour's interval the grid is found again.
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, HALF_MINUTE);
+        for gap in [30, 60, 60] {
+            let now = schedule.next();
+            schedule.failed(now, Some(&Error::TokenRefused));
+            assert_eq!((schedule.next() - now).as_secs(), gap);
+        }
+        // Between the ticks of a long interval the grid is found again.
         let start = Instant::now();
         let mut schedule = Schedule::new(start, Duration::from_secs(600));
         schedule.failed(start, None);

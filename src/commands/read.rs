@@ -30,6 +30,9 @@ pub async fn read(context: &mut Context, look: Look, out: &mut dyn Write) -> Res
     let (mut failure, ending) = (None, shared.ending.clone());
     for mut poller in context.pollers(&shared) {
         let polled = unless_stopped(Box::pin(poller.poll_once()), &ending).await?;
+        for short in poller.shortfalls() {
+            tracing::warn!("{short}");
+        }
         let reading = match &polled {
             Ok(reading) => reading.as_ref(),
             // What else is measured is shown, but not as a success.

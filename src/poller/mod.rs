@@ -170,6 +170,12 @@ impl Poller {
         self.tell(polled);
     }
 
+    /// The pages that fell short in the last poll, and of what.
+    pub fn shortfalls(&self) -> impl Iterator<Item = String> {
+        let sources = self.sources.iter();
+        sources.flat_map(Sources::shortfalls).map(|(page, words)| format!("{} {words}", page.path()))
+    }
+
     /// Polls as often as it takes for a reading of a gateway of which a page hangs: the first page to hang may be the whole
     /// gateway and ends a poll, and the next poll passes it over.
     pub async fn poll_once(&mut self) -> Result<Option<Reading>, Trouble> {

@@ -31,6 +31,7 @@ mod table;
 mod trouble;
 mod visits;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -68,6 +69,8 @@ pub struct Sources {
     notices: Notices,
     /// The choices of the last reading.
     chosen: Choices,
+    /// What each page fell short of in the last cycle, in words.
+    short: BTreeMap<Endpoint, String>,
 }
 
 impl Sources {
@@ -81,6 +84,7 @@ impl Sources {
             stream: Stream::default(),
             notices: Notices::default(),
             chosen: Choices::none(),
+            short: BTreeMap::new(),
         }
     }
 
@@ -171,9 +175,9 @@ impl Sources {
             }
         }
         if !self.course.has_ended() {
-            let short = trouble::shortfalls(&site, &choices);
+            self.short = trouble::shortfalls(&site, &choices);
             let asked = |page| self.known.visits.asked(page, self.known.cycle);
-            self.notices.extend(self.troubles.see(&short, asked, self.known.now));
+            self.notices.extend(self.troubles.see(&self.short, asked, self.known.now));
         }
         if !self.course.has_answered() {
             return Cycle::NotDue;
@@ -212,6 +216,11 @@ impl Sources {
     /// The pages that refuse, and why.
     pub fn unavailable(&self) -> Vec<(Endpoint, Refusal)> {
         self.known.visits.refusals().collect()
+    }
+
+    /// The pages that fell short in the last cycle, and of what, in words.
+    pub fn shortfalls(&self) -> impl Iterator<Item = (Endpoint, &str)> {
+        self.short.iter().map(|(endpoint, words)| (*endpoint, words.as_str()))
     }
 
     /// The page that each value of the last reading came from, by the value's name.

@@ -94,9 +94,13 @@ pub(super) fn serves(site: &Site<'_>, value: Value) -> bool {
         Value::HousePower => rows.house_power(site.facts.firmware).is_some(),
         Value::HouseEnergy => rows.house_energy(site).is_some(),
         Value::GridPower => rows.net.is_some_and(|row| row.power.is_some()),
-        Value::Phases => rows.production.is_some() || rows.net.is_some() || rows.total.is_some(),
+        Value::Phases => [rows.production, rows.net, rows.total].into_iter().flatten().any(has_lines),
         _ => false,
     }
+}
+
+fn has_lines(row: &Row) -> bool {
+    (0..3).any(|index| row.line(index).is_some_and(|line| has_mains(line.voltage)))
 }
 
 /// The oldest stamp of a meter of the page that stands still.

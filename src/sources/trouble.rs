@@ -132,10 +132,7 @@ pub(super) fn shortfalls(site: &Site<'_>, choices: &Choices) -> BTreeMap<Endpoin
         .collect();
     // The last list of meters is as good; that its page fails is said all the same.
     if let Some(why) = site.visits.why(Endpoint::Meters).filter(|_| site.listed().is_some()) {
-        words.insert(
-            Endpoint::Meters,
-            format!("keeps failing ({why}): the meters that it listed last are used"),
-        );
+        words.insert(Endpoint::Meters, format!("fails ({why}): the meters that it listed last are used"));
     }
     for page in site.past.without_numbers() {
         words.entry(page).or_insert_with(|| "holds what is no number (nan, inf): left out".to_owned());
@@ -145,7 +142,7 @@ pub(super) fn shortfalls(site: &Site<'_>, choices: &Choices) -> BTreeMap<Endpoin
 
 fn why_in_words(site: &Site<'_>, page: Endpoint, why: Shortfall) -> String {
     match why {
-        Shortfall::Failed => format!("keeps failing ({})", site.visits.why(page).unwrap_or("no answer")),
+        Shortfall::Failed => format!("fails ({})", site.visits.why(page).unwrap_or("no answer")),
         Shortfall::Stale(stamp) => match site.time {
             Some(time) => format!(
                 "stands still (measured at {stamp:.0}, {} behind the gateway's clock)",
@@ -198,7 +195,7 @@ mod tests {
     fn said(cycles: &str) -> String {
         let (mut troubles, mut now) = (Troubles::default(), Instant::now());
         let one = |cycle: char| {
-            let words = "keeps failing (HTTP 500)".to_owned();
+            let words = "fails (HTTP 500)".to_owned();
             let short = if cycle == 'x' { BTreeMap::from([(PAGE, words)]) } else { BTreeMap::new() };
             let notices = troubles.see(&short, |_| true, now);
             now += TICK;

@@ -170,7 +170,8 @@ async fn ninety_minutes_without_readings_of_the_meters_cost_nothing_but_import_a
 
 #[tokio::test(start_paused = true)]
 async fn ninety_minutes_without_the_list_of_meters_cost_nothing_but_import_and_export() {
-    for fault in faults() {
+    // The other ways make no difference to what is asked for (see the tests of `sources`).
+    for fault in faults().into_iter().step_by(3) {
         let house = House::new(SimulationOptions::default());
         house.live(Duration::from_secs(10)).await;
         house.simulation.gateways[0].fail(fault.clone().at(Endpoint::Meters.path()));

@@ -53,15 +53,19 @@ impl Look {
 
     /// Makes a reading, as the daemon does.
     pub(super) async fn read(&mut self, gateway: &mut Connected, time: Timestamp) {
+        let firmware = identity::facts(gateway).firmware;
         for _ in 0..CYCLES {
             self.sources.begin_cycle(Instant::now());
             while let Some(endpoint) = self.sources.next(Instant::now()) {
                 let answer = gateway.get(endpoint).await;
                 let odd = self.sources.take(endpoint, answer.as_deref(), Instant::now());
-                let outcome = odd.map_or_else(
-                    || Outcome::of(answer.as_ref().map(|_| ())),
-                    |malformed| Outcome::Wrong(malformed.to_string()),
-                );
+                let certain = endpoint.page().is_certain(firmware);
+                let outcome = match (odd, &answer) {
+                    (Some(malformed), _) => Outcome::Wrong(malformed.to_string()),
+                    // Every gateway of this firmware has it, and shows it to an owner.
+                    (None, Err(error)) if certain => Outcome::Wrong(error.in_short()),
+                    (None, answer) => Outcome::of(answer.as_ref().map(|_| ())),
+                };
                 self.outcomes.insert(endpoint, outcome);
             }
             self.cycle = self.sources.cycle(time);
@@ -118,6 +122,12 @@ impl Look {
         for (endpoint, outcome) in &self.outcomes {
             if let Outcome::Wrong(why) = outcome {
                 let message = format!("{} ({}): {why}", name(*endpoint), endpoint.path());
+                report.wrong("pages", &Failure::new(Code::TryLater, message))?;
+            }
+        }
+        for (endpoint, words) in self.sources.shortfalls() {
+            if matches!(self.outcomes.get(&endpoint), Some(Outcome::Read)) {
+                let message = format!("{} {words}", endpoint.path());
                 report.wrong("pages", &Failure::new(Code::TryLater, message))?;
             }
         }

@@ -221,6 +221,23 @@ fn readings_that_stand_still_are_replaced_by_those_of_the_next_page() {
 }
 
 #[test]
+fn phases_that_no_other_page_has_are_said_to_be_missing() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let bare = well(Endpoint::ProductionJson).unwrap().replace("\"lines\"", "\"none\"");
+    let bare: &'static str = bare.leak();
+    let page = |endpoint| match endpoint {
+        Endpoint::MeterReadings => failing(endpoint, "500"),
+        Endpoint::ProductionJson => Ok(bare),
+        _ => answering(&[])(endpoint),
+    };
+    for tick in 0..4 {
+        assert_eq!(poll(&mut sources, start + MINUTE * tick, page).1.unwrap().phases, []);
+    }
+    let notices = sources.notices();
+    assert!(notices[0].message.ends_with("; import and export, phases missing"), "{notices:?}");
+}
+
+#[test]
 fn a_single_number_that_is_none_is_taken_from_the_next_page() {
     let (mut sources, start) = (metered(), Instant::now());
     let odd = well(Endpoint::MeterReadings).unwrap().replacen("1502.5", "nan", 1);
