@@ -8,13 +8,14 @@ use hyper::header::{AUTHORIZATION, COOKIE};
 use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::connection::{Connection, Undelivered};
+use super::delivery::Undelivered;
 use super::digest::Digest;
 use super::exchange::Request;
-use super::info::{self, Info};
-use super::peer::{Bound, Peer, Proof};
-use super::session::Session;
-use super::sight::{self, Sighted};
+use super::info::Info;
+use super::page_access::Access;
+use super::peer::{Bound, Proof};
+use super::session::{Session, Word};
+use super::sight::Sighted;
 use super::{Endpoint, Error};
 use crate::reading::Serial;
 use crate::secrets::Secret;
@@ -29,79 +30,44 @@ const SHORT: usize = 16 << 10;
 /// A gateway that has named itself and may be read, one request at a time.
 #[derive(Debug)]
 pub struct Connected {
-    connection: Connection,
-    peer: Peer,
-    info: Info,
-    /// When it said so.
-    asked: Instant,
+    sighted: Sighted,
     access: Access,
     /// What it said of the token in use since that was looked at last.
     word: Word,
     takes_password: bool,
 }
 
-/// What a gateway has said of the token in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Word {
-    /// It has accepted the token.
-    pub accepted: bool,
-    /// It has refused the token, and has not accepted it since.
-    pub refused: bool,
-}
-
-/// By what its pages are read.
-#[derive(Debug)]
-enum Access {
-    /// Firmware 7 and later.
-    Token(Session),
-    /// Firmware before 7. `None` where even the standard password is not known.
-    Digest(Option<Digest>),
-    /// Somebody else answered: nothing is read any more.
-    Nothing,
-}
-
-impl Access {
-    fn to(info: &Info) -> Self {
-        if info.needs_token() {
-            Self::Token(Session::default())
-        } else {
-            Self::Digest(Digest::standard(info.serial.as_str()))
-        }
-    }
-}
-
 impl Connected {
     /// Takes a gateway whose key has been judged. `takes_password` says whether a configured password may be sent to
     /// it.
     pub(super) fn new(sighted: Sighted, takes_password: bool) -> Self {
-        let Sighted { connection, peer, info, asked } = sighted;
-        let access = Access::to(&info);
-        Self { connection, peer, info, asked, access, word: Word::default(), takes_password }
+        let access = Access::to(&sighted.info);
+        Self { sighted, access, word: Word::default(), takes_password }
     }
 
     /// The gateway's serial number.
     pub fn serial(&self) -> &Serial {
-        &self.peer.serial
+        &self.sighted.peer.serial
     }
 
     /// What the gateway said of itself when it was asked last.
     pub fn info(&self) -> &Info {
-        &self.info
+        &self.sighted.info
     }
 
     /// When it was asked last who it is.
     pub fn asked(&self) -> Instant {
-        self.asked
+        self.sighted.asked
     }
 
     /// The gateway's address, as it was written or announced.
     pub fn address(&self) -> String {
-        self.connection.place().address.to_string()
+        self.sighted.connection.place().address.to_string()
     }
 
     /// The key that the gateway has proven to own; `None` over plain http, and where certificates are not checked.
     pub fn key(&self) -> Option<Fingerprint> {
-        match self.peer.proof {
+        match self.sighted.peer.proof {
             Proof::Key(key) => Some(key),
             Proof::Unproven | Proof::Clear => None,
         }
@@ -109,13 +75,13 @@ impl Connected {
 
     /// How many requests have been sent so far.
     pub fn requests(&self) -> u64 {
-        self.connection.requests()
+        self.sighted.connection.requests()
     }
 
     /// Uses `token` for what follows. Another one than before begins a new session; the token of another gateway is
     /// not taken, and the one before is dropped.
     pub fn use_token(&mut self, token: &Token) -> Result<(), Error> {
-        let bound = self.bound(token);
+        let bound = self.access.bound(token, &self.sighted);
         if let Access::Token(session) = &mut self.access {
             if session.token() != bound.as_ref().ok() {
                 self.word = Word::default();
@@ -149,29 +115,20 @@ impl Connected {
 
     /// Asks the gateway again who it is. An error where that is another gateway, which then is read no more.
     pub async fn confirm(&mut self) -> Result<(), Error> {
-        let request = Request::get(info::PATH, info::LIMIT);
-        let answer = self.connection.find_like(&self.peer, &request).await;
-        let answer = answer.map_err(|error| sight::no_page(error, self.connection.place()))?;
-        let info = sight::understood(answer, self.connection.place())?;
-        let now = Instant::now();
-        let peer = self.connection.names_itself(&info.serial, now);
-        if peer.as_ref() != Some(&self.peer) {
+        let needed_token = self.sighted.info.needs_token();
+        let confirmed = self.sighted.confirm().await;
+        if let Err(Error::Replaced { .. }) = confirmed {
             self.access = Access::Nothing;
-            let (address, was, is) = (self.address(), self.peer.serial.clone(), info.serial);
-            return Err(Error::Replaced { address, was, is });
+        } else if self.sighted.info.needs_token() != needed_token {
+            self.access = Access::to(&self.sighted.info);
         }
-        let over_http = sight::refuse_token_over_http(&info, &self.peer, self.connection.place());
-        if info.needs_token() != self.info.needs_token() || over_http.is_err() {
-            self.access = Access::to(&info);
-        }
-        (self.info, self.asked) = (info, now);
-        over_http
+        confirmed
     }
 
     /// Asks whether the gateway accepts `token`, which need not be the one in use. [`Error::TokenRefused`] if it
     /// refuses it; any other error judges nothing.
     pub async fn check_token(&mut self, token: &Token) -> Result<(), Error> {
-        let bound = self.bound(token)?;
+        let bound = self.access.bound(token, &self.sighted)?;
         self.check(&bound).await
     }
 
@@ -183,19 +140,6 @@ impl Connected {
     /// Sends `json` to `path`, such as what starts the stream of live values; returns the response's body.
     pub async fn post(&mut self, path: &'static str, json: &str) -> Result<Vec<u8>, Error> {
         self.ask(Request::post(path, json, SHORT)).await
-    }
-
-    /// The token, for this gateway alone.
-    fn bound(&self, token: &Token) -> Result<Bound, Error> {
-        let address = || self.address();
-        if token.serial != self.peer.serial {
-            let (serial, token) = (self.peer.serial.clone(), token.serial.clone());
-            return Err(Error::ForeignToken { address: address(), serial, token });
-        }
-        match self.access {
-            Access::Token(_) => Ok(Bound::new(bearer(&token.secret), &self.peer)),
-            Access::Digest(_) | Access::Nothing => Err(Error::TokenUnwanted { address: address() }),
-        }
     }
 
     async fn ask(&mut self, request: Request<'_>) -> Result<Vec<u8>, Error> {
@@ -211,18 +155,18 @@ impl Connected {
     /// Asks this gateway, on a connection that is known to lead to it: one that proves nothing is asked first who is
     /// there.
     async fn send(&mut self, request: &Request<'_>) -> Result<Answer, Error> {
-        match self.connection.send(&self.peer, request).await {
+        match self.sighted.connection.send(&self.sighted.peer, request).await {
             Err(Undelivered::Unnamed) => {}
             sent => return Ok(sent?),
         }
-        let needed_token = self.info.needs_token();
+        let needed_token = self.sighted.info.needs_token();
         self.confirm().await?;
-        if self.info.needs_token() != needed_token {
+        if self.sighted.info.needs_token() != needed_token {
             let why = "its firmware has just changed".to_owned();
             let (address, path) = (self.address(), request.path);
             return Err(Error::Unreachable { address, path, connected: false, why });
         }
-        Ok(self.connection.send(&self.peer, request).await?)
+        Ok(self.sighted.connection.send(&self.sighted.peer, request).await?)
     }
 
     /// With token and cookie. A 401 may mean that the session has ended (a restart, 10 minutes without use), so
@@ -292,7 +236,7 @@ impl Connected {
             }
             match &checked {
                 Ok(cookie) if session.open(cookie.clone()) => {
-                    tracing::info!(gateway = %self.connection.place().address, "{CHECK_JWT} accepts the token again");
+                    tracing::info!(gateway = %self.sighted.connection.place().address, "{CHECK_JWT} accepts the token again");
                 }
                 Err(Error::TokenRefused) => session.close(),
                 Err(error) if error.leaves_token_unjudged() => session.leave_unjudged(error.to_string()),
@@ -322,7 +266,7 @@ impl Connected {
 
     /// The session that `answer` opens, for this gateway alone.
     fn cookie(&self, answer: &Answer) -> Option<Bound> {
-        answer.session().map(|cookie| Bound::new(cookie, &self.peer))
+        answer.session().map(|cookie| Bound::new(cookie, &self.sighted.peer))
     }
 
     /// Before firmware 7: most pages are open, the others challenge once and then go on with the same nonce.
@@ -339,12 +283,8 @@ impl Connected {
         if let Access::Digest(Some(digest)) = &mut self.access
             && let Some(authorization) = digest.answer(&request.method, request.path, request.json)
         {
-            request.put(AUTHORIZATION, Bound::new(authorization, &self.peer));
+            request.put(AUTHORIZATION, Bound::new(authorization, &self.sighted.peer));
         }
         self.send(request).await
     }
-}
-
-fn bearer(token: &Secret) -> Secret {
-    Secret::new(["Bearer ", token.expose()].concat())
 }

@@ -7,11 +7,13 @@ use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use super::Error;
-use super::address::{Address, Place, Scheme};
+use super::address::{Address, Scheme};
 use super::answer::Answer;
 use super::cause::{Cause, Kind};
+use super::delivery::{To, Undelivered};
 use super::exchange::{Failure, Request, exchange, in_time};
 use super::peer::{Comparison, FarEnd, Peer, Proof, Sighting};
+use super::place::Place;
 use super::stream::{self, Stream};
 use crate::reading::Serial;
 use crate::tls::{self, Check};
@@ -45,46 +47,6 @@ struct Link {
     scheme: Scheme,
     far_end: FarEnd,
     stream: Stream,
-}
-
-/// Whom a request is for.
-#[derive(Clone, Copy, Debug)]
-enum To<'a> {
-    /// Whoever is there.
-    Anybody,
-    /// Whoever shows what this peer shows.
-    LikeOf(&'a Peer),
-    /// This peer.
-    Peer(&'a Peer),
-}
-
-impl To<'_> {
-    fn compare(self, far_end: &FarEnd) -> Comparison {
-        match self {
-            Self::Anybody => Comparison::Same,
-            Self::LikeOf(peer) | Self::Peer(peer) => far_end.compare(peer),
-        }
-    }
-}
-
-/// Why no answer came to a request.
-#[derive(Debug)]
-pub(crate) enum Undelivered {
-    /// Nobody listens there, or not in the scheme that was written.
-    Refused(Error),
-    /// Nothing was sent: the other end has not named itself as the peer.
-    Unnamed,
-    /// Anything else.
-    Failed(Error),
-}
-
-impl From<Undelivered> for Error {
-    fn from(undelivered: Undelivered) -> Self {
-        match undelivered {
-            Undelivered::Refused(error) | Undelivered::Failed(error) => error,
-            Undelivered::Unnamed => Self::Setup { why: "the gateway does not say who it is".to_owned() },
-        }
-    }
 }
 
 impl Connection {

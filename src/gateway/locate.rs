@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::address::{Address, Place};
+use super::address::Address;
 use super::cause::Cause;
 use super::info;
 use super::mdns::{self, Announced, Found};
 use super::open_error::{OpenError, listed};
 use super::pinned_key::PinnedKeys;
+use super::place::Place;
 use super::target::Target;
 use crate::names;
 use crate::reading::Serial;

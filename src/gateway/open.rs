@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::Error;
-use super::address::{Address, Place};
+use super::address::Address;
 use super::connected::Connected;
 use super::info;
 use super::locate;
 use super::open_error::{OpenError, listed};
 use super::peer::{Peer, Proof};
 use super::pinned_key::{Known, PinnedKeys, Verdict, judge};
+use super::place::Place;
 use super::sight::{Sighted, look};
 use super::target::Target;
 use crate::reading::Serial;

@@ -23,6 +23,15 @@ enum Judgement {
     None(Instant, String),
 }
 
+/// What a gateway has said of the token in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// It has accepted the token.
+    pub accepted: bool,
+    /// It has refused the token, and has not accepted it since.
+    pub refused: bool,
+}
+
 /// What is shown to a gateway of firmware 7 and later: the token, and the cookie that spares it from checking
 /// the token again. Some pages want both (firmware 7.0; `/ivp/meters/readings` on others).
 #[derive(Debug, Default)]

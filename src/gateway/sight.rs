@@ -3,12 +3,14 @@
 use tokio::time::Instant;
 
 use super::Error;
-use super::address::{Place, Scheme};
+use super::address::Scheme;
 use super::answer::Answer;
-use super::connection::{Connection, Undelivered};
+use super::connection::Connection;
+use super::delivery::Undelivered;
 use super::exchange::Request;
 use super::info::{self, Info};
 use super::peer::{Peer, Proof};
+use super::place::Place;
 use crate::tls::Check;
 
 /// The program's name and version, as gateways are told.
@@ -45,8 +47,27 @@ pub(super) async fn look(place: Place, check: Check) -> Result<Sighted, Error> {
     Ok(Sighted { connection, peer, info, asked })
 }
 
+impl Sighted {
+    /// Asks the gateway again who it is. An error where that is another one, or whose token could be read on the way.
+    pub(super) async fn confirm(&mut self) -> Result<(), Error> {
+        let request = Request::get(info::PATH, info::LIMIT);
+        let answer = self.connection.find_like(&self.peer, &request).await;
+        let answer = answer.map_err(|error| no_page(error, self.connection.place()))?;
+        let info = understood(answer, self.connection.place())?;
+        let asked = Instant::now();
+        let peer = self.connection.names_itself(&info.serial, asked);
+        if peer.as_ref() != Some(&self.peer) {
+            let address = self.connection.place().address.to_string();
+            return Err(Error::Replaced { address, was: self.peer.serial.clone(), is: info.serial });
+        }
+        let over_http = refuse_token_over_http(&info, &self.peer, self.connection.place());
+        (self.info, self.asked) = (info, asked);
+        over_http
+    }
+}
+
 /// A page that is too long is a router's or a printer's, for people.
-pub(super) fn no_page(error: Error, place: &Place) -> Error {
+fn no_page(error: Error, place: &Place) -> Error {
     match error {
         Error::TooLarge { limit, .. } => {
             let why = format!("it is longer than {limit} bytes; {}", info::NO_GATEWAY);
@@ -58,7 +79,7 @@ pub(super) fn no_page(error: Error, place: &Place) -> Error {
 }
 
 /// What `answer` says of the gateway at `place`.
-pub(super) fn understood(answer: Answer, place: &Place) -> Result<Info, Error> {
+fn understood(answer: Answer, place: &Place) -> Result<Info, Error> {
     let odd = |why| Error::Unidentified { address: place.address.to_string(), why };
     let page = answer.into_body(info::PATH).map_err(|error| match error {
         Error::Missing { .. } | Error::Forbidden { .. } => odd(info::NO_PAGE.to_owned()),
@@ -69,7 +90,7 @@ pub(super) fn understood(answer: Answer, place: &Place) -> Result<Info, Error> {
 }
 
 /// A gateway that wants a token is read over https alone: over http nothing would protect the token.
-pub(super) fn refuse_token_over_http(info: &Info, peer: &Peer, place: &Place) -> Result<(), Error> {
+fn refuse_token_over_http(info: &Info, peer: &Peer, place: &Place) -> Result<(), Error> {
     if peer.proof != Proof::Clear || !info.needs_token() {
         return Ok(());
     }

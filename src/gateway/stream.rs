@@ -10,9 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::address::{Place, Scheme};
+use super::address::Scheme;
 use super::cause::Cause;
 use super::peer::Proof;
+use super::place::Place;
 use crate::tls::{Check, Fingerprint};
 
 /// Bytes to a gateway and back.
