@@ -23,15 +23,12 @@ use crate::config::environment::Environment;
 use crate::daemon;
 use crate::poller::{Poller, Shared};
 use crate::pulse::Pulse;
-use crate::reading::Serial;
 use crate::state::{Entrance, StateDir};
 use crate::supply::ending::Ending;
-use crate::token::store;
-use failure::{Code, Failure};
-use reach::Reached;
+use failure::Failure;
 
-/// How long a command waits for another process that is logging in.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// How long a command waits for another process that is logging in: three requests of a minute each.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// What every command is given.
 #[derive(Debug)]
@@ -81,43 +78,5 @@ impl Context {
             Poller::new(shared.standings.open(), settings.clone(), shared.clone(), Pulse::new())
         };
         self.config.gateways.iter().map(poller).collect()
-    }
-}
-
-/// The gateway that a command about tokens is meant for: the one asked for, or configured, or that a token is
-/// stored for, or that answers.
-async fn serial(
-    context: &Context,
-    asked: Option<&Serial>,
-    state: &StateDir,
-    reached: &mut Reached,
-) -> Result<Serial, Failure> {
-    if let Some(serial) = asked {
-        return Ok(serial.clone());
-    }
-    if let [Some(serial)] =
-        context.config.gateways.iter().map(|one| one.serial.clone()).collect::<Vec<_>>().as_slice()
-    {
-        return Ok(serial.clone());
-    }
-    if let ([_], [serial]) =
-        (context.config.gateways.as_slice(), reached.serials(context, state).await.as_slice())
-    {
-        return Ok(serial.clone());
-    }
-    match store::serials(state).as_slice() {
-        [serial] => Ok(serial.clone()),
-        [] => Err(Failure::new(
-            Code::TryLater,
-            "the gateway does not answer, so its serial number is not known; name it with --gateway SERIAL (it is \
-             printed on the gateway and shown in the Enphase app)",
-        )),
-        several => {
-            let names: Vec<&str> = several.iter().map(Serial::as_str).collect();
-            Err(Failure::new(
-                Code::Usage,
-                format!("there are several gateways ({}); name one with --gateway SERIAL", names.join(", ")),
-            ))
-        }
     }
 }

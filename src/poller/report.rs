@@ -21,7 +21,9 @@ pub fn report(tokens: &Tokens, decision: &Decision, now: Timestamp) -> TokenRepo
     let token = &kept.token;
     let left = token.remaining(now);
     let facts = TokenFacts::new(token, kept.stored_at);
-    let (state, mut message) = if left <= SignedDuration::ZERO {
+    let (state, mut message) = if left <= SignedDuration::ZERO && *decision == Decision::Rest {
+        ("expired", "the token has expired by this machine's clock; the gateway is the judge".to_owned())
+    } else if left <= SignedDuration::ZERO {
         ("expired", "the token has expired".to_owned())
     } else if !token.is_long_lived() {
         ("short", format!("this token is good for hours only, until {:.0}", token.expires_at))

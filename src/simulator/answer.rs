@@ -52,6 +52,12 @@ impl Answer {
         }
     }
 
+    /// The same, later.
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
     /// A status and nothing else; a `status` outside 100 to 999 becomes 500, here and below.
     pub fn empty(status: u16) -> Self {
         Self::new(status, Bytes::new())

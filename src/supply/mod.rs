@@ -263,13 +263,13 @@ impl Supply {
         patience: Duration,
     ) -> Result<Tended, Error> {
         let (seen, asked) = (self.sight(heard), self.asked());
-        let decision = self.consider_at(serial, &seen, operator)?;
-        if !matches!(decision, Decision::Act { .. }) {
-            return Ok(Tended::Left(decision));
+        let mut decided = self.consider_at(serial, &seen, operator)?;
+        // What a person asks for is decided under the lock alone: another process's request may be under way.
+        if operator == Operator::Absent && !matches!(decided, Decision::Act { .. }) {
+            return Ok(Tended::Left(decided));
         }
         let lock = self.lock(patience).await?;
         // Each request at most once: after a failure the hold-off speaks, after a token nothing is due.
-        let mut decided = decision;
         loop {
             // A session that was opened is on disk, and the next start goes on with it.
             if self.ending.is_near() {
@@ -297,6 +297,11 @@ impl Supply {
                 }
             }
         }
+    }
+
+    /// Waits until no other process contacts the cloud: what it is about to write down is not known before.
+    pub async fn let_others_finish(&self, patience: Duration) -> Result<(), Error> {
+        self.lock(patience).await.map(drop)
     }
 
     async fn lock(&self, patience: Duration) -> Result<Lock, Error> {

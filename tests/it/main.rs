@@ -39,6 +39,7 @@ mod reload;
 mod reports;
 mod scripted;
 mod simulated;
+mod watchdog;
 
 /// The built program, or the build that `$ENPHASED_PROGRAM` names: tests/cross has some for other processors.
 fn program() -> OsString {

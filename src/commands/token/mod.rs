@@ -5,18 +5,20 @@ pub mod import;
 pub mod refresh;
 pub mod status;
 mod verify;
+mod which;
 
 use std::io::Write;
 
 use super::failure::Failure;
 use super::reach::Reached;
-use super::{Context, PATIENCE, serial};
+use super::{Context, PATIENCE};
 use crate::logins::age::Heard;
 use crate::logins::decision::Operator;
 use crate::poller::identity::heard_by_now;
 use crate::reading::Serial;
 use crate::secrets::Secret;
 use crate::state::StateDir;
+use which::which;
 
 /// Who answers questions: the terminal, or nobody.
 pub trait Ask {
@@ -41,9 +43,9 @@ pub async fn forget(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let serial = serial(context, asked, &state, &mut Reached::default()).await?;
     let shared = context.shared(&state);
     let mut supply = shared.supply.lock().await;
+    let serial = which(context, asked, &state, &mut supply, &mut Reached::default()).await?;
     supply.forget(&serial, PATIENCE).await?;
     let next = supply.consider(&serial, Heard::NoTime, Operator::Absent)?;
     writeln!(out, "The tokens of gateway {serial} are forgotten. The record of logins stays.")?;

@@ -4,14 +4,16 @@ use std::io::Write;
 
 use super::super::failure::{Code, Failure};
 use super::super::reach::Reached;
-use super::super::{Context, PATIENCE, serial};
+use super::super::{Context, PATIENCE};
 use super::verify::verify;
+use super::which::which;
 use super::{Ask, code, heard};
 use crate::cloud::answer::Kind;
 use crate::config::secret::{Account, SecretSource};
 use crate::logins::decision::{Decision, Operator, Stopped};
 use crate::reading::Serial;
-use crate::supply::Tended;
+use crate::supply::{Supply, Tended};
+use crate::token::Token;
 
 /// Fetches a new token from the cloud. The hold-offs are obeyed unless `force` is set.
 pub async fn refresh(
@@ -22,8 +24,9 @@ pub async fn refresh(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let mut reached = Reached::default();
-    let serial = serial(context, asked, &state, &mut reached).await?;
+    let (shared, mut reached) = (context.shared(&state), Reached::default());
+    let mut supply = shared.supply.lock().await;
+    let serial = which(context, asked, &state, &mut supply, &mut reached).await?;
     let heard = heard(context, &serial, &state, &mut reached).await;
     if force {
         writeln!(
@@ -33,34 +36,49 @@ pub async fn refresh(
         )?;
     }
     let operator = if force { Operator::Insists } else { Operator::Asks };
-    let shared = context.shared(&state);
-    let mut supply = shared.supply.lock().await;
+    supply.let_others_finish(PATIENCE).await?;
     let now = supply.consider(&serial, heard, operator)?;
-    if let Decision::Wait { .. } = now {
-        return Err(held_off(&now));
-    }
-    complete_account(&mut context.config.account, ask)?;
-    supply.use_account(context.config.account.clone());
-    let mut tended = supply.tend(&serial, heard, operator, PATIENCE).await?;
-    if supply.is_challenged() {
-        code::second_factor(&mut supply, &serial, heard, ask, out).await?;
-        tended = supply.tend(&serial, heard, operator, PATIENCE).await?;
-    }
-    match tended {
-        Tended::Arrived(token) => {
-            writeln!(out, "A new token arrived: {}, good until {:.0}.", token.role, token.expires_at)?;
-            drop(supply);
-            verify(context, reached, &token, &shared, out).await
+    let tended = match now {
+        // Another process was faster: its token is the one that was asked for (L5).
+        Decision::Rest => Tended::Left(now),
+        Decision::Wait { .. } => return Err(held_off(&now)),
+        Decision::Act { .. } | Decision::Stop(_) => {
+            complete_account(&mut context.config.account, ask)?;
+            supply.use_account(context.config.account.clone());
+            let tended = supply.tend(&serial, heard, operator, PATIENCE).await?;
+            if supply.is_challenged() {
+                code::second_factor(&mut supply, &serial, heard, ask, out).await?;
+                supply.tend(&serial, heard, operator, PATIENCE).await?
+            } else {
+                tended
+            }
         }
-        Tended::Left(decision) => Err(held_off(&decision)),
+    };
+    let token = match tended {
+        Tended::Arrived(token) => token,
+        Tended::Left(Decision::Rest) => newest(&mut supply, &serial)?,
+        Tended::Left(decision) => return Err(held_off(&decision)),
         Tended::Failed { failure, next, .. } => {
             let code = match failure.kind {
                 Kind::WrongCredentials | Kind::SecondFactor => Code::Refused,
                 _ => Code::TryLater,
             };
-            Err(Failure::new(code, format!("the Enphase cloud gave no token: {failure}. Now {next}")))
+            return Err(Failure::new(
+                code,
+                format!("the Enphase cloud gave no token: {failure}. Now {next}"),
+            ));
         }
-    }
+    };
+    drop(supply);
+    writeln!(out, "A new token arrived: {}, good until {:.0}.", token.role, token.expires_at)?;
+    verify(context, reached, &token, &shared, out).await
+}
+
+/// The token that has come while this command waited.
+fn newest(supply: &mut Supply, serial: &Serial) -> Result<Token, Failure> {
+    let tokens = supply.tokens(serial)?;
+    let newest = tokens.candidate.or(tokens.current).map(|kept| kept.token);
+    newest.ok_or_else(|| Failure::new(Code::TryLater, "the new token was removed again; try once more"))
 }
 
 fn held_off(decision: &Decision) -> Failure {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::Context;
 use super::super::failure::Failure;
 use super::super::reach::Reached;
-use super::super::{Context, serial};
 use super::heard;
+use super::which::which;
 use crate::logins::age::Heard;
 use crate::logins::decision::{Decision, Operator, TokenFacts};
 use crate::logins::words::length;
@@ -24,11 +25,10 @@ pub async fn status(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let mut reached = Reached::default();
-    let serial = serial(context, asked, &state, &mut reached).await?;
-    let heard = heard(context, &serial, &state, &mut reached).await;
-    let shared = context.shared(&state);
+    let (shared, mut reached) = (context.shared(&state), Reached::default());
     let mut supply = shared.supply.lock().await;
+    let serial = which(context, asked, &state, &mut supply, &mut reached).await?;
+    let heard = heard(context, &serial, &state, &mut reached).await;
     let tokens = supply.tokens(&serial)?;
     let now = context.clock.now();
     writeln!(
@@ -51,7 +51,7 @@ pub async fn status(
         Some(attempt) => writeln!(out, "cloud      {:.0}: {attempt}", attempt.time)?,
     }
     let decision = supply.consider(&serial, heard, Operator::Absent)?;
-    writeln!(out, "next       {}", next(&decision, tokens.in_use()))?;
+    writeln!(out, "next       {}", next(&decision, tokens.in_use(), now))?;
     Ok(())
 }
 
@@ -89,11 +89,16 @@ fn describe(kept: &Kept, now: Timestamp, out: &mut dyn Write) -> Result<(), Fail
     Ok(())
 }
 
-fn next(decision: &Decision, kept: Option<&Kept>) -> String {
+fn next(decision: &Decision, kept: Option<&Kept>, now: Timestamp) -> String {
     match (decision, kept) {
         (Decision::Rest, Some(kept)) if kept.token.is_long_lived() => {
             let opens = TokenFacts::new(&kept.token, kept.stored_at).renewal_opens();
-            format!("no login before {opens:.0}, when the token is due for renewal")
+            if opens > now {
+                format!("no login before {opens:.0}, when the token is due for renewal")
+            } else {
+                "no login while the gateway accepts the token and tells no time; our clock alone is no reason"
+                    .to_owned()
+            }
         }
         (Decision::Rest, _) => "no login is needed".to_owned(),
         (decision, _) => decision.to_string(),

@@ -76,6 +76,8 @@ pub enum Condition {
     TokensRefused,
     /// `check_jwt` passes and every page says 401.
     DataRefused,
+    /// `check_jwt` passes and every page says 500.
+    PagesFail,
     /// Its clock is ahead by this.
     ClockOff(SignedDuration),
     /// Connections are refused.

@@ -38,7 +38,8 @@ pub(super) struct State {
     pub(super) faults: Faults,
     pub(super) log: Log,
     without_credentials: u64,
-    data_refused: bool,
+    /// What every page says in its place.
+    pages_say: Option<u16>,
     zeros: bool,
     clock_off: SignedDuration,
     firmware: Option<String>,
@@ -58,7 +59,7 @@ impl State {
             faults: Faults::default(),
             log: Log::default(),
             without_credentials: 0,
-            data_refused: false,
+            pages_say: None,
             zeros: false,
             clock_off: SignedDuration::ZERO,
             firmware: None,
@@ -85,7 +86,8 @@ impl State {
                 self.access.tokens_refused = true;
                 self.access.end_sessions();
             }
-            Condition::DataRefused => self.data_refused = true,
+            Condition::DataRefused => self.pages_say = Some(401),
+            Condition::PagesFail => self.pages_say = Some(500),
             Condition::ClockOff(by) => self.clock_off = by,
             Condition::Zeros => self.zeros = true,
             Condition::Firmware(version) => {
@@ -101,7 +103,7 @@ impl State {
         self.access.serial.clone_from(&self.own_serial);
         self.access.tokens_refused = false;
         self.access.revoked_until = None;
-        self.data_refused = false;
+        self.pages_say = None;
         self.zeros = false;
         self.clock_off = SignedDuration::ZERO;
         self.firmware = None;
@@ -160,9 +162,11 @@ impl State {
             self.without_credentials += 1;
         }
         let credentials = self.access.credentials(call, self.time());
-        let Some(credentials) = credentials.filter(|_| !self.data_refused) else {
-            return Answer::html(401, UNAUTHORIZED);
-        };
+        let credentials = credentials.filter(|_| self.pages_say != Some(401));
+        let Some(credentials) = credentials else { return Answer::html(401, UNAUTHORIZED) };
+        if let Some(status) = self.pages_say {
+            return Answer::html(status, "<html><body><h2>500 Internal Server Error</h2></body></html>");
+        }
         let session = self.pages.find(&call.target).is_some_and(|(_, page)| page.opens_session);
         let answer = self.page(&call.target).unwrap_or_else(|| Answer::html(404, NOT_FOUND));
         if session && credentials == Credentials::Bearer {

@@ -1,6 +1,7 @@
 //! The built program, as a user and as systemd start it: against the simulated cloud and gateway on the real
 //! clock.
 
+mod at_once;
 mod bundle;
 mod cloud;
 mod commands;

@@ -1,0 +1,222 @@
+//! A gateway that changes its mind, tells no time, or calls itself something else.
+
+use std::time::Duration;
+
+use enphased::clock::Clock;
+use enphased::logins::age::Heard;
+use enphased::logins::decision::{Decision, Operator, Stopped};
+use enphased::poller::Poller;
+use enphased::simulator::{Answer, CloudCounts, Condition, Fault, Simulation};
+use enphased::supply::Tended;
+use jiff::Timestamp;
+
+use super::house::{DAY, House, MINUTE};
+
+const PASSWORD: &str = Simulation::PASSWORD;
+const CHECK_JWT: &str = "/auth/check_jwt";
+
+fn tokens(number: u64) -> CloudCounts {
+    CloudCounts {
+        login_attempts: number,
+        logins: number,
+        token_fetches: number,
+        tokens: number,
+        ..CloudCounts::default()
+    }
+}
+
+/// `/info` without the time.
+fn timeless(house: &House) -> enphased::simulator::Failure {
+    let page = format!(
+        "<envoy_info><device><sn>{}</sn><pn>800-00555-r03</pn><software>D8.3.5289</software><imeter>true</imeter>\
+         </device><web-tokens>true</web-tokens></envoy_info>",
+        house.serial()
+    );
+    Fault::Says(Answer::text(200, page)).at("/info")
+}
+
+fn set_clock(house: &House, wall: Timestamp) {
+    let Clock::Simulated(dial) = &house.clock else { unreachable!() };
+    dial.set(wall);
+}
+
+fn poller(house: &House) -> Poller {
+    house.poller(house.shared(PASSWORD), MINUTE / 2)
+}
+
+/// Polls once a minute; gives how many readings there were.
+async fn poll(poller: &mut Poller, times: u32) -> u32 {
+    let mut readings = 0;
+    for _ in 0..times {
+        readings += u32::from(matches!(poller.poll().await, Ok(Some(_))));
+        tokio::time::sleep(MINUTE).await;
+    }
+    readings
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acceptance_between_two_refusals_costs_no_login_though_nothing_could_be_read() {
+    for restarts in [false, true] {
+        let house = House::new();
+        let gateway = &house.simulation.gateways[0];
+        let mut daemon = poller(&house);
+        assert_eq!(poll(&mut daemon, 2).await, 2);
+        tokio::time::sleep(2 * DAY).await;
+        for _ in 0..4 {
+            gateway.suffer(Condition::TokensRefused);
+            assert_eq!(poll(&mut daemon, 2).await, 0);
+            gateway.heal();
+            gateway.suffer(Condition::PagesFail);
+            if restarts {
+                daemon = poller(&house);
+            }
+            assert_eq!(poll(&mut daemon, 8).await, 0);
+            gateway.heal();
+        }
+        assert_eq!(house.counts(), tokens(1), "{restarts}");
+        assert!(poll(&mut daemon, 3).await > 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_ahead_costs_no_login_while_the_gateway_accepts_the_token() {
+    for days in [336, 366, 3 * 365, 40 * 365] {
+        let house = House::new();
+        poller(&house).poll().await.unwrap();
+        // Another login is not held off by the first.
+        tokio::time::sleep(2 * DAY).await;
+        house.simulation.gateways[0].fail(timeless(&house));
+        set_clock(&house, house.clock.now() + days * DAY);
+        for _ in 0..5 {
+            let mut daemon = poller(&house);
+            assert_eq!(poll(&mut daemon, 10).await, 10, "{days} days ahead");
+        }
+        // It jumps while the daemon runs, and while pages fail.
+        let mut daemon = poller(&house);
+        poll(&mut daemon, 2).await;
+        set_clock(&house, house.clock.now() + days * DAY);
+        house.simulation.gateways[0].suffer(Condition::PagesFail);
+        poll(&mut daemon, 10).await;
+        assert_eq!(house.counts(), tokens(1), "{days} days ahead");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_ahead_costs_no_login_for_a_refusal_or_two_in_five_minutes() {
+    let house = House::new();
+    poller(&house).poll().await.unwrap();
+    tokio::time::sleep(2 * DAY).await;
+    let gateway = &house.simulation.gateways[0];
+    gateway.fail(timeless(&house));
+    set_clock(&house, house.clock.now() + 400 * DAY);
+    let mut daemon = poller(&house);
+    for _ in 0..5 {
+        gateway.suffer(Condition::TokensRefused);
+        poll(&mut daemon, 4).await;
+        gateway.heal();
+        gateway.fail(timeless(&house));
+        assert_eq!(poll(&mut daemon, 4).await, 4);
+    }
+    assert_eq!(house.counts(), tokens(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_over_is_replaced_where_no_time_is_told_when_it_was_refused_twice() {
+    let house = House::new();
+    poller(&house).poll().await.unwrap();
+    house.simulation.gateways[0].fail(timeless(&house));
+    tokio::time::sleep(366 * DAY).await;
+    let mut daemon = poller(&house);
+    assert_eq!(poll(&mut daemon, 5).await, 0);
+    assert_eq!(house.counts(), tokens(1), "not before five minutes have passed");
+    assert!(poll(&mut daemon, 3).await > 0);
+    assert_eq!(house.counts(), tokens(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_neither_accepts_nor_refuses_an_expired_token_is_no_reason_without_a_second_clock() {
+    let house = House::new();
+    poller(&house).poll().await.unwrap();
+    tokio::time::sleep(2 * DAY).await;
+    let gateway = &house.simulation.gateways[0];
+    gateway.fail(Fault::Says(Answer::html(500, "oops")).at(CHECK_JWT));
+    gateway.fail(timeless(&house));
+    set_clock(&house, house.clock.now() + 400 * DAY);
+    let mut daemon = poller(&house);
+    assert_eq!(poll(&mut daemon, 30).await, 30, "the pages take the token");
+    gateway.suffer(Condition::PagesFail);
+    poll(&mut daemon, 30).await;
+    assert_eq!(house.counts(), tokens(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn serial_numbers_that_nobody_has_seen_cost_no_login_at_a_known_address() {
+    let house = House::new();
+    let gateway = &house.simulation.gateways[0];
+    let mut daemon = poller(&house);
+    assert_eq!(poll(&mut daemon, 2).await, 2);
+    tokio::time::sleep(2 * DAY).await;
+    let odd = [r#"{"a":1}"#, "..", "../x", "", "122300000001.copy", "99999999999999999"];
+    for serial in odd.into_iter().map(str::to_owned).chain((0..20).map(|number| format!("9{number:011}"))) {
+        gateway.suffer(Condition::OtherSerial(serial.clone()));
+        if serial.ends_with('7') {
+            daemon = poller(&house);
+        }
+        assert_eq!(poll(&mut daemon, 2).await, 0, "{serial}");
+        tokio::time::sleep(DAY).await;
+        assert_eq!(house.counts(), tokens(1), "{serial}");
+    }
+    let trouble = daemon.poll().await.unwrap_err().to_string();
+    assert!(trouble.contains("token refresh --gateway SERIAL"), "{trouble}");
+    let names = house.state.names("token-", "");
+    assert_eq!(names.len(), 2, "{names:?}");
+    gateway.heal();
+    assert!(poll(&mut daemon, 3).await > 0, "the right one is read as before");
+    assert_eq!(house.counts(), tokens(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_gateway_gets_its_token_when_a_person_asks_for_it() {
+    let house = House::new();
+    let gateway = &house.simulation.gateways[0];
+    let mut daemon = poller(&house);
+    poll(&mut daemon, 2).await;
+    tokio::time::sleep(2 * DAY).await;
+    let new = "122300000777";
+    gateway.suffer(Condition::OtherSerial(new.to_owned()));
+    poll(&mut daemon, 3).await;
+    let (serial, heard) = (new.parse().unwrap(), Heard::Time(house.clock.now()));
+    let mut supply = house.supply(PASSWORD);
+    let decision = supply.consider(&serial, heard, Operator::Absent).unwrap();
+    assert_eq!(decision, Decision::Stop(Stopped::Newcomer));
+    let tended = supply.tend(&serial, heard, Operator::Asks, Duration::ZERO).await.unwrap();
+    // The simulated account does not have it; what counts is that it was asked for, and goes on without a person.
+    assert!(matches!(tended, Tended::Failed { .. }), "{tended:?}");
+    let asked = CloudCounts { logins: 2, login_attempts: 2, token_fetches: 2, ..tokens(1) };
+    assert_eq!(house.counts(), asked);
+    poll(&mut daemon, 30).await;
+    let counts = house.counts();
+    assert!(counts.token_fetches > 2, "{counts:?}");
+    assert_eq!((counts.logins, counts.login_attempts), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_serial_number_is_believed_and_another_one_is_not_while_the_cloud_is_away() {
+    let house = House::new();
+    house.simulation.cloud.unplug();
+    let gateway = &house.simulation.gateways[0];
+    let mut daemon = poller(&house);
+    poll(&mut daemon, 3).await;
+    gateway.suffer(Condition::OtherSerial("999900000001".to_owned()));
+    poll(&mut daemon, 30).await;
+    house.simulation.cloud.heal();
+    poll(&mut daemon, 600).await;
+    assert_eq!(
+        house.counts(),
+        CloudCounts::default(),
+        "the first was tried for, and is the one that is waited for"
+    );
+    gateway.heal();
+    assert!(poll(&mut daemon, 600).await > 0);
+    assert_eq!(house.counts(), tokens(1));
+}
