@@ -159,6 +159,7 @@ fn facts() -> Facts {
         part_number: None,
         metered_model: Some(true),
         time: Some(time(0)),
+        by_token: true,
     }
 }
 
