@@ -1,7 +1,11 @@
 //! What the program reads from outside, each as a function of arbitrary bytes that must neither panic nor hang, and whose
 //! results must hold what the document promises. The fuzzer calls these, and a test replays what it has found.
 
-#![allow(dead_code, reason = "each fuzz target uses one of them")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each fuzz target uses one of these, and the test that replays them is private"
+)]
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -99,9 +103,11 @@ pub fn gateway(data: &[u8]) {
 pub fn cloud(data: &[u8]) {
     with_host(data, data, async |host| {
         let url = format!("http://{host}");
-        let client = cloud::Client::new(&Addresses { enlighten: url.clone(), entrez: url }).expect("a client");
+        let client =
+            cloud::Client::new(&Addresses { enlighten: url.clone(), entrez: url }).expect("a client");
         let secret = |text: &str| Secret::new(text.to_owned());
-        let credentials = Credentials { username: "owner@example.com".to_owned(), password: secret("password") };
+        let credentials =
+            Credentials { username: "owner@example.com".to_owned(), password: secret("password") };
         drop(client.login(&credentials).await);
         if let Ok(token) = client.fetch_token(&secret("session"), &serial(), "owner@example.com").await {
             drop(Token::decode(token.expose()));
