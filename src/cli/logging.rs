@@ -1,7 +1,6 @@
 //! Logs to stderr: a line for people on a terminal, with the journal's priorities under systemd.
 
 use std::fmt;
-use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
@@ -98,7 +97,8 @@ impl Logs {
 
 /// Whether `journal`, written `device:inode`, is where stderr goes.
 fn is_stderr(journal: &str) -> bool {
-    fs::metadata("/proc/self/fd/2").is_ok_and(|file| journal == format!("{}:{}", file.dev(), file.ino()))
+    let file = streams::duplicate(io::stderr()).and_then(|file| file.metadata());
+    file.is_ok_and(|file| journal == format!("{}:{}", file.dev(), file.ino()))
 }
 
 /// The form of a line.

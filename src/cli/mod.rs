@@ -11,7 +11,7 @@ mod terminal;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
@@ -127,6 +127,19 @@ impl Cli {
         matches!(self.command, Command::Run { .. } | Command::Demo)
     }
 
+    const fn needs_configuration(&self) -> bool {
+        let example = matches!(
+            self.command,
+            Command::Config(ConfigCommand::Example) | Command::Domoticz(DomoticzCommand::Example)
+        );
+        !example && !matches!(self.command, Command::Discover | Command::Demo)
+    }
+
+    /// Whether the command reads or writes the state directory.
+    const fn uses_state(&self) -> bool {
+        !matches!(self.command, Command::Config(_) | Command::Domoticz(_) | Command::Discover | Command::Demo)
+    }
+
     /// Whether names are looked up, or readings are written while other things go on.
     const fn needs_threads(&self) -> bool {
         !matches!(self.command, Command::Config(_) | Command::Domoticz(DomoticzCommand::Example))
@@ -193,6 +206,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    let prepared = Prepared::new(&cli, &environment);
     let logs = logging::start(&environment, cli.is_verbose(), cli.is_daemon());
     dumps::refuse();
     let done = resources::runtime().and_then(|runtime| {
@@ -201,7 +215,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         }
         let done = runtime.block_on(async {
             file_limit::survive();
-            dispatch(cli, environment).await
+            dispatch(cli, environment, prepared).await
         });
         // A reader that has stopped reading must not keep us from ending.
         runtime.shutdown_background();
@@ -239,7 +253,35 @@ fn say(out: &mut dyn Write, text: &str) {
     out.write_all(text.as_bytes()).ok();
 }
 
-async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
+/// What is read and opened while the process has one thread and, started by root, is root's.
+struct Prepared {
+    config: Result<Context, configuration::Error>,
+    input: Result<Box<dyn Read>, Failure>,
+}
+
+impl Prepared {
+    /// Root becomes the owner of the state directory here: a thread that ran already would stay root's.
+    fn new(cli: &Cli, environment: &Environment) -> Option<Self> {
+        if !cli.needs_configuration() {
+            return None;
+        }
+        let input = match &cli.command {
+            Command::Token(TokenCommand::Import { file }) => input(file.as_deref()),
+            _ => Ok(Box::new(io::empty()) as Box<dyn Read>),
+        };
+        let config = configuration::load(cli.config.as_deref(), environment).map(|config| {
+            let mut context = Context::new(config, environment.clone(), Clock::of_process(), Rng::new());
+            if cli.uses_state() {
+                // What is wrong with it is reported where it is used.
+                context.state().ok();
+            }
+            context
+        });
+        Some(Self { config, input })
+    }
+}
+
+async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>) -> Result<(), Failure> {
     let terminal = io::stdout();
     let colour = terminal.is_terminal() && !environment.no_color;
     let mut out: Box<dyn Write> = match &cli.command {
@@ -255,8 +297,9 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Command::Demo => return demo::demo(Rng::new(), Notify::new(&environment), out).await,
         _ => {}
     }
-    let config = match configuration::load(cli.config.as_deref(), &environment) {
-        Ok(config) => config,
+    let Some(Prepared { config, input }) = prepared else { return Ok(()) };
+    let mut context = match config {
+        Ok(context) => context,
         Err(_) if matches!(cli.command, Command::Check { bundle: true }) => {
             return check::bundle::unreadable(&environment, out);
         }
@@ -265,7 +308,6 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let mut context = Context::new(config, environment, Clock::of_process(), Rng::new());
     match cli.command {
         Command::Run { once: false } => run::run(context, cli.config).await,
         Command::Run { once: true } => run::once(context).await,
@@ -282,8 +324,8 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Command::Token(TokenCommand::Status(args)) => {
             token::status::status(&mut context, args.gateway.as_ref(), out).await
         }
-        Command::Token(TokenCommand::Import { file }) => {
-            token::import::import(&mut context, &mut *input(file)?, out).await
+        Command::Token(TokenCommand::Import { .. }) => {
+            token::import::import(&mut context, &mut *input?, out).await
         }
         Command::Token(TokenCommand::Forget(args)) => {
             token::forget(&mut context, args.gateway.as_ref(), out).await
@@ -297,9 +339,9 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<(), Failure> {
     }
 }
 
-fn input(file: Option<PathBuf>) -> Result<Box<dyn Read>, Failure> {
+fn input(file: Option<&Path>) -> Result<Box<dyn Read>, Failure> {
     let Some(path) = file.filter(|path| path.as_os_str() != "-") else { return Ok(Box::new(io::stdin())) };
-    match File::open(&path) {
+    match File::open(path) {
         Ok(file) => Ok(Box::new(file)),
         Err(error) => Err(Failure::new(Code::Data, format!("cannot read {}: {error}", path.display()))),
     }

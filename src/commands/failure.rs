@@ -57,7 +57,7 @@ impl Code {
 }
 
 /// Why a command failed, in sentences.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The exit code.
     pub code: Code,

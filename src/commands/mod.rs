@@ -41,8 +41,8 @@ pub struct Context {
     pub clock: Clock,
     /// Chance.
     pub rng: Rng,
-    /// The state directory, once it was opened.
-    state: Option<StateDir>,
+    /// The state directory, or why it cannot be used, once that is known.
+    state: Option<Result<StateDir, Failure>>,
     /// What a login is waited for with.
     ending: Ending,
 }
@@ -54,17 +54,22 @@ impl Context {
     }
 
     /// Opens the state directory. Root becomes its owner first, after reading the passwords that the owner may not be
-    /// able to read.
+    /// able to read. That takes hold of the whole process only before it has other threads.
     pub fn state(&mut self) -> Result<StateDir, Failure> {
         if let Some(state) = &self.state {
-            return Ok(state.clone());
+            return state.clone();
         }
+        let state = self.enter();
+        self.state.insert(state).clone()
+    }
+
+    fn enter(&mut self) -> Result<StateDir, Failure> {
         let path = self.config.state_dir.clone();
         let entrance = Entrance::find(&path)?;
         if entrance.gives_up_root() {
             self.config.hold_passwords();
         }
-        Ok(self.state.insert(entrance.enter()?).clone())
+        Ok(entrance.enter()?)
     }
 
     /// What pollers and the supply work with.

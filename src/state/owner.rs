@@ -48,7 +48,6 @@ impl<'a> Entrance<'a> {
             Error::Foreign { path: self.path.to_owned(), why }
         })?;
         let directory = Directory::kept(self.path, place.make()?);
-        tracing::debug!(uid, gid, "root became the owner of the state directory");
         Ok(StateDir { directory })
     }
 }

@@ -182,18 +182,27 @@ async fn every_command_works_for_the_owner_and_with_a_password_that_only_root_ca
 }
 
 #[tokio::test]
+async fn a_token_is_imported_from_a_file_that_only_root_can_read() {
+    let Some(site) = site() else { return };
+    let file = site.path("token");
+    fs::write(&file, site.token(Role::Owner, YEAR)).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    let output = site.run(&["token", "import", file.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    expect_owned(&site.path("state"));
+}
+
+#[tokio::test]
 async fn a_daemon_of_root_runs_as_the_owner_of_the_directory() {
     let Some(site) = site() else { return };
     let mut daemon = site.daemon().await;
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id().unwrap())).unwrap();
-    for line in [
-        format!("Uid:\t{OTHER}\t{OTHER}\t{OTHER}\t{OTHER}"),
-        format!("Gid:\t{OTHER}\t{OTHER}\t{OTHER}\t{OTHER}"),
-    ] {
-        assert!(status.contains(&line), "{status}");
+    let ids = format!("\t{OTHER}\t{OTHER}\t{OTHER}\t{OTHER}");
+    for thread in fs::read_dir(format!("/proc/{}/task", daemon.child.id().unwrap())).unwrap() {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let has = |line: &str| status.lines().any(|it| it.trim_end() == line);
+        assert!(has(&format!("Uid:{ids}")) && has(&format!("Gid:{ids}")), "{status}");
+        assert!(has("Groups:") && has("CapEff:\t0000000000000000"), "{status}");
     }
-    assert!(status.lines().any(|line| line.trim_end() == "Groups:"), "{status}");
-    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
     daemon.reading().await;
     assert_eq!(daemon.stop().await, Some(0));
     expect_owned(&site.path("state"));
