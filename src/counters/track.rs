@@ -11,7 +11,7 @@
 //!   as it is if it is at least what is published, else on a new base that joins it on without a step.
 //! - After that, a return to the **old total** takes the old base again, so that the true total is reached.
 //!
-//! Time is the guard's own ([`Moment`]): how far a clock is off or jumps changes nothing.
+//! Time is the guard's own (`Moment`): how far a clock is off or jumps changes nothing.
 
 use std::fmt;
 

@@ -38,7 +38,7 @@ pub enum Order {
 }
 
 /// One connection. Dropping it ends the connection in an orderly way, after what was sent before, and with it
-/// [`keep_connected`].
+/// `keep_connected`.
 #[derive(Debug)]
 pub struct Session {
     orders: mpsc::Sender<Order>,

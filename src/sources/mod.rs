@@ -1,9 +1,9 @@
 //! Which page is asked for when, what is read from it, and what happens when one fails.
 //!
 //! [`Sources`] decides and never does: it names the next page to ask for, takes the answers, and makes the reading. For
-//! each value there is an ordered list of the pages that can yield it ([`table`]); the first that has it is read
-//! ([`choice`]), each page at most once a cycle. A page that falls short is reported once ([`trouble`]); one that is refused
-//! is left alone ever longer, but only while the gateway works otherwise ([`visits`]).
+//! each value there is an ordered list of the pages that can yield it (`table`); the first that has it is read
+//! (`choice`), each page at most once a cycle. A page that falls short is reported once (`trouble`); one that is refused
+//! is left alone ever longer, but only while the gateway works otherwise (`visits`).
 
 mod acb;
 mod age;
