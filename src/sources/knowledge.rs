@@ -101,6 +101,9 @@ impl Knowledge {
             _ => endpoint.period(),
         };
         self.visits.answered(endpoint, when, hold);
+        if endpoint == Endpoint::Meters {
+            self.past.hidden_feed = self.site().lists_hidden_feed();
+        }
         if let Some(message) = self.clock.see(self.pages.meter_stamps()) {
             notices.add(Level::Warn, "clocks_disagree", message);
         }

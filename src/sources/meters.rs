@@ -29,6 +29,11 @@ pub(super) struct Unmetered {
     pub(super) generator: Option<Watts>,
 }
 
+impl Unmetered {
+    /// Every source has its meter.
+    pub(super) const NOTHING: Self = Self { batteries: Batteries::None, generator: Some(Watts::ZERO) };
+}
+
 /// What is known of the batteries without a storage meter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Batteries {
@@ -175,7 +180,7 @@ mod tests {
     use super::*;
     use crate::gateway::wire::readings::Readings;
 
-    const NOTHING: Unmetered = Unmetered { batteries: Batteries::None, generator: Some(Watts::ZERO) };
+    const NOTHING: Unmetered = Unmetered::NOTHING;
 
     /// A meter of kind and eid, and its row: power, delivered, received.
     type One = (&'static str, u32, Option<(f64, f64, f64)>);

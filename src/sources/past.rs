@@ -19,6 +19,8 @@ pub(super) struct Past {
     ///
     /// [`Oddity::FlickeringMeter`]: super::oddities::Oddity::FlickeringMeter
     pub(super) meter_seen: bool,
+    /// The last list of meters has one that feeds the house and is on no row of `production.json`.
+    pub(super) hidden_feed: bool,
     /// Lists of meters in a row that had none.
     empty_lists: u32,
     /// Pages in a row without a battery, controller or collar.

@@ -70,6 +70,19 @@ impl<'a> Site<'a> {
         self.listed().is_some_and(|list| list.0.iter().any(is))
     }
 
+    /// Whether a meter is listed that feeds the house and is on no row of `production.json`: third-party PV, or storage. A
+    /// meter that measures the house itself has them all.
+    pub(super) fn lists_hidden_feed(&self) -> bool {
+        (self.lists("pv3p") || self.lists("storage")) && !self.lists("total-consumption")
+    }
+
+    /// Whether something feeds the house of which `production.json` does not know, and nothing else does either: batteries
+    /// can be added to its rows where they are known.
+    pub(super) fn has_hidden_feed(&self) -> bool {
+        let unknown = self.lists("pv3p") || !self.has_batteries() || self.listed().is_none();
+        self.past.hidden_feed && unknown
+    }
+
     /// The readings of the meters, those that stand still left out.
     pub(super) fn fresh_readings(&self) -> Vec<&'a MeterReading> {
         self.readings().iter().filter(|row| !self.is_stale(row.timestamp)).collect()

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::flow::has_mains;
-use super::meters::{Batteries, Groups, Unmetered};
+use super::meters::{Groups, Unmetered};
 use super::oddities::{Firmware, Oddity};
 use super::place::of_a_house;
 use super::site::Site;
@@ -62,9 +62,10 @@ impl<'a> Rows<'a> {
     }
 
     /// What flows into the house past these meters.
-    fn house_power(&self, firmware: Firmware) -> Option<Watts> {
+    fn house_power(&self, site: &Site<'_>) -> Option<Watts> {
         match self.total {
-            Some(total) if !self.total_is_net(firmware) => total.power,
+            _ if site.has_hidden_feed() => None,
+            Some(total) if !self.total_is_net(site.facts.firmware) => total.power,
             _ => Watts::total([self.production?.power, self.net?.power]),
         }
     }
@@ -75,6 +76,9 @@ impl<'a> Rows<'a> {
     }
 
     fn house_energy(&self, site: &Site<'_>) -> Option<WattHours> {
+        if site.has_hidden_feed() {
+            return None;
+        }
         if site.stands_in_for_meters() {
             // What batteries took and gave is on no row.
             return self.made_and_taken().filter(|_| !site.has_batteries());
@@ -91,7 +95,7 @@ impl<'a> Rows<'a> {
 pub(super) fn serves(site: &Site<'_>, value: Value) -> bool {
     let Some(rows) = Rows::fresh(site) else { return false };
     match value {
-        Value::HousePower => rows.house_power(site.facts.firmware).is_some(),
+        Value::HousePower => rows.house_power(site).is_some(),
         Value::HouseEnergy => rows.house_energy(site).is_some(),
         Value::GridPower => rows.net.is_some_and(|row| row.power.is_some()),
         Value::Phases => [rows.production, rows.net, rows.total].into_iter().flatten().any(has_lines),
@@ -134,7 +138,7 @@ pub(super) fn groups(site: &Site<'_>, unmetered: Unmetered) -> Groups {
 
 /// The house, with what the batteries and a generator give.
 fn house(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Option<Consumption> {
-    let power = rows.house_power(site.facts.firmware);
+    let power = rows.house_power(site);
     Some(Consumption {
         power_w: Watts::total([power, unmetered.batteries.power(), unmetered.generator]),
         energy_wh: rows.house_energy(site),
@@ -162,8 +166,7 @@ fn possible(house: &Consumption) -> Option<Consumption> {
 fn phases(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Vec<Phase> {
     let mended = rows.total_is_net(site.facts.firmware);
     // On which phase the batteries work is not known.
-    let is_whole =
-        unmetered.batteries == Batteries::None && unmetered.generator == Some(Watts::ZERO) && !mended;
+    let is_whole = unmetered == Unmetered::NOTHING && !mended && !site.has_hidden_feed();
     let phase = |index: usize| {
         let of = |row: Option<&Row>| {
             row.and_then(|row| row.line(index)).filter(|line| has_mains(line.voltage)).cloned()

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use enphased::gateway::Endpoint;
 use enphased::gateway::wire::{
     Malformed, device_data, ensemble, inverters, production_json, readings, switches,
 };
+use enphased::gateway::{Endpoint, Error};
 use enphased::reading::Reading;
 use enphased::sources::{Cycle, Options, Sources};
 use fastrand::Rng;
@@ -381,6 +381,49 @@ fn a_source_of_the_house_that_is_not_read_leaves_the_house_out() {
     let reading = reading.unwrap();
     assert_eq!(reading.consumption, None);
     assert!(reading.production.is_some() && reading.grid.is_some());
+}
+
+/// The gateway's own sum of the house is of its production meter and the grid's.
+#[test]
+fn production_json_does_not_stand_in_for_a_source_that_it_lacks() {
+    const ROWS: &str = r#"{"production":[{"type":"eim","activeCount":1,"measurementType":"production",
+        "readingTime":1782036899,"wNow":2000.0,"whLifetime":4000000.0,"lines":[{"wNow":1000,"rmsVoltage":120},
+        {"wNow":1000,"rmsVoltage":120}]}],"consumption":[{"type":"eim","activeCount":1,"measurementType":
+        "total-consumption","readingTime":1782036899,"wNow":2000.0,"whLifetime":4500000.0,"lines":[{"wNow":1000,
+        "rmsVoltage":120},{"wNow":1000,"rmsVoltage":120}]},{"type":"eim","activeCount":1,"measurementType":
+        "net-consumption","readingTime":1782036899,"wNow":0.0,"whLifetime":500000.0}]}"#;
+    let folder = fixtures().join("cases/third_party_pv");
+    for kind in ["pv3p", "storage"] {
+        let now = Instant::now();
+        let mut sources = Sources::new(facts(&folder), Options::default(), now);
+        let mut reading = None;
+        // The list of meters is read once, and fails later.
+        for minute in [0, 1, 2, 300, 301] {
+            let now = now + std::time::Duration::from_secs(60 * minute);
+            sources.begin_cycle(now);
+            while let Some(endpoint) = sources.next(now) {
+                let page = match endpoint {
+                    Endpoint::Meters if minute == 0 => answer(&folder, endpoint)
+                        .map(|body| String::from_utf8(body).unwrap().replace("pv3p", kind).into_bytes()),
+                    Endpoint::Meters | Endpoint::MeterReadings => {
+                        Err(Error::Failing { status: 500, path: endpoint.path() })
+                    }
+                    Endpoint::ProductionJson => Ok(ROWS.as_bytes().to_vec()),
+                    _ => answer(&folder, endpoint),
+                };
+                sources.take(endpoint, page.as_ref().map(Vec::as_slice), now);
+            }
+            if let Cycle::Reading(newest) = sources.cycle("2026-06-21T12:00:00Z".parse().unwrap()) {
+                assert_eq!(newest.consumption, None, "{kind}, minute {minute}");
+                assert!(
+                    newest.phases.iter().all(|phase| phase.consumption.is_none()),
+                    "{kind}, minute {minute}"
+                );
+                reading = Some(newest);
+            }
+        }
+        assert!(reading.unwrap().production.is_some(), "{kind}: the page was read");
+    }
 }
 
 #[test]
