@@ -16,6 +16,7 @@ use std::ffi::OsString;
 mod asked;
 mod asking;
 mod binary;
+mod blind_meter;
 mod broker;
 mod daemon;
 mod damaged;

@@ -86,6 +86,8 @@ pub enum Condition {
     Silent,
     /// It has just booted and counts nothing.
     Zeros,
+    /// Its production transformer is not around the wire: the meter shows nothing of what the inverters report.
+    BlindMeter,
     /// Another firmware, `D8.3.5433` say; its sessions are gone.
     Firmware(String),
 }

@@ -15,7 +15,8 @@ use crate::simulator::fault::{Fault, Faults};
 use crate::simulator::pages::Pages;
 use crate::simulator::patch;
 use crate::simulator::server::Call;
-use crate::simulator::world::World;
+use crate::simulator::world::{Snapshot, World};
+use crate::units::Watts;
 
 const UNAUTHORIZED: &str = "<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n\
     <center><h1>401 Authorization Required</h1></center>\r\n<hr><center>openresty/1.17.8.1</center>\r\n\
@@ -23,6 +24,15 @@ const UNAUTHORIZED: &str = "<html>\r\n<head><title>401 Authorization Required</t
 const NOT_FOUND: &str = "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n\
     <center><h1>404 Not Found</h1></center>\r\n<hr><center>openresty/1.17.8.1</center>\r\n</body>\r\n</html>\r\n";
 const VALID_TOKEN: &[u8] = b"<!DOCTYPE html><h2>Valid token.</h2>\n";
+
+/// What the gateway sees of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sees {
+    Everything,
+    /// Its meters see no production, and its inverters do.
+    NoProduction,
+    Nothing,
+}
 
 /// A gateway behind its listener.
 #[derive(Debug)]
@@ -40,7 +50,7 @@ pub(super) struct State {
     without_credentials: u64,
     /// What every page says in its place.
     pages_say: Option<u16>,
-    zeros: bool,
+    sees: Sees,
     clock_off: SignedDuration,
     firmware: Option<String>,
 }
@@ -60,7 +70,7 @@ impl State {
             log: Log::default(),
             without_credentials: 0,
             pages_say: None,
-            zeros: false,
+            sees: Sees::Everything,
             clock_off: SignedDuration::ZERO,
             firmware: None,
         }
@@ -89,7 +99,8 @@ impl State {
             Condition::DataRefused => self.pages_say = Some(401),
             Condition::PagesFail => self.pages_say = Some(500),
             Condition::ClockOff(by) => self.clock_off = by,
-            Condition::Zeros => self.zeros = true,
+            Condition::Zeros => self.sees = Sees::Nothing,
+            Condition::BlindMeter => self.sees = Sees::NoProduction,
             Condition::Firmware(version) => {
                 self.firmware = Some(version);
                 self.access.end_sessions();
@@ -104,7 +115,7 @@ impl State {
         self.access.tokens_refused = false;
         self.access.revoked_until = None;
         self.pages_say = None;
-        self.zeros = false;
+        self.sees = Sees::Everything;
         self.clock_off = SignedDuration::ZERO;
         self.firmware = None;
     }
@@ -193,7 +204,13 @@ impl State {
         let mut answer = Answer { delay: self.delay, ..page.answer.clone() };
         if let (true, Some(json)) = (self.patch, &page.json) {
             let world = self.world.now();
-            let world = if self.zeros { world.zeroed() } else { world };
+            let world = match self.sees {
+                Sees::Nothing => world.zeroed(),
+                Sees::NoProduction if name.starts_with("ivp_meters") => {
+                    Snapshot { production: Watts::ZERO, ..world }
+                }
+                Sees::NoProduction | Sees::Everything => world,
+            };
             if let Some(patched) = patch::patched(&self.pages, name, json, &world) {
                 answer.body = serde_json::to_vec(&patched).unwrap_or_default().into();
             }
