@@ -19,9 +19,12 @@ use fastrand::Rng;
 
 use crate::clock::Clock;
 use crate::commands::failure::{Code, Failure};
-use crate::commands::{Context, check, config, demo, discover, domoticz, gateway, read, run, token};
+use crate::commands::{
+    Context, check, config, demo, discover, domoticz, gateway, read, reset_totals, run, token,
+};
 use crate::config::environment::Environment;
 use crate::config::{self as configuration, Format};
+use crate::counters::Counter;
 use crate::daemon::notify::Notify;
 use crate::printable::Cleaned;
 use crate::reading::Serial;
@@ -154,6 +157,40 @@ enum GatewayCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Starts published totals again from what the gateway shows, even where that is less.
+    ResetTotals {
+        #[command(flatten)]
+        gateway: GatewayArgs,
+        /// Only this total, and others named in the same way; all of the gateway without it.
+        #[arg(long, value_name = "NAME", value_enum)]
+        only: Vec<TotalName>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TotalName {
+    Production,
+    Consumption,
+    Import,
+    Export,
+    Charged,
+    Discharged,
+}
+
+impl From<TotalName> for Counter {
+    fn from(name: TotalName) -> Self {
+        match name {
+            TotalName::Production => Self::Production,
+            TotalName::Consumption => Self::Consumption,
+            TotalName::Import => Self::Import,
+            TotalName::Export => Self::Export,
+            TotalName::Charged => Self::Charged,
+            TotalName::Discharged => Self::Discharged,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -281,6 +318,22 @@ impl Prepared {
     }
 }
 
+async fn about_gateway(
+    context: &mut Context,
+    command: GatewayCommand,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let answers = &mut io::stdin().lock();
+    match command {
+        GatewayCommand::Trust { yes } => gateway::trust(context, yes, answers, out).await,
+        GatewayCommand::ResetTotals { gateway, only, yes } => {
+            let counters = only.into_iter().map(Counter::from).collect();
+            let wanted = reset_totals::Wanted { gateway: gateway.gateway, counters, assume_yes: yes };
+            reset_totals::reset_totals(context, wanted, answers, out).await
+        }
+    }
+}
+
 async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>) -> Result<(), Failure> {
     let terminal = io::stdout();
     let colour = terminal.is_terminal() && !environment.no_color;
@@ -330,9 +383,7 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         Command::Token(TokenCommand::Forget(args)) => {
             token::forget(&mut context, args.gateway.as_ref(), out).await
         }
-        Command::Gateway(GatewayCommand::Trust { yes }) => {
-            gateway::trust(&mut context, yes, &mut io::stdin().lock(), out).await
-        }
+        Command::Gateway(command) => Box::pin(about_gateway(&mut context, command, out)).await,
         Command::Domoticz(_) => domoticz::check(&mut context, domoticz::PATIENCE, out).await,
         Command::Config(ConfigCommand::Validate { reload }) => config::validate(&mut context, reload, out),
         Command::Config(ConfigCommand::Example) | Command::Demo | Command::Discover => Ok(()),

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod gateway;
 mod reach;
 pub mod read;
+pub mod reset_totals;
 pub mod run;
 pub mod token;
 

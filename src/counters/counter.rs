@@ -40,7 +40,8 @@ impl Counter {
         }
     }
 
-    pub(super) fn of(self, reading: &mut Reading) -> Option<&mut Option<WattHours>> {
+    /// Its place in a reading, if its group is there.
+    pub fn of(self, reading: &mut Reading) -> Option<&mut Option<WattHours>> {
         match self {
             Self::Production => reading.production.as_mut().map(|it| &mut it.energy_wh),
             Self::Consumption => reading.consumption.as_mut().map(|it| &mut it.energy_wh),

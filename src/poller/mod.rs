@@ -10,6 +10,7 @@ pub mod claims;
 pub mod identity;
 mod newcomers;
 pub mod report;
+pub mod reset_totals;
 mod telling;
 pub mod totals;
 pub mod trouble;

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Poller;
-use crate::counters::{Guard, GuardState};
+use super::reset_totals::Obeyed;
+use crate::counters::{Counter, Guard, GuardState};
 use crate::production_meter::ProductionMeter;
 use crate::reading::{Event, Reading, Serial};
 use crate::siblings::Siblings;
 use crate::state::{StateDir, Stored};
+use crate::units::WattHours;
 
 /// How often the totals are written when nothing happens to them.
 const SAVE: Duration = Duration::from_secs(15 * 60);
@@ -34,6 +36,8 @@ pub struct Totals {
     guard: Guard,
     siblings: Siblings,
     production_meter: ProductionMeter,
+    /// The operator's request that was obeyed last.
+    obeyed: Obeyed,
     /// When they were written, and which day it was then.
     saved: Option<(Instant, Date)>,
     /// There is something that is not on disk and that should not wait.
@@ -65,9 +69,28 @@ impl Totals {
             guard: Guard::new(kept.totals),
             siblings: kept.siblings,
             production_meter: kept.production_meter,
+            obeyed: Obeyed::default(),
             saved: None,
             urgent: false,
             warned: false,
+        }
+    }
+
+    /// What is published of `counter`.
+    pub fn published(&self, counter: Counter) -> Option<WattHours> {
+        self.guard.state().published(counter)
+    }
+
+    /// Lets `counters` start again from what the gateway shows next.
+    pub fn reset(&mut self, counters: &[Counter]) {
+        self.guard.reset(counters);
+        self.urgent = true;
+    }
+
+    /// Obeys a request of the operator that was not obeyed yet.
+    fn obey(&mut self, state: &StateDir) {
+        if let Some(request) = self.obeyed.take(state, &self.serial) {
+            self.reset(&request.counters);
         }
     }
 
@@ -108,7 +131,10 @@ impl Totals {
             production_meter: self.production_meter.clone(),
         };
         match state.write(&name(&self.serial), &kept) {
-            Ok(()) => (self.urgent, self.warned) = (false, false),
+            Ok(()) => {
+                (self.urgent, self.warned) = (false, false);
+                self.obeyed.tidy_up(state, &self.serial);
+            }
             Err(error) if self.warned => tracing::debug!("{error}"),
             Err(error) => {
                 self.warned = true;
@@ -119,6 +145,11 @@ impl Totals {
 }
 
 impl Poller {
+    /// Guards with `totals` those readings that are of the same gateway.
+    pub fn guard_with(&mut self, totals: Totals) {
+        self.totals = Some(totals);
+    }
+
     /// Writes down the totals; nothing else waits to be written.
     pub fn save(&mut self) {
         if let Some(totals) = &mut self.totals {
@@ -133,6 +164,7 @@ impl Poller {
             self.totals = Some(Totals::load(&self.shared.state, serial));
         }
         if let Some(totals) = &mut self.totals {
+            totals.obey(&self.shared.state);
             self.incidents.extend(totals.apply(&mut reading, &self.shared.zone, Instant::now()));
         }
         reading

@@ -39,6 +39,7 @@ mod recordings;
 mod refresh;
 mod reload;
 mod reports;
+mod reset_totals;
 mod scripted;
 mod simulated;
 mod watchdog;
