@@ -279,7 +279,8 @@ fn usage(error: &clap::Error) -> u8 {
             0
         }
         _ => {
-            say(&mut io::stderr(), &error.to_string());
+            // It repeats what was typed, or pasted.
+            say(&mut Cleaned(io::stderr()), &error.to_string());
             Code::Usage as u8
         }
     }

@@ -207,6 +207,9 @@ impl Error {
     }
 }
 
+/// How many problems are told at most.
+const MOST_PROBLEMS: usize = 20;
+
 /// The longest configuration that is read: a thousand gateways take a tenth of it.
 const LONGEST: u64 = 1 << 20;
 
@@ -234,13 +237,23 @@ fn is_there(path: &Path) -> bool {
 
 /// Checks and completes `text`, which was read from `path`.
 pub fn complete(text: &str, path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
-    let invalid =
-        |problems| Error::Invalid { path: path.unwrap_or(Path::new("(none)")).to_owned(), problems };
+    let invalid = |problems| Error::Invalid {
+        path: path.unwrap_or(Path::new("(none)")).to_owned(),
+        problems: the_first(problems),
+    };
     let written = file::parse(text).map_err(invalid)?;
     check::check(written, path, environment).map_err(|wrong| match wrong {
         Wrong::Problems(problems) => invalid(problems),
         Wrong::Secret(error) => Error::Secret(error),
     })
+}
+
+/// As many problems as a person mends at once. A file of another kind may have a hundred thousand.
+fn the_first(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let more = problems.len().saturating_sub(MOST_PROBLEMS);
+    problems.truncate(MOST_PROBLEMS);
+    problems.extend((more > 0).then(|| Problem(format!("and {more} more"))));
+    problems
 }
 
 #[cfg(test)]
@@ -415,6 +428,14 @@ mod tests {
         assert!(words(&config).contains("it is no text in UTF-8"), "{}", words(&config));
         fs::write(&config, format!("[mqtt]\npassword_file = {fifo:?}")).unwrap();
         assert!(words(&config).ends_with("it is a FIFO, not a regular file"), "{}", words(&config));
+    }
+
+    #[test]
+    fn a_file_full_of_mistakes_is_told_in_a_few_lines() {
+        let lines: Vec<String> = (0..5000).map(|n| format!("key_{n} = 1")).collect();
+        let said = problems(&lines.join("\n"));
+        assert_eq!(said.lines().count(), MOST_PROBLEMS + 1);
+        assert!(said.ends_with("and 4980 more"), "{said}");
     }
 
     #[test]

@@ -139,6 +139,23 @@ async fn words_of_the_cloud_and_of_headers_are_clean() {
 }
 
 #[tokio::test]
+async fn words_of_the_command_line_are_clean() {
+    let site = site();
+    let hostile = HOSTILE.replace('\n', "");
+    for arguments in [
+        &[hostile.as_str()][..],
+        &["read", "--format", &hostile],
+        &["token", "status", "--gateway", &hostile],
+    ] {
+        let output = site.run(arguments).await;
+        assert_eq!(output.status.code(), Some(64), "{}", text(&output.stderr));
+        assert_clean("usage", &output.stderr);
+    }
+    let output = site.run(&["token", "import", &hostile]).await;
+    assert_clean("a file that is missing", &output.stderr);
+}
+
+#[tokio::test]
 async fn words_of_the_configuration_are_clean() {
     let site = site();
     let hostile = serde_json::to_string(HOSTILE).unwrap().replace('\u{85}', "\\u0085").replace('\u{7f}', "");
