@@ -78,10 +78,11 @@ impl Poller {
 
     fn tell_notices(&mut self) {
         let notices = self.sources.as_mut().map(Sources::notices).unwrap_or_default();
+        let gateway = self.serial().map(tracing::field::display);
         for notice in notices {
             match notice.level {
-                Level::Warn => tracing::warn!(kind = notice.kind, "{}", notice.message),
-                Level::Info => tracing::info!(kind = notice.kind, "{}", notice.message),
+                Level::Warn => tracing::warn!(gateway, kind = notice.kind, "{}", notice.message),
+                Level::Info => tracing::info!(gateway, kind = notice.kind, "{}", notice.message),
             }
             self.event(notice.kind, notice.message);
         }

@@ -43,7 +43,9 @@ pub(super) fn by(site: &Site<'_>, way: Way) -> Option<Production> {
             Some(sum(row.power, row.energy().filter(|_| !wraps(site)), row.measured_at))
         }
         Way::Totals => {
-            let kept = site.pages.production.as_ref().filter(|_| !site.totals_are_zero())?;
+            // Where the meter stands still this page does too, and has no stamp that shows it.
+            let useless = site.totals_are_zero() || site.stale_meter().is_some();
+            let kept = site.pages.production.as_ref().filter(|_| !useless)?;
             Some(sum(kept.page.power, kept.page.lifetime, site.clock.shown_at(kept.read.at)))
         }
         Way::Counters => {

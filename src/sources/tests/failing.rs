@@ -221,6 +221,25 @@ fn readings_that_stand_still_are_replaced_by_those_of_the_next_page() {
 }
 
 #[test]
+fn a_page_without_a_stamp_is_not_taken_for_a_meter_that_stands_still() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let old = well(Endpoint::MeterReadings).unwrap().replace("1787400000", "1787399340");
+    let old: &'static str = old.leak();
+    let only = |endpoint| match endpoint {
+        Endpoint::Meters | Endpoint::Production => answering(&[])(endpoint),
+        Endpoint::MeterReadings => Ok(old),
+        _ => failing(endpoint, "500"),
+    };
+    assert_eq!(poll(&mut sources, start, only).1, None);
+    // Without readings nothing says that it stands still.
+    let without = |endpoint| {
+        if endpoint == Endpoint::MeterReadings { failing(endpoint, "500") } else { only(endpoint) }
+    };
+    let production = poll(&mut sources, start + MINUTE, without).1.unwrap().production.unwrap();
+    assert_eq!((production.power_w, production.energy_wh), (Watts::new(1502.0), None));
+}
+
+#[test]
 fn phases_that_no_other_page_has_are_said_to_be_missing() {
     let (mut sources, start) = (metered(), Instant::now());
     let bare = well(Endpoint::ProductionJson).unwrap().replace("\"lines\"", "\"none\"");
