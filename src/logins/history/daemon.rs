@@ -121,12 +121,13 @@ impl Story {
 
     /// SIGTERM: a request that is under way is waited for, and its outcome is written down.
     fn terminate(&mut self, which: usize) -> TokenEvent {
-        let mut event = TokenEvent::Nothing;
+        let (mut event, was_under_way) = (TokenEvent::Nothing, self.processes[which].attempt.is_some());
         while let Some(attempt) = self.processes[which].attempt.take() {
             event = self.go_on(which, attempt);
         }
-        if self.world.disk.is_writable && event != TokenEvent::Unwritten {
-            Promises::no_request_is_cut_off_by_a_stop(self.world.disk.record.as_deref(), self.is_locked());
+        if was_under_way && self.world.disk.is_writable {
+            Promises::no_request_is_cut_off_by_a_stop(self.world.disk.record.as_deref());
+            self.promises.judged.stops += 1;
         }
         self.processes[which].end();
         self.promises.process_ended(which);
@@ -568,7 +569,9 @@ impl Story {
     /// Asks the gateway about `token`, and writes down what it says: `Supply::accepted`, `refused` and `unclear`.
     fn note(&mut self, which: usize, gateway: usize, token: &Token) -> Noted {
         let (serial, id) = (token.serial.clone(), token.id());
-        match self.world.verdict(gateway, token) {
+        let verdict = self.world.verdict(gateway, token);
+        self.promises.gateway_said(which, &id, verdict);
+        match verdict {
             Verdict::Accepted => {
                 self.note_acceptance(which, token);
                 Noted::Accepted

@@ -27,6 +27,7 @@ use crate::logins::age::{AGREEMENT, Age, Sight};
 use crate::logins::attempt::Step;
 use crate::logins::decision::{Decision, Operator, TokenFacts, Waiting};
 use crate::logins::record::Record;
+use crate::logins::verdict::Verdict;
 use crate::retry::doubling;
 use crate::token::TokenId;
 use crate::token::store::{Kept, Tokens};
@@ -84,6 +85,8 @@ pub(super) struct Judged {
     pub(super) strangers: u64,
     /// Tokens that were written again from memory.
     pub(super) restored: u64,
+    /// Stops during a request.
+    pub(super) stops: u64,
 }
 
 impl Judged {
@@ -99,6 +102,7 @@ impl Judged {
             wished: self.wished + other.wished,
             strangers: self.strangers + other.strangers,
             restored: self.restored + other.restored,
+            stops: self.stops + other.stops,
         }
     }
 }
@@ -116,6 +120,8 @@ pub(super) struct Promises {
     refusals: BTreeMap<TokenId, Vec<Timestamp>>,
     /// Acceptances that are not on disk: whose process, which token, when.
     unwritten: Vec<(usize, TokenId, Timestamp)>,
+    /// What each process heard last of each token.
+    heard: BTreeMap<(usize, TokenId), Verdict>,
     /// When a token came last for each serial number, and was written down.
     came: [Option<Timestamp>; SERIALS],
     /// How many requests the record holds for each serial number.
@@ -143,6 +149,7 @@ impl Promises {
             refused: Vec::new(),
             refusals: BTreeMap::new(),
             unwritten: Vec::new(),
+            heard: BTreeMap::new(),
             came: Default::default(),
             began_for: Default::default(),
             last_seen: Default::default(),
@@ -191,6 +198,11 @@ impl Promises {
 
     pub(super) fn process_ended(&mut self, which: usize) {
         self.unwritten.retain(|(whose, ..)| *whose != which);
+        self.heard.retain(|(whose, _), _| *whose != which);
+    }
+
+    pub(super) fn gateway_said(&mut self, which: usize, token: &TokenId, verdict: Verdict) {
+        self.heard.insert((which, token.clone()), verdict);
     }
 
     /// A serial number was seen at a place, and the disk has it.
@@ -278,13 +290,10 @@ impl Promises {
         assert!(written, "a request leaves and is not on disk: {last:?}");
     }
 
-    /// After a stop no request is without an outcome.
-    pub(super) fn no_request_is_cut_off_by_a_stop(on_disk: Option<&Record>, others_request: bool) {
+    /// After a stop no request of its process is without an outcome.
+    pub(super) fn no_request_is_cut_off_by_a_stop(on_disk: Option<&Record>) {
         let last = on_disk.and_then(|record| record.attempts.last());
-        let cut_off = last.is_some_and(|last| last.outcome.is_none() && !last.stands_in);
-        // One that was cut off before, by a kill, stays so.
-        let is_new = last.is_some_and(|last| last.ended.is_some());
-        assert!(!cut_off || !is_new || others_request, "a stop cut off {last:?}");
+        assert!(last.is_some_and(|last| last.outcome.is_some()), "a stop cut off {last:?}");
     }
 
     /// A request that leaves keeps every promise; `tokens` are those that its process knows of.
@@ -324,10 +333,22 @@ impl Promises {
         Self::the_other_way_is_taken_only_after_a_riddle(step, &before);
         Self::no_short_token_is_renewed_by_itself(renews_short, tokens);
         self.no_second_serial_number_at_a_place(wish, tokens, world);
+        self.no_request_while_a_token_is_accepted(which, tokens, world);
         if self.knows_time() {
             self.no_request_while_a_token_is_good(which, tokens, world);
         }
         self.within_the_ceilings(step, &before, world);
+    }
+
+    /// No request for a token that its process knows to be accepted, but for a renewal that every clock agrees on.
+    fn no_request_while_a_token_is_accepted(&self, which: usize, tokens: &Tokens, world: &World) {
+        for kept in stored(tokens) {
+            let facts = TokenFacts::new(&kept.token, kept.stored_at);
+            let is_due = facts.is_long_lived && world.now + 5 * MINUTE >= facts.renewal_opens();
+            let heard = self.heard.get(&(which, facts.id.clone()));
+            let accepted = heard == Some(&Verdict::Accepted) && (self.knows_time() || !facts.is_long_lived);
+            assert!(is_due || !accepted, "a request while a token is accepted: {facts:?}");
+        }
     }
 
     /// A person is obeyed, but not for what came while he waited (L5).
