@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::age::{Age, Sight};
 use super::attempt::{Attempt, Reason, Step};
+use super::code;
 use super::need::{Need, need};
 use super::record::Record;
 use super::verdict::Verdict;
@@ -168,6 +169,10 @@ pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
         step == Step::Login && record.login_was_sent_within(situation.asked_ago, situation.sight);
     if situation.operator == Operator::Insists && !has_changed {
         return Decision::Act { step, reason };
+    }
+    if situation.operator != Operator::Absent && has_changed && code::left(record, Step::Code).is_some() {
+        // Somebody types the code of that login at another terminal; one more would end it.
+        return Decision::Stop(Stopped::SecondFactor);
     }
     if situation.operator == Operator::Absent && !situation.sight.answers {
         return Decision::Wait { reason, left: None, why: Waiting::GatewaySilent };
@@ -442,6 +447,19 @@ mod tests {
         story.later(YEAR);
         (story.sight.gateway, story.sight.answers) = (None, false);
         assert!(story.awaits(Waiting::GatewaySilent));
+    }
+
+    #[test]
+    fn who_asks_while_a_code_is_typed_elsewhere_ends_no_login() {
+        let mut story = Story::new();
+        story.fail(Kind::SecondFactor).later(HOUR);
+        for operator in [Operator::Asks, Operator::Insists] {
+            (story.operator, story.account) = (operator, Account::Refused(Kind::SecondFactor));
+            story.asked_ago = 2 * HOUR;
+            assert_eq!(story.decide(), Decision::Stop(Stopped::SecondFactor), "it was sent since");
+            story.asked_ago = HOUR;
+            assert!(story.acts());
+        }
     }
 
     #[test]

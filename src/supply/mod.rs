@@ -26,7 +26,7 @@ use crate::logins::decision::{self, Decision, Operator, Situation, TokenFacts, d
 use crate::logins::hold::Halt;
 use crate::logins::newcomer::Place;
 use crate::logins::record::Record;
-use crate::logins::verdict::Verdicts;
+use crate::logins::verdict::{Verdict, Verdicts};
 use crate::reading::Serial;
 use crate::secrets::Credentials;
 use crate::state::{self, Lock, StateDir};
@@ -284,6 +284,9 @@ impl Supply {
             let (decision, credentials) = self.decide(&record, &facts, &question)?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
             decided = decision;
+            if operator == Operator::Absent && self.take_back(serial)? {
+                continue;
+            }
             match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
                 Ok(Some(token)) => return Ok(Tended::Arrived(token)),
                 Ok(None) => {}
@@ -297,6 +300,12 @@ impl Supply {
                 }
             }
         }
+    }
+
+    /// Takes a token back into use that the gateway accepts, and that another process has replaced by a useless one.
+    fn take_back(&mut self, serial: &Serial) -> Result<bool, Error> {
+        let verdicts = self.verdicts.of(serial);
+        Ok(self.stored.take_back(serial, |token| verdicts.contains(&(token.id(), Verdict::Accepted)))?)
     }
 
     /// Waits until no other process contacts the cloud: what it is about to write down is not known before.

@@ -57,3 +57,34 @@ impl Newcomers {
         addresses.into_iter().map(seen).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Moment;
+    use crate::logins::age::Sight;
+    use crate::logins::attempt::{Reason, Step};
+
+    #[test]
+    fn who_was_seen_is_looked_up_again_when_the_directory_has_changed() {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::open(outer.path()).unwrap();
+        let (known, other) = ("122300000001".parse().unwrap(), "122300000002".parse().unwrap());
+        let moment =
+            Moment { wall: jiff::Timestamp::UNIX_EPOCH, boot: "boot".to_owned(), up: Duration::ZERO };
+        let sight = Sight { moment, gateway: None, answers: true };
+        let mut record = Record::new(&sight);
+        let mut newcomers = Newcomers::new(state.clone());
+        assert!(!newcomers.is_newcomer(&other, &record));
+        assert!(newcomers.known.is_some(), "a directory has a stamp");
+        record.begin(Step::Login, Reason::NoToken, &known, &sight);
+        state.write("logins.json", &record).unwrap();
+        assert!(newcomers.is_newcomer(&other, &record));
+        assert!(!newcomers.is_newcomer(&known, &record));
+        let damaged = Record::after_damage(&known, &sight);
+        newcomers.forget();
+        assert!(!newcomers.is_newcomer(&other, &damaged), "what was damaged was made for nobody");
+    }
+}

@@ -7,6 +7,7 @@ use super::ledger::LOCK;
 use crate::logins::decision::TokenFacts;
 use crate::reading::Serial;
 use crate::state::{self, Stamp, StateDir};
+use crate::token::Token;
 use crate::token::store::{self, Loaded, Source, Tokens};
 
 /// The stored tokens of the gateways.
@@ -27,6 +28,8 @@ struct Kept {
     stamp: Option<Stamp>,
     tokens: Tokens,
     facts: Vec<TokenFacts>,
+    /// The token in use before the files changed, if it is in them no more.
+    before: Option<store::Kept>,
 }
 
 impl Stored {
@@ -44,11 +47,12 @@ impl Stored {
                 return Ok(tokens);
             }
         };
-        if loaded.source == Source::File {
+        // A file without a token is as none: who means it has the token forgotten.
+        let is_lost = loaded.tokens == Tokens::default();
+        if loaded.source == Source::File && !is_lost {
             self.told = None;
             return Ok(loaded.tokens);
         }
-        let is_lost = loaded.source == Source::Nothing;
         if is_lost && store::is_forgotten(&self.state, serial) {
             self.kept.remove(serial);
             return Ok(Tokens::default());
@@ -93,7 +97,8 @@ impl Stored {
     fn store_again(&self, serial: &Serial, tokens: &Tokens) -> Result<Option<Tokens>, state::Error> {
         let Some(_lock) = self.state.try_lock(LOCK)? else { return Ok(None) };
         let now = store::load(&self.state, serial)?;
-        if now.source == Source::File || store::is_forgotten(&self.state, serial) {
+        let is_there = now.source == Source::File && now.tokens != Tokens::default();
+        if is_there || store::is_forgotten(&self.state, serial) {
             return Ok(Some(now.tokens));
         }
         store::save(&self.state, serial, tokens)?;
@@ -148,13 +153,38 @@ impl Stored {
         Ok(facts(&tokens))
     }
 
+    /// Takes back into use the token that was in use before the files changed, if `is_accepted`: they were changed for the
+    /// worse, by an old backup say. Returns whether that changed anything. Under the lock.
+    pub(super) fn take_back(
+        &mut self,
+        serial: &Serial,
+        is_accepted: impl Fn(&Token) -> bool,
+    ) -> Result<bool, state::Error> {
+        let before = self.kept.get_mut(serial).and_then(|kept| kept.before.take());
+        let Some(before) = before.filter(|before| is_accepted(&before.token)) else { return Ok(false) };
+        let tokens = Tokens { current: Some(before), ..self.tokens(serial)? };
+        self.save(serial, &tokens)?;
+        tracing::warn!(
+            %serial,
+            "the stored token was replaced by one that is of no use; the one that the gateway accepts is stored again"
+        );
+        Ok(true)
+    }
+
     fn keep(&mut self, serial: &Serial, stamp: Option<Stamp>, tokens: &Tokens) {
+        let last = self.kept.remove(serial);
         if *tokens == Tokens::default() {
-            self.kept.remove(serial);
-        } else {
-            let kept = Kept { stamp, tokens: tokens.clone(), facts: facts(tokens) };
-            self.kept.insert(serial.clone(), kept);
+            return;
         }
+        let before = last.and_then(|last| {
+            let is_here = |kept: &store::Kept| {
+                tokens.candidate.iter().chain(&tokens.current).any(|here| here.token == kept.token)
+            };
+            let in_use = last.tokens.in_use().filter(|kept| !is_here(kept)).cloned();
+            in_use.or(last.before)
+        });
+        let kept = Kept { stamp, tokens: tokens.clone(), facts: facts(tokens), before };
+        self.kept.insert(serial.clone(), kept);
     }
 }
 
@@ -171,7 +201,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::token::Token;
     use crate::token::store::Origin;
 
     fn serial() -> Serial {
@@ -258,6 +287,31 @@ mod tests {
         assert!(stored.known_facts(&serial()).unwrap().is_empty());
         remove_all(&state);
         assert!(stored.known_facts(&serial()).unwrap().is_empty(), "it does not come back from memory");
+    }
+
+    #[test]
+    fn a_file_without_a_token_is_as_none() {
+        let Process { state, mut stored, first, _outer } = setup();
+        store::save(&state, &serial(), &Tokens::default()).unwrap();
+        assert_eq!(stored.tokens(&serial()).unwrap(), first);
+        assert_eq!(on_disk(&state), first);
+    }
+
+    #[test]
+    fn a_token_that_is_accepted_is_taken_back_after_another_process_has_put_a_useless_one_in_its_place() {
+        let Process { state, mut stored, first, _outer } = setup();
+        let (backup, in_use) = (tokens(1_795_000_000), first.in_use().unwrap().token.clone());
+        assert!(!stored.take_back(&serial(), |_| true).unwrap(), "nothing has changed");
+        store::save(&state, &serial(), &backup).unwrap();
+        assert_eq!(stored.read_facts(&serial()).unwrap().len(), 1);
+        assert_eq!(stored.known_facts(&serial()).unwrap().len(), 1);
+        assert!(stored.take_back(&serial(), |token| *token == in_use).unwrap());
+        assert_eq!(on_disk(&state).current.unwrap().token, in_use);
+        assert_eq!(on_disk(&state).candidate, backup.candidate, "nothing is lost");
+        store::save(&state, &serial(), &backup).unwrap();
+        stored.read_facts(&serial()).unwrap();
+        assert!(!stored.take_back(&serial(), |_| false).unwrap());
+        assert!(!stored.take_back(&serial(), |_| true).unwrap(), "once");
     }
 
     #[test]

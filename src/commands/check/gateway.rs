@@ -86,7 +86,11 @@ async fn token(
         refused => refused,
     };
     match accepted {
-        Ok(()) => report.good("token", &format!("{about}; the gateway accepts it"))?,
+        Ok(()) => {
+            // It ends a row of refusals, whoever asks. Where that cannot be written down, the state line says why.
+            supply.accepted(&serial, &kept.token).await.unwrap_or_else(|error| tracing::debug!("{error}"));
+            report.good("token", &format!("{about}; the gateway accepts it"))?;
+        }
         Err(error) if error.leaves_token_unjudged() => {
             let message = format!("{about}; the gateway neither accepts nor refuses it: {error}");
             report.note("token", &message)?;

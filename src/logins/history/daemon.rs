@@ -95,6 +95,15 @@ impl Story {
                 return TokenEvent::Removed;
             }
             966..968 if !self.is_locked() => self.remove_record(),
+            968 => self.world.disk.backup = self.world.disk.tokens.clone(),
+            969..971 if !self.is_locked() => {
+                // A person puts a backup back, however old.
+                let number = self.world.named[gateway];
+                if let Some(backup) = self.world.disk.backup[number].clone() {
+                    self.world.disk.tokens[number] = Some(backup);
+                }
+                return TokenEvent::Removed;
+            }
             _ => {
                 let length = [HOUR, DAY, 9 * DAY, 100 * DAY][self.world.rng.usize(..4)];
                 self.world.pass(length);
@@ -284,14 +293,14 @@ impl Story {
 
     /// The stored tokens as `supply::stored` reads them: from memory where the files are gone.
     fn tokens(&mut self, which: usize, number: usize, is_locked: bool) -> Rc<Tokens> {
-        let kept = &mut self.processes[which].tokens[number];
-        match (&self.world.disk.tokens[number], &*kept) {
+        let process = &mut self.processes[which];
+        match (&self.world.disk.tokens[number], &process.tokens[number]) {
             (Some(stored), _) => {
-                *kept = Some(Rc::clone(stored));
+                process.remember(number, stored);
                 Rc::clone(stored)
             }
             (None, _) if self.world.disk.is_forgotten[number] => {
-                *kept = None;
+                (process.tokens[number], process.before[number]) = (None, None);
                 Rc::default()
             }
             (None, Some(kept)) => {
@@ -400,6 +409,9 @@ impl Story {
             self.promises.no_wait_outlives_its_length(&decision, &self.world);
         }
         let Decision::Act { step, reason } = decision else { return event };
+        if operator == Operator::Absent && !self.is_locked() && self.take_back(which, number, &tokens) {
+            return TokenEvent::Restored;
+        }
         if !self.is_locked() {
             let credentials = self.processes[which].credentials;
             let record = Rc::unwrap_or_clone(record);
@@ -407,6 +419,22 @@ impl Story {
             self.begin(which, attempt, reason);
         }
         event
+    }
+
+    /// A token that the gateway accepts comes back in place of a useless one that somebody has put there.
+    fn take_back(&mut self, which: usize, number: usize, tokens: &Rc<Tokens>) -> bool {
+        let Some(before) = self.processes[which].before[number].take() else { return false };
+        let accepted = (before.token.id(), Verdict::Accepted);
+        if !self.processes[which].verdicts.of(&before.token.serial).contains(&accepted) {
+            return false;
+        }
+        if self.world.disk.is_writable {
+            let tokens = Rc::new(Tokens { current: Some(before), ..(**tokens).clone() });
+            self.processes[which].remember(number, &tokens);
+            self.world.disk.tokens[number] = Some(tokens);
+        }
+        // Where it cannot be written there is no login either.
+        true
     }
 
     /// Acceptances that are not on disk count for their process.
@@ -469,6 +497,9 @@ impl Story {
         let stored = self.world.disk.tokens[attempt.wish.number].as_ref().or(kept);
         let stored = stored.cloned().unwrap_or_default();
         self.promises.judge(which, attempt, &stored, self.renews_short, &self.world);
+        if let Some(before) = &self.processes[which].before[attempt.wish.number] {
+            self.promises.no_request_while_another_is_accepted(which, attempt, before, &self.world);
+        }
         let answer = match attempt.step {
             Step::Login => self.world.log_in(attempt.credentials).map(Answer::Session),
             Step::Code => self.world.enter_code().map(Answer::Session),
@@ -529,7 +560,7 @@ impl Story {
         let stored = self.world.disk.tokens[number].as_ref().or(kept);
         let mut tokens = stored.cloned().unwrap_or_default();
         Rc::make_mut(&mut tokens).arrived(token, origin, self.world.sight(None).moment.wall);
-        process.tokens[number] = Some(Rc::clone(&tokens));
+        process.remember(number, &tokens);
         (self.world.disk.tokens[number], self.world.disk.is_forgotten[number]) = (Some(tokens), false);
         TokenEvent::Arrived
     }

@@ -13,7 +13,7 @@ use crate::logins::record::Record;
 use crate::logins::verdict::Verdicts;
 use crate::secrets::Secret;
 use crate::token::Token;
-use crate::token::store::Tokens;
+use crate::token::store::{Kept, Tokens};
 
 /// How many of the processes are daemons; those behind them are commands.
 pub(super) const DAEMONS: usize = 2;
@@ -56,6 +56,8 @@ pub(super) struct Process {
     pub(super) attempt: Option<Attempt>,
     /// The tokens that it has read or written last.
     pub(super) tokens: [Option<Rc<Tokens>>; SERIALS],
+    /// The tokens that were in use before somebody changed the files.
+    pub(super) before: [Option<Kept>; SERIALS],
     /// The record that it has read or written last.
     pub(super) record: Option<Rc<Record>>,
     pub(super) verdicts: Verdicts,
@@ -64,6 +66,17 @@ pub(super) struct Process {
 }
 
 impl Process {
+    /// Remembers the tokens that are stored now.
+    pub(super) fn remember(&mut self, number: usize, stored: &Rc<Tokens>) {
+        let last = self.tokens[number].replace(Rc::clone(stored));
+        let is_stored =
+            |kept: &Kept| stored.candidate.iter().chain(&stored.current).any(|here| here.token == kept.token);
+        let in_use = last.as_ref().and_then(|last| last.in_use()).filter(|kept| !is_stored(kept));
+        if let Some(in_use) = in_use {
+            self.before[number] = Some(in_use.clone());
+        }
+    }
+
     /// It is killed or stopped; a daemon is started again, and remembers nothing.
     pub(super) fn end(&mut self) {
         *self = Self { credentials: self.credentials, ..Self::default() };

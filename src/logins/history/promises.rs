@@ -351,6 +351,20 @@ impl Promises {
         }
     }
 
+    /// Nor while its process knows another one that is accepted, in whose place somebody has put a useless one.
+    pub(super) fn no_request_while_another_is_accepted(
+        &self,
+        which: usize,
+        attempt: &Attempt,
+        before: &Kept,
+        world: &World,
+    ) {
+        if attempt.wish.operator == Operator::Absent {
+            let known = Tokens { current: Some(before.clone()), candidate: None };
+            self.no_request_while_a_token_is_accepted(which, &known, world);
+        }
+    }
+
     /// A person is obeyed, but not for what came while he waited (L5).
     fn by_a_person(&mut self, wish: &Wish, step: Step, tokens: &Tokens, world: &World) {
         self.judged.wished += 1;
@@ -536,7 +550,9 @@ impl Promises {
         let id = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.token.id());
         let (was, is) = (id(&before.current), id(&after.current));
         let accepted = event == TokenEvent::Accepted && is == id(&before.candidate);
-        assert!(was == is || accepted || event == TokenEvent::Forgotten, "the token in use: {event:?}");
+        let by_a_person = matches!(event, TokenEvent::Forgotten | TokenEvent::Removed);
+        let is_back = event == TokenEvent::Restored;
+        assert!(was == is || accepted || by_a_person || is_back, "the token in use: {event:?}");
         let (was, is) = (id(&before.candidate), id(&after.candidate));
         assert!(was == is || event != TokenEvent::Nothing, "the candidate");
         assert!(is.is_some() || event != TokenEvent::Arrived || id(&after.current).is_some());
@@ -551,7 +567,7 @@ pub(super) enum TokenEvent {
     Accepted,
     Dropped,
     Forgotten,
-    /// A person has removed the files.
+    /// A person has removed the files, or put others in their place.
     Removed,
     /// The files were written again from memory.
     Restored,

@@ -47,6 +47,8 @@ pub(super) struct Disk {
     pub(super) is_damaged: bool,
     /// Of each serial number; `None` where there is no file.
     pub(super) tokens: [Option<Rc<Tokens>>; SERIALS],
+    /// An old backup of those files.
+    pub(super) backup: [Option<Rc<Tokens>>; SERIALS],
     /// A person had the tokens forgotten.
     pub(super) is_forgotten: [bool; SERIALS],
     /// At which of the two places each serial number was seen last, as its key is remembered.
@@ -152,6 +154,7 @@ impl World {
             aside: false,
             is_damaged: false,
             tokens: Default::default(),
+            backup: Default::default(),
             is_forgotten: Default::default(),
             seen_at: Default::default(),
             is_writable: true,
