@@ -641,7 +641,7 @@ impl Story {
         let verdicts = &mut self.processes[which].verdicts;
         verdicts.note_unwritten(&id, false);
         verdicts.note(&serial, &id, Verdict::Refused);
-        self.promises.gateway_refused(&id, &self.world);
+        self.promises.gateway_refused(&id, &sight, &self.world);
         record.is_refused(&serial, &id)
     }
 

@@ -18,7 +18,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::process::{Attempt, Wish};
 use super::world::{DAY, HOUR, Liar, MINUTE, SERIALS, World};
@@ -267,8 +267,12 @@ impl Promises {
         self.hold_until = self.hold_until.max(world.now + table.max(asked));
     }
 
-    pub(super) fn gateway_refused(&mut self, token: &TokenId, world: &World) {
-        self.refusals.entry(token.clone()).or_default().push(world.now);
+    /// A refusal is one only while the gateway's clock is within ten minutes of ours, if it has one.
+    pub(super) fn gateway_refused(&mut self, token: &TokenId, sight: &Sight, world: &World) {
+        let apart = sight.gateway.map(|gateway| gateway.duration_since(sight.moment.wall).abs());
+        if apart.is_none_or(|apart| apart <= SignedDuration::from_mins(10)) {
+            self.refusals.entry(token.clone()).or_default().push(world.now);
+        }
     }
 
     /// A gateway accepts a token; `unwritten` is the process that alone knows of it.
