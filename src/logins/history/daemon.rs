@@ -115,6 +115,7 @@ impl Story {
     /// A person removes the record. A daemon that has lived for a poll knows what was in it.
     fn remove_record(&mut self) {
         let record = self.world.disk.record.take();
+        self.promises.record_was_removed();
         for daemon in self.processes.iter_mut().take(DAEMONS).filter(|daemon| daemon.record.is_some()) {
             daemon.record.clone_from(&record);
         }

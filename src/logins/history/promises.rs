@@ -180,6 +180,11 @@ impl Promises {
         self.requests.push(Request { at, step, number: 0, credentials: u8::MAX, outcome: None });
     }
 
+    /// A person removes the record: a command that waits then may not learn that a token came meanwhile.
+    pub(super) fn record_was_removed(&mut self) {
+        self.came = Default::default();
+    }
+
     /// The record was removed, and no process remembers it.
     pub(super) fn record_was_lost(&mut self, world: &World) {
         self.forget(world);
