@@ -6,7 +6,7 @@ use enphased::clock::Clock;
 use enphased::logins::age::Heard;
 use enphased::logins::decision::{Decision, Operator, Stopped};
 use enphased::poller::Poller;
-use enphased::simulator::{Answer, CloudCounts, Condition, Fault, Simulation};
+use enphased::simulator::{Answer, CloudCounts, Condition, Fault, Role, Simulation, mint_token};
 use enphased::supply::Tended;
 use jiff::Timestamp;
 
@@ -146,6 +146,29 @@ async fn a_gateway_that_neither_accepts_nor_refuses_an_expired_token_is_no_reaso
     assert_eq!(poll(&mut daemon, 30).await, 30, "the pages take the token");
     gateway.suffer(Condition::PagesFail);
     poll(&mut daemon, 30).await;
+    assert_eq!(house.counts(), tokens(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_files_that_somebody_replaces_by_useless_ones_cost_no_login() {
+    let house = House::new();
+    let mut daemon = poller(&house);
+    assert_eq!(poll(&mut daemon, 2).await, 2);
+    let (serial, now) = (house.serial(), house.clock.now());
+    let name = |end: &str| house.state.path().join(format!("token-{serial}{end}"));
+    tokio::time::sleep(2 * DAY).await;
+    let expired = mint_token(serial.as_str(), Role::Owner, now - 400 * DAY, 365 * DAY);
+    let backup = format!(r#"{{"current":{{"token":"{expired}","origin":"login"}},"candidate":null}}"#);
+    for useless in [backup.as_str(), r#"{"current":null,"candidate":null}"#, "{}", "[]", "", "null"] {
+        for end in [".json", ".copy.json"] {
+            std::fs::write(name(end), useless).unwrap();
+        }
+        assert!(poll(&mut daemon, 12).await >= 10, "{useless}");
+        let stored = std::fs::read_to_string(name(".json")).unwrap();
+        assert!(!stored.contains(&expired) && stored.contains("eyJ"), "{useless}: {stored}");
+    }
+    assert_eq!(house.counts(), tokens(1));
+    assert_eq!(poll(&mut poller(&house), 2).await, 2);
     assert_eq!(house.counts(), tokens(1));
 }
 
