@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::content::Options;
-use super::heard::Meaning;
+use super::incoming::Meaning;
 use super::memory;
 use super::outbox::Outbox;
 use super::reporting::Reporting;

@@ -5,7 +5,7 @@ pub mod broker;
 mod changes;
 mod complaint;
 mod content;
-mod heard;
+mod incoming;
 mod leaving;
 mod memory;
 mod names;
@@ -16,7 +16,7 @@ mod repeats;
 mod reporting;
 mod roster;
 mod sent;
-mod spaced;
+mod throttle;
 mod walk;
 
 pub use content::{Domoticz, Options};

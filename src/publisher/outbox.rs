@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::complaint::{Complaint, Complaints};
 use super::content::Options;
-use super::heard::{Heard, Meaning};
+use super::incoming::{Incoming, Meaning};
 use super::leaving::Leaving;
 use super::memory::Memory;
 use super::sent::Sent;
@@ -38,7 +38,7 @@ pub struct Outbox {
     /// The entities that are to be announced.
     walk: Walk,
     pace: RateLimit,
-    heard: Heard,
+    incoming: Incoming,
     gateways: BTreeMap<Serial, Sent>,
     /// Whose turn was last.
     served: Option<Serial>,
@@ -62,7 +62,7 @@ impl Outbox {
             begun: VecDeque::new(),
             walk: Walk::default(),
             pace: RateLimit::new(BURST, GAP, now),
-            heard: Heard::default(),
+            incoming: Incoming::default(),
             gateways: BTreeMap::new(),
             served: None,
             settled: 0,
@@ -99,7 +99,7 @@ impl Outbox {
         self.owe_everything();
         self.connected = true;
         self.begun.clear();
-        self.heard.connected();
+        self.incoming.connected();
         self.begun.push_back(self.online());
         let prefix = &self.options.prefix;
         self.begun.push_back(Order::Subscribe(topics::instance_topic(prefix)));
@@ -118,13 +118,13 @@ impl Outbox {
 
     /// Messages from the broker were missed.
     pub fn missed(&mut self) {
-        self.heard.missed();
+        self.incoming.missed();
     }
 
     /// A message has come in.
     pub fn incoming(&mut self, topic: &str, payload: &[u8], retained: bool) -> Meaning {
         if self.connected {
-            self.heard.incoming(&self.options, topic, payload, retained)
+            self.incoming.incoming(&self.options, topic, payload, retained)
         } else {
             Meaning::Nothing
         }
@@ -135,7 +135,7 @@ impl Outbox {
         if !self.connected {
             return None;
         }
-        if self.heard.births.take(now) {
+        if self.incoming.births.take(now) {
             self.owe_everything();
         }
         self.look_through(sheet, now);
@@ -154,13 +154,13 @@ impl Outbox {
 
     /// The next order of what was begun or is owed by itself.
     fn pick(&mut self, now: Instant) -> Option<Order> {
-        if self.heard.status.take(now) {
+        if self.incoming.status.take(now) {
             return Some(self.online());
         }
         if let Some(order) = self.begun.pop_front() {
             return Some(order);
         }
-        if self.heard.instance.take(now) {
+        if self.incoming.instance.take(now) {
             return Some(self.instance());
         }
         self.announcement(now).or_else(|| self.removal(now)).map(Order::Publish)
@@ -169,7 +169,7 @@ impl Outbox {
     /// When something is owed by time alone.
     pub fn wakes(&self) -> Option<Instant> {
         let paced = (self.walk.is_owed() || self.leaving.is_owed()).then(|| self.pace.opens());
-        self.heard.wakes().into_iter().chain(paced).min().filter(|_| self.connected)
+        self.incoming.wakes().into_iter().chain(paced).min().filter(|_| self.connected)
     }
 
     /// What is left to say before an orderly end.

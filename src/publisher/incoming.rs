@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::content::Options;
 use super::names::Names;
-use super::spaced::Spaced;
+use super::throttle::Throttle;
 use crate::topics;
 
 /// How often everything is sent again because a consumer came up. What is retained it has anyway.
@@ -31,30 +31,35 @@ pub enum Meaning {
 
 /// What is owed for what was heard.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(super) struct Incoming {
     /// Everything, because a consumer came up.
-    pub(super) births: Spaced,
+    pub(super) births: Throttle,
     /// Our status, because somebody else declared us offline.
-    pub(super) status: Spaced,
+    pub(super) status: Throttle,
     /// Our name, because another daemon said its own.
-    pub(super) instance: Spaced,
+    pub(super) instance: Throttle,
     /// Other daemons under our prefix.
     names: Names,
 }
 
-impl Default for Heard {
+impl Default for Incoming {
     fn default() -> Self {
-        let answers = || Spaced::new(ANSWERS);
-        Self { births: Spaced::new(BIRTHS), status: answers(), instance: answers(), names: Names::default() }
+        let answers = || Throttle::new(ANSWERS);
+        Self {
+            births: Throttle::new(BIRTHS),
+            status: answers(),
+            instance: answers(),
+            names: Names::default(),
+        }
     }
 }
 
-impl Heard {
+impl Incoming {
     /// There is a new connection, on which everything is owed.
     pub(super) fn connected(&mut self) {
         self.names.connected();
-        for spaced in [&mut self.births, &mut self.status, &mut self.instance] {
-            spaced.settle();
+        for throttle in [&mut self.births, &mut self.status, &mut self.instance] {
+            throttle.settle();
         }
     }
 
@@ -107,6 +112,6 @@ impl Heard {
 
     /// When something is owed by time alone.
     pub(super) fn wakes(&self) -> Option<Instant> {
-        [&self.births, &self.status, &self.instance].into_iter().filter_map(Spaced::wakes).min()
+        [&self.births, &self.status, &self.instance].into_iter().filter_map(Throttle::wakes).min()
     }
 }

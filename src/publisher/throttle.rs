@@ -7,13 +7,13 @@ use tokio::time::Instant;
 /// Done at once when it is owed, and then no more often than once a gap; however often it was asked for meanwhile, once
 /// more.
 #[derive(Debug)]
-pub(super) struct Spaced {
+pub(super) struct Throttle {
     gap: Duration,
     owed: bool,
     done: Option<Instant>,
 }
 
-impl Spaced {
+impl Throttle {
     pub(super) const fn new(gap: Duration) -> Self {
         Self { gap, owed: false, done: None }
     }
@@ -56,21 +56,21 @@ mod tests {
     fn it_is_done_at_once_and_then_once_a_gap() {
         const GAP: Duration = Duration::from_secs(10);
         let start = Instant::now();
-        let mut spaced = Spaced::new(GAP);
-        assert!(!spaced.take(start));
+        let mut throttle = Throttle::new(GAP);
+        assert!(!throttle.take(start));
         let mut done = Vec::new();
         for second in 0..25 {
             let now = start + Duration::from_secs(second);
             for _ in 0..1000 {
-                spaced.owe();
-                if spaced.take(now) {
+                throttle.owe();
+                if throttle.take(now) {
                     done.push(second);
                 }
             }
         }
         assert_eq!(done, [0, 10, 20]);
-        assert_eq!(spaced.wakes(), Some(start + 3 * GAP));
-        assert!(spaced.take(start + 3 * GAP), "the last one is not forgotten");
-        assert_eq!(spaced.wakes(), None);
+        assert_eq!(throttle.wakes(), Some(start + 3 * GAP));
+        assert!(throttle.take(start + 3 * GAP), "the last one is not forgotten");
+        assert_eq!(throttle.wakes(), None);
     }
 }
