@@ -79,6 +79,7 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
         Some(name) => findings.take("time_zone", zone::configured(name)).unwrap_or(TimeZone::UTC),
     };
     let gateway_tables = file.gateway.len();
+    let secret_files = file.secret_files();
     let gateways = if file.gateway.is_empty() { vec![GatewayTable::default()] } else { file.gateway };
     let gateways: Vec<Gateway> =
         gateways.into_iter().filter_map(|table| gateway(table, &mut findings)).collect();
@@ -113,6 +114,7 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
         gateway_tables,
         stdout,
         mqtt,
+        secret_files,
         warnings: findings.warnings,
     })
 }

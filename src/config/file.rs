@@ -19,6 +19,17 @@ pub(super) struct File {
     pub(super) mqtt: Option<MqttTable>,
 }
 
+impl File {
+    /// The files that hold a password or a key. A certificate without a key file beside it holds its key too.
+    pub(super) fn secret_files(&self) -> Vec<PathBuf> {
+        let mqtt = self.mqtt.iter().flat_map(|mqtt| {
+            [mqtt.password_file.as_ref(), mqtt.client_key.as_ref().or(mqtt.client_cert.as_ref())]
+        });
+        let gateways = self.gateway.iter().map(|gateway| gateway.password_file.as_ref());
+        gateways.chain([self.cloud.password_file.as_ref()]).chain(mqtt).flatten().cloned().collect()
+    }
+}
+
 /// `[cloud]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

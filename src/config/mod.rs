@@ -55,6 +55,8 @@ pub struct Config {
     pub stdout: Option<Stdout>,
     /// Readings to a broker.
     pub mqtt: Option<Mqtt>,
+    /// The files it names that hold a password or a key.
+    pub secret_files: Vec<PathBuf>,
     /// What is allowed, and not wise.
     pub warnings: Vec<String>,
 }

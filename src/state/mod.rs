@@ -110,10 +110,10 @@ impl StateDir {
         self.directory.try_lock(name)
     }
 
-    /// Files that others than their owner may read, by name; there should be none.
+    /// Files that others than their owner may read or change, by name; there should be none.
     pub fn readable_by_others(&self) -> Vec<String> {
         let open = |name: &String| self.directory.metadata(name).is_ok_and(|data| data.mode() & 0o077 != 0);
-        self.names("", ".json").into_iter().filter(open).collect()
+        self.names("", "").into_iter().filter(open).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod bundle;
 mod gateway;
 mod pages;
+mod permissions;
 pub(in crate::commands) mod report;
 mod shape;
 
@@ -38,6 +39,7 @@ pub async fn check(context: &mut Context, out: &mut dyn Write) -> Result<(), Fai
     let mut report = Report::new(out, 14);
     configuration(context, &mut report)?;
     let state = state(context, &mut report)?;
+    permissions::check(&context.config, state.as_ref(), &mut report)?;
     names(context, &mut report).await?;
     account(context, &mut report)?;
     if let Some(state) = &state {
@@ -74,11 +76,6 @@ fn state(context: &mut Context, report: &mut Report<'_>) -> Result<Option<StateD
     match tried {
         Ok(state) => {
             report.good("state", &format!("{} can be written", state.path().display()))?;
-            let open = state.readable_by_others();
-            if !open.is_empty() {
-                let message = format!("others can read {}; run chmod 600 on them", open.join(", "));
-                report.wrong("state", &Failure::new(Code::CannotCreate, message))?;
-            }
             Ok(Some(state))
         }
         Err(failure) => {

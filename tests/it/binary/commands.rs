@@ -200,3 +200,25 @@ async fn wrong_input_is_met_with_a_sentence_and_a_code() {
     std::fs::write(site.path("config.toml"), &example.stdout).unwrap();
     assert!(site.run(&["config", "validate"]).await.status.success());
 }
+
+#[tokio::test]
+async fn check_names_what_is_open_to_other_users_and_the_command_that_closes_it() {
+    let site = Site::new();
+    assert!(site.run(&["token", "refresh"]).await.status.success());
+    assert!(site.run(&["check"]).await.status.success());
+    for (name, open, closed, code, words) in [
+        ("state", 0o777, 0o700, 73, "others can change"),
+        ("state", 0o755, 0o700, 73, "others can read"),
+        ("state/logins.json", 0o644, 0o600, 73, "others can read logins.json"),
+        ("password", 0o644, 0o600, 78, "others can read"),
+        ("config.toml", 0o666, 0o644, 78, "others can change"),
+    ] {
+        site.set_mode(name, open);
+        let output = site.run(&["check"]).await;
+        let report = text(&output.stdout);
+        assert!(report.contains(words) && report.contains("chmod"), "{name} {open:o}: {report}");
+        assert_eq!(output.status.code(), Some(code), "{name} {open:o}: {report}");
+        site.set_mode(name, closed);
+    }
+    assert!(site.run(&["check"]).await.status.success());
+}

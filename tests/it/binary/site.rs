@@ -1,5 +1,6 @@
 //! A house for the built program: the simulated cloud and gateway on the real clock, and a directory.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -29,11 +30,16 @@ impl Site {
         let site = Self { simulation, dir: tempfile::tempdir().unwrap() };
         site.configure("[stdout]\nformat = \"json\"\n");
         std::fs::write(site.path("password"), format!("{}\n", Simulation::PASSWORD)).unwrap();
+        site.set_mode("password", 0o600);
         site
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    pub(crate) fn set_mode(&self, name: &str, mode: u32) {
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
     pub(crate) fn gateway(&self) -> &Gateway {
