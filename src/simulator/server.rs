@@ -158,7 +158,10 @@ impl Server {
     /// Refuses connections and drops those there are.
     pub(super) fn shut(&self) {
         self.shared.opening.fetch_add(1, Ordering::Relaxed);
-        *lock(&self.shared.listener) = None;
+        if let Some(listener) = lock(&self.shared.listener).take() {
+            // Closing alone may not end it at once: a process that is being started holds a copy until it runs its program.
+            rustix::net::shutdown(&listener, rustix::net::Shutdown::Read).ok();
+        }
         if let Some(task) = lock(&self.accepting).take() {
             task.abort();
         }
@@ -248,5 +251,21 @@ async fn respond(
         Manner::Hung => future::pending().await,
         Manner::Dropped => Err(io::ErrorKind::ConnectionAborted.into()),
         _ => Ok(answer.into_response()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_listens_again_though_a_process_that_is_being_started_holds_its_socket() {
+        let server = Server::start(Transport::Plain, |_call| unreachable!()).unwrap();
+        let copy = lock(&server.shared.listener).as_ref().unwrap().as_fd().try_clone_to_owned().unwrap();
+        server.shut();
+        server.open().unwrap();
+        drop(copy);
     }
 }
