@@ -41,7 +41,7 @@ impl Connected {
     /// Takes a gateway whose key has been judged. `takes_password` says whether a configured password may be sent to
     /// it.
     pub(super) fn new(sighted: Sighted, takes_password: bool) -> Self {
-        let access = Access::to(&sighted.info);
+        let access = Access::to(&sighted.info, &sighted.peer);
         Self { sighted, access, word: Word::default(), takes_password }
     }
 
@@ -120,7 +120,7 @@ impl Connected {
         if let Err(Error::Replaced { .. }) = confirmed {
             self.access = Access::Nothing;
         } else if self.sighted.info.needs_token() != needed_token {
-            self.access = Access::to(&self.sighted.info);
+            self.access = Access::to(&self.sighted.info, &self.sighted.peer);
         }
         confirmed
     }

@@ -3,7 +3,7 @@
 use super::Error;
 use super::digest::Digest;
 use super::info::Info;
-use super::peer::Bound;
+use super::peer::{Bound, Peer, Proof};
 use super::session::Session;
 use super::sight::Sighted;
 use crate::secrets::Secret;
@@ -16,17 +16,17 @@ pub(super) enum Access {
     Token(Session),
     /// Firmware before 7. `None` where even the standard password is not known.
     Digest(Option<Digest>),
-    /// Somebody else answered: nothing is read any more.
+    /// Somebody else answered, or a token is needed and could be read on the way: nothing is read.
     Nothing,
 }
 
 impl Access {
-    /// What the gateway needs that says `info` of itself.
-    pub(super) fn to(info: &Info) -> Self {
-        if info.needs_token() {
-            Self::Token(Session::default())
-        } else {
-            Self::Digest(Digest::standard(info.serial.as_str()))
+    /// What `peer` needs, which says `info` of itself. A token goes over no connection on which it could be read.
+    pub(super) fn to(info: &Info, peer: &Peer) -> Self {
+        match peer.proof {
+            _ if !info.needs_token() => Self::Digest(Digest::standard(info.serial.as_str())),
+            Proof::Key(_) | Proof::Unproven => Self::Token(Session::default()),
+            Proof::Clear => Self::Nothing,
         }
     }
 

@@ -258,6 +258,19 @@ async fn a_firmware_without_tokens_is_sent_none() {
 }
 
 #[tokio::test]
+async fn a_firmware_that_begins_to_want_a_token_over_http_is_sent_none() {
+    let host = Host::start(Persona { firmware: OLD, ..REAL }, Shown::plain()).await;
+    let mut gateway = open(&target(&host), &tempfile::tempdir().unwrap()).await.unwrap();
+    host.becomes(REAL, Shown::plain());
+    seconds_later().await;
+    gateway.confirm().await.unwrap_err();
+    gateway.use_token(&token(SERIAL, "a")).unwrap_err();
+    gateway.get(Endpoint::Production).await.unwrap_err();
+    gateway.check_token(&token(SERIAL, "a")).await.unwrap_err();
+    assert!(host.secrets().is_empty());
+}
+
+#[tokio::test]
 async fn the_token_of_another_gateway_is_not_taken() {
     let host = Host::start(REAL, Shown::first()).await;
     let mut gateway = opened(&host).await;
@@ -641,7 +654,7 @@ async fn walk(steps: Vec<Step>, insecure: bool) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_token_goes_only_to_its_serial_with_its_key_whatever_happens(steps in steps(), insecure: bool) {
