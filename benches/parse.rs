@@ -12,10 +12,10 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Duration;
 
-use enphased::counters::Guard;
-use enphased::gateway::{Endpoint, Error};
-use enphased::reading::{NotASerial, Serial};
-use enphased::sources::{Cycle, Facts, Options, Sources};
+use enphased::base::reading::{NotASerial, Serial};
+use enphased::io::gateway::{Endpoint, Error};
+use enphased::rules::counters::Guard;
+use enphased::rules::sources::{Cycle, Facts, Options, Sources};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
@@ -95,7 +95,7 @@ fn main() -> Result<(), NotASerial> {
         let Cycle::Reading(mut reading) = sources.cycle(time) else { continue };
         guard.apply(&mut reading, &TimeZone::UTC, now);
         assert_eq!(reading.inverters.len(), INVERTERS as usize, "every inverter is read");
-        written += black_box(enphased::json::one_line(&reading)).len();
+        written += black_box(enphased::output::json::one_line(&reading)).len();
     }
     let each = began.elapsed() / CYCLES;
     println!(

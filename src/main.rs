@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use dlmalloc::GlobalDlmalloc;
-use enphased::cli;
-use enphased::config::environment::Environment;
+use enphased::app::cli;
+use enphased::app::config::environment::Environment;
 
 #[global_allocator]
 static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;

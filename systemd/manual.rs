@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use enphased::cli;
+use enphased::app::cli;
 
 const FILES: &[(&str, &str)] = &[
     (

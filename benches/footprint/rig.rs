@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use enphased::clock::Clock;
+use enphased::base::clock::Clock;
 use enphased::simulator::{GatewayOptions, Pages, Role, Simulation, SimulationOptions, mint_token};
 use tempfile::TempDir;
 use tokio::runtime::{self, Handle};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::sun::{house_load, inverter_weight, last_report, sunshine};
 use super::world::{Energies, InverterReport, Snapshot, WorldOptions};
-use crate::units::{Percent, WattHours, Watts};
+use crate::base::units::{Percent, WattHours, Watts};
 
 /// Seconds in which the flows do not change.
 const STEP: i64 = 30;

@@ -7,8 +7,8 @@ use super::cloud::{Account, Cloud, CloudOptions};
 use super::gateway::{Gateway, GatewayOptions};
 use super::pages::Pages;
 use super::world::{Battery, World, WorldOptions};
-use crate::clock::Clock;
-use crate::units::{WattHours, Watts};
+use crate::base::clock::Clock;
+use crate::base::units::{WattHours, Watts};
 
 /// What is simulated.
 #[derive(Clone, Debug)]

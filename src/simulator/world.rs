@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::ledger::{Counted, Ledger};
-use crate::clock::Clock;
-use crate::units::{Percent, WattHours, Watts};
+use crate::base::clock::Clock;
+use crate::base::units::{Percent, WattHours, Watts};
 
 /// What stands on the roof and in the cellar.
 #[derive(Clone, Debug)]

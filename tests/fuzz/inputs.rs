@@ -11,19 +11,22 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use enphased::cloud::{self, Addresses};
-use enphased::config::{self, environment::Environment};
-use enphased::counters::{Guard, GuardState};
-use enphased::gateway::info::Info;
-use enphased::gateway::pinned_key::PinnedKeys;
-use enphased::gateway::{self, Endpoint, Target};
-use enphased::homeassistant::{self, Discovery};
-use enphased::reading::{Reading, Serial};
-use enphased::secrets::{Credentials, Secret};
-use enphased::sources::{Cycle, Facts, Options, Sources};
-use enphased::state::StateDir;
-use enphased::token::{Token, store};
-use enphased::{influx, json, text, topics};
+use enphased::app::config::{self, environment::Environment};
+use enphased::base::reading::{Reading, Serial};
+use enphased::base::secrets::{Credentials, Secret};
+use enphased::io::cloud::{self, Addresses};
+use enphased::io::gateway::info::Info;
+use enphased::io::gateway::pinned_key::PinnedKeys;
+use enphased::io::gateway::{self, Endpoint, Target};
+use enphased::io::state_dir::StateDir;
+use enphased::io::token::{Token, store};
+use enphased::output::homeassistant::{self, Discovery};
+use enphased::output::influx;
+use enphased::output::json;
+use enphased::output::text;
+use enphased::output::topics;
+use enphased::rules::counters::{Guard, GuardState};
+use enphased::rules::sources::{Cycle, Facts, Options, Sources};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -130,7 +133,7 @@ pub fn state(data: &[u8]) {
         let name = names[usize::from(*which) % names.len()];
         std::fs::write(directory.path().join(name), bytes).expect("a disk with room");
         drop(store::load(&state, &serial()));
-        drop(enphased::poller::totals::Totals::load(&state, &serial()));
+        drop(enphased::app::poller::totals::Totals::load(&state, &serial()));
         for name in state.names("", "") {
             state.remove(&name).expect("a file of our own");
         }

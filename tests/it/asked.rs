@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use enphased::board::Availability;
-use enphased::commands::Context;
-use enphased::poller::Shared;
+use enphased::app::commands::Context;
+use enphased::app::latest::Availability;
+use enphased::app::poller::Shared;
+use enphased::app::requests::Wish;
+use enphased::base::clock::Clock;
+use enphased::base::reading::Serial;
+use enphased::io::state_dir::StateDir;
 use enphased::simulator::{
     Condition, Fault, GatewayOptions, LOGIN, Pages, Simulation, SimulationOptions, answers,
 };
-use enphased::state::StateDir;
-use enphased::wishes::Wish;
-use enphased::{clock::Clock, reading::Serial};
 use fastrand::Rng;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};

@@ -1,12 +1,12 @@
 //! `token refresh` with a person at the terminal.
 
-use enphased::clock::Clock;
-use enphased::commands::Context;
-use enphased::commands::failure::Code;
-use enphased::commands::token::{Ask, refresh};
-use enphased::config;
-use enphased::config::environment::Environment;
-use enphased::secrets::Secret;
+use enphased::app::commands::Context;
+use enphased::app::commands::failure::Code;
+use enphased::app::commands::token::{Ask, refresh};
+use enphased::app::config;
+use enphased::app::config::environment::Environment;
+use enphased::base::clock::Clock;
+use enphased::base::secrets::Secret;
 use enphased::simulator::{Simulation, SimulationOptions};
 use fastrand::Rng;
 

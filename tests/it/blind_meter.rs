@@ -1,7 +1,7 @@
 //! A production meter that sees nothing while the inverters report kilowatts: the daemon reports it once, and `check` says so.
 
-use enphased::commands::Context;
-use enphased::commands::check::check;
+use enphased::app::commands::Context;
+use enphased::app::commands::check::check;
 use enphased::simulator::{Condition, SimulationOptions};
 use fastrand::Rng;
 use serde_json::Value;

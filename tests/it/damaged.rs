@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use enphased::gateway::wire::{
+use enphased::io::gateway::wire::{
     device_data, energy, ensemble, inventory, inverters, livedata, meters, production, production_html,
     production_json, readings, switches, tariff,
 };
-use enphased::gateway::{Endpoint, Error};
-use enphased::sources::{Cycle, Options, Sources};
+use enphased::io::gateway::{Endpoint, Error};
+use enphased::rules::sources::{Cycle, Options, Sources};
 use fastrand::Rng;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -191,7 +191,7 @@ fn parse_as_everything(body: &[u8]) {
         |body| switches::DryContacts::parse(body).is_ok(),
         |body| switches::Generator::parse(body).is_ok(),
         |body| tariff::Tariff::parse(body).is_ok(),
-        |body| enphased::gateway::info::Info::parse(body).is_ok(),
+        |body| enphased::io::gateway::info::Info::parse(body).is_ok(),
     ];
     for parse in parsers {
         parse(body);

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use enphased::config::environment::Environment;
-use enphased::homeassistant::{Announced, Discovery, discovery};
-use enphased::message::{Message, Qos};
-use enphased::reading::Reading;
+use enphased::app::config::environment::Environment;
+use enphased::base::message::{Message, Qos};
+use enphased::base::reading::Reading;
+use enphased::output::homeassistant::{Announced, Discovery, discovery};
 use serde_json::Value;
 
 use crate::recordings::{folders, name, read, recordings};
@@ -294,6 +294,7 @@ fn details_are_off_unless_they_are_wanted() {
     assert!(by_name.values().all(|counts| counts[0] <= counts[1]));
     assert!(by_name.values().any(|counts| counts[0] < counts[1]));
     let config =
-        enphased::config::complete("[mqtt]\nhomeassistant = true", None, &Environment::default()).unwrap();
+        enphased::app::config::complete("[mqtt]\nhomeassistant = true", None, &Environment::default())
+            .unwrap();
     assert!(!config.mqtt.unwrap().details);
 }

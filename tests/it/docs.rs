@@ -337,7 +337,7 @@ fn every_warning_and_error_of_the_program_is_explained() {
 fn example_keys() -> BTreeSet<(String, String)> {
     let mut table = String::new();
     let mut keys = BTreeSet::new();
-    for line in text("src/config/example.toml").lines() {
+    for line in text("src/app/config/example.toml").lines() {
         let line = line.strip_prefix('#').unwrap_or(line);
         if line.starts_with('[') {
             line.clone_into(&mut table);

@@ -3,11 +3,11 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use enphased::clock::Clock;
-use enphased::commands::failure::{Code, Failure};
-use enphased::commands::{Context, check, domoticz};
-use enphased::config;
-use enphased::config::environment::Environment;
+use enphased::app::commands::failure::{Code, Failure};
+use enphased::app::commands::{Context, check, domoticz};
+use enphased::app::config;
+use enphased::app::config::environment::Environment;
+use enphased::base::clock::Clock;
 use enphased::simulator::{Simulation, SimulationOptions};
 use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use enphased::board::Availability;
-use enphased::commands::Context;
-use enphased::gateway::Endpoint;
-use enphased::poller::Shared;
-use enphased::reading::{Reading, Serial, Source};
+use enphased::app::commands::Context;
+use enphased::app::latest::Availability;
+use enphased::app::poller::Shared;
+use enphased::base::reading::{Reading, Serial, Source};
+use enphased::base::units::Watts;
+use enphased::io::gateway::Endpoint;
+use enphased::io::state_dir::StateDir;
 use enphased::simulator::{Answer, Fault, SimulationOptions};
-use enphased::state::StateDir;
-use enphased::units::Watts;
 use fastrand::Rng;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
@@ -106,7 +106,7 @@ fn faults() -> Vec<Fault> {
     faults
 }
 
-fn whole(energy: Option<enphased::units::WattHours>) -> i64 {
+fn whole(energy: Option<enphased::base::units::WattHours>) -> i64 {
     energy.unwrap().whole()
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use enphased::gateway::address::Address;
-use enphased::gateway::pinned_key::PinnedKeys;
-use enphased::gateway::{self, Connected, Endpoint, Error, OpenError, Target};
-use enphased::secrets::Secret;
-use enphased::state::StateDir;
-use enphased::tls::{self, Check};
-use enphased::token::Token;
+use enphased::base::secrets::Secret;
+use enphased::io::gateway::address::Address;
+use enphased::io::gateway::pinned_key::PinnedKeys;
+use enphased::io::gateway::{self, Connected, Endpoint, Error, OpenError, Target};
+use enphased::io::state_dir::StateDir;
+use enphased::io::tls::{self, Check};
+use enphased::io::token::Token;
 use jiff::Timestamp;
 use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;

@@ -1,14 +1,14 @@
 //! `gateway trust`: the operator accepts what a gateway shows, and what a command costs the gateway.
 
-use enphased::clock::Clock;
-use enphased::commands::Context;
-use enphased::commands::failure::{Code, Failure};
-use enphased::commands::gateway::trust;
-use enphased::config;
-use enphased::config::environment::Environment;
-use enphased::gateway::pinned_key::{Known, PinnedKeys};
-use enphased::state::StateDir;
-use enphased::tls::Fingerprint;
+use enphased::app::commands::Context;
+use enphased::app::commands::failure::{Code, Failure};
+use enphased::app::commands::gateway::trust;
+use enphased::app::config;
+use enphased::app::config::environment::Environment;
+use enphased::base::clock::Clock;
+use enphased::io::gateway::pinned_key::{Known, PinnedKeys};
+use enphased::io::state_dir::StateDir;
+use enphased::io::tls::Fingerprint;
 use fastrand::Rng;
 use jiff::Timestamp;
 

@@ -7,11 +7,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use enphased::board::Board;
-use enphased::clock::Clock;
-use enphased::publisher;
+use enphased::app::latest::Board;
+use enphased::app::publisher;
+use enphased::app::requests::Wishes;
+use enphased::base::clock::Clock;
 use enphased::simulator::{Simulation, SimulationOptions};
-use enphased::wishes::Wishes;
 use rumqttc::{AsyncClient, MqttOptions, PublishOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

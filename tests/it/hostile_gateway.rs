@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use enphased::gateway::{Connected, Endpoint, Error, Target, info};
+use enphased::io::gateway::{Connected, Endpoint, Error, Target, info};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -9,16 +9,16 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use enphased::board::{Availability, Board};
-use enphased::clock::Clock;
-use enphased::homeassistant::Discovery;
-use enphased::mqtt::{self, certificates::Certificates};
-use enphased::publisher;
-use enphased::pulse::Pulse;
-use enphased::reading::{GatewayFacts, Inverter, Production, Reading, Serial, Source};
-use enphased::secrets::Secret;
+use enphased::app::latest::{Availability, Board};
+use enphased::app::publisher;
+use enphased::base::clock::Clock;
+use enphased::base::heartbeat::Pulse;
+use enphased::base::reading::{GatewayFacts, Inverter, Production, Reading, Serial, Source};
+use enphased::base::secrets::Secret;
+use enphased::base::units::Watts;
+use enphased::io::mqtt::{self, certificates::Certificates};
+use enphased::output::homeassistant::Discovery;
 use enphased::simulator::{Simulation, SimulationOptions};
-use enphased::units::Watts;
 use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tempfile::TempDir;
@@ -217,7 +217,7 @@ pub(crate) fn options(address: mqtt::Address) -> mqtt::Options {
         password: None,
         certificates: Certificates::default(),
         client_id: format!("enphased{}", fastrand::u32(..)),
-        will: Some(enphased::topics::status("enphased", false)),
+        will: Some(enphased::output::topics::status("enphased", false)),
         burst: mqtt::WORDS,
     }
 }

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use enphased::gateway::wire::{
+use enphased::base::reading::Reading;
+use enphased::io::gateway::wire::{
     Malformed, device_data, ensemble, inverters, production_json, readings, switches,
 };
-use enphased::gateway::{Endpoint, Error};
-use enphased::reading::Reading;
-use enphased::sources::{Cycle, Options, Sources};
+use enphased::io::gateway::{Endpoint, Error};
+use enphased::rules::sources::{Cycle, Options, Sources};
 use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -8,9 +8,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use enphased::gateway::{Endpoint, Error};
-use enphased::reading::{Reading, Serial};
-use enphased::sources::{Cycle, Facts, Options, Sources};
+use enphased::base::reading::{Reading, Serial};
+use enphased::io::gateway::{Endpoint, Error};
+use enphased::rules::sources::{Cycle, Facts, Options, Sources};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -364,8 +364,8 @@ fn every_recording_is_read_as_the_reference_reads_it_but_for_what_is_listed() {
 fn a_gateway_of_firmware_3_7_is_read_from_its_page_for_people() {
     let Some(recordings) = recordings() else { return };
     let production = read(&recordings.join("sets/3.7.0")).unwrap().production.unwrap();
-    let whole = |energy: Option<enphased::units::WattHours>| energy.unwrap().whole();
-    assert_eq!(production.power_w, enphased::units::Watts::new(6630.0));
+    let whole = |energy: Option<enphased::base::units::WattHours>| energy.unwrap().whole();
+    assert_eq!(production.power_w, enphased::base::units::Watts::new(6630.0));
     assert_eq!((whole(production.energy_wh), whole(production.today_wh)), (133_000_000, 53_600));
 }
 

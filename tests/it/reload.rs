@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use enphased::config::{self, Config};
-use enphased::daemon::notify::Notify;
-use enphased::daemon::{self, Surroundings};
+use enphased::app::config::{self, Config};
+use enphased::app::daemon::notify::Notify;
+use enphased::app::daemon::{self, Surroundings};
+use enphased::io::state_dir::StateDir;
 use enphased::simulator::{GatewayOptions, Pages, SimulationOptions};
-use enphased::state::StateDir;
 use fastrand::Rng;
 use tokio::sync::mpsc;
 use tokio::time::sleep;

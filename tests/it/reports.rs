@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use enphased::logins::decision::Decision;
-use enphased::poller::report::report;
+use enphased::app::poller::report::report;
+use enphased::io::token::Token;
+use enphased::io::token::store::{Origin, Tokens};
+use enphased::rules::logins::decision::Decision;
 use enphased::simulator::{Role, mint_token};
-use enphased::token::Token;
-use enphased::token::store::{Origin, Tokens};
 use jiff::{SignedDuration, Timestamp};
 
 const DAY: Duration = Duration::from_secs(86_400);

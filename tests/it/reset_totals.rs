@@ -1,8 +1,8 @@
 //! A total that was never right, and the command that lets it start again while the daemon runs.
 
-use enphased::commands::Context;
-use enphased::commands::reset_totals::{Wanted, reset_totals};
-use enphased::counters::Counter;
+use enphased::app::commands::Context;
+use enphased::app::commands::reset_totals::{Wanted, reset_totals};
+use enphased::rules::counters::Counter;
 use enphased::simulator::SimulationOptions;
 use fastrand::Rng;
 use serde_json::{Value, json};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use enphased::tls::{self, Fingerprint};
-use enphased::token::Token;
+use enphased::io::tls::{self, Fingerprint};
+use enphased::io::token::Token;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};

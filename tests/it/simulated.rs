@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use enphased::clock::Clock;
+use enphased::base::clock::Clock;
 use enphased::simulator::{
     Account, Answer, Cloud, CloudOptions, Condition, ENTREZ_AUTH_TOKEN, Fault, Gateway, GatewayOptions,
     LOGIN, Pages, Role, SecondFactor, Simulation, SimulationOptions, TOKENS, Transport, VALIDATE_OTP, World,

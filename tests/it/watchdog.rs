@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use enphased::daemon::notify::Notify;
-use enphased::daemon::{self, Surroundings};
+use enphased::app::daemon::notify::Notify;
+use enphased::app::daemon::{self, Surroundings};
+use enphased::io::state_dir::StateDir;
 use enphased::simulator::{Answer, Fault, GatewayOptions, LOGIN, Pages, SimulationOptions, TOKENS};
-use enphased::state::StateDir;
 use fastrand::Rng;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use enphased::clock::Clock;
+use enphased::base::clock::Clock;
 use enphased::simulator::{Simulation, SimulationOptions, answers};
 
 #[tokio::main(flavor = "current_thread")]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{
     Account, CloudOptions, ENTREZ_AUTH_TOKEN, LOGIN, SEND_OTP, SecondFactor, TOKENS, VALIDATE_OTP, answers,
 };
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::simulator::answer::{Answer, Manner};
 use crate::simulator::counts::{CloudCounts, Log, Request};
 use crate::simulator::fault::{Fault, Faults};

@@ -18,7 +18,7 @@ use super::fault::Failure;
 use super::jwt::Role;
 use super::server::Server;
 use super::tls::Transport;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 
 /// Where one logs in, at Enlighten.
 pub const LOGIN: &str = "/login/login.json";

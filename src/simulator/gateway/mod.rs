@@ -18,7 +18,7 @@ use super::pages::Pages;
 use super::server::Server;
 use super::tls::{Key, Transport};
 use super::world::World;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 
 /// When a gateway restarts each night, in seconds of the day (UTC), and how long it is away.
 const NIGHTLY: i64 = 23 * 3600 + 60;

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::access::{Access, Credentials};
 use super::{Condition, GatewayOptions};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::units::Watts;
 use crate::simulator::answer::{Answer, Manner};
 use crate::simulator::counts::{GatewayCounts, Log, Request};
 use crate::simulator::fault::{Fault, Faults};
@@ -16,7 +17,6 @@ use crate::simulator::pages::Pages;
 use crate::simulator::patch;
 use crate::simulator::server::Call;
 use crate::simulator::world::{Snapshot, World};
-use crate::units::Watts;
 
 const UNAUTHORIZED: &str = "<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n\
     <center><h1>401 Authorization Required</h1></center>\r\n<hr><center>openresty/1.17.8.1</center>\r\n\

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{milli, put, rows};
+use crate::base::units::{WattHours, Watts};
 use crate::simulator::pages::Pages;
 use crate::simulator::world::Snapshot;
-use crate::units::{WattHours, Watts};
 
 /// What one meter says: power, energy delivered, energy received.
 #[derive(Clone, Copy, Debug)]

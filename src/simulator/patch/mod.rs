@@ -56,9 +56,9 @@ fn whole(value: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
+    use crate::base::clock::Clock;
+    use crate::base::units::{WattHours, Watts};
     use crate::simulator::world::{Battery, World, WorldOptions};
-    use crate::units::{WattHours, Watts};
 
     fn noon(inverters: usize, battery: bool) -> Snapshot {
         let clock = Clock::simulated("2026-06-21T12:00:00Z".parse().unwrap());

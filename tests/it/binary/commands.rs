@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use enphased::clock::Clock;
-use enphased::gateway::Endpoint;
+use enphased::base::clock::Clock;
+use enphased::io::gateway::Endpoint;
 use enphased::simulator::{Answer, Condition, Fault, Role, Simulation, mint_token};
 
 use super::site::{Site, text};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use enphased::printable::is_printable;
+use enphased::base::printable::is_printable;
 use enphased::simulator::{Answer, Fault, GatewayOptions, LOGIN, Pages, SimulationOptions};
 use serde_json::json;
 

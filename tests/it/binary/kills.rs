@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use enphased::reading::Serial;
-use enphased::state::StateDir;
-use enphased::token::Token;
-use enphased::token::store;
+use enphased::base::reading::Serial;
+use enphased::io::state_dir::StateDir;
+use enphased::io::token::Token;
+use enphased::io::token::store;
 use fastrand::Rng;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use enphased::clock::Clock;
+use enphased::base::clock::Clock;
 use enphased::simulator::{Gateway, Role, Simulation, SimulationOptions, mint_token};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};

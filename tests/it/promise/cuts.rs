@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use enphased::logins::age::Heard;
-use enphased::logins::decision::Operator;
+use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::decision::Operator;
 use enphased::simulator::Simulation;
 
 use super::house::House;

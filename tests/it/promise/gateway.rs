@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use enphased::clock::Clock;
-use enphased::logins::age::Heard;
-use enphased::logins::decision::{Decision, Operator, Stopped};
-use enphased::poller::Poller;
+use enphased::app::poller::Poller;
+use enphased::app::token_provider::Tended;
+use enphased::base::clock::Clock;
+use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::decision::{Decision, Operator, Stopped};
 use enphased::simulator::{Answer, CloudCounts, Condition, Fault, Role, Simulation, mint_token};
-use enphased::supply::Tended;
 use jiff::Timestamp;
 
 use super::house::{DAY, House, MINUTE};

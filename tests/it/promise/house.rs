@@ -3,23 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use enphased::board::Board;
-use enphased::clock::Clock;
-use enphased::cloud::Addresses;
-use enphased::config;
-use enphased::config::secret::{Account, SecretSource};
-use enphased::logins::age::{Heard, Sight};
-use enphased::poller::claims::Claims;
-use enphased::poller::trouble::Trouble;
-use enphased::poller::{Poller, Shared};
-use enphased::pulse::Pulse;
-use enphased::reading::{Reading, Serial};
-use enphased::secrets::Secret;
+use enphased::app::config;
+use enphased::app::config::secret::{Account, SecretSource};
+use enphased::app::latest::Board;
+use enphased::app::poller::claims::Claims;
+use enphased::app::poller::trouble::Trouble;
+use enphased::app::poller::{Poller, Shared};
+use enphased::app::status::Standings;
+use enphased::app::token_provider::ending::Ending;
+use enphased::app::token_provider::{Settings, Supply};
+use enphased::base::clock::Clock;
+use enphased::base::heartbeat::Pulse;
+use enphased::base::reading::{Reading, Serial};
+use enphased::base::secrets::Secret;
+use enphased::io::cloud::Addresses;
+use enphased::io::state_dir::StateDir;
+use enphased::rules::logins::age::{Heard, Sight};
 use enphased::simulator::{CloudCounts, GatewayOptions, Pages, Simulation, SimulationOptions};
-use enphased::standing::Standings;
-use enphased::state::StateDir;
-use enphased::supply::ending::Ending;
-use enphased::supply::{Settings, Supply};
 use fastrand::Rng;
 use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
@@ -96,7 +96,7 @@ impl House {
             ending: Ending::default(),
             board: Board::new(),
             standings: Standings::new(),
-            wishes: enphased::wishes::Wishes::new(),
+            wishes: enphased::app::requests::Wishes::new(),
             claims: Claims::default(),
         }
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use enphased::logins::Decision;
-use enphased::logins::age::Heard;
-use enphased::logins::decision::{Operator, Waiting};
+use enphased::app::token_provider::Tended;
+use enphased::io::token::Token;
+use enphased::rules::logins::Decision;
+use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::decision::{Operator, Waiting};
 use enphased::simulator::{CloudCounts, Fault, LOGIN, Role, Simulation, answers, mint_token};
-use enphased::supply::Tended;
-use enphased::token::Token;
 
 use super::house::{DAY, House, MINUTE};
 
@@ -115,7 +115,7 @@ async fn a_machine_that_wakes_in_the_past_replaces_an_expired_token_by_the_gatew
     let house = House::new();
     house.start(PASSWORD).await.unwrap();
     tokio::time::sleep(YEAR + DAY).await;
-    let enphased::clock::Clock::Simulated(dial) = &house.clock else { unreachable!() };
+    let enphased::base::clock::Clock::Simulated(dial) = &house.clock else { unreachable!() };
     dial.reboot();
     dial.set("2020-01-01T00:00:00Z".parse().unwrap());
     house.start(PASSWORD).await.unwrap();

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use enphased::logins::Decision;
-use enphased::logins::age::Heard;
-use enphased::logins::decision::{Operator, Waiting};
+use enphased::app::token_provider::Tended;
+use enphased::rules::logins::Decision;
+use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::decision::{Operator, Waiting};
 use enphased::simulator::{
     Answer, CloudCounts, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, answers,
 };
-use enphased::supply::Tended;
 
 use super::house::{DAY, House};
 

@@ -1,0 +1,82 @@
+//! What a gateway says of itself, and what each of its pages answers.
+
+use jiff::Timestamp;
+
+use super::super::super::Context;
+use super::super::super::reach::open;
+use super::super::shape;
+use crate::app::config;
+use crate::io::gateway::info::Info;
+use crate::io::gateway::{Connected, Endpoint};
+use crate::io::state_dir::StateDir;
+use crate::io::token::store;
+use crate::rules::logins::words::length;
+
+/// Every page that is read on some firmware.
+const PAGES: [Endpoint; 17] = [
+    Endpoint::Meters,
+    Endpoint::MeterReadings,
+    Endpoint::Production,
+    Endpoint::Inverters,
+    Endpoint::DeviceData,
+    Endpoint::Energy,
+    Endpoint::EnsembleInventory,
+    Endpoint::EnsemblePower,
+    Endpoint::EnsembleSecctrl,
+    Endpoint::DryContacts,
+    Endpoint::DryContactSettings,
+    Endpoint::EnsembleGenerator,
+    Endpoint::Tariff,
+    Endpoint::LiveData,
+    Endpoint::ProductionJson,
+    Endpoint::Inventory,
+    Endpoint::ProductionHtml,
+];
+
+/// Looks at one gateway, and asks it each page once.
+pub(super) async fn lines(context: &Context, settings: &config::Gateway, state: &StateDir) -> Vec<String> {
+    let mut gateway = match open(context, settings, state).await {
+        Ok(gateway) => gateway,
+        Err(trouble) => return vec![trouble.to_string()],
+    };
+    let mut lines = about(gateway.info(), context.clock.now());
+    lines.extend(gateway.key().map(|key| format!("key       {key}")));
+    if gateway.info().needs_token() {
+        let stored = store::load(state, gateway.serial()).map_err(|error| error.to_string());
+        let used = stored.and_then(|loaded| match loaded.tokens.in_use() {
+            Some(kept) => gateway.use_token(&kept.token).map_err(|error| error.to_string()),
+            None => Ok(()),
+        });
+        lines.extend(used.err());
+    }
+    lines.extend(pages(&mut gateway).await);
+    lines
+}
+
+fn about(info: &Info, now: Timestamp) -> Vec<String> {
+    let says = |flag: Option<bool>| flag.map_or("not said", |yes| if yes { "yes" } else { "no" });
+    let clock = info.time.map_or_else(
+        || "not told".to_owned(),
+        |time| format!("differs by {}", length(time.duration_since(now).unsigned_abs())),
+    );
+    vec![
+        format!("serial    {}", info.serial),
+        format!("firmware  {}", info.software),
+        format!("part      {}", info.part_number.as_deref().unwrap_or("not said")),
+        format!("metered   {}", says(info.metered_model)),
+        format!("tokens    {}", says(info.web_tokens)),
+        format!("clock     {clock}"),
+    ]
+}
+
+async fn pages(gateway: &mut Connected) -> Vec<String> {
+    let mut lines = Vec::new();
+    for endpoint in PAGES {
+        let path = endpoint.path();
+        lines.push(match gateway.get(endpoint).await {
+            Ok(body) => format!("{path}  200, {} bytes: {}", body.len(), shape::of(&body)),
+            Err(error) => format!("{path}  {error}"),
+        });
+    }
+    lines
+}

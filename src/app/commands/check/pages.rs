@@ -1,0 +1,207 @@
+//! What `check` finds on the pages of a gateway: which can be read, what they hold, and where each value comes from.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::super::failure::{Code, Failure};
+use super::report::Report;
+use crate::app::poller::identity;
+use crate::io::gateway::{Connected, Endpoint, Error};
+use crate::rules::production_meter::{ADVICE, Comparison};
+use crate::rules::sources::{self, Cycle, Options, Sources};
+
+/// The pages that a reading may be made of, beside those that this gateway's is made of.
+const PAGES: [Endpoint; 7] = [
+    Endpoint::MeterReadings,
+    Endpoint::Production,
+    Endpoint::Inverters,
+    Endpoint::DeviceData,
+    Endpoint::EnsembleInventory,
+    Endpoint::LiveData,
+    Endpoint::Tariff,
+];
+
+/// A page that hangs may be the whole gateway, which ends a cycle; the next one passes it over.
+const CYCLES: u32 = 3;
+
+/// How a page was answered.
+#[derive(Debug)]
+enum Outcome {
+    Read,
+    Missing,
+    Forbidden,
+    /// It fails, or holds something else than it should.
+    Wrong(String),
+}
+
+/// A look at the pages of one gateway.
+#[derive(Debug)]
+pub(super) struct Look {
+    sources: Sources,
+    outcomes: BTreeMap<Endpoint, Outcome>,
+    cycle: Cycle,
+}
+
+impl Look {
+    /// Nothing is asked for yet.
+    pub(super) fn at(gateway: &Connected, live_data: bool) -> Self {
+        let sources = Sources::new(identity::facts(gateway), Options { live_data }, gateway.asked());
+        Self { sources, outcomes: BTreeMap::new(), cycle: Cycle::Nothing }
+    }
+
+    /// Makes a reading, as the daemon does.
+    pub(super) async fn read(&mut self, gateway: &mut Connected, time: Timestamp) {
+        let firmware = identity::facts(gateway).firmware;
+        for _ in 0..CYCLES {
+            self.sources.begin_cycle(Instant::now());
+            while let Some(endpoint) = self.sources.next(Instant::now()) {
+                let answer = gateway.get(endpoint).await;
+                let odd = self.sources.take(endpoint, answer.as_deref(), Instant::now());
+                let certain = endpoint.page().is_certain(firmware);
+                let outcome = match (odd, &answer) {
+                    (Some(malformed), _) => Outcome::Wrong(malformed.to_string()),
+                    // Every gateway of this firmware has it, and shows it to an owner.
+                    (None, Err(error)) if certain => Outcome::Wrong(error.in_short()),
+                    (None, answer) => Outcome::of(answer.as_ref().map(|_| ())),
+                };
+                self.outcomes.insert(endpoint, outcome);
+            }
+            self.cycle = self.sources.cycle(time);
+            if matches!(self.cycle, Cycle::Reading(_) | Cycle::NoProduction { .. }) {
+                break;
+            }
+        }
+    }
+
+    /// Asks for the pages that the reading did not take.
+    pub(super) async fn ask_the_rest(&mut self, gateway: &mut Connected) {
+        for endpoint in PAGES {
+            if self.outcomes.contains_key(&endpoint) {
+                continue;
+            }
+            let answer = gateway.get(endpoint).await;
+            let outcome = match answer.as_deref().map(|body| sources::understand(endpoint, body)) {
+                Ok(Err(malformed)) => Outcome::Wrong(malformed.to_string()),
+                Ok(Ok(())) => Outcome::Read,
+                Err(error) => Outcome::of(Err(error)),
+            };
+            self.outcomes.insert(endpoint, outcome);
+        }
+    }
+
+    /// Writes what was found. The gateway is read `by_token`, or with a user and a password.
+    pub(super) fn write(&self, by_token: bool, report: &mut Report<'_>) -> Result<(), Failure> {
+        let named = |is: fn(&Outcome) -> bool| -> Vec<&'static str> {
+            let pages = Endpoint::ALL.into_iter().filter(|page| self.outcomes.get(page).is_some_and(is));
+            pages.map(name).collect()
+        };
+        let read = named(|outcome| matches!(outcome, Outcome::Read));
+        let read = joined(&read);
+        let message = if by_token {
+            format!("this token may read: {read}")
+        } else {
+            format!("this user may read: {read}")
+        };
+        report.good("pages", &message)?;
+        let missing = named(|outcome| matches!(outcome, Outcome::Missing));
+        if !missing.is_empty() {
+            report.note("pages", &format!("this firmware does not have: {}", joined(&missing)))?;
+        }
+        let forbidden = named(|outcome| matches!(outcome, Outcome::Forbidden));
+        if !forbidden.is_empty() {
+            let pages = joined(&forbidden);
+            let message = if by_token {
+                format!("for installers only: {pages}")
+            } else {
+                format!("not for this user and password: {pages}")
+            };
+            report.note("pages", &message)?;
+        }
+        for (endpoint, outcome) in &self.outcomes {
+            if let Outcome::Wrong(why) = outcome {
+                let message = format!("{} ({}): {why}", name(*endpoint), endpoint.path());
+                report.wrong("pages", &Failure::new(Code::TryLater, message))?;
+            }
+        }
+        for (endpoint, words) in self.sources.shortfalls() {
+            if matches!(self.outcomes.get(&endpoint), Some(Outcome::Read)) {
+                let message = format!("{} {words}", endpoint.path());
+                report.wrong("pages", &Failure::new(Code::TryLater, message))?;
+            }
+        }
+        self.write_values(report)
+    }
+
+    fn write_values(&self, report: &mut Report<'_>) -> Result<(), Failure> {
+        let wrong = |words: String| Failure::new(Code::TryLater, words);
+        match &self.cycle {
+            Cycle::Reading(reading) => {
+                let mut by_page: BTreeMap<Endpoint, Vec<&'static str>> = BTreeMap::new();
+                for (value, page) in self.sources.chosen() {
+                    by_page.entry(page).or_default().push(value);
+                }
+                let parts: Vec<String> = by_page
+                    .into_iter()
+                    .map(|(page, values)| format!("{} from {}", values.join(", "), page.path()))
+                    .collect();
+                report.good("values", &parts.join("; "))?;
+                if let Some(comparison) = Comparison::of(reading).filter(Comparison::is_blind) {
+                    report.note("production", &format!("{comparison}. If that stays so, {ADVICE}"))?;
+                }
+                if reading.production.is_none() {
+                    report.note(
+                        "values",
+                        "no page shows an inverter or a production meter: this site produces nothing",
+                    )?;
+                }
+                Ok(())
+            }
+            Cycle::NoProduction { why, .. } => {
+                report.wrong("values", &wrong(format!("no page yields production: {why}")))
+            }
+            Cycle::NotDue | Cycle::Nothing => {
+                report.wrong("values", &wrong("nothing can be read from this gateway".to_owned()))
+            }
+        }
+    }
+}
+
+impl Outcome {
+    fn of(answer: Result<(), &Error>) -> Self {
+        match answer {
+            Ok(()) => Self::Read,
+            Err(Error::Missing { .. }) => Self::Missing,
+            Err(Error::Forbidden { .. }) => Self::Forbidden,
+            Err(error) => Self::Wrong(error.in_short()),
+        }
+    }
+}
+
+/// What a page is about.
+const fn name(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Meters => "list of meters",
+        Endpoint::MeterReadings => "meters",
+        Endpoint::Production => "production",
+        Endpoint::Energy => "counters",
+        Endpoint::ProductionJson => "production in detail",
+        Endpoint::ProductionHtml => "production for people",
+        Endpoint::EnsembleInventory => "batteries",
+        Endpoint::EnsembleSecctrl => "battery totals",
+        Endpoint::EnsemblePower => "battery powers",
+        Endpoint::LiveData => "live data",
+        Endpoint::DeviceData => "inverter details",
+        Endpoint::Inverters => "inverters",
+        Endpoint::DryContacts => "dry contacts",
+        Endpoint::DryContactSettings => "names of dry contacts",
+        Endpoint::EnsembleGenerator => "generator",
+        Endpoint::Tariff => "tariff",
+        Endpoint::Inventory => "device list",
+    }
+}
+
+fn joined(names: &[&str]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,214 @@
+//! Why a command did not do what it was asked, and the exit code that says so to programs (sysexits).
+
+use std::io;
+
+use rustix::io::Errno;
+
+use crate::app::config;
+use crate::app::config::secret::UnreadableSecret;
+use crate::app::daemon;
+use crate::app::poller::trouble::Trouble;
+use crate::app::token_provider;
+use crate::base::printable::one_line;
+use crate::io::files;
+use crate::io::gateway;
+use crate::io::gateway::OpenError;
+use crate::io::state_dir;
+
+/// The most characters of one line of a message.
+const LONGEST: usize = 1000;
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Whoever read the output has closed it and wants no more: the command has done what was asked.
+    ReaderGone = 0,
+    /// The command line is wrong.
+    Usage = 64,
+    /// What was given is wrong, e.g. no token.
+    Data = 65,
+    /// Something that is needed is not there.
+    Unavailable = 69,
+    /// The system has no file, memory or thread left for the program. It may have later.
+    System = 71,
+    /// A file cannot be written.
+    CannotCreate = 73,
+    /// Reading or writing failed.
+    InputOutput = 74,
+    /// Not now: try later.
+    TryLater = 75,
+    /// The cloud or the gateway refused.
+    Refused = 77,
+    /// A person has to mend the configuration; systemd does not restart.
+    Configuration = 78,
+}
+
+impl Code {
+    /// The code for an error of the system: nothing that a person wrote is wrong.
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::NOBUFS) => Self::System,
+            _ => Self::InputOutput,
+        }
+    }
+
+    /// The code for a file that the configuration consists of or names.
+    fn of_file(error: &files::Error) -> Self {
+        match error {
+            files::Error::System(error) if !files::needs_a_person(error) => Self::of(error),
+            _ => Self::Configuration,
+        }
+    }
+}
+
+/// Why a command failed, in sentences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub code: Code,
+    /// For people; empty when everything has been said.
+    pub message: String,
+    /// More lines, one for each thing that is wrong.
+    pub details: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with its words.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: Vec::new() }
+    }
+
+    /// The message and the details, each on a line and printable.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let details = self.details.iter().map(|detail| format!("- {}", one_line(detail, LONGEST)));
+        std::iter::once(one_line(&self.message, LONGEST).into_owned()).chain(details)
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        let code = match &error {
+            config::Error::Invalid { .. } => Code::Configuration,
+            config::Error::Unreadable { source, .. }
+            | config::Error::Secret(UnreadableSecret { source, .. }) => Code::of_file(source),
+        };
+        let details = error.problems().iter().map(ToString::to_string).collect();
+        Self { details, ..Self::new(code, error.to_string()) }
+    }
+}
+
+impl From<state_dir::Error> for Failure {
+    fn from(error: state_dir::Error) -> Self {
+        Self::new(state_code(&error), error.to_string())
+    }
+}
+
+const fn state_code(error: &state_dir::Error) -> Code {
+    match error {
+        state_dir::Error::Unwritable { .. } => Code::CannotCreate,
+        state_dir::Error::Unreadable { .. } => Code::InputOutput,
+        // Only a person can give the directory to somebody else.
+        state_dir::Error::Foreign { .. } => Code::Configuration,
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Code::ReaderGone, ""),
+            _ => Self::new(Code::of(&error), error.to_string()),
+        }
+    }
+}
+
+impl From<token_provider::Error> for Failure {
+    fn from(error: token_provider::Error) -> Self {
+        let code = match &error {
+            token_provider::Error::State(error) => state_code(error),
+            token_provider::Error::Password(error) => Code::of_file(&error.source),
+            token_provider::Error::Busy => Code::TryLater,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<daemon::Error> for Failure {
+    fn from(error: daemon::Error) -> Self {
+        let code = match &error {
+            daemon::Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Self::new(Code::ReaderGone, "");
+            }
+            daemon::Error::Output(_) => Code::InputOutput,
+            daemon::Error::State(error) => state_code(error),
+            daemon::Error::Running(_) => Code::TryLater,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        let code = match &trouble {
+            Trouble::Gateway(
+                gateway::Error::TokenRefused
+                | gateway::Error::KeyChanged { .. }
+                | gateway::Error::KeyMissing { .. },
+            )
+            | Trouble::NoToken(_) => Code::Refused,
+            Trouble::Gateway(gateway::Error::NotEncrypted { .. })
+            | Trouble::Open(
+                OpenError::OtherGateway { .. } | OpenError::SeveralFound(_) | OpenError::SeveralKeys { .. },
+            )
+            | Trouble::ReadAlready { .. } => Code::Configuration,
+            Trouble::State(error) => state_code(error),
+            _ => Code::TryLater,
+        };
+        Self::new(code, trouble.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn unreadable(errno: Errno) -> Code {
+        let source = files::Error::System(io::Error::from(errno));
+        Failure::from(config::Error::Unreadable { path: PathBuf::from("/etc/x"), source }).code
+    }
+
+    #[test]
+    fn only_what_a_person_has_to_mend_keeps_systemd_from_starting_again() {
+        for errno in
+            [Errno::NOENT, Errno::ACCESS, Errno::ISDIR, Errno::NOTDIR, Errno::LOOP, Errno::NAMETOOLONG]
+        {
+            assert_eq!(unreadable(errno), Code::Configuration, "{errno}");
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN] {
+            assert_eq!(unreadable(errno), Code::System, "{errno}");
+        }
+        for errno in [Errno::IO, Errno::STALE, Errno::TIMEDOUT, Errno::NXIO, Errno::NODEV] {
+            assert_eq!(unreadable(errno), Code::InputOutput, "{errno}");
+        }
+        let odd =
+            config::Error::Unreadable { path: PathBuf::new(), source: files::Error::NotAFile("a FIFO") };
+        assert_eq!(Failure::from(odd).code, Code::Configuration);
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_failure_and_any_other_error_is() {
+        let closed = Failure::from(io::Error::from(Errno::PIPE));
+        assert_eq!((closed.code, closed.message.as_str()), (Code::ReaderGone, ""));
+        let full = Failure::from(io::Error::other("Broken pipe"));
+        assert_eq!(full.code, Code::InputOutput, "words do not decide");
+    }
+
+    #[test]
+    fn each_line_of_a_message_is_one_line() {
+        let mut failure = Failure::new(Code::Data, "it says \"a\nb\"");
+        failure.details.push("unknown key `\x1b[31m`".to_owned());
+        let lines: Vec<String> = failure.lines().collect();
+        assert_eq!(lines, ["it says \"a\\nb\"", "- unknown key `\\u{1b}[31m`"]);
+    }
+}

@@ -1,0 +1,453 @@
+//! The configuration: found, read, checked, and complete.
+//!
+//! Three steps: as written (`file.rs`), checked and completed (`check.rs`), and the [`Config`] that the
+//! program works with, in which nothing is left to check.
+
+mod check;
+pub mod environment;
+mod file;
+mod same_gateway;
+pub mod secret;
+mod zone;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::base::reading::Serial;
+use crate::base::secrets::Secret;
+use crate::io::cloud;
+use crate::io::files;
+use crate::io::gateway::Target;
+use crate::io::gateway::address::Address;
+use crate::io::mqtt;
+use crate::output::domoticz::idx::Idx;
+use check::Wrong;
+use environment::Environment;
+use secret::{Account, SecretSource, UnreadableSecret};
+
+/// Every key with what it means.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// A configuration in which nothing is left to check.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from; `None` when there is none.
+    pub path: Option<PathBuf>,
+    /// Where the state lies.
+    pub state_dir: PathBuf,
+    /// The zone whose midnight ends a day.
+    pub zone: TimeZone,
+    /// Where the cloud is.
+    pub cloud: cloud::Addresses,
+    /// The account to log in with.
+    pub account: Account,
+    /// Whether tokens that live for hours are renewed too.
+    pub renew_short_tokens: bool,
+    /// At least one.
+    pub gateways: Vec<Gateway>,
+    /// How many tables there are for them; without any, one gateway is found by mDNS.
+    pub gateway_tables: usize,
+    /// Readings on standard output.
+    pub stdout: Option<Stdout>,
+    /// Readings to a broker.
+    pub mqtt: Option<Mqtt>,
+    /// The files it names that hold a password or a key.
+    pub secret_files: Vec<PathBuf>,
+    /// What is allowed, and not wise.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads the passwords now, because this process is about to lose the right to read them. One that cannot be read
+    /// is reported where it is needed.
+    pub fn hold_passwords(&mut self) {
+        let gateways = self.gateways.iter_mut().map(|gateway| &mut gateway.password);
+        gateways.chain([&mut self.account.password]).flatten().for_each(SecretSource::hold);
+    }
+}
+
+/// One gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Where it is; `None` to find it by mDNS.
+    pub address: Option<Address>,
+    /// The only one accepted there.
+    pub serial: Option<Serial>,
+    /// From 1 s to 1 h.
+    pub interval: Duration,
+    /// Whether any certificate is accepted.
+    pub insecure: bool,
+    /// Whether live values are read, whose stream has to be enabled every 15 minutes.
+    pub live_data: bool,
+    /// For firmware before 7, in place of `envoy`.
+    pub user: Option<String>,
+    /// For firmware before 7, in place of the last six digits of the serial.
+    pub password: Option<SecretSource>,
+}
+
+impl fmt::Display for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.address, &self.serial) {
+            (Some(address), Some(serial)) => write!(f, "the gateway at {address} (serial {serial})"),
+            (Some(address), None) => write!(f, "the gateway at {address}"),
+            (None, Some(serial)) => write!(f, "the gateway with serial {serial}"),
+            (None, None) => f.write_str("the gateway that is found by mDNS"),
+        }
+    }
+}
+
+impl Gateway {
+    /// What is needed to open the gateway.
+    pub fn target(&self) -> Target {
+        Target {
+            address: self.address.clone(),
+            serial: self.serial.clone(),
+            insecure: self.insecure,
+            has_password: self.password.is_some(),
+        }
+    }
+}
+
+/// The forms of standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line for people.
+    Text,
+    /// The document.
+    Json,
+    /// Messages for `domoticz/in`.
+    Domoticz,
+    /// Line protocol.
+    Influx,
+}
+
+/// Standard output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stdout {
+    /// In which form.
+    pub format: Format,
+    /// The devices in Domoticz.
+    pub idx: Idx,
+}
+
+/// The broker and what goes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the file, and they do not depend on each other"
+)]
+pub struct Mqtt {
+    /// Where it is.
+    pub address: mqtt::Address,
+    /// The user.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// The files for TLS.
+    pub certificates: mqtt::certificates::Certificates,
+    /// The first level of every topic of ours.
+    pub prefix: String,
+    /// Whether each value has a topic of its own.
+    pub topics: bool,
+    /// The first level of discovery topics; `None` for no discovery.
+    pub discovery: Option<String>,
+    /// Whether each inverter is announced.
+    pub inverters: bool,
+    /// Whether voltages, frequencies and temperatures are announced.
+    pub details: bool,
+    /// The devices in Domoticz.
+    pub idx: Idx,
+    /// Whether a poll and a look at the token may be asked for.
+    pub commands: bool,
+}
+
+/// Something wrong with a configuration, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(pub String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why there is no configuration to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// The reason.
+        source: files::Error,
+    },
+    /// The file has mistakes, see [`Error::problems`].
+    #[error("the configuration {} does not hold", path.display())]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problems: Vec<Problem>,
+    },
+    /// A secret that is read at the start cannot be read now; the configuration may be right.
+    #[error(transparent)]
+    Secret(UnreadableSecret),
+}
+
+impl Error {
+    /// Everything that is wrong with what is written.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Invalid { problems, .. } => problems,
+            Self::Unreadable { .. } | Self::Secret(_) => &[],
+        }
+    }
+}
+
+/// How many problems are told at most.
+const MOST_PROBLEMS: usize = 20;
+
+/// The longest configuration that is read: a thousand gateways take a tenth of it.
+const LONGEST: u64 = 1 << 20;
+
+/// Finds and reads the configuration: `asked`, or `$ENPHASED_CONFIG`, or the first of the usual places that
+/// exists. Where there is none, everything has its default and the gateway is found by mDNS.
+pub fn load(asked: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
+    let named = asked.or(environment.config.as_deref());
+    let found = named.or_else(|| environment.places.iter().map(PathBuf::as_path).find(|path| is_there(path)));
+    let Some(path) = found else {
+        return complete("", None, environment);
+    };
+    let bytes = files::read_bounded(path, LONGEST)
+        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        let problem = Problem(format!("it is no text in UTF-8 ({error})"));
+        Error::Invalid { path: path.to_owned(), problems: vec![problem] }
+    })?;
+    complete(text, Some(path), environment)
+}
+
+/// Whether a configuration lies at a usual place. One that a failing disk hides is not missing: reading it says so.
+fn is_there(path: &Path) -> bool {
+    fs::metadata(path).map_or_else(|error| !files::needs_a_person(&error), |_| true)
+}
+
+/// Checks and completes `text`, which was read from `path`.
+pub fn complete(text: &str, path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
+    let invalid = |problems| Error::Invalid {
+        path: path.unwrap_or(Path::new("(none)")).to_owned(),
+        problems: the_first(problems),
+    };
+    let written = file::parse(text).map_err(invalid)?;
+    check::check(written, path, environment).map_err(|wrong| match wrong {
+        Wrong::Problems(problems) => invalid(problems),
+        Wrong::Secret(error) => Error::Secret(error),
+    })
+}
+
+/// As many problems as a person mends at once. A file of another kind may have a hundred thousand.
+fn the_first(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let more = problems.len().saturating_sub(MOST_PROBLEMS);
+    problems.truncate(MOST_PROBLEMS);
+    problems.extend((more > 0).then(|| Problem(format!("and {more} more"))));
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    fn completed(text: &str) -> Config {
+        complete(text, None, &Environment::default()).unwrap()
+    }
+
+    /// The problems with `text`, a line each.
+    fn problems(text: &str) -> String {
+        match complete(text, None, &Environment::default()).unwrap_err() {
+            Error::Invalid { problems, .. } => {
+                problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+            }
+            error => panic!("{text}: {error}"),
+        }
+    }
+
+    /// The example with every key switched on.
+    fn whole_example() -> String {
+        let switched_on = |line: &str| match line.strip_prefix('#') {
+            Some(rest)
+                if rest.starts_with('[') || rest.split_once(" = ").is_some_and(|(k, _)| !k.contains(' ')) =>
+            {
+                rest.to_owned()
+            }
+            _ => line.to_owned(),
+        };
+        let text = EXAMPLE.lines().map(switched_on).collect::<Vec<_>>().join("\n");
+        // The broker's password is read at once.
+        text.replace("/etc/enphased/mqtt-password", concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE"))
+    }
+
+    #[test]
+    fn nothing_written_means_one_gateway_by_mdns_and_text() {
+        let config = completed("");
+        assert_eq!(config.gateways.len(), 1);
+        assert_eq!(config.gateways[0].address, None);
+        assert_eq!(config.gateways[0].interval, Duration::from_secs(30));
+        assert_eq!(config.stdout.unwrap().format, Format::Text);
+        assert!(config.mqtt.is_none());
+    }
+
+    #[test]
+    fn the_example_holds_as_it_is_and_with_every_key_switched_on() {
+        assert!(completed(EXAMPLE).warnings.is_empty());
+        let config = completed(&whole_example());
+        assert_eq!(config.mqtt.unwrap().prefix, "enphased");
+    }
+
+    #[test]
+    fn the_example_shows_every_key() {
+        let written = format!("{:?}", file::parse(&whole_example()).unwrap());
+        assert!(!written.contains("None"), "a key is missing in the example: {written}");
+    }
+
+    #[test]
+    fn the_example_tells_the_defaults() {
+        let (plain, whole) = (completed("[mqtt]\n[stdout]\nformat = \"json\""), completed(&whole_example()));
+        assert_eq!(plain.cloud, whole.cloud);
+        assert_eq!(plain.gateways[0].interval, whole.gateways[0].interval);
+        let (plain, whole) = (plain.mqtt.unwrap(), whole.mqtt.unwrap());
+        assert_eq!((plain.prefix, plain.topics), (whole.prefix, whole.topics));
+        assert_eq!(
+            (plain.discovery, plain.inverters, plain.details, plain.commands),
+            (whole.discovery, true, false, false)
+        );
+    }
+
+    #[test]
+    fn a_misspelt_key_is_met_with_the_nearest() {
+        insta::assert_snapshot!(
+            problems("state_dri = \"x\"\n[[gateway]]\nintervall = \"30s\"\n[mqtt]\npassword = \"x\"\n[could]\na = 1"),
+            @"
+        unknown key `could`; did you mean `cloud`?
+        unknown key `intervall` in [gateway]; did you mean `interval`?
+        unknown key `password` in [mqtt]; secrets do not belong into this file: write the password into a file of its own and name it with `password_file`
+        unknown key `state_dri`; did you mean `state_dir`?
+        "
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        insta::assert_snapshot!(
+            problems(
+                "time_zone = \"Mars/Olympus\"\n[cloud]\nentrez_url = \"http://entrez.enphaseenergy.com\"\n\
+                 [[gateway]]\naddress = \"http://user:pw@host\"\n[[gateway]]\ninterval = \"2h\"\n\
+                 [[gateway]]\ninterval = \"often\"\n[stdout]\nformat = \"xml\"\n[mqtt]\nurl = \"localhost\"\nprefix = \"a/#\""
+            ),
+            @r#"
+        time_zone: there is no time zone "Mars/Olympus" on this machine; write one like "Europe/Amsterdam"
+        gateway address: the address holds a user or password; a gateway's are configured by keys of their own
+        gateway interval: "2h" is out of range; it goes from "1s" to "1h"
+        gateway interval: "often" is no length of time; write it like "30s" or "5m"
+        cloud entrez_url: the password would travel in the clear; write https://
+        stdout format: write "text", "json", "domoticz" or "influx"
+        mqtt url: a broker is written as mqtt://host, mqtt://host:1883 or mqtts://host:8883
+        "#
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_shown_where_it_stands() {
+        insta::assert_snapshot!(problems("[mqtt]\ntopics = \"yes\"\n"), @r#"line 2: invalid type: string "yes", expected a boolean"#);
+        insta::assert_snapshot!(problems("[mqtt]\ndomoticz = { producton = 12 }\n"), @"line 2: there is no value `producton` for Domoticz; did you mean `production`?");
+        insta::assert_snapshot!(problems("[cloud]\npassword = \"hunter2\n"), @r#"line 2: invalid basic string, expected `"`"#);
+    }
+
+    #[test]
+    fn a_short_interval_is_allowed_and_warned_about() {
+        assert_eq!(completed("[[gateway]]\ninterval = \"1s\"").warnings.len(), 1);
+        assert!(completed("[[gateway]]\ninterval = \"1h\"").warnings.is_empty());
+    }
+
+    #[test]
+    fn blanks_around_the_user_name_are_left_out_and_said() {
+        let config = completed("[cloud]\nusername = \"\\uFEFF owner@example.com\\n\"");
+        assert_eq!(config.account.username.as_deref(), Some("owner@example.com"));
+        assert!(config.warnings.concat().contains("username") && !config.warnings.concat().contains("owner"));
+        assert!(completed("[cloud]\nusername = \"owner@example.com\"").warnings.is_empty());
+    }
+
+    #[test]
+    fn plain_http_to_a_cloud_is_for_loopback_only() {
+        let config = completed("[cloud]\nenlighten_url = \"http://127.0.0.1:8080/\"");
+        assert_eq!(config.cloud.enlighten, "http://127.0.0.1:8080");
+        assert!(problems("[cloud]\nenlighten_url = \"http://192.168.1.1\"").contains("in the clear"));
+    }
+
+    #[test]
+    fn the_password_comes_from_the_credential_the_file_or_the_environment() {
+        let credentials = tempfile::tempdir().unwrap();
+        let given = Secret::new("from the environment".to_owned());
+        let mut environment = Environment { password: Some(given.clone()), ..Environment::default() };
+        let source = |text: &str, environment: &Environment| {
+            complete(text, None, environment).unwrap().account.password
+        };
+        let text = "[cloud]\npassword_file = \"/elsewhere\"";
+        let elsewhere = Some(SecretSource::File("/elsewhere".into()));
+        assert_eq!(source("", &environment), Some(SecretSource::Given(given.clone())));
+        assert_eq!(source(text, &environment), elsewhere);
+        environment.credentials = Some(credentials.path().to_owned());
+        let credential = credentials.path().join("enlighten-password");
+        fs::write(&credential, "\n").unwrap();
+        assert_eq!(source("", &environment), Some(SecretSource::Given(given)), "an empty one is none");
+        assert_eq!(source(text, &environment), elsewhere);
+        fs::write(&credential, "secret\n").unwrap();
+        assert_eq!(source(text, &environment), Some(SecretSource::File(credential)));
+    }
+
+    #[test]
+    fn a_configuration_or_password_that_is_no_file_is_refused_at_once_with_its_kind() {
+        let dir = tempfile::tempdir().unwrap();
+        let (fifo, config) = (dir.path().join("fifo"), dir.path().join("config.toml"));
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let words = |path: &Path| {
+            let error = load(Some(path), &Environment::default()).unwrap_err();
+            let problems = error.problems().first().map(Problem::to_string);
+            problems.unwrap_or_else(|| error.to_string())
+        };
+        assert!(words(&fifo).ends_with("it is a FIFO, not a regular file"), "{}", words(&fifo));
+        assert!(words(Path::new("/dev/zero")).ends_with("it is a device, not a regular file"));
+        assert!(words(dir.path()).ends_with("it is a directory, not a regular file"));
+        fs::write(&config, vec![b'#'; 2 << 20]).unwrap();
+        assert!(words(&config).ends_with("it is larger than 1048576 bytes"), "{}", words(&config));
+        fs::write(&config, b"[[gateway]]\nserial = \"\xff\"").unwrap();
+        assert!(words(&config).contains("it is no text in UTF-8"), "{}", words(&config));
+        fs::write(&config, format!("[mqtt]\npassword_file = {fifo:?}")).unwrap();
+        assert!(words(&config).ends_with("it is a FIFO, not a regular file"), "{}", words(&config));
+    }
+
+    #[test]
+    fn a_file_full_of_mistakes_is_told_in_a_few_lines() {
+        let lines: Vec<String> = (0..5000).map(|n| format!("key_{n} = 1")).collect();
+        let said = problems(&lines.join("\n"));
+        assert_eq!(said.lines().count(), MOST_PROBLEMS + 1);
+        assert!(said.ends_with("and 4980 more"), "{said}");
+    }
+
+    #[test]
+    fn the_first_configuration_that_exists_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (dir.path().join("a.toml"), dir.path().join("b.toml"));
+        fs::write(&second, "[stdout]\nformat = \"json\"").unwrap();
+        let environment =
+            Environment { places: vec![first.clone(), second.clone()], ..Environment::default() };
+        assert_eq!(load(None, &environment).unwrap().path, Some(second));
+        assert!(matches!(load(Some(&first), &environment), Err(Error::Unreadable { .. })));
+    }
+}

@@ -1,0 +1,123 @@
+//! The daemon: a poller for each gateway, a publisher, and systemd kept informed.
+//!
+//! It ends when it is told to, or when whoever read its standard output is gone. A gateway, a cloud or a broker
+//! that is not there is a state, not an end.
+
+mod household;
+mod last_requests;
+pub mod notify;
+mod once;
+pub mod outputs;
+mod reload;
+mod running;
+mod stdout;
+mod watch;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::pin;
+
+use fastrand::Rng;
+use tokio::sync::mpsc;
+
+use crate::app::config::{self, Config};
+use crate::app::token_provider::ending::Ending;
+use crate::base::clock::Clock;
+use crate::io::state_dir::{self, Lock, StateDir};
+use household::{Household, Lasting, Next, Stop};
+use notify::Notify;
+use reload::Change;
+
+pub use household::shared;
+pub use last_requests::last_requests;
+pub use once::run_once;
+pub use running::refusal;
+
+/// Held as long as a daemon lives, so that a second one by mistake is seen.
+const LOCK: &str = "daemon.lock";
+
+/// What a daemon is given beside its configuration.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The state directory.
+    pub state: StateDir,
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub rng: Rng,
+    /// Who is told about its state.
+    pub notify: Notify,
+    /// A message for each wish to read the configuration again.
+    pub hangups: mpsc::Receiver<()>,
+    /// A message for each signal to stop after the first: whoever sends it has no time.
+    pub again: mpsc::Receiver<()>,
+}
+
+/// Why a daemon could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state directory does not serve.
+    #[error(transparent)]
+    State(#[from] state_dir::Error),
+    /// There is one already.
+    #[error("another enphased is running on {}; stop it first, or give this one a state_dir of its own", .0.display())]
+    Running(PathBuf),
+    /// `run --once` could not write its readings.
+    #[error("standard output cannot be written to: {0}")]
+    Output(io::Error),
+}
+
+/// Runs until `stop`. `reload` reads the configuration again.
+pub async fn run(
+    mut config: Config,
+    mut surroundings: Surroundings,
+    reload: impl Fn() -> Result<Config, config::Error>,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), Error> {
+    let state = surroundings.state.clone();
+    let _lock = lock(&state)?;
+    state.sweep();
+    let client_id = format!("enphased-{:08x}", surroundings.rng.u32(..));
+    let mut lasting = Lasting::default();
+    let mut stop: Stop<'_> = pin!(stop);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut endings = Vec::new();
+    let mut household = Household::start(&config, &state, &mut surroundings, &client_id);
+    surroundings.notify.ready();
+    loop {
+        running::note(&state, &config);
+        match household.live(&config, &mut surroundings, &mut lasting, &reload, stop.as_mut()).await {
+            Next::Stop => break,
+            Next::Reload(new, Change::Everything) => {
+                endings.retain(Ending::has_request);
+                endings.push(household.end().await);
+                config = *new;
+                household = Household::start(&config, &state, &mut surroundings, &client_id);
+            }
+            Next::Reload(new, _) => {
+                household.reconfigure(&new, &mut surroundings, &client_id).await;
+                config = *new;
+            }
+        }
+    }
+    surroundings.notify.stopping();
+    endings.push(household.end().await);
+    last_requests(endings, &mut surroundings.again).await;
+    surroundings.notify.try_again(false);
+    Ok(())
+}
+
+/// Where nothing can be written there is no lock either: polling goes on without, as it can do no harm there.
+fn lock(state: &StateDir) -> Result<Option<Lock>, Error> {
+    match state.try_lock(LOCK) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(Error::Running(state.path().to_owned())),
+        Err(error) => {
+            tracing::error!("{error}; readings go on, and there is no login");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The program: configuration, the tasks of the daemon, the commands and the command line.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod daemon;
+pub mod latest;
+pub mod poller;
+pub mod publisher;
+pub mod requests;
+pub mod status;
+pub mod token_provider;

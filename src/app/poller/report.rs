@@ -1,0 +1,46 @@
+//! How a gateway's token is, for the broker and for `token status`. Without the token.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::latest::TokenReport;
+use crate::io::token::store::Tokens;
+use crate::rules::logins::decision::{Decision, TokenFacts};
+
+/// Reports on `tokens`; `decision` is what the rules say about getting another.
+pub fn report(tokens: &Tokens, decision: &Decision, now: Timestamp) -> TokenReport {
+    let Some(kept) = tokens.in_use() else {
+        return TokenReport {
+            state: "missing",
+            role: None,
+            issued_at: None,
+            expires_at: None,
+            days_left: None,
+            message: decision.to_string(),
+        };
+    };
+    let token = &kept.token;
+    let left = token.remaining(now);
+    let facts = TokenFacts::new(token, kept.stored_at);
+    let (state, mut message) = if left <= SignedDuration::ZERO && *decision == Decision::Rest {
+        ("expired", "the token has expired by this machine's clock; the gateway is the judge".to_owned())
+    } else if left <= SignedDuration::ZERO {
+        ("expired", "the token has expired".to_owned())
+    } else if !token.is_long_lived() {
+        ("short", format!("this token is good for hours only, until {:.0}", token.expires_at))
+    } else if now >= facts.renewal_opens() {
+        ("expiring", format!("the token is good until {:.0} and due for renewal", token.expires_at))
+    } else {
+        ("valid", format!("the token is good until {:.0}", token.expires_at))
+    };
+    if *decision != Decision::Rest {
+        message = format!("{message}; {decision}");
+    }
+    TokenReport {
+        state,
+        role: Some(token.role.to_string()),
+        issued_at: Some(token.issued_at),
+        expires_at: Some(token.expires_at),
+        days_left: Some(left.as_hours().div_euclid(24)),
+        message,
+    }
+}

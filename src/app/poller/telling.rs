@@ -1,0 +1,102 @@
+//! What is told of a poll: to the log once, to the board always, to systemd in a few words.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Poller;
+use super::trouble::Trouble;
+use crate::app::latest::Availability;
+use crate::app::status::Standing;
+use crate::base::outage::Say;
+use crate::base::reading::{Event, Reading, Serial};
+use crate::output::text;
+use crate::rules::logins::words::length;
+use crate::rules::schedule::is_quiet;
+use crate::rules::sources::{Level, Sources};
+
+/// A gateway without a reading for this long, or for three intervals, is shown as offline.
+const OFFLINE: Duration = Duration::from_secs(120);
+
+impl Poller {
+    /// Shows on the board and in the log what came of a poll.
+    pub(super) fn tell(&mut self, polled: Result<Option<Reading>, Trouble>) {
+        let now = Instant::now();
+        self.tell_notices();
+        match polled {
+            Ok(None) => {}
+            Ok(Some(reading)) => {
+                self.tell_incidents();
+                self.last_reading = Some(now);
+                self.tell_outage(&reading.gateway.serial, now);
+                self.shared.standings.put(self.place, Standing::Read(text::status(&reading)));
+                self.shared.board.put_reading(reading);
+            }
+            Err(trouble) => {
+                let offline = self.tell_trouble(&trouble, now);
+                if let (false, Trouble::NoProduction { rest: Some(rest), .. }) = (offline, trouble) {
+                    self.shared.board.put_reading(*rest);
+                }
+            }
+        }
+    }
+
+    /// The gateway is read.
+    fn tell_outage(&mut self, gateway: &Serial, now: Instant) {
+        match self.outage.ended(now) {
+            Say::Back(Some(after)) => {
+                tracing::info!(%gateway, after = %length(after), "the gateway is read again");
+            }
+            Say::Holds(times, within) => {
+                tracing::info!(%gateway, times, within = %length(within), "the gateway no longer comes and goes");
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports a trouble; returns whether it has lasted long enough for the gateway to be offline.
+    fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) -> bool {
+        let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
+        let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
+        match self.outage.failed(trouble.kind(), quiet, now) {
+            Say::Gone => tracing::warn!("{trouble}"),
+            Say::Flaps(times) => tracing::warn!(
+                times,
+                "{trouble}. The gateway comes and goes; that is not said again until it has been read for an hour without a \
+                 break"
+            ),
+            _ => tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}"),
+        }
+        self.shared.standings.put(self.place, Standing::Trouble(trouble.to_string()));
+        let patience = OFFLINE.max(3 * self.settings.interval);
+        let silent = self.last_reading.is_none_or(|last| now.saturating_duration_since(last) >= patience);
+        if let Some(serial) = self.serial().filter(|_| silent) {
+            self.shared.board.put_availability(&serial, Availability::Offline(trouble.to_string()));
+        }
+        silent
+    }
+
+    fn tell_notices(&mut self) {
+        let notices = self.sources.as_mut().map(Sources::notices).unwrap_or_default();
+        let gateway = self.serial().map(tracing::field::display);
+        for notice in notices {
+            match notice.level {
+                Level::Warn => tracing::warn!(gateway, kind = notice.kind, "{}", notice.message),
+                Level::Info => tracing::info!(gateway, kind = notice.kind, "{}", notice.message),
+            }
+            self.event(notice.kind, notice.message);
+        }
+    }
+
+    pub(super) fn event(&self, kind: &'static str, message: String) {
+        if let Some(serial) = self.serial() {
+            let time = self.shared.clock.now();
+            self.shared.board.tell(&serial, Event { time, kind, message });
+        }
+    }
+
+    /// The gateway's serial, once it is known.
+    pub(super) fn serial(&self) -> Option<Serial> {
+        self.named.clone().or_else(|| self.settings.serial.clone())
+    }
+}

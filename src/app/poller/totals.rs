@@ -1,0 +1,276 @@
+//! The guard of the totals and where it is kept: `counters-SERIAL.json`, written rarely, because an SD card is
+//! under it. Without a state directory that serves, totals are guarded as long as the process lives.
+
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::Poller;
+use super::reset_totals::Obeyed;
+use crate::base::reading::{Event, Reading, Serial};
+use crate::base::units::WattHours;
+use crate::io::state_dir::{StateDir, Stored};
+use crate::rules::counters::{Counter, Guard, GuardState};
+use crate::rules::inverter_health::Siblings;
+use crate::rules::production_meter::ProductionMeter;
+
+/// How often the totals are written when nothing happens to them.
+const SAVE: Duration = Duration::from_secs(15 * 60);
+
+/// What the file holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    totals: GuardState,
+    siblings: Siblings,
+    #[serde(default)]
+    production_meter: ProductionMeter,
+}
+
+/// The guarded totals of one gateway, and what its inverters made today.
+#[derive(Debug)]
+pub struct Totals {
+    serial: Serial,
+    guard: Guard,
+    siblings: Siblings,
+    production_meter: ProductionMeter,
+    /// The operator's request that was obeyed last.
+    obeyed: Obeyed,
+    /// When they were written, and which day it was then.
+    saved: Option<(Instant, Date)>,
+    /// There is something that is not on disk and that should not wait.
+    urgent: bool,
+    /// That they cannot be written was said.
+    warned: bool,
+}
+
+impl Totals {
+    /// Goes on from what is kept in `state`, if anything.
+    pub fn load(state: &StateDir, serial: &Serial) -> Self {
+        let kept = match state.read::<Kept>(&name(serial)) {
+            Ok(Stored::Found(kept)) => kept,
+            Ok(Stored::Absent) => Kept::default(),
+            Ok(Stored::Damaged(aside)) => {
+                tracing::warn!(
+                    file = %aside.display(),
+                    "the kept totals were damaged and are set aside; totals and days begin anew"
+                );
+                Kept::default()
+            }
+            Err(error) => {
+                tracing::warn!("{error}; totals and days begin anew");
+                Kept::default()
+            }
+        };
+        Self {
+            serial: serial.clone(),
+            guard: Guard::new(kept.totals),
+            siblings: kept.siblings,
+            production_meter: kept.production_meter,
+            obeyed: Obeyed::default(),
+            saved: None,
+            urgent: false,
+            warned: false,
+        }
+    }
+
+    /// What is published of `counter`.
+    pub fn published(&self, counter: Counter) -> Option<WattHours> {
+        self.guard.state().published(counter)
+    }
+
+    /// Lets `counters` start again from what the gateway shows next.
+    pub fn reset(&mut self, counters: &[Counter]) {
+        self.guard.reset(counters);
+        self.urgent = true;
+    }
+
+    /// Obeys a request of the operator that was not obeyed yet.
+    fn obey(&mut self, state: &StateDir) {
+        if let Some(request) = self.obeyed.take(state, &self.serial) {
+            self.reset(&request.counters);
+        }
+    }
+
+    /// Whose totals they are.
+    pub fn serial(&self) -> &Serial {
+        &self.serial
+    }
+
+    /// Guards the totals of `reading`, fills in its days, marks the inverters that are silent or weak, and compares the
+    /// production meter with them; gives what is worth telling.
+    pub fn apply(&mut self, reading: &mut Reading, zone: &TimeZone, now: Instant) -> Vec<Event> {
+        let mut events = self.guard.apply(reading, zone, now);
+        let date = reading.time.to_zoned(zone.clone()).date();
+        events.extend(self.siblings.see(&mut reading.inverters, date, reading.time));
+        events.extend(self.production_meter.see(reading));
+        self.urgent |= !events.is_empty();
+        events
+    }
+
+    /// Writes the totals if it is time: after an event, when another `day` has begun, and every quarter of an hour.
+    pub fn save_when_due(&mut self, state: &StateDir, day: Date, now: Instant) {
+        let due = match self.saved {
+            None => true,
+            Some((at, on)) => self.urgent || on != day || now.saturating_duration_since(at) >= SAVE,
+        };
+        if due {
+            // Where nothing can be written it is not tried at each poll either.
+            self.saved = Some((now, day));
+            self.save(state);
+        }
+    }
+
+    /// Writes the totals now.
+    pub fn save(&mut self, state: &StateDir) {
+        let kept = Kept {
+            totals: self.guard.state().clone(),
+            siblings: self.siblings.clone(),
+            production_meter: self.production_meter.clone(),
+        };
+        match state.write(&name(&self.serial), &kept) {
+            Ok(()) => {
+                (self.urgent, self.warned) = (false, false);
+                self.obeyed.tidy_up(state, &self.serial);
+            }
+            Err(error) if self.warned => tracing::debug!("{error}"),
+            Err(error) => {
+                self.warned = true;
+                tracing::warn!("{error}; totals and days are kept until the program ends");
+            }
+        }
+    }
+}
+
+impl Poller {
+    /// Guards with `totals` those readings that are of the same gateway.
+    pub fn guard_with(&mut self, totals: Totals) {
+        self.totals = Some(totals);
+    }
+
+    /// Writes down the totals; nothing else waits to be written.
+    pub fn save(&mut self) {
+        if let Some(totals) = &mut self.totals {
+            totals.save(&self.shared.state);
+        }
+    }
+
+    /// The reading with its totals guarded, and its days.
+    pub(super) fn guarded(&mut self, mut reading: Reading) -> Reading {
+        let serial = &reading.gateway.serial;
+        if self.totals.as_ref().is_none_or(|totals| totals.serial() != serial) {
+            self.totals = Some(Totals::load(&self.shared.state, serial));
+        }
+        if let Some(totals) = &mut self.totals {
+            totals.obey(&self.shared.state);
+            self.incidents.extend(totals.apply(&mut reading, &self.shared.zone, Instant::now()));
+        }
+        reading
+    }
+
+    /// Tells what has happened to totals and inverters, and writes the totals if it is time.
+    pub(super) fn tell_incidents(&mut self) {
+        for incident in std::mem::take(&mut self.incidents) {
+            if incident.is_an_end() {
+                tracing::info!(kind = incident.kind, "{}", incident.message);
+            } else {
+                tracing::warn!(kind = incident.kind, "{}", incident.message);
+            }
+            self.event(incident.kind, incident.message);
+        }
+        let day = self.shared.clock.now().to_zoned(self.shared.zone.clone()).date();
+        if let Some(totals) = &mut self.totals {
+            totals.save_when_due(&self.shared.state, day, Instant::now());
+        }
+    }
+}
+
+fn name(serial: &Serial) -> String {
+    format!("counters-{serial}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::reading::{GatewayFacts, Production, Source};
+    use crate::base::units::WattHours;
+
+    const DAY: Date = jiff::civil::date(2026, 6, 21);
+
+    fn serial() -> Serial {
+        Serial::parse("122300000001").unwrap()
+    }
+
+    fn reading(minute: i64, total: f64) -> Reading {
+        let gateway = GatewayFacts {
+            serial: serial(),
+            firmware: "8.3.5289".to_owned(),
+            part_number: None,
+            metered: true,
+        };
+        let production = Production {
+            power_w: None,
+            energy_wh: WattHours::new(total),
+            today_wh: None,
+            yesterday_wh: None,
+            source: Source::Meter,
+            measured_at: None,
+        };
+        let time = jiff::Timestamp::from_second(1_782_000_000 + 60 * minute).unwrap();
+        Reading { production: Some(production), ..Reading::empty(time, gateway) }
+    }
+
+    fn directory() -> (tempfile::TempDir, StateDir) {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::open(outer.path()).unwrap();
+        (outer, state)
+    }
+
+    #[test]
+    fn totals_are_written_at_first_at_midnight_after_an_event_and_every_quarter_of_an_hour() {
+        let (_outer, state) = directory();
+        let mut totals = Totals::load(&state, &serial());
+        let start = Instant::now();
+        let mut writes = 0;
+        let mut stamp = None;
+        let mut look = |totals: &mut Totals, day: Date, seconds: u64| {
+            totals.save_when_due(&state, day, start + Duration::from_secs(seconds));
+            let now = state.stamp(&name(&serial()));
+            writes += usize::from(now != stamp);
+            stamp = now;
+            writes
+        };
+        assert_eq!(totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC, Instant::now()), []);
+        assert_eq!(look(&mut totals, DAY, 0), 1);
+        assert_eq!(look(&mut totals, DAY, 899), 1);
+        assert_eq!(look(&mut totals, DAY, 900), 2);
+        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 930), 3);
+        assert_eq!(totals.apply(&mut reading(1, 0.0), &TimeZone::UTC, Instant::now()).len(), 1);
+        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 960), 4);
+        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 990), 4);
+    }
+
+    #[test]
+    fn a_restart_goes_on_with_what_was_published() {
+        let (_outer, state) = directory();
+        let mut totals = Totals::load(&state, &serial());
+        totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC, Instant::now());
+        totals.save(&state);
+        let mut lower = reading(5, 8_999_000.0);
+        Totals::load(&state, &serial()).apply(&mut lower, &TimeZone::UTC, Instant::now());
+        assert_eq!(lower.production.unwrap().energy_wh, WattHours::new(9_000_000.0));
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_and_totals_begin_anew() {
+        let (outer, state) = directory();
+        std::fs::write(outer.path().join(name(&serial())), "{\"version\":1,\"tracks\":7}").unwrap();
+        let mut totals = Totals::load(&state, &serial());
+        let mut first = reading(0, 5.0);
+        totals.apply(&mut first, &TimeZone::UTC, Instant::now());
+        assert_eq!(first.production.unwrap().energy_wh, WattHours::new(5.0));
+        assert_eq!(state.names("counters", "").len(), 1, "one file, set aside");
+    }
+}

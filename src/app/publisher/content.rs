@@ -1,0 +1,135 @@
+//! What is published of a gateway.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::changes::Changes;
+use super::memory::Memory;
+use crate::app::requests::Wishes;
+use crate::base::message::Message;
+use crate::base::reading::Reading;
+use crate::io::state_dir::StateDir;
+use crate::output::domoticz::{self, idx::Idx};
+use crate::output::homeassistant::{Announced, Discovery};
+use crate::output::topics;
+
+/// What is published, and under which topics.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The first level of every topic of ours.
+    pub prefix: String,
+    /// Whether each value has a plain topic of its own beside the document.
+    pub topics: bool,
+    /// Discovery for Home Assistant and for Domoticz.
+    pub homeassistant: Option<Discovery>,
+    /// The devices in Domoticz that are fed by their idx.
+    pub domoticz: Option<Domoticz>,
+    /// How far the readings of a gateway are apart: an unchanged value is sent early enough before five
+    /// minutes.
+    pub interval: Duration,
+    /// Our client id, by which a second daemon with the same prefix is told from this one.
+    pub instance: String,
+    /// Where what is asked over MQTT goes; `None` where nothing may be asked.
+    pub wishes: Option<Wishes>,
+    /// Where it is remembered what was left at the broker; `None` to remember nothing.
+    pub state: Option<StateDir>,
+}
+
+/// The devices in Domoticz.
+#[derive(Clone, Debug)]
+pub struct Domoticz {
+    /// What Domoticz listens to, [`domoticz::TOPIC`] unless told otherwise.
+    pub topic: String,
+    /// Which value goes to which device.
+    pub idx: Idx,
+}
+
+impl Options {
+    /// Where Home Assistant, and Domoticz alike, says that it has come up.
+    pub(super) fn birth_topic(&self) -> Option<String> {
+        self.homeassistant.as_ref().map(|discovery| format!("{}/status", discovery.discovery_prefix))
+    }
+}
+
+/// What was published of one gateway.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    announced: Announced,
+    values: Changes,
+    devices: Changes,
+}
+
+impl Published {
+    /// The state is due again, the announcements are not.
+    pub(super) fn forget_state(&mut self) {
+        self.values.forget();
+        self.devices.forget();
+    }
+
+    /// Looks through a new reading for what is there and what is not any more. Gives the names of the entities that are to
+    /// be announced before its state, and how many devices are left out.
+    pub(super) fn look_through(
+        &mut self,
+        options: &Options,
+        reading: &Reading,
+        memory: &mut Memory,
+        now: Instant,
+    ) -> (Vec<String>, usize) {
+        let look = memory.look(reading, now);
+        for device in &look.gone {
+            self.announced.forget(device);
+        }
+        let Some(discovery) = &options.homeassistant else { return (Vec::new(), look.refused) };
+        let news = self.announced.news(&memory.admitted(reading), discovery);
+        for (topic, mark) in news.iter().filter_map(|name| self.announced.mark(name, discovery)) {
+            memory.announced(&topic, &mark);
+        }
+        (news, look.refused)
+    }
+
+    /// The names of all entities that were announced.
+    pub(super) fn entities(&self) -> BTreeSet<String> {
+        self.announced.names().cloned().collect()
+    }
+
+    /// The message that announces the entity `name`; none for one that is gone.
+    pub(super) fn announcement(&self, options: &Options, name: &str) -> Option<Message> {
+        self.announced.message(name, options.homeassistant.as_ref()?)
+    }
+
+    /// What is due of a reading: the document always, values and devices when they changed or rested for
+    /// long.
+    pub(super) fn state(
+        &mut self,
+        options: &Options,
+        reading: &Reading,
+        now: Instant,
+        memory: &mut Memory,
+    ) -> Vec<Message> {
+        let reading = &*memory.admitted(reading);
+        let document = match &options.homeassistant {
+            Some(discovery) => self.announced.document(reading, discovery),
+            None => topics::document(&options.prefix, reading, None),
+        };
+        let mut messages = vec![document];
+        if options.topics {
+            let due = |topic: &str, payload: &str| self.values.due(topic, payload, options.interval, now);
+            let due = topics::values(&options.prefix, reading, due);
+            for value in &due {
+                memory.sent(&reading.gateway.serial, &value.topic);
+            }
+            messages.extend(due);
+        }
+        if let Some(Domoticz { topic, idx }) = &options.domoticz {
+            for update in domoticz::updates(reading, idx) {
+                let value = (update.nvalue, &update.svalue);
+                if self.devices.due(update.idx, value, options.interval, now) {
+                    messages.push(update.message(topic));
+                }
+            }
+        }
+        messages
+    }
+}

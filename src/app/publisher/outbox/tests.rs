@@ -1,0 +1,816 @@
+//! What is owed, and when.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::sync::watch;
+
+use super::*;
+use crate::app::latest::{Availability, Board, TokenReport};
+use crate::base::reading::{Event, Reading};
+use crate::base::test_readings;
+use crate::io::mqtt::LARGEST;
+use crate::output::homeassistant::Discovery;
+
+/// What is said first on each connection.
+const GREETING: [&str; 3] = ["e/status online", "? e/instance", "? e/status"];
+
+fn options() -> Options {
+    let interval = Duration::from_secs(30);
+    Options {
+        prefix: "e".to_owned(),
+        topics: false,
+        homeassistant: None,
+        domoticz: None,
+        interval,
+        instance: "us".to_owned(),
+        wishes: None,
+        state: None,
+    }
+}
+
+/// A board, its reader and an outbox that is not connected yet.
+fn bench(options: Options) -> (Board, watch::Receiver<Sheet>, Outbox) {
+    let board = Board::new();
+    let reader = board.reader();
+    (board, reader, Outbox::new(options, Instant::now()))
+}
+
+fn reading(serial: &str, second: u32) -> Reading {
+    let mut reading = test_readings::bare();
+    reading.gateway.serial = Serial::parse(serial).unwrap();
+    reading.time = test_readings::at(&format!("11:19:{second:02}"));
+    reading
+}
+
+/// Everything that is owed at `now`: topics, with the payload where it is a word.
+fn sent(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, now: Instant) -> Vec<String> {
+    let mut sent = Vec::new();
+    while let Some(order) = outbox.next(&sheet.borrow(), now) {
+        sent.push(match order {
+            Order::Subscribe(filter) => format!("? {filter}"),
+            Order::Publish(message) if message.payload.len() < 10 => {
+                format!("{} {}", message.topic, message.payload)
+            }
+            Order::Publish(message) => message.topic,
+        });
+    }
+    sent
+}
+
+fn event(message: &str) -> Event {
+    Event { time: test_readings::at("11:00:00"), kind: "test", message: message.to_owned() }
+}
+
+#[test]
+fn nothing_is_owed_without_a_connection_and_everything_with_it() {
+    let (board, sheet, mut outbox) = bench(options());
+    let now = Instant::now();
+    board.put_reading(reading("1", 0));
+    assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None);
+    outbox.connected();
+    let all = sent(&mut outbox, &sheet, now);
+    assert_eq!(all, [&GREETING[..], &["e/1/availability online", "e/1/reading"]].concat());
+    assert_eq!(sent(&mut outbox, &sheet, now), Vec::<String>::new());
+    outbox.lost();
+    outbox.connected();
+    assert_eq!(sent(&mut outbox, &sheet, now), all);
+}
+
+#[test]
+fn only_the_newest_reading_is_sent() {
+    let (board, sheet, mut outbox) = bench(options());
+    outbox.connected();
+    for second in 0..50 {
+        board.put_reading(reading("1", second));
+    }
+    let mut documents = Vec::new();
+    while let Some(order) = outbox.next(&sheet.borrow(), Instant::now()) {
+        if let Order::Publish(message) = order {
+            documents.extend(message.topic.ends_with("/reading").then_some(message.payload));
+        }
+    }
+    assert_eq!(documents.len(), 1);
+    assert!(documents[0].contains("11:19:49Z"));
+}
+
+#[test]
+fn an_old_reading_of_a_silent_gateway_is_not_sent_again() {
+    let (board, sheet, mut outbox) = bench(options());
+    let now = Instant::now();
+    board.put_reading(reading("1", 0));
+    board.put_availability(&Serial::parse("1").unwrap(), Availability::Offline("no answer".to_owned()));
+    outbox.connected();
+    assert_eq!(sent(&mut outbox, &sheet, now)[3..], ["e/1/availability offline"]);
+    board.put_reading(reading("1", 30));
+    assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability online", "e/1/reading"]);
+}
+
+#[test]
+fn an_event_is_sent_once_whatever_the_connection_does() {
+    let (board, sheet, mut outbox) = bench(options());
+    let now = Instant::now();
+    let serial = Serial::parse("1").unwrap();
+    board.tell(&serial, event("while the broker is away"));
+    outbox.connected();
+    assert!(sent(&mut outbox, &sheet, now).contains(&"e/1/event".to_owned()));
+    outbox.lost();
+    outbox.connected();
+    assert_eq!(sent(&mut outbox, &sheet, now), GREETING);
+}
+
+#[test]
+fn a_token_report_is_sent_when_it_changes() {
+    let (board, sheet, mut outbox) = bench(options());
+    let now = Instant::now();
+    outbox.connected();
+    sent(&mut outbox, &sheet, now);
+    let report = TokenReport {
+        state: "valid",
+        role: Some("owner".to_owned()),
+        issued_at: None,
+        expires_at: None,
+        days_left: Some(300),
+        message: "valid".to_owned(),
+    };
+    for _ in 0..2 {
+        board.put_token(&Serial::parse("1").unwrap(), report.clone());
+    }
+    assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/token"]);
+}
+
+#[test]
+fn another_daemon_that_declares_us_offline_is_put_right() {
+    let (_board, sheet, mut outbox) = bench(options());
+    let now = Instant::now();
+    outbox.connected();
+    sent(&mut outbox, &sheet, now);
+    assert_eq!(outbox.incoming("e/status", b"online", true), Meaning::Nothing);
+    assert_eq!(sent(&mut outbox, &sheet, now), ["e/instance us"], "our own, come back: it is heard here now");
+    assert_eq!(outbox.incoming("e/status", b"online", false), Meaning::Nothing);
+    assert_eq!(outbox.incoming("e/status", b"offline", true), Meaning::Nothing);
+    assert_eq!(outbox.incoming("e/status", b"offline", false), Meaning::Denied);
+    assert_eq!(sent(&mut outbox, &sheet, now), ["e/status online"]);
+}
+
+#[test]
+fn a_broker_that_takes_one_message_a_poll_serves_each_gateway_in_turn() {
+    let (board, sheet, mut outbox) = bench(options());
+    let now = Instant::now();
+    let poll = |second| ["1", "2", "3"].map(|serial| board.put_reading(reading(serial, second)));
+    poll(0);
+    outbox.connected();
+    sent(&mut outbox, &sheet, now);
+    let mut one = |second| {
+        poll(second);
+        let Some(Order::Publish(message)) = outbox.next(&sheet.borrow(), now) else {
+            panic!("nothing is owed")
+        };
+        message.topic
+    };
+    assert_eq!([1, 2, 3].map(&mut one), ["e/1/reading", "e/2/reading", "e/3/reading"]);
+    assert_eq!([4, 5, 6].map(&mut one), ["e/1/reading", "e/2/reading", "e/3/reading"]);
+}
+
+#[test]
+fn the_farewell_ends_with_the_daemon_itself() {
+    let (board, sheet, mut outbox) = bench(options());
+    board.put_reading(reading("1", 0));
+    outbox.connected();
+    sent(&mut outbox, &sheet, Instant::now());
+    let topics: Vec<String> = outbox.farewell().into_iter().map(|message| message.topic).collect();
+    assert_eq!(topics, ["e/1/availability", "e/status"]);
+}
+
+fn discovery() -> Options {
+    let discovery = Discovery {
+        discovery_prefix: "homeassistant".to_owned(),
+        prefix: "e".to_owned(),
+        expire_after: Duration::from_secs(300),
+        inverters: true,
+        details: true,
+    };
+    Options { homeassistant: Some(discovery), ..options() }
+}
+
+fn configurations(sent: &[String]) -> usize {
+    sent.iter().filter(|topic| topic.starts_with("homeassistant/")).count()
+}
+
+#[test]
+fn configurations_come_before_the_state_and_again_at_a_birth() {
+    let (board, sheet, mut outbox) = bench(discovery());
+    let now = Instant::now();
+    board.put_reading(reading("1", 0));
+    outbox.connected();
+    let first = sent(&mut outbox, &sheet, now);
+    let all = configurations(&first);
+    assert!(all > 0);
+    assert!(first.contains(&"? homeassistant/status".to_owned()));
+    assert_eq!(first.last().unwrap(), "e/1/reading");
+
+    board.put_reading(reading("1", 30));
+    assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/reading"]);
+
+    assert_eq!(outbox.incoming("homeassistant/status", b"online", true), Meaning::Nothing);
+    assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
+    let again = sent(&mut outbox, &sheet, now + Duration::from_secs(60));
+    assert_eq!(configurations(&again), all);
+    assert_eq!(again.last().unwrap(), "e/1/reading");
+}
+
+#[test]
+fn many_configurations_are_spread_and_the_state_goes_on_meanwhile() {
+    let (board, sheet, mut outbox) = bench(discovery());
+    let now = Instant::now();
+    let mut many = test_readings::full();
+    let one = many.inverters[0].clone();
+    many.inverters = (0..50)
+        .map(|n| {
+            let serial = Serial::parse(&format!("4822000000{n:02}")).unwrap();
+            crate::base::reading::Inverter { serial, ..one.clone() }
+        })
+        .collect();
+    board.put_reading(many);
+    outbox.connected();
+    let burst = sent(&mut outbox, &sheet, now);
+    assert_eq!(configurations(&burst), 100);
+    assert!(burst.last().unwrap().ends_with("/reading"), "the state is not held up");
+
+    let (mut later, mut seconds, mut rest) = (now, 0, Vec::new());
+    while let Some(wake) = outbox.wakes() {
+        assert!(wake > later, "no turn without work");
+        (later, seconds) = (wake, seconds + 1);
+        rest.extend(sent(&mut outbox, &sheet, later));
+    }
+    assert_eq!(configurations(&rest), seconds, "one at a time");
+    assert!(rest.last().unwrap().ends_with("/reading"), "and again when all know what it means");
+}
+
+/// A memory of an entity that is not wanted any more, as a file holds it.
+fn old_memory() -> Memory {
+    let text = r#"{"prefix":"e","entities":{"homeassistant/sensor/1/a/config":{},
+        "homeassistant/sensor/1/b/config":{}}}"#;
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn what_is_not_wanted_any_more_is_emptied_once_and_again_if_the_connection_broke() {
+    let (board, sheet, mut outbox) = bench(options());
+    let now = Instant::now();
+    outbox.remember(Serial::parse("1").unwrap(), old_memory());
+    assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None, "nothing without a connection");
+    board.put_reading(reading("2", 0));
+    outbox.connected();
+    let emptied = ["homeassistant/sensor/1/a/config ", "homeassistant/sensor/1/b/config "];
+    let mut first = Vec::new();
+    for _ in 0..4 {
+        if let Some(Order::Publish(message)) = outbox.next(&sheet.borrow(), now) {
+            first.push((message.topic, message.payload, message.retain));
+        }
+    }
+    assert_eq!(first.last().unwrap(), &("homeassistant/sensor/1/a/config".to_owned(), String::new(), true));
+    outbox.lost();
+    outbox.connected();
+    let again = sent(&mut outbox, &sheet, now);
+    assert!(emptied.iter().all(|topic| again.iter().any(|it| it == topic)), "{again:?}");
+    let written: Vec<String> = outbox.unwritten(None).map(|(serial, _)| serial.to_string()).collect();
+    assert!(written.contains(&"1".to_owned()), "{written:?}");
+    outbox.lost();
+    outbox.connected();
+    let later = sent(&mut outbox, &sheet, now);
+    assert!(!later.iter().any(|it| it.starts_with("homeassistant")), "{later:?}");
+}
+
+#[test]
+fn an_inverter_that_moved_to_another_gateway_stays_announced() {
+    let (_board, sheet, mut outbox) = bench(discovery());
+    let text =
+        r#"{"prefix":"e","entities":{"homeassistant/sensor/5/power/config":{"device":"inverters/5"}}}"#;
+    let memory = || -> Memory { serde_json::from_str(text).unwrap() };
+    let mut gone = memory();
+    for day in 1..=7 {
+        let mut reading = test_readings::full();
+        reading.time += jiff::SignedDuration::from_hours(24 * day);
+        // It was there once.
+        if day == 1 {
+            let mut first = reading.clone();
+            first.inverters[0].serial = Serial::parse("5").unwrap();
+            first.time -= jiff::SignedDuration::from_hours(24);
+            gone.look(&first, Instant::now());
+        }
+        gone.look(&reading, Instant::now());
+    }
+    assert!(gone.leaves());
+    outbox.leaving.remember(Serial::parse("1").unwrap(), gone);
+    outbox.leaving.remember(Serial::parse("2").unwrap(), memory());
+    outbox.connected();
+    let said = sent(&mut outbox, &sheet, Instant::now());
+    assert!(!said.iter().any(|topic| topic.starts_with("homeassistant/sensor/")), "{said:?}");
+    assert!(!outbox.leaving.is_owed());
+}
+
+#[test]
+fn an_inverter_that_is_gone_for_good_is_not_announced_again() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let now = Instant::now();
+    outbox.connected();
+    let mut all = test_readings::full();
+    board.put_reading(all.clone());
+    sent(&mut outbox, &sheet, now);
+    let gone = all.inverters.pop().unwrap().serial;
+    for day in 1..=7 {
+        all.time += jiff::SignedDuration::from_hours(24);
+        board.put_reading(all.clone());
+        let said = sent(&mut outbox, &sheet, now + Duration::from_secs(60 * day));
+        let emptied = said.contains(&format!("homeassistant/sensor/{gone}/power/config "));
+        assert_eq!(emptied, day == 7, "day {day}: {said:?}");
+    }
+    let document = |order| match order {
+        Some(Order::Publish(message)) if message.topic.ends_with("/reading") => Some(message.payload),
+        _ => None,
+    };
+    assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
+    let later = now + Duration::from_secs(3600);
+    let mut seen = String::new();
+    while let Some(order) = outbox.next(&sheet.borrow(), later) {
+        if let Order::Publish(message) = &order {
+            assert!(!message.topic.contains(gone.as_str()), "{message:?}");
+        }
+        seen = document(Some(order)).unwrap_or(seen);
+    }
+    assert!(seen.contains("entities") && !seen.contains(&format!("sn{gone}")), "{seen}");
+}
+
+#[test]
+fn another_daemon_is_told_of_once_and_told_our_name() {
+    let (_board, sheet, mut outbox) = bench(options());
+    let now = Instant::now();
+    outbox.connected();
+    sent(&mut outbox, &sheet, now);
+    assert_eq!(outbox.incoming("e/instance", b"them", true), Meaning::Nothing, "it may be long gone");
+    assert_eq!(outbox.incoming("e/instance", b"us", false), Meaning::Nothing, "our echo");
+    assert_eq!(outbox.incoming("e/instance", b"", false), Meaning::Nothing);
+    assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::Twin("them".to_owned()));
+    assert_eq!(sent(&mut outbox, &sheet, now), ["e/instance us"]);
+    assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::Nothing, "no ping-pong");
+    let told = (0..1000)
+        .filter(|n| outbox.incoming("e/instance", format!("them{n}").as_bytes(), false) != Meaning::Nothing);
+    assert!(told.count() < crate::app::publisher::names::MOST);
+}
+
+#[test]
+fn nothing_can_be_asked_unless_it_is_switched_on_and_never_by_a_kept_message() {
+    let (_board, sheet, mut outbox) = bench(options());
+    outbox.connected();
+    assert!(!sent(&mut outbox, &sheet, Instant::now()).contains(&"? e/+/set".to_owned()));
+    assert_eq!(outbox.incoming("e/1/set", b"poll", false), Meaning::Nothing);
+    let wishes = Some(crate::app::requests::Wishes::new());
+    let (_board, sheet, mut outbox) = bench(Options { wishes, ..options() });
+    outbox.connected();
+    assert!(sent(&mut outbox, &sheet, Instant::now()).contains(&"? e/+/set".to_owned()));
+    assert_eq!(outbox.incoming("e/1/set", b"poll", true), Meaning::Nothing);
+    assert_eq!(outbox.incoming("e/1/set", b"poll", false), Meaning::Asked("1".to_owned()));
+}
+
+#[test]
+fn values_that_did_not_change_rest() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
+    let now = Instant::now();
+    outbox.connected();
+    board.put_reading(reading("1", 0));
+    let first = sent(&mut outbox, &sheet, now);
+    assert!(first.len() > 5, "{first:?}");
+    board.put_reading(reading("1", 30));
+    let second = sent(&mut outbox, &sheet, now + Duration::from_secs(30));
+    assert_eq!(second, ["e/1/reading", "e/1/time"]);
+    board.put_reading(reading("1", 59));
+    let later = sent(&mut outbox, &sheet, now + Duration::from_secs(270));
+    // Without the greeting and the availability.
+    assert_eq!(later.len(), first.len() - GREETING.len() - 1, "{later:?}");
+}
+
+#[test]
+fn a_device_in_domoticz_hears_of_its_value_every_five_minutes_at_least() {
+    let idx = crate::output::domoticz::idx::Idx::new([("production", 12)]).unwrap();
+    let domoticz = crate::app::publisher::Domoticz { topic: "domoticz/in".to_owned(), idx };
+    let (board, sheet, mut outbox) = bench(Options { domoticz: Some(domoticz), ..options() });
+    let now = Instant::now();
+    outbox.connected();
+    let heard = |poll: &u32| {
+        board.put_reading(reading("1", *poll));
+        let sent = sent(&mut outbox, &sheet, now + *poll * Duration::from_secs(30));
+        sent.contains(&"domoticz/in".to_owned())
+    };
+    assert_eq!((0..30).filter(heard).collect::<Vec<_>>(), [0, 9, 18, 27]);
+}
+
+#[test]
+fn plain_topics_are_there_unless_they_are_switched_off() {
+    let values = |topics| {
+        let (board, sheet, mut outbox) = bench(Options { topics, ..options() });
+        outbox.connected();
+        board.put_reading(reading("1", 0));
+        let sent = sent(&mut outbox, &sheet, Instant::now());
+        sent.iter().filter(|topic| topic.starts_with("e/1/production/")).count()
+    };
+    assert!(values(true) > 1);
+    assert_eq!(values(false), 0);
+}
+
+fn roof(inverters: u32) -> Vec<crate::base::reading::Inverter> {
+    let one = test_readings::full().inverters[0].clone();
+    let inverter = |n: u32| {
+        let serial = Serial::parse(&format!("4822000000{n:02}")).unwrap();
+        crate::base::reading::Inverter { serial, ..one.clone() }
+    };
+    (0..inverters).map(inverter).collect()
+}
+
+#[test]
+fn who_takes_ten_messages_a_second_is_up_to_date_within_a_poll() {
+    use crate::app::publisher::Domoticz;
+    use crate::base::units::Watts;
+    use crate::output::domoticz::devices::DEVICES;
+    use crate::output::domoticz::idx::Idx;
+
+    let idx = Idx::new(DEVICES.iter().zip(1..).map(|(device, idx)| (device.key, idx))).unwrap();
+    let domoticz = Some(Domoticz { topic: "domoticz/in".to_owned(), idx });
+    let (board, sheet, mut outbox) = bench(Options { topics: true, domoticz, ..discovery() });
+    let start = Instant::now();
+    let mut reading = test_readings::full();
+    reading.inverters = roof(50);
+    outbox.connected();
+    board.put_reading(reading.clone());
+    sent(&mut outbox, &sheet, start);
+    while let Some(wake) = outbox.wakes() {
+        sent(&mut outbox, &sheet, wake);
+    }
+    let start = start + Duration::from_secs(600);
+    sent(&mut outbox, &sheet, start);
+    let mut everything = 0;
+    // By discovery and by idx together, for an hour in which everything changes as often as it can.
+    for poll in 1..=120_u32 {
+        let now = start + poll * Duration::from_secs(30);
+        reading.time += jiff::SignedDuration::from_secs(30);
+        reading.production.as_mut().unwrap().power_w = Watts::new(f64::from(poll));
+        reading.grid.as_mut().unwrap().power_w = Watts::new(-f64::from(poll));
+        if poll % 10 == 0 {
+            let powers = reading.inverters.iter_mut().map(|it| &mut it.power_w);
+            powers.for_each(|power| *power = Watts::new(f64::from(poll)));
+        }
+        board.put_reading(reading.clone());
+        let all = sent(&mut outbox, &sheet, now);
+        let domoticz = all.iter().filter(|topic| {
+            topic.starts_with("domoticz/")
+                || topic.starts_with("homeassistant/")
+                || topic.contains("/reading")
+        });
+        assert!(domoticz.count() <= 1 + DEVICES.len(), "poll {poll}: {all:?}");
+        everything += all.len();
+    }
+    // Who takes every plain topic too keeps up as well: ten a second are 36,000 in an hour.
+    assert!(everything < 36_000 / 2, "{everything}");
+}
+
+#[test]
+fn an_hour_without_a_connection_or_with_one_that_takes_nothing_leaves_nothing_waiting() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let start = Instant::now();
+    let mut reading = test_readings::full();
+    reading.inverters = roof(50);
+    outbox.connected();
+    board.put_reading(reading.clone());
+    sent(&mut outbox, &sheet, start);
+    outbox.lost();
+    for connected in [false, true] {
+        let mut most = 0;
+        for poll in 1..=120_u32 {
+            reading.time += jiff::SignedDuration::from_secs(30);
+            board.put_reading(reading.clone());
+            let taken = outbox.next(&sheet.borrow(), start + poll * Duration::from_secs(30));
+            assert_eq!(taken.is_some(), connected);
+            most = most.max(outbox.waiting());
+        }
+        // Connected, it holds one gateway's announcements or one reading's values, however many polls passed.
+        assert!(most <= if connected { 1000 } else { 0 }, "{most} wait");
+        outbox.connected();
+    }
+}
+
+/// Everything that is sent until nothing is owed any more, with the time at which it is.
+fn drained(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, mut now: Instant) -> Vec<(Instant, Message)> {
+    let mut all = Vec::new();
+    loop {
+        while let Some(order) = outbox.next(&sheet.borrow(), now) {
+            if let Order::Publish(message) = order {
+                all.push((now, message));
+            }
+        }
+        match outbox.wakes() {
+            Some(wake) => now = now.max(wake),
+            None => return all,
+        }
+    }
+}
+
+#[test]
+fn consumers_that_come_up_every_second_hold_nothing_up() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let start = Instant::now();
+    let mut many = test_readings::full();
+    many.inverters = roof(60);
+    board.put_reading(many);
+    outbox.connected();
+    let (mut configurations, mut others) = (BTreeMap::<String, usize>::new(), 0);
+    for second in 0..300 {
+        for _ in 0..100 {
+            outbox.incoming("homeassistant/status", b"online", false);
+        }
+        for topic in sent(&mut outbox, &sheet, start + Duration::from_secs(second)) {
+            if topic.starts_with("homeassistant/") {
+                *configurations.entry(topic).or_default() += 1;
+            } else {
+                others += 1;
+            }
+        }
+        assert_eq!(outbox.waiting(), 0);
+    }
+    let all = 60 * 5;
+    assert!(configurations.len() > all, "{} are announced", configurations.len());
+    assert!(configurations.values().all(|times| *times > 1), "and again");
+    let announced: usize = configurations.values().sum();
+    assert!(announced <= 100 + 300 * 10, "{announced} announcements in 300 s");
+    // The values again at five births, and the document after each walk around.
+    assert!(others < 7 * 1000, "{others} others");
+}
+
+#[test]
+fn a_connection_that_breaks_every_second_has_everything_announced_all_the_same() {
+    let (board, sheet, mut outbox) = bench(discovery());
+    let start = Instant::now();
+    let mut many = test_readings::full();
+    many.inverters = roof(60);
+    board.put_reading(many.clone());
+    let mut announced = std::collections::BTreeSet::new();
+    for second in 0..60 {
+        outbox.connected();
+        let sent = sent(&mut outbox, &sheet, start + Duration::from_secs(second));
+        announced.extend(sent.into_iter().filter(|topic| topic.starts_with("homeassistant/")));
+        outbox.lost();
+    }
+    let wanted = crate::output::homeassistant::discovery(&many, discovery().homeassistant.as_ref().unwrap());
+    assert_eq!(announced.len(), wanted.len());
+}
+
+#[test]
+fn who_declares_us_offline_all_the_time_is_answered_now_and_then_and_at_the_end() {
+    let (_board, sheet, mut outbox) = bench(options());
+    let start = Instant::now();
+    outbox.connected();
+    sent(&mut outbox, &sheet, start);
+    let mut answers = 0;
+    for millisecond in 0..60_000 {
+        outbox.incoming("e/status", b"offline", false);
+        outbox.incoming("e/instance", format!("them{millisecond}").as_bytes(), false);
+        answers += sent(&mut outbox, &sheet, start + Duration::from_millis(millisecond)).len();
+        assert_eq!(outbox.waiting(), 0);
+    }
+    assert!((2..=2 * 13).contains(&answers), "{answers} answers in a minute");
+    let last = drained(&mut outbox, &sheet, start + Duration::from_secs(60));
+    assert_eq!(last.last().unwrap().1.topic, "e/status");
+    assert_eq!(last.last().unwrap().1.payload, "online");
+}
+
+#[test]
+fn a_message_that_no_broker_takes_is_left_out_and_complained_of() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
+    let now = Instant::now();
+    let mut long = test_readings::full();
+    long.tariff.as_mut().unwrap().mode = Some("x".repeat(LARGEST));
+    board.put_reading(long);
+    outbox.connected();
+    let topics = sent(&mut outbox, &sheet, now);
+    assert!(!topics.iter().any(|topic| topic.ends_with("/reading") || topic.ends_with("/tariff/mode")));
+    assert!(topics.iter().any(|topic| topic.contains("/production/power_w")), "the rest is sent");
+    let long = |complaint: &Complaint| match complaint {
+        Complaint::TooLong { topic, bytes } if *bytes > LARGEST => topic.clone(),
+        other => panic!("{other:?}"),
+    };
+    let complaints: Vec<String> = outbox.complaints().iter().map(long).collect();
+    assert_eq!(complaints, ["e/122300000000/reading", "e/122300000000/tariff/mode"]);
+    assert_eq!(outbox.complaints(), []);
+    assert!(sent(&mut outbox, &sheet, now).is_empty(), "nor is it tried again");
+}
+
+#[test]
+fn new_devices_at_each_visit_fill_neither_the_memory_nor_the_broker() {
+    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let start = Instant::now();
+    let mut reading = test_readings::full();
+    outbox.connected();
+    let mut kept: BTreeMap<String, String> = BTreeMap::new();
+    let one = reading.inverters[0].clone();
+    for visit in 0..20_u32 {
+        let inverter = |n: u32| {
+            let serial = Serial::parse(&(100_000 + visit * 2000 + n).to_string()).unwrap();
+            crate::base::reading::Inverter { serial, ..one.clone() }
+        };
+        reading.inverters = (0..2000).map(inverter).collect();
+        reading.time += jiff::SignedDuration::from_secs(300);
+        board.put_reading(reading.clone());
+        let now = start + visit * Duration::from_secs(3600);
+        for (_, message) in drained(&mut outbox, &sheet, now) {
+            assert!(message.topic.len() + message.payload.len() < LARGEST);
+            if message.payload.is_empty() {
+                kept.remove(&message.topic);
+            } else {
+                kept.insert(message.topic, message.payload);
+            }
+        }
+        // A thousand inverters with five entities and nine values each, and the rest of the house.
+        assert!(kept.len() < 16_000, "{} messages are kept by the broker", kept.len());
+        let written: usize =
+            outbox.unwritten(None).map(|(_, memory)| serde_json::to_string(memory).unwrap().len()).sum();
+        assert!(written < 1 << 20, "{written} bytes are written down");
+        let complaints = outbox.complaints();
+        let left_out = |it: &Complaint| matches!(it, Complaint::TooMany { left_out, .. } if *left_out >= 999);
+        assert!(complaints.iter().any(left_out), "{complaints:?}");
+    }
+}
+
+/// What may happen, in any order.
+#[derive(Clone, Debug)]
+enum Step {
+    Connect,
+    Lose,
+    Read(u8),
+    Silence(u8),
+    Send(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        Just(Step::Connect),
+        Just(Step::Lose),
+        (0..3_u8).prop_map(Step::Read),
+        (0..3_u8).prop_map(Step::Silence),
+        (1..9_u8).prop_map(Step::Send),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_broker_ends_up_with_the_newest_of_every_gateway(steps in prop::collection::vec(step(), 0..80)) {
+        let (board, sheet, mut outbox) = bench(options());
+        let now = Instant::now();
+        let mut kept: BTreeMap<String, String> = BTreeMap::new();
+        let mut connected = false;
+        let mut take = |outbox: &mut Outbox, most: usize| {
+            for _ in 0..most {
+                match outbox.next(&sheet.borrow(), now) {
+                    Some(Order::Publish(message)) => kept.insert(message.topic, message.payload),
+                    Some(Order::Subscribe(_)) => continue,
+                    None => return kept.clone(),
+                };
+            }
+            kept.clone()
+        };
+        for (second, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Connect if !connected => {
+                    connected = true;
+                    outbox.connected();
+                }
+                Step::Lose if connected => {
+                    connected = false;
+                    outbox.lost();
+                }
+                Step::Read(serial) => {
+                    board.put_reading(reading(&serial.to_string(), u32::try_from(second % 60).unwrap()));
+                }
+                Step::Silence(serial) => board.put_availability(
+                    &Serial::parse(&serial.to_string()).unwrap(),
+                    Availability::Offline("no answer".to_owned()),
+                ),
+                Step::Send(most) => {
+                    let before = take(&mut outbox, 0).len();
+                    let after = take(&mut outbox, most.into()).len();
+                    prop_assert!(connected || after == before, "sent without a connection");
+                }
+                Step::Connect | Step::Lose => {}
+            }
+        }
+        if !connected {
+            outbox.connected();
+        }
+        let kept = take(&mut outbox, 1000);
+        prop_assert_eq!(&kept["e/status"], "online");
+        for (serial, known) in sheet.borrow().gateways() {
+            let online = *known.availability.as_ref().unwrap().value == Availability::Online;
+            let word = if online { "online" } else { "offline" };
+            prop_assert_eq!(&kept[&format!("e/{serial}/availability")], word);
+            if let Some(reading) = known.fresh_reading() {
+                let document = topics::document("e", &reading.value, None);
+                prop_assert_eq!(&kept[&document.topic], &document.payload);
+            }
+        }
+    }
+}
+
+/// What may happen while devices come and go.
+#[derive(Clone, Debug)]
+enum Turn {
+    Connect,
+    Lose,
+    Birth,
+    Denied,
+    Twin(u8),
+    /// A gateway and the first and the last of its inverters.
+    Read(u8, u32, u32),
+    Send(u8),
+    Pass(u16),
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        1 => Just(Turn::Connect),
+        1 => Just(Turn::Lose),
+        2 => Just(Turn::Birth),
+        1 => Just(Turn::Denied),
+        1 => any::<u8>().prop_map(Turn::Twin),
+        4 => (1..4_u8, 0..60_u32, 0..60_u32).prop_map(|(gateway, first, last)| Turn::Read(gateway, first, last)),
+        4 => any::<u8>().prop_map(Turn::Send),
+        4 => (0..2000_u16).prop_map(Turn::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn whatever_happens_all_is_announced_soon_and_nothing_piles_up(turns in prop::collection::vec(turn(), 0..50)) {
+        let options = Options { topics: true, ..discovery() };
+        let settings = options.homeassistant.clone().unwrap();
+        let (board, sheet, mut outbox) = bench(options);
+        let mut now = Instant::now();
+        let mut kept: BTreeMap<String, String> = BTreeMap::new();
+        let (mut connected, mut announced, start) = (false, 0, now);
+        let mut take = |order| {
+            let Order::Publish(message) = order else { return 0 };
+            let announcement = message.topic.starts_with("homeassistant/");
+            kept.insert(message.topic, message.payload);
+            usize::from(announcement)
+        };
+        for turn in turns {
+            match turn {
+                Turn::Connect if !connected => {
+                    connected = true;
+                    outbox.connected();
+                }
+                Turn::Lose if connected => {
+                    connected = false;
+                    outbox.lost();
+                }
+                Turn::Connect | Turn::Lose => {}
+                Turn::Birth => drop(outbox.incoming("homeassistant/status", b"online", false)),
+                Turn::Denied => drop(outbox.incoming("e/status", b"offline", false)),
+                Turn::Twin(n) => drop(outbox.incoming("e/instance", &[b'a' + n % 26], false)),
+                Turn::Read(gateway, first, last) => {
+                    let mut reading = test_readings::full();
+                    reading.gateway.serial = Serial::parse(&gateway.to_string()).unwrap();
+                    reading.inverters = roof(60).into_iter().skip(first as usize).take(last as usize).collect();
+                    // No device is at two gateways.
+                    let own = |serial: &Serial| Serial::parse(&format!("{gateway}{}", &serial.as_str()[1..])).unwrap();
+                    reading.inverters.iter_mut().for_each(|it| it.serial = own(&it.serial));
+                    reading.batteries.iter_mut().for_each(|it| it.serial = own(&it.serial));
+                    board.put_reading(reading);
+                }
+                Turn::Send(most) => for _ in 0..most {
+                    let Some(order) = outbox.next(&sheet.borrow(), now) else { break };
+                    announced += take(order);
+                },
+                Turn::Pass(milliseconds) => now += Duration::from_millis(milliseconds.into()),
+            }
+            // One gateway's values, and what is said at a connection.
+            prop_assert!(outbox.waiting() < 800);
+            let allowed = 100 + usize::try_from((now - start).as_millis() / 100).unwrap();
+            prop_assert!(announced <= allowed, "{announced} announcements");
+        }
+        if !connected {
+            outbox.connected();
+        }
+        let mut rest = 0;
+        for (_, message) in drained(&mut outbox, &sheet, now) {
+            rest += take(Order::Publish(message));
+        }
+        // Each at most once for what was owed, and once more for a birth that still waited.
+        prop_assert!(rest <= 2 * 3 * (60 * 5 + 80), "{rest} announcements");
+        prop_assert_eq!(&kept["e/status"], "online");
+        for (_, known) in sheet.borrow().gateways() {
+            let Some(reading) = &known.reading else { continue };
+            for wanted in crate::output::homeassistant::discovery(&reading.value, &settings) {
+                prop_assert_eq!(kept.get(&wanted.topic), Some(&wanted.payload));
+            }
+        }
+    }
+}

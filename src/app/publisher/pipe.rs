@@ -1,0 +1,284 @@
+//! Writes each reading to a pipe or a terminal as it comes. Who reads slowly misses readings and delays
+//! nobody.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::output::Output;
+use crate::app::latest::Sheet;
+use crate::base::printable::one_line;
+use crate::base::reading::Reading;
+use crate::output::domoticz::{self, idx::Idx};
+use crate::output::influx;
+use crate::output::json;
+use crate::output::text;
+
+/// The most characters of a line for people.
+const LONGEST: usize = 1000;
+
+/// After this time without a reader it is worth a line in the log.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// How a reading is written.
+#[derive(Clone, Debug)]
+pub enum Format {
+    /// A line for people, with times in this zone.
+    Text(TimeZone),
+    /// The document on one line.
+    Json,
+    /// A message for `domoticz/in` on each line.
+    Domoticz(Idx),
+    /// `InfluxDB`'s line protocol.
+    Influx,
+}
+
+impl Format {
+    const fn is_for_people(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// Adds the reading to `out`, in whole lines.
+    pub fn write(&self, reading: &Reading, out: &mut String) {
+        match self {
+            Self::Text(zone) => {
+                out.push_str(&text::line(reading, zone));
+                out.push('\n');
+            }
+            Self::Json => json::write(reading, out),
+            Self::Domoticz(idx) => domoticz::write(reading, idx, out),
+            Self::Influx => influx::write(reading, out),
+        }
+    }
+}
+
+/// Why nothing is written any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Whoever read the pipe has closed it: a quiet end.
+    ReaderGone,
+    /// There will be no more readings.
+    NothingMore,
+}
+
+/// Writes every reading that comes on the board after the write `seen` of it. For people also how the token is, when
+/// that changes. An output that cannot be written to, such as a file on a full disk, is tried again with each reading.
+pub async fn run<W>(
+    format: &Format,
+    mut sheet: watch::Receiver<Sheet>,
+    seen: &mut u64,
+    out: &mut Output<W>,
+) -> Ended
+where
+    W: Write + AsFd + Send + 'static,
+{
+    let mut failing = None;
+    loop {
+        let news = news(format, &sheet.borrow_and_update(), seen);
+        if !news.is_empty() {
+            let written = write(news, out).await;
+            if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                return Ended::ReaderGone;
+            }
+            judge(written, &mut failing);
+        }
+        if sheet.changed().await.is_err() {
+            return Ended::NothingMore;
+        }
+    }
+}
+
+/// Writes, and says so when nobody reads for a long time.
+async fn write<W>(news: String, out: &mut Output<W>) -> io::Result<()>
+where
+    W: Write + AsFd + Send + 'static,
+{
+    if let Ok(written) = timeout(STUCK, out.write(news)).await {
+        return written;
+    }
+    let since = Instant::now();
+    tracing::warn!("nobody reads standard output; readings are left out until somebody does");
+    let written = out.settled().await;
+    tracing::info!(after_s = (since.elapsed() + STUCK).as_secs(), "standard output is read again");
+    written
+}
+
+/// Says once that the output fails, and once that it does not any more.
+fn judge(written: io::Result<()>, failing: &mut Option<Instant>) {
+    match (written, &failing) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(since)) => {
+            tracing::info!(after_s = since.elapsed().as_secs(), "standard output can be written to again");
+            *failing = None;
+        }
+        (Err(error), Some(_)) => tracing::debug!(%error, "standard output still cannot be written to"),
+        (Err(error), None) => {
+            tracing::warn!(%error, "standard output cannot be written to; it is tried again with each reading");
+            *failing = Some(Instant::now());
+        }
+    }
+}
+
+/// Writes what is on the board now, once.
+pub async fn write_once<W>(
+    format: &Format,
+    mut sheet: watch::Receiver<Sheet>,
+    out: &mut Output<W>,
+) -> io::Result<()>
+where
+    W: Write + AsFd + Send + 'static,
+{
+    let news = news(format, &sheet.borrow_and_update(), &mut 0);
+    out.write(news).await
+}
+
+/// What is new since the write `seen` of the board, which is the newest one then.
+fn news(format: &Format, sheet: &Sheet, seen: &mut u64) -> String {
+    let mut news = String::new();
+    for (serial, known) in sheet.gateways_after(*seen) {
+        if let Some(token) = known.token.as_ref().filter(|it| it.number > *seen && format.is_for_people()) {
+            let words = format!("token of {serial}: {}", token.value.message);
+            news.extend([&one_line(&words, LONGEST), "\n"]);
+        }
+        if let Some(reading) = known.reading.as_ref().filter(|it| it.number > *seen) {
+            format.write(&reading.value, &mut news);
+        }
+    }
+    *seen = sheet.written();
+    news
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
+    use std::os::fd::OwnedFd;
+
+    use rustix::fs::{OFlags, fcntl_setfl};
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+    use crate::app::latest::{Board, TokenReport};
+    use crate::base::reading::Serial;
+    use crate::base::test_readings;
+
+    fn reading(second: u32) -> Reading {
+        Reading { time: test_readings::at(&format!("11:19:{second:02}")), ..test_readings::bare() }
+    }
+
+    fn output(out: impl Into<OwnedFd>) -> Output<File> {
+        Output::new(File::from(out.into()))
+    }
+
+    /// Lines that are waited for on another thread.
+    struct Lines(Option<BufReader<PipeReader>>);
+
+    impl Lines {
+        async fn next(&mut self) -> String {
+            let mut reader = self.0.take().unwrap();
+            let read = move || {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                (reader, line)
+            };
+            let (reader, line) = spawn_blocking(read).await.unwrap();
+            self.0 = Some(reader);
+            line
+        }
+    }
+
+    #[tokio::test]
+    async fn each_reading_is_a_line_at_once() {
+        let board = Board::new();
+        let (reader, writer) = io::pipe().unwrap();
+        let (mut lines, mut out, mut seen) = (Lines(Some(BufReader::new(reader))), output(writer), 0);
+        let writing = run(&Format::Json, board.reader(), &mut seen, &mut out);
+        let reading_on = async {
+            for second in 10..13 {
+                board.put_reading(reading(second));
+                let line = lines.next().await;
+                assert!(line.contains(&format!("11:19:{second}Z")), "{line}");
+            }
+        };
+        tokio::select! { ended = writing => panic!("{ended:?}"), () = reading_on => {} }
+    }
+
+    /// Fills a pipe to the last byte, so that the first line already has to wait.
+    fn fill(mut writer: &PipeWriter) {
+        fcntl_setfl(writer, OFlags::NONBLOCK).unwrap();
+        while writer.write(&[b'\n'; 1024]).is_ok() {}
+        fcntl_setfl(writer, OFlags::empty()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_gets_the_newest() {
+        let board = Board::new();
+        let (reader, writer) = io::pipe().unwrap();
+        fill(&writer);
+        let (sheet, mut out) = (board.reader(), output(writer));
+        let writing = tokio::spawn(async move { run(&Format::Json, sheet, &mut 0, &mut out).await });
+        board.put_reading(reading(0));
+        tokio::task::yield_now().await;
+        for second in 1..60 {
+            board.put_reading(reading(second));
+        }
+        drop(board);
+        let lines = spawn_blocking(move || BufReader::new(reader).lines().map(Result::unwrap).collect());
+        let mut lines: Vec<String> = lines.await.unwrap();
+        lines.retain(|line| !line.is_empty());
+        assert!((1..=2).contains(&lines.len()), "{} lines", lines.len());
+        assert!(lines.last().unwrap().contains("11:19:59Z"));
+        assert_eq!(writing.await.unwrap(), Ended::NothingMore);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_gone_ends_it_quietly() {
+        let board = Board::new();
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        board.put_reading(reading(0));
+        let ended = run(&Format::Influx, board.reader(), &mut 0, &mut output(writer)).await;
+        assert_eq!(ended, Ended::ReaderGone);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_no_end() {
+        let board = Board::new();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let sheet = board.reader();
+        let mut out = output(full);
+        let mut seen = 0;
+        let writing = run(&Format::Json, sheet, &mut seen, &mut out);
+        let readings = async {
+            for second in 0..3 {
+                board.put_reading(reading(second));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            drop(board);
+        };
+        let (ended, ()) = tokio::join!(writing, readings);
+        assert_eq!(ended, Ended::NothingMore, "it went on until the last reading");
+    }
+
+    #[test]
+    fn people_are_told_of_the_token_once() {
+        let board = Board::new();
+        let token = TokenReport {
+            state: "valid",
+            role: None,
+            issued_at: None,
+            expires_at: None,
+            days_left: Some(300),
+            message: "valid for 300 days".to_owned(),
+        };
+        board.put_token(&Serial::parse("1").unwrap(), token);
+        let (sheet, mut seen) = (board.reader(), 0);
+        let mut shown = || news(&Format::Text(TimeZone::UTC), &sheet.borrow(), &mut seen);
+        assert_eq!(shown(), "token of 1: valid for 300 days\n");
+        assert_eq!(shown(), "");
+    }
+}

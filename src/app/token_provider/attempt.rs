@@ -1,0 +1,94 @@
+//! One request to the cloud: written down, sent, its outcome written down.
+
+use super::{Error, Supply, account};
+use crate::base::reading::Serial;
+use crate::base::secrets::{Credentials, Secret};
+use crate::io::cloud::answer::{Failure, Kind};
+use crate::io::cloud::{Client, Login};
+use crate::io::token::Token;
+use crate::io::token::store::Origin;
+use crate::rules::logins::Record;
+use crate::rules::logins::age::Sight;
+use crate::rules::logins::attempt::{Reason, Step};
+
+impl Supply {
+    /// One request to the cloud: written down, sent, its outcome written down.
+    pub(super) async fn attempt(
+        &mut self,
+        mut record: Record,
+        serial: &Serial,
+        step: Step,
+        reason: Reason,
+        seen: &Sight,
+        credentials: Option<&Credentials>,
+    ) -> Result<Result<Option<Token>, Failure>, Error> {
+        let _request = self.ending.request();
+        record.begin(step, reason, serial, seen);
+        self.ledger.write(&record)?;
+        match step {
+            Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
+            Step::OtherToken => tracing::info!("fetching the token by the other way, because {reason}"),
+            _ => tracing::info!("fetching a token from the Enphase cloud, because {reason}"),
+        }
+        self.challenge = None;
+        let sent = self.send(&record, serial, step, credentials).await;
+        let sight = seen.later(self.clock.moment());
+        let came = match sent {
+            Ok(secret) if step == Step::Login => {
+                record.logged_in(secret, &self.username(), &sight);
+                Ok(None)
+            }
+            Ok(secret) => match Token::decode(secret.expose()) {
+                Ok(token) if token.serial == *serial => {
+                    self.keep(serial, &token, Origin::Login)?;
+                    record.token_came(serial, self.settings.several_gateways, &sight);
+                    Ok(Some(token))
+                }
+                _ => Err(Failure::new(Kind::Unexpected, "it gave a token for another gateway")),
+            },
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &came {
+            let halts = matches!(failure.kind, Kind::WrongCredentials | Kind::SecondFactor);
+            let hash = credentials.filter(|_| halts).map(|used| self.hash(&record, used));
+            record.failed(failure, &hash.unwrap_or_default(), &sight, &mut self.rng);
+        }
+        self.ledger.write(&record)?;
+        Ok(came)
+    }
+
+    /// The hash that the record knows them by, or a new one.
+    fn hash(&mut self, record: &Record, used: &Credentials) -> String {
+        let known = record.halts.iter().find(|halt| account::is_same(&halt.credentials, used));
+        known.map_or_else(|| account::hash(used, &mut self.rng), |halt| halt.credentials.clone())
+    }
+
+    async fn send(
+        &mut self,
+        record: &Record,
+        serial: &Serial,
+        step: Step,
+        credentials: Option<&Credentials>,
+    ) -> Result<Secret, Failure> {
+        let client = Client::new(&self.settings.cloud)?;
+        match (step, credentials, &record.session) {
+            (Step::Login, Some(credentials), _) => match client.login(credentials).await {
+                Login::Session(session) => Ok(session),
+                Login::Challenged(challenge, failure) => {
+                    self.challenge = Some(challenge);
+                    Err(failure)
+                }
+                Login::Failed(failure) => Err(failure),
+            },
+            (Step::Token, _, Some(session)) => {
+                client.fetch_token(&session.id, serial, &session.username).await
+            }
+            (Step::OtherToken, _, Some(session)) => client.fetch_token_otherwise(&session.id, serial).await,
+            _ => Err(Failure::transient("there was nothing to ask it with")),
+        }
+    }
+
+    pub(super) fn username(&self) -> String {
+        self.settings.account.username().unwrap_or_default().to_owned()
+    }
+}

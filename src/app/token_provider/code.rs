@@ -1,0 +1,119 @@
+//! The code of a second factor, which a person at a terminal types. No daemon does.
+
+use std::time::Duration;
+
+use super::{Error, Supply};
+use crate::base::reading::Serial;
+use crate::base::secrets::Secret;
+use crate::io::cloud::answer::{Failure, Kind};
+use crate::io::cloud::{Challenge, Client};
+use crate::rules::logins::age::Heard;
+use crate::rules::logins::attempt::{Reason, Step};
+use crate::rules::logins::code;
+
+/// What came of a code, or of the wish for another.
+#[derive(Debug)]
+pub enum Entered {
+    /// The session is open, and a token can be fetched.
+    LoggedIn,
+    /// Another code is on its way.
+    Sent,
+    /// It was not that one; so many more may be typed.
+    Wrong(usize),
+    /// It was not sent again, and why; the first one may still come.
+    NotSent(Failure),
+    /// As often as may be.
+    NoMore,
+    /// It is over.
+    Failed(Failure),
+}
+
+impl Supply {
+    /// Whether the last login, which a person asked for, waits for a code.
+    pub fn is_challenged(&self) -> bool {
+        self.challenge.is_some()
+    }
+
+    /// Sends the code that was typed.
+    pub async fn enter_code(
+        &mut self,
+        serial: &Serial,
+        heard: Heard,
+        typed: &Secret,
+        patience: Duration,
+    ) -> Result<Entered, Error> {
+        self.answer_challenge(serial, heard, Some(typed), patience).await
+    }
+
+    /// Asks for another code.
+    pub async fn send_another_code(
+        &mut self,
+        serial: &Serial,
+        heard: Heard,
+        patience: Duration,
+    ) -> Result<Entered, Error> {
+        self.answer_challenge(serial, heard, None, patience).await
+    }
+
+    /// One request, written down before it leaves and after it came back, if nothing else has happened since
+    /// the login.
+    async fn answer_challenge(
+        &mut self,
+        serial: &Serial,
+        heard: Heard,
+        typed: Option<&Secret>,
+        patience: Duration,
+    ) -> Result<Entered, Error> {
+        let over = || Entered::Failed(Failure::transient("this login is over, and waits for no code"));
+        let Some(challenge) = self.challenge.clone() else { return Ok(over()) };
+        let step = if typed.is_some() { Step::Code } else { Step::AnotherCode };
+        let lock = self.lock(patience).await?;
+        let sight = self.sight(heard);
+        let mut record = self.ledger.read_under(&lock, serial, &sight)?;
+        match code::left(&record, step) {
+            None => return Ok(over()),
+            Some(0) => return Ok(Entered::NoMore),
+            Some(_) => {}
+        }
+        let _request = self.ending.request();
+        record.begin(step, Reason::Operator, serial, &sight);
+        self.ledger.write(&record)?;
+        let sent = self.send_code(&challenge, typed).await;
+        let sight = sight.later(self.clock.moment());
+        let entered = match sent {
+            Ok(Some(session)) => {
+                record.logged_in(session, &self.username(), &sight);
+                Entered::LoggedIn
+            }
+            Ok(None) => {
+                record.code_sent(&sight);
+                Entered::Sent
+            }
+            Err(failure) => {
+                record.failed(&failure, "", &sight, &mut self.rng);
+                match code::left(&record, Step::Code) {
+                    Some(more) if failure.kind == Kind::WrongCode => Entered::Wrong(more),
+                    Some(_) => Entered::NotSent(failure),
+                    None => Entered::Failed(failure),
+                }
+            }
+        };
+        self.ledger.write(&record)?;
+        if matches!(entered, Entered::LoggedIn | Entered::Failed(_)) {
+            self.challenge = None;
+        }
+        Ok(entered)
+    }
+
+    async fn send_code(
+        &self,
+        challenge: &Challenge,
+        typed: Option<&Secret>,
+    ) -> Result<Option<Secret>, Failure> {
+        let client = Client::new(&self.settings.cloud)?;
+        match typed {
+            Some(typed) => client.enter_code(challenge, typed).await.map(Some),
+            None => client.send_another_code(challenge).await.map(|()| None),
+        }
+    }
+}

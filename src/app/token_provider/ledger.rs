@@ -1,0 +1,209 @@
+//! The record of logins on disk, and the lock around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::reading::Serial;
+use crate::io::state_dir::{Error, Lock, Stamp, StateDir, Stored};
+use crate::rules::logins::Record;
+use crate::rules::logins::age::Sight;
+
+/// The record.
+pub const RECORD: &str = "logins.json";
+/// A record that was damaged, as [`StateDir::read`] sets it aside.
+const ASIDE: &str = "logins.json.damaged";
+/// Held while the record or a token is changed, by whichever process does it (L5).
+pub(super) const LOCK: &str = "login.lock";
+/// How often a process that waits for the lock looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The record of logins in a state directory.
+#[derive(Debug)]
+pub struct Ledger {
+    state: StateDir,
+    /// The record as it was read last, so that a poll does not read the disk. Shared, because
+    /// that of a thousand gateways is long.
+    seen: Option<(Option<Stamp>, Arc<Record>)>,
+}
+
+impl Ledger {
+    /// The ledger in `state`.
+    pub fn new(state: StateDir) -> Self {
+        Self { state, seen: None }
+    }
+
+    /// The record as it is now, for who is about to change it: from the file itself, because two writes in one tick
+    /// of its clock may leave the same stamp.
+    pub fn read_under(&mut self, _lock: &Lock, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
+        let record = self.read_file(serial, sight)?;
+        if self.is_lost() {
+            self.write(&record)?;
+        }
+        Ok(Arc::unwrap_or_clone(record))
+    }
+
+    /// The record as it is now. One that is damaged is set aside, and another put in its place that counts as
+    /// a login just made.
+    pub fn read(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+        let stamp = self.state.stamp(RECORD);
+        if let Some((known, record)) = &self.seen
+            && *known == stamp
+            && stamp.is_some()
+        {
+            return Ok(Arc::clone(record));
+        }
+        match self.read_file(serial, sight) {
+            Ok(record) if self.is_lost() => {
+                self.put_back(&record);
+                Ok(record)
+            }
+            // Whoever changes the record fails (L4); to know what waits, the one in memory serves.
+            Err(error) => self.seen.as_ref().map(|(_, record)| Arc::clone(record)).ok_or(error),
+            read => read,
+        }
+    }
+
+    fn read_file(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+        let stamp = self.state.stamp(RECORD);
+        let record = match self.state.read(RECORD)? {
+            Stored::Found(record) => Arc::new(record),
+            // One that was set aside, and a crash or a full disk before the other was in its place.
+            Stored::Absent if self.state.stamp(ASIDE).is_some() => return self.replace(serial, sight),
+            // Who removes the file shortens no hold-off: what was seen is what there is.
+            Stored::Absent => match &self.seen {
+                Some((_, record)) => Arc::clone(record),
+                None => return Ok(Arc::new(Record::new(sight))),
+            },
+            Stored::Damaged(aside) => {
+                tracing::warn!(
+                    file = %aside.display(),
+                    "the record of logins was damaged and is set aside; to be safe it counts as a login made now"
+                );
+                return self.replace(serial, sight);
+            }
+        };
+        self.seen = Some((stamp, Arc::clone(&record)));
+        Ok(record)
+    }
+
+    /// Whether the record that was read last is in memory alone.
+    fn is_lost(&self) -> bool {
+        matches!(self.seen, Some((None, _)))
+    }
+
+    /// Writes a record again whose file was removed. Not beside another process, which may have written one by then.
+    fn put_back(&mut self, record: &Record) {
+        let written = match self.state.try_lock(LOCK) {
+            Ok(Some(_lock)) if self.state.stamp(RECORD).is_none() => self.write(record),
+            Ok(_) => return,
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => tracing::warn!("the record of logins was gone and is written again from memory"),
+            Err(error) => tracing::debug!("{error}"),
+        }
+    }
+
+    fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+        let record = Record::after_damage(serial, sight);
+        self.write(&record)?;
+        Ok(Arc::new(record))
+    }
+
+    /// Puts the record on disk. When this returns, it survives a power cut.
+    pub fn write(&mut self, record: &Record) -> Result<(), Error> {
+        self.state.write(RECORD, record)?;
+        self.seen = Some((self.state.stamp(RECORD), Arc::new(record.clone())));
+        Ok(())
+    }
+
+    /// Takes the lock, waiting for it up to `patience`; `None` when another process keeps it for longer.
+    pub async fn lock(&self, patience: Duration) -> Result<Option<Lock>, Error> {
+        let give_up = tokio::time::Instant::now() + patience;
+        loop {
+            match self.state.try_lock(LOCK)? {
+                None if tokio::time::Instant::now() < give_up => tokio::time::sleep(LOOK_AGAIN).await,
+                lock => return Ok(lock),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::rules::logins::age::Heard;
+    use crate::rules::logins::attempt::{Reason, Step};
+
+    fn setup() -> (tempfile::TempDir, StateDir, Sight) {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::open(outer.path()).unwrap();
+        let sight = Sight::new(Clock::system().moment(), Heard::Nothing);
+        (outer, state, sight)
+    }
+
+    fn logins(state: &StateDir, sight: &Sight) -> usize {
+        let record = Ledger::new(state.clone()).read(&Serial::parse("1").unwrap(), sight).unwrap();
+        record.attempts.iter().filter(|attempt| attempt.counts_as_login()).count()
+    }
+
+    #[test]
+    fn a_damaged_record_counts_as_a_login() {
+        let (_outer, state, sight) = setup();
+        assert_eq!(logins(&state, &sight), 0);
+        fs::write(state.path().join(RECORD), "{").unwrap();
+        assert_eq!(logins(&state, &sight), 1);
+    }
+
+    #[test]
+    fn a_crash_after_a_damaged_record_was_set_aside_forgets_no_login() {
+        let (_outer, state, sight) = setup();
+        fs::write(state.path().join(ASIDE), "{").unwrap();
+        assert_eq!(logins(&state, &sight), 1);
+        assert_eq!(logins(&state, &sight), 1);
+    }
+
+    #[test]
+    fn a_record_that_is_removed_while_the_process_lives_is_written_again() {
+        let (_outer, state, sight) = setup();
+        let serial = Serial::parse("122300000001").unwrap();
+        let mut ledger = Ledger::new(state.clone());
+        let mut record = Record::new(&sight);
+        record.begin(Step::Login, Reason::NoToken, &serial, &sight);
+        ledger.write(&record).unwrap();
+        for _ in 0..2 {
+            fs::remove_file(state.path().join(RECORD)).unwrap();
+            assert_eq!(*ledger.read(&serial, &sight).unwrap(), record);
+            assert_eq!(logins(&state, &sight), 1, "on disk again");
+        }
+        fs::remove_dir_all(state.path()).unwrap();
+        assert_eq!(
+            *ledger.read(&serial, &sight).unwrap(),
+            record,
+            "what cannot be written is known all the same"
+        );
+    }
+
+    #[tokio::test]
+    async fn under_the_lock_the_file_itself_is_read_whatever_its_stamp_says() {
+        let (_outer, state, sight) = setup();
+        let serial = Serial::parse("122300000001").unwrap();
+        let mut ledger = Ledger::new(state.clone());
+        let mut record = Record::new(&sight);
+        record.begin(Step::Token, Reason::NoToken, &serial, &sight);
+        ledger.write(&record).unwrap();
+        // As long as before, in the same place, at the same time.
+        let path = state.path().join(RECORD);
+        let written = fs::metadata(&path).unwrap().modified().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("\"token\"", "\"login\"")).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        assert_eq!(*ledger.read(&serial, &sight).unwrap(), record, "a poll does not read the disk");
+        let lock = ledger.lock(Duration::ZERO).await.unwrap().unwrap();
+        let seen = ledger.read_under(&lock, &serial, &sight).unwrap();
+        assert_eq!(seen.attempts[0].step, Step::Login);
+    }
+}

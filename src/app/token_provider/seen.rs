@@ -1,0 +1,90 @@
+//! The gateways that have been seen before, as the state directory remembers them, and by that which one is new.
+
+use std::collections::BTreeMap;
+
+use crate::base::reading::Serial;
+use crate::io::gateway::pinned_key::last_seen;
+use crate::io::state_dir::{Stamp, StateDir};
+use crate::io::token::store;
+use crate::rules::logins::newcomer::{self, Place, Seen};
+use crate::rules::logins::record::Record;
+
+/// Knows gateways that answer where another one is known.
+#[derive(Debug)]
+pub(super) struct Newcomers {
+    state: StateDir,
+    /// The gateways as they are configured.
+    pub(super) places: Vec<Place>,
+    /// Who was seen while the directory was as it is: each poll of a gateway without a token asks.
+    known: Option<(Stamp, Vec<Seen>)>,
+}
+
+impl Newcomers {
+    pub(super) fn new(state: StateDir) -> Self {
+        Self { state, places: Vec::new(), known: None }
+    }
+
+    /// Looks at the directory again, whatever its stamp says.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// Whether no token may be fetched for `serial`, which has none, without a person.
+    pub(super) fn is_newcomer(&mut self, serial: &Serial, record: &Record) -> bool {
+        // The directory's own stamp changes whenever a file in it is replaced, the record among them.
+        let Some(now) = self.state.stamp(".") else {
+            return newcomer::is_newcomer(serial, &self.places, &self.seen(record));
+        };
+        if self.known.as_ref().is_none_or(|(then, _)| *then != now) {
+            self.known = Some((now, self.seen(record)));
+        }
+        let seen = self.known.as_ref().map(|(_, seen)| seen.as_slice()).unwrap_or_default();
+        newcomer::is_newcomer(serial, &self.places, seen)
+    }
+
+    fn seen(&self, record: &Record) -> Vec<Seen> {
+        let mut addresses: BTreeMap<Serial, Option<String>> = last_seen(&self.state).into_iter().collect();
+        let with_token = store::serials(&self.state);
+        let tried = record.attempts.iter().filter(|attempt| !attempt.stands_in);
+        let tried: Vec<&Serial> = tried.map(|attempt| &attempt.serial).collect();
+        for serial in with_token.iter().chain(tried.iter().copied()) {
+            addresses.entry(serial.clone()).or_default();
+        }
+        let seen = |(serial, address): (Serial, Option<String>)| {
+            let is_established = with_token.contains(&serial) || tried.contains(&&serial);
+            Seen { serial, address, is_established }
+        };
+        addresses.into_iter().map(seen).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::clock::Moment;
+    use crate::rules::logins::age::Sight;
+    use crate::rules::logins::attempt::{Reason, Step};
+
+    #[test]
+    fn who_was_seen_is_looked_up_again_when_the_directory_has_changed() {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::open(outer.path()).unwrap();
+        let (known, other) = ("122300000001".parse().unwrap(), "122300000002".parse().unwrap());
+        let moment =
+            Moment { wall: jiff::Timestamp::UNIX_EPOCH, boot: "boot".to_owned(), up: Duration::ZERO };
+        let sight = Sight { moment, gateway: None, answers: true };
+        let mut record = Record::new(&sight);
+        let mut newcomers = Newcomers::new(state.clone());
+        assert!(!newcomers.is_newcomer(&other, &record));
+        assert!(newcomers.known.is_some(), "a directory has a stamp");
+        record.begin(Step::Login, Reason::NoToken, &known, &sight);
+        state.write("logins.json", &record).unwrap();
+        assert!(newcomers.is_newcomer(&other, &record));
+        assert!(!newcomers.is_newcomer(&known, &record));
+        let damaged = Record::after_damage(&known, &sight);
+        newcomers.forget();
+        assert!(!newcomers.is_newcomer(&other, &damaged), "what was damaged was made for nobody");
+    }
+}

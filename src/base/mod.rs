@@ -1,0 +1,15 @@
+//! What everything else speaks: values with their units, time, delays, secrets. Nothing here touches the network or a
+//! file.
+
+pub mod backoff;
+pub mod clock;
+pub mod heartbeat;
+pub mod message;
+pub mod outage;
+pub mod printable;
+pub mod rate_limit;
+pub mod reading;
+pub mod secrets;
+#[cfg(test)]
+pub mod test_readings;
+pub mod units;

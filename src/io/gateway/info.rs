@@ -1,0 +1,295 @@
+//! What a gateway says of itself: the page `/info`, which it shows to anybody.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use roxmltree::{Document, Node, ParsingOptions};
+
+use crate::base::reading::{NotASerial, Serial};
+
+/// The page's path.
+pub const PATH: &str = "/info";
+
+/// How many bytes the page may have. Recorded ones have 0.9 to 2.3 kB. Anybody on the network can send one before the key
+/// is known, and the parser compares each attribute of an element with all others: 1.2 MB of them took 16 s.
+pub const LIMIT: usize = 16 << 10;
+/// How many elements and texts the page may have. Recorded ones have about 150.
+const NODES: u32 = 1000;
+/// How long a part number may be; recorded ones have 13 characters.
+const PART_NUMBER: usize = 32;
+
+/// A gateway's identity and clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Twelve digits, which a token's `aud` names.
+    pub serial: Serial,
+    /// The version, for comparison.
+    pub firmware: Firmware,
+    /// The version as given, with the letter of its kind: "D8.3.5289".
+    pub software: String,
+    /// "800-00555-r03".
+    pub part_number: Option<String>,
+    /// `imeter`: whether the model measures; absent before firmware 4.
+    pub metered_model: Option<bool>,
+    /// `web-tokens`: whether it wants a token; absent before firmware 7.
+    pub web_tokens: Option<bool>,
+    /// The gateway's own clock.
+    pub time: Option<Timestamp>,
+}
+
+impl Info {
+    /// Whether the gateway wants a token (firmware 7 and later, over TLS) rather than Digest.
+    pub fn needs_token(&self) -> bool {
+        self.firmware.needs_token() || self.web_tokens == Some(true)
+    }
+
+    /// Reads the page. The error says what is odd about it, without its text.
+    pub fn parse(page: &[u8]) -> Result<Self, String> {
+        if page.len() > LIMIT {
+            return Err(NO_GATEWAY.to_owned());
+        }
+        let text = String::from_utf8_lossy(page);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        // No document type: it could define entities that multiply.
+        let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
+        let document = Document::parse_with_options(text, options).map_err(|_xml| damaged(text))?;
+        let root = document.root_element();
+        if !root.has_tag_name("envoy_info") {
+            return Err(NO_GATEWAY.to_owned());
+        }
+        let device = |name| child(root, "device").and_then(|device| text_of(device, name));
+        let serial = device("sn").ok_or("it names no serial number")?;
+        let serial = serial
+            .parse()
+            .map_err(|NotASerial| "its serial number is not made of 1 to 16 letters and digits")?;
+        let software = device("software").ok_or("it names no firmware")?;
+        let seconds = text_of(root, "time").and_then(|text| text.parse().ok());
+        Ok(Self {
+            serial,
+            firmware: software.parse().map_err(|NoVersion| "its firmware is no version")?,
+            software: software.to_owned(),
+            part_number: device("pn").filter(|number| number.len() <= PART_NUMBER).map(str::to_owned),
+            metered_model: device("imeter").and_then(truth),
+            web_tokens: text_of(root, "web-tokens").and_then(truth),
+            time: seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        })
+    }
+}
+
+/// What is said of a page that another device gave.
+pub const NO_GATEWAY: &str = "this is not an Enphase gateway";
+/// What is said where there is none: a gateway that starts may refuse all its pages for some seconds.
+pub const NO_PAGE: &str = "there is none; this is not an Enphase gateway, or one that is still starting";
+
+fn damaged(text: &str) -> String {
+    // A gateway that restarts cuts its answers off; a router shows a page of its own.
+    let why = if text.contains("<envoy_info") { "its XML is cut off or damaged" } else { NO_GATEWAY };
+    why.to_owned()
+}
+
+fn child<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
+    parent.children().find(|node| node.has_tag_name(name))
+}
+
+fn text_of<'a>(parent: Node<'a, '_>, name: &str) -> Option<&'a str> {
+    child(parent, name)?.text().map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn truth(text: &str) -> Option<bool> {
+    text.to_ascii_lowercase().parse().ok()
+}
+
+/// A firmware's version: the numbers after the letter, in their order; missing ones are 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Firmware {
+    /// The 8 of 8.3.5289.
+    pub major: u32,
+    /// The 3.
+    pub minor: u32,
+    /// The 5289.
+    pub build: u32,
+}
+
+impl Firmware {
+    /// The first firmware that wants a token.
+    pub const TOKENS: Self = Self::new(7, 0, 0);
+
+    /// A version to compare with.
+    pub const fn new(major: u32, minor: u32, build: u32) -> Self {
+        Self { major, minor, build }
+    }
+
+    /// Whether this version wants a token; [`Info::needs_token`] also looks at what the gateway says.
+    pub fn needs_token(self) -> bool {
+        self >= Self::TOKENS
+    }
+}
+
+/// A text that holds no version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no firmware version, which looks like D8.3.5289")]
+pub struct NoVersion;
+
+impl FromStr for Firmware {
+    type Err = NoVersion;
+
+    fn from_str(text: &str) -> Result<Self, NoVersion> {
+        // D, R or M stands before the version, depending on how the firmware was built.
+        let version = text.trim().trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        let mut parts = version.split('.').map(leading_number);
+        let major = parts.next().flatten().ok_or(NoVersion)?;
+        let mut next = || parts.next().flatten().unwrap_or(0);
+        Ok(Self { major, minor: next(), build: next() })
+    }
+}
+
+/// The digits that `text` begins with: a build may carry a suffix.
+fn leading_number(text: &str) -> Option<u32> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.get(..end)?.parse().ok()
+}
+
+impl fmt::Display for Firmware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.build)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn firmware(text: &str) -> Firmware {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_current_page_is_read() {
+        let page = r#"<?xml version="1.0" encoding="UTF-8"?>
+            <envoy_info>
+              <time>1785332850</time>
+              <device><sn>122300000000</sn><pn>800-00555-r03</pn><software>D8.3.5289</software>
+                <euaid>4c8675</euaid><seqnum>0</seqnum><apiver>1</apiver><imeter>true</imeter></device>
+              <web-tokens>true</web-tokens>
+              <package name="app"><pn>500-00002-r01</pn><version>08.03.5289</version></package>
+            </envoy_info>"#;
+        let info = Info::parse(page.as_bytes()).unwrap();
+        assert!(info.needs_token());
+        insta::assert_debug_snapshot!(info, @r#"
+        Info {
+            serial: Serial(
+                "122300000000",
+            ),
+            firmware: Firmware {
+                major: 8,
+                minor: 3,
+                build: 5289,
+            },
+            software: "D8.3.5289",
+            part_number: Some(
+                "800-00555-r03",
+            ),
+            metered_model: Some(
+                true,
+            ),
+            web_tokens: Some(
+                true,
+            ),
+            time: Some(
+                2026-07-29T13:47:30Z,
+            ),
+        }
+        "#);
+    }
+
+    #[test]
+    fn what_an_old_page_lacks_is_absent() {
+        let page = "\n<?xml version='1.0' encoding='UTF-8'?>\n<envoy_info><device><sn> 121400000000\n</sn>\
+                    <software>R3.18</software></device></envoy_info>\n";
+        let info = Info::parse(page.as_bytes()).unwrap();
+        assert_eq!((info.serial.as_str(), info.firmware), ("121400000000", Firmware::new(3, 18, 0)));
+        assert_eq!(
+            (info.metered_model, info.web_tokens, info.time, info.part_number),
+            (None, None, None, None)
+        );
+    }
+
+    #[test]
+    fn tokens_are_wanted_by_version_or_by_word() {
+        let page = |software: &str, tokens: &str| {
+            let page = format!(
+                "<envoy_info><device><sn>1</sn><software>{software}</software></device>{tokens}</envoy_info>"
+            );
+            Info::parse(page.as_bytes()).unwrap().needs_token()
+        };
+        assert!(page("D7.0.0", ""));
+        assert!(!page("D5.0.62", ""));
+        assert!(page("D5.0.62", "<web-tokens>true</web-tokens>"));
+    }
+
+    #[test]
+    fn the_page_of_another_device_is_called_so() {
+        for page in ["<!doctype html><html><title>Router</title>", "{}", "", "<root/>", "\u{0}\u{1}"] {
+            assert_eq!(Info::parse(page.as_bytes()), Err(NO_GATEWAY.to_owned()), "{page}");
+        }
+        let cut = Info::parse(b"<envoy_info><device><sn>1222").unwrap_err();
+        assert_eq!(cut, "its XML is cut off or damaged");
+    }
+
+    #[test]
+    fn a_serial_that_could_be_no_serial_is_refused() {
+        for serial in ["122300000001.copy", "{&quot;a&quot;:1}", "..", "../x", "12345678901234567", "1 2"] {
+            let page = format!(
+                "<envoy_info><device><sn>{serial}</sn><software>D8.3.5289</software></device></envoy_info>"
+            );
+            let why = Info::parse(page.as_bytes()).unwrap_err();
+            assert!(why.contains("serial number"), "{serial}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_made_to_be_costly_is_refused() {
+        let device = "<device><sn>1</sn><software>D8.3.1</software></device>";
+        let many = format!("<envoy_info>{device}{}</envoy_info>", "<a/>".repeat(2000));
+        let long = format!("<envoy_info>{device}{}</envoy_info>", " ".repeat(LIMIT));
+        let doctype = format!("<!DOCTYPE x [<!ENTITY a 'aaaa'>]><envoy_info>{device}&a;</envoy_info>");
+        for page in [&many, &long, &doctype] {
+            assert!(Info::parse(page.as_bytes()).is_err(), "{}", &page[..60]);
+        }
+        let deep = format!("<envoy_info>{}", "<a>".repeat(5000));
+        assert!(Info::parse(deep.as_bytes()).is_err());
+        let page = |number: &str| {
+            let page = format!(
+                "<envoy_info><device><sn>1</sn><pn>{number}</pn><software>D8.3.1</software></device></envoy_info>"
+            );
+            Info::parse(page.as_bytes()).unwrap().part_number
+        };
+        assert_eq!(page("800-00555-r03").as_deref(), Some("800-00555-r03"));
+        assert_eq!(page(&"8".repeat(1000)), None);
+    }
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(firmware("D10.1.2") > firmware("D8.3.1"));
+        assert!(firmware("R4.10.35") > firmware("D4.2.27"));
+        assert_eq!(firmware("8"), firmware("M8.0.0"));
+        assert_eq!(firmware("D8.3.5289").to_string(), "8.3.5289");
+        assert_eq!("Dx".parse::<Firmware>(), Err(NoVersion));
+    }
+
+    proptest! {
+        #[test]
+        fn a_shown_version_reads_back(major: u32, minor: u32, build: u32) {
+            let version = Firmware::new(major, minor, build);
+            prop_assert_eq!(firmware(&version.to_string()), version);
+        }
+
+        #[test]
+        fn no_page_makes_it_panic(page in proptest::collection::vec(any::<u8>(), 0..300)) {
+            Info::parse(&page).ok();
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The gateways that are known: `gateway-SERIAL.json` remembers the public key of each (trust on first use).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::peer::Proof;
+use crate::base::reading::Serial;
+use crate::io::state_dir::{Error, StateDir, Stored};
+use crate::io::tls::Fingerprint;
+
+const BEGINNING: &str = "gateway-";
+const END: &str = ".json";
+/// Files of more gateways than this are not made: whoever answers at a gateway's address may call itself anything.
+const MOST: usize = 2048;
+
+/// What is remembered of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The key it showed first, or that the operator accepted since; `None` for plain http, where there is no key.
+    pub key: Option<Fingerprint>,
+    /// Where it was last.
+    pub address: String,
+    /// When its key was accepted.
+    pub since: Timestamp,
+    /// The configured place whose configured password it has been sent (firmware before 7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_of: Option<String>,
+}
+
+/// Reads and writes what is remembered. What the disk does not give or take is remembered until the program ends.
+#[derive(Debug)]
+pub struct PinnedKeys {
+    state: StateDir,
+    memory: BTreeMap<Serial, Known>,
+}
+
+impl PinnedKeys {
+    /// The keys remembered in `state`.
+    pub fn new(state: StateDir) -> Self {
+        Self { state, memory: BTreeMap::new() }
+    }
+
+    /// What is remembered of `serial`. A damaged file is as none, but logged: the next key that is shown is trusted,
+    /// unless this process knows better.
+    pub fn load(&self, serial: &Serial) -> Result<Option<Known>, Error> {
+        let remembered = self.memory.get(serial);
+        match self.state.read(&name(serial)) {
+            Ok(Stored::Found(known)) => Ok(Some(known)),
+            Ok(Stored::Absent) => Ok(remembered.cloned()),
+            Ok(Stored::Damaged(aside)) => {
+                tracing::warn!(file = %aside.display(), "the remembered key of the gateway was damaged and is forgotten");
+                Ok(remembered.cloned())
+            }
+            Err(error) => remembered.cloned().map(Some).ok_or(error),
+        }
+    }
+
+    /// Remembers a gateway, on disk.
+    pub fn save(&mut self, serial: &Serial, known: &Known) -> Result<(), Error> {
+        self.keep(serial, known);
+        self.state.write(&name(serial), known)
+    }
+
+    /// Remembers a gateway; where the disk does not serve, until the program ends.
+    pub(super) fn remember(&mut self, serial: &Serial, known: &Known) {
+        let is_new = self.state.stamp(&name(serial)).is_none();
+        if is_new && self.serials().len() >= MOST {
+            self.keep(serial, known);
+            tracing::warn!(
+                "{} remembers {MOST} gateways already; the key of {serial} is trusted until the restart",
+                self.state.path().display()
+            );
+        } else if let Err(error) = self.save(serial, known) {
+            tracing::error!("{error}; the key is trusted until the restart");
+        }
+    }
+
+    /// Remembers a gateway until the program ends.
+    pub(super) fn keep(&mut self, serial: &Serial, known: &Known) {
+        if self.memory.len() < MOST || self.memory.contains_key(serial) {
+            self.memory.insert(serial.clone(), known.clone());
+        }
+    }
+
+    /// The gateways that are remembered on disk.
+    pub(super) fn serials(&self) -> Vec<Serial> {
+        serials(&self.state)
+    }
+
+    /// Whether the password configured for `place` has been sent to another gateway than `serial`.
+    pub(super) fn sent_to_another(&self, serial: &Serial, place: &str) -> bool {
+        let others = self.serials().into_iter().chain(self.memory.keys().cloned());
+        others.filter(|other| other != serial).any(|other| {
+            let known = self.load(&other).ok().flatten();
+            known.is_some_and(|known| known.password_of.as_deref() == Some(place))
+        })
+    }
+}
+
+/// The gateways that have answered at `address`, written as in the configuration, and at no other place since.
+pub fn serials_at(state: &StateDir, address: &str) -> Vec<Serial> {
+    let there = last_seen(state).into_iter().filter(|(_, last)| last.as_deref() == Some(address));
+    there.map(|(serial, _)| serial).collect()
+}
+
+/// The gateways that have answered, and where each was last; `None` where its file cannot be understood.
+pub fn last_seen(state: &StateDir) -> Vec<(Serial, Option<String>)> {
+    let address = |serial: &Serial| match state.read::<Known>(&name(serial)) {
+        Ok(Stored::Found(known)) => Some(known.address),
+        _ => None,
+    };
+    serials(state).into_iter().map(|serial| (serial.clone(), address(&serial))).collect()
+}
+
+fn serials(state: &StateDir) -> Vec<Serial> {
+    let serial = |name: &String| name.strip_prefix(BEGINNING)?.strip_suffix(END)?.parse().ok();
+    state.names(BEGINNING, END).iter().filter_map(serial).collect()
+}
+
+fn name(serial: &Serial) -> String {
+    format!("{BEGINNING}{serial}{END}")
+}
+
+/// What it means how a gateway is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it is remembered.
+    Same,
+    /// Nothing is remembered, or plain http and now a key: this is trusted from now on.
+    First,
+    /// Another key is remembered.
+    Changed {
+        /// The remembered key.
+        known: Fingerprint,
+        /// The key it shows.
+        seen: Fingerprint,
+    },
+    /// A key is remembered, and none is shown.
+    Missing {
+        /// The remembered key.
+        known: Fingerprint,
+    },
+}
+
+/// Judges how a gateway is connected by what is remembered of it.
+pub fn judge(known: Option<&Known>, proof: &Proof) -> Verdict {
+    match (known.map(|known| known.key), proof) {
+        (Some(Some(known)), Proof::Key(seen)) if known != *seen => Verdict::Changed { known, seen: *seen },
+        (Some(Some(known)), Proof::Clear) => Verdict::Missing { known },
+        (None, _) | (Some(None), Proof::Key(_)) => Verdict::First,
+        // Where any certificate is accepted, none is compared.
+        (Some(_), _) => Verdict::Same,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(digit: char) -> Fingerprint {
+        serde_json::from_str(&format!("\"{}\"", digit.to_string().repeat(64))).unwrap()
+    }
+
+    fn known(key: Option<Fingerprint>) -> Known {
+        Known { key, address: "192.168.1.20".to_owned(), since: Timestamp::UNIX_EPOCH, password_of: None }
+    }
+
+    fn setup() -> (tempfile::TempDir, PinnedKeys, Serial) {
+        let outer = tempfile::tempdir().unwrap();
+        let keys = PinnedKeys::new(StateDir::open(outer.path()).unwrap());
+        (outer, keys, Serial::parse("122300000001").unwrap())
+    }
+
+    #[test]
+    fn a_gateway_that_has_shown_a_key_is_never_the_same_without_it() {
+        let (one, other) = (key('1'), key('2'));
+        let verdict = |known: Option<Option<Fingerprint>>, proof| {
+            let known = known.map(self::known);
+            judge(known.as_ref(), &proof)
+        };
+        assert_eq!(verdict(Some(Some(one)), Proof::Key(one)), Verdict::Same);
+        assert_eq!(verdict(Some(Some(one)), Proof::Key(other)), Verdict::Changed { known: one, seen: other });
+        assert_eq!(verdict(Some(Some(one)), Proof::Clear), Verdict::Missing { known: one });
+        assert_eq!(verdict(Some(Some(one)), Proof::Unproven), Verdict::Same);
+        assert_eq!(verdict(Some(None), Proof::Clear), Verdict::Same);
+        assert_eq!(verdict(Some(None), Proof::Key(one)), Verdict::First);
+        for proof in [Proof::Key(one), Proof::Clear, Proof::Unproven] {
+            assert_eq!(verdict(None, proof), Verdict::First);
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_written_is_remembered_until_the_end() {
+        let (outer, mut keys, serial) = setup();
+        let path = outer.path().to_owned();
+        drop(outer);
+        std::fs::write(&path, "").unwrap();
+        keys.remember(&serial, &known(Some(key('1'))));
+        assert_eq!(keys.load(&serial).unwrap(), Some(known(Some(key('1')))));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_is_read() {
+        let (outer, keys, serial) = setup();
+        let text =
+            format!(r#"{{"key":"{}","address":"192.168.1.20","since":"1970-01-01T00:00:00Z"}}"#, key('1'));
+        std::fs::write(outer.path().join("gateway-122300000001.json"), text).unwrap();
+        assert_eq!(keys.load(&serial).unwrap(), Some(known(Some(key('1')))));
+    }
+
+    #[test]
+    fn gateways_are_found_by_their_address_and_by_whose_password_they_were_sent() {
+        let (outer, mut keys, serial) = setup();
+        let other = Serial::parse("122300000002").unwrap();
+        let place = Some("192.168.1.20".to_owned());
+        keys.save(&serial, &Known { password_of: place, ..known(None) }).unwrap();
+        let address = "192.168.1.21".to_owned();
+        keys.save(&other, &Known { address, ..known(Some(key('1'))) }).unwrap();
+        std::fs::write(outer.path().join("gateway-..json"), "{}").unwrap();
+        let state = StateDir::open(outer.path()).unwrap();
+        assert_eq!(serials_at(&state, "192.168.1.20"), std::slice::from_ref(&serial));
+        assert_eq!(serials_at(&state, "192.168.1.22"), []);
+        assert_eq!(keys.serials(), [serial.clone(), other.clone()]);
+        assert!(keys.sent_to_another(&other, "192.168.1.20"));
+        assert!(!keys.sent_to_another(&serial, "192.168.1.20"));
+        assert!(!keys.sent_to_another(&other, "192.168.1.21"));
+    }
+
+    #[test]
+    fn no_more_than_so_many_gateways_are_written_down() {
+        let (outer, mut keys, serial) = setup();
+        for number in 0..MOST {
+            std::fs::write(outer.path().join(format!("gateway-{number}.json")), "{}").unwrap();
+        }
+        keys.remember(&serial, &known(Some(key('1'))));
+        assert_eq!(keys.serials().len(), MOST);
+        assert!(keys.load(&serial).unwrap().is_some());
+    }
+}

@@ -1,0 +1,242 @@
+//! The ensemble pages of battery sites: `/ivp/ensemble/inventory`, `/ivp/ensemble/power` and
+//! `/ivp/ensemble/secctrl`.
+
+use serde::Deserialize;
+
+use super::lenient::{self, FEW, Stamp};
+use super::meters::list;
+use super::{Malformed, document};
+use crate::base::reading::Serial;
+use crate::base::units::{Celsius, Percent, WattHours, Watts};
+
+/// `/ivp/ensemble/inventory`: batteries, system controller, collar. `[]` where there are none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inventory {
+    /// The IQ Batteries.
+    pub batteries: Vec<Encharge>,
+    /// The system controller.
+    pub controller: Option<Controller>,
+    /// The meter collar (firmware 8.3).
+    pub collar: Option<Collar>,
+}
+
+impl Inventory {
+    /// Reads the page.
+    pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        let groups = list::<Group, FEW>(body)?;
+        let mut inventory = Self::default();
+        for group in groups.0.into_iter().flatten() {
+            let mut devices = group.devices.into_iter();
+            match group.kind.as_deref() {
+                Some("ENCHARGE") => inventory.batteries.extend(devices.map(Device::into_battery)),
+                Some("ENPOWER") => inventory.controller = devices.next().map(Device::into_controller),
+                Some("COLLAR") => inventory.collar = devices.next().map(Device::into_collar),
+                _ => {}
+            }
+        }
+        Ok(inventory)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Group {
+    #[serde(rename = "type", deserialize_with = "lenient::text")]
+    kind: Option<String>,
+    #[serde(deserialize_with = "lenient::devices")]
+    devices: Vec<Device>,
+}
+
+/// A device of any kind, with the fields of all kinds.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Device {
+    #[serde(rename = "serial_num", deserialize_with = "lenient::serial")]
+    serial: Option<Serial>,
+    #[serde(rename = "percentFull", deserialize_with = "lenient::percent")]
+    soc: Option<Percent>,
+    #[serde(deserialize_with = "lenient::number")]
+    temperature: Option<f64>,
+    #[serde(rename = "encharge_capacity", deserialize_with = "lenient::capacity")]
+    capacity: Option<WattHours>,
+    #[serde(rename = "last_rpt_date")]
+    reported: Stamp,
+    #[serde(deserialize_with = "lenient::text")]
+    mains_admin_state: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    mains_oper_state: Option<String>,
+    #[serde(rename = "Enpwr_grid_mode", deserialize_with = "lenient::text")]
+    grid_mode: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    mid_state: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    grid_state: Option<String>,
+}
+
+impl Device {
+    fn into_battery(self) -> Encharge {
+        Encharge {
+            serial: self.serial,
+            soc: self.soc,
+            temperature: self.temperature.and_then(Celsius::new),
+            capacity: self.capacity,
+            reported: self.reported,
+        }
+    }
+
+    fn into_controller(self) -> Controller {
+        Controller {
+            serial: self.serial,
+            temperature: self.temperature.and_then(|fahrenheit| Celsius::new((fahrenheit - 32.0) / 1.8)),
+            wanted: self.mains_admin_state,
+            state: self.mains_oper_state,
+            mode: self.grid_mode,
+        }
+    }
+
+    fn into_collar(self) -> Collar {
+        Collar {
+            serial: self.serial,
+            state: self.mid_state,
+            mode: self.grid_state,
+            temperature: self.temperature.and_then(Celsius::new),
+        }
+    }
+}
+
+/// An IQ Battery.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Encharge {
+    /// Its serial number.
+    pub serial: Option<Serial>,
+    /// State of charge.
+    pub soc: Option<Percent>,
+    /// Inside.
+    pub temperature: Option<Celsius>,
+    /// What it holds when full.
+    pub capacity: Option<WattHours>,
+    /// When it reported.
+    pub reported: Stamp,
+}
+
+/// The system controller, which cuts the house off the grid.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Controller {
+    /// Its serial number.
+    pub serial: Option<Serial>,
+    /// Inside; the page gives °F, whatever the country, and °C for batteries.
+    pub temperature: Option<Celsius>,
+    /// What is asked of the switch.
+    pub wanted: Option<String>,
+    /// What the switch does.
+    pub state: Option<String>,
+    /// The mode of the grid.
+    pub mode: Option<String>,
+}
+
+/// The meter collar, which can do the same.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Collar {
+    /// Its serial number.
+    pub serial: Option<Serial>,
+    /// What the switch (microgrid interconnect device) does, e.g. `close`.
+    pub state: Option<String>,
+    /// The state of the grid, e.g. `on_grid`.
+    pub mode: Option<String>,
+    /// Inside.
+    pub temperature: Option<Celsius>,
+}
+
+/// `/ivp/ensemble/power`: what each battery does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Power(pub Vec<BatteryPower>);
+
+impl Power {
+    /// Reads the page. Its key is literally `devices:` on every firmware seen; the sound spelling is read too.
+    pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Page {
+            #[serde(rename = "devices:", deserialize_with = "lenient::devices")]
+            misspelt: Vec<BatteryPower>,
+            #[serde(deserialize_with = "lenient::devices")]
+            devices: Vec<BatteryPower>,
+        }
+        let page = document::<lenient::Object<Page>>(body)?.0.ok_or(Malformed::OtherForm)?;
+        Ok(Self(if page.misspelt.is_empty() { page.devices } else { page.misspelt }))
+    }
+}
+
+/// One battery's power.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct BatteryPower {
+    /// Which battery.
+    #[serde(rename = "serial_num", deserialize_with = "lenient::serial")]
+    pub serial: Option<Serial>,
+    /// Positive when discharging.
+    #[serde(rename = "real_power_mw", deserialize_with = "lenient::battery_milliwatts")]
+    pub power: Option<Watts>,
+    /// State of charge.
+    #[serde(deserialize_with = "lenient::percent")]
+    pub soc: Option<Percent>,
+}
+
+/// `/ivp/ensemble/secctrl`: the batteries together. Firmware 7.0 has fewer fields.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Secctrl {
+    /// State of charge of all batteries.
+    #[serde(rename = "agg_soc", deserialize_with = "lenient::percent")]
+    pub soc: Option<Percent>,
+    /// State of charge of the IQ Batteries.
+    #[serde(rename = "ENC_agg_soc", deserialize_with = "lenient::percent")]
+    pub encharge_soc: Option<Percent>,
+    /// What the IQ Batteries hold now.
+    #[serde(rename = "ENC_agg_avail_energy", deserialize_with = "lenient::lifetime")]
+    pub encharge_available: Option<WattHours>,
+    /// What the IQ Batteries hold when full.
+    #[serde(rename = "Enc_max_available_capacity", deserialize_with = "lenient::capacity")]
+    pub encharge_capacity: Option<WattHours>,
+    /// State of charge of the AC batteries.
+    #[serde(rename = "ACB_agg_soc", deserialize_with = "lenient::percent")]
+    pub acb_soc: Option<Percent>,
+    /// What the AC batteries hold now.
+    #[serde(rename = "ACB_agg_energy", deserialize_with = "lenient::lifetime")]
+    pub acb_available: Option<WattHours>,
+    /// What all of them hold when full.
+    #[serde(rename = "Max_energy", deserialize_with = "lenient::capacity")]
+    pub capacity: Option<WattHours>,
+}
+
+impl Secctrl {
+    /// Reads the page.
+    pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        document::<lenient::Object<Self>>(body)?.0.ok_or(Malformed::OtherForm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inventory_tells_batteries_and_controller_apart() {
+        let inventory = Inventory::parse(
+            br#"[{"type":"C6 RGM","devices":[{}]},null,{"type":"ENCHARGE","devices":[{"serial_num":"1",
+                "percentFull":"64","temperature":24},"x"]},{"type":"ENPOWER","devices":[{"temperature":77}]}]"#,
+        )
+        .unwrap();
+        assert_eq!(inventory.batteries.len(), 1);
+        assert_eq!(inventory.batteries[0].soc, Percent::new(64.0));
+        assert_eq!(inventory.controller.unwrap().temperature, Celsius::new(25.0));
+    }
+
+    #[test]
+    fn the_power_page_is_read_in_both_spellings() {
+        for key in ["devices:", "devices"] {
+            let body = format!(r#"{{"{key}":[{{"serial_num":"1","real_power_mw":-136000,"soc":21}}]}}"#);
+            assert_eq!(Power::parse(body.as_bytes()).unwrap().0[0].power, Watts::new(-136.0));
+        }
+    }
+}

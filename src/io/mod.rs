@@ -1,0 +1,12 @@
+//! One module for each outside thing: files and streams, the state directory, host names, TLS, tokens, the cloud, the
+//! gateway, the broker. None of them decides when something is done.
+
+pub mod cloud;
+pub mod files;
+pub mod gateway;
+pub mod mqtt;
+pub mod resolve;
+pub mod state_dir;
+pub mod streams;
+pub mod tls;
+pub mod token;

@@ -1,0 +1,130 @@
+//! TLS to the broker: which CA is believed, and which certificate is shown.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rumqttc::TlsConfiguration;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{Error as Pem, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use zeroize::Zeroizing;
+
+use super::Error;
+use crate::io::files;
+
+/// A system's whole list of CAs has 200 kB.
+const LARGEST: u64 = 4 << 20;
+
+/// The files for TLS, all in PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// The certificate of the CA that signed the broker's; `None` for those the system knows.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate, for brokers that ask for one.
+    pub client_cert: Option<PathBuf>,
+    /// The key to `client_cert`; `None` when that file holds both.
+    pub client_key: Option<PathBuf>,
+}
+
+impl Certificates {
+    /// Reads the files. They are read at each attempt to connect, so that renewed ones need no restart.
+    pub(super) fn read(&self) -> Result<TlsConfiguration, Error> {
+        let Some(ca_file) = &self.ca_file else {
+            return self.with_system_roots();
+        };
+        let mut roots = RootCertStore::empty();
+        let (known, _) = roots.add_parsable_certificates(certificates("ca_file", ca_file)?);
+        if known == 0 {
+            return Err(unusable("ca_file", ca_file, "no certificate in it is one of a CA"));
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable("ca_file", ca_file, &error.to_string()))?
+            .with_root_certificates(roots);
+        let Some(client_cert) = &self.client_cert else {
+            return Ok(builder.with_no_client_auth().into());
+        };
+        let chain = certificates("client_cert", client_cert)?;
+        let (key_named, key_file) = match &self.client_key {
+            Some(file) => ("client_key", file),
+            None => ("client_cert", client_cert),
+        };
+        let key = PrivateKeyDer::from_pem_slice(&read(key_named, key_file)?)
+            .map_err(|error| unusable(key_named, key_file, &pem_trouble(&error, "private key")))?;
+        let config = builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| unusable(key_named, key_file, &error.to_string()))?;
+        Ok(config.into())
+    }
+
+    fn with_system_roots(&self) -> Result<TlsConfiguration, Error> {
+        if let Some(client_cert) = &self.client_cert {
+            let why = "a client certificate needs ca_file as well (for a public CA the system's own list, on \
+                       Debian /etc/ssl/certs/ca-certificates.crt)";
+            return Err(unusable("client_cert", client_cert, why));
+        }
+        let list = Path::new("/etc/ssl/certs");
+        TlsConfiguration::try_default_rustls().map_err(|error| {
+            unusable("ca_file", list, &format!("the system's list of CAs does not load ({error})"))
+        })
+    }
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let bytes = read(key, path)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unusable(key, path, &pem_trouble(&error, "certificate")))?;
+    if chain.is_empty() {
+        return Err(unusable(key, path, "there is no certificate in it (PEM)"));
+    }
+    Ok(chain)
+}
+
+/// The file that `key` names. It may hold a private key, and is wiped.
+fn read(key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    files::read_bounded(path, LARGEST).map_err(|error| unusable(key, path, &error.to_string()))
+}
+
+fn pem_trouble(error: &Pem, wanted: &str) -> String {
+    match error {
+        Pem::NoItemsFound => format!("there is no {wanted} in it (PEM)"),
+        other => other.to_string(),
+    }
+}
+
+fn unusable(key: &'static str, path: &Path, why: &str) -> Error {
+    Error::File { key, path: path.to_owned(), why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_ca_file_that_is_none_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let ca = dir.path().join("ca.pem");
+        let read = |file: &Path| {
+            let certificates = Certificates { ca_file: Some(file.to_owned()), ..Certificates::default() };
+            certificates.read().unwrap_err().to_string()
+        };
+        assert!(read(&ca).contains("No such file"), "{}", read(&ca));
+        fs::write(&ca, "-----BEGIN NOTHING-----\n").unwrap();
+        assert!(read(&ca).starts_with("ca_file in [mqtt] names "), "{}", read(&ca));
+        fs::write(&ca, "hello").unwrap();
+        assert!(read(&ca).contains("there is no certificate in it"), "{}", read(&ca));
+        let zero = read(Path::new("/dev/zero"));
+        assert!(zero.contains("it is a device, not a regular file"), "{zero}");
+    }
+
+    #[test]
+    fn a_client_certificate_alone_is_not_enough() {
+        let certificates =
+            Certificates { client_cert: Some("/x/client.pem".into()), ..Certificates::default() };
+        assert!(certificates.read().unwrap_err().to_string().contains("needs ca_file"));
+    }
+}

@@ -1,0 +1,438 @@
+//! The files in the state directory, each named relative to the open directory. No link in it is followed, and only
+//! regular files are opened: whoever may write to the directory must not be able to make root write elsewhere, and
+//! a FIFO or a device must not hold up the program.
+
+use std::fs::{DirBuilder, File, Metadata, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fastrand::Rng;
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use zeroize::Zeroizing;
+
+use super::place::Place;
+use super::{Error, Lock, Stamp};
+use crate::io::files;
+
+/// What the names of files begin with while they are written.
+const TEMPORARY: &str = ".new-";
+/// How many names are tried for a file that is to be written.
+const NAMES: u32 = 100;
+/// The most that is read from a state file. The record of a thousand gateways has about 1 MB.
+const LONGEST: u64 = 4 << 20;
+/// Never waits for another end, and never takes over a terminal.
+const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// What was found under a name.
+pub(super) enum Content {
+    Bytes(Zeroizing<Vec<u8>>),
+    Absent,
+    /// Something is there that no program of this name has written.
+    Odd,
+}
+
+/// The state directory. It is opened for each use, so that one that is mounted or replaced later is seen.
+#[derive(Clone, Debug)]
+pub(super) struct Directory {
+    pub(super) path: PathBuf,
+    /// Kept open where the path leads through a directory that only root may enter, as `/var/lib/private`.
+    kept: Option<Arc<File>>,
+}
+
+impl Directory {
+    /// Opens the directory, making it (mode 0700) where it is missing. Root is refused one of another user.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let directory = Self { path: path.to_owned(), kept: None };
+        if geteuid().is_root() {
+            directory.place()?.make()?;
+        } else {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+            made.map_err(|source| Error::Unwritable { path: path.to_owned(), source })?;
+        }
+        Ok(directory)
+    }
+
+    /// The directory at `path` that was opened as `kept`.
+    pub(super) fn kept(path: &Path, kept: File) -> Self {
+        Self { path: path.to_owned(), kept: Some(Arc::new(kept)) }
+    }
+
+    /// The place of a directory that belongs to root.
+    fn place(&self) -> Result<Place, Error> {
+        let place = Place::find(&self.path)?;
+        if place.uid == 0 {
+            return Ok(place);
+        }
+        let why = format!("it belongs to user {}; run this as that user, or give it to root", place.uid);
+        Err(Error::Foreign { path: self.path.clone(), why })
+    }
+
+    /// The open directory.
+    fn handle(&self) -> Result<File, Error> {
+        if geteuid().is_root() {
+            return self.place()?.open();
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = match (openat(CWD, &self.path, flags, Mode::empty()), &self.kept) {
+            (Err(Errno::ACCESS), Some(kept)) => kept.try_clone(),
+            (opened, _) => opened.map(File::from).map_err(io::Error::from),
+        };
+        opened.map_err(|source| Error::Unreadable { path: self.path.clone(), source })
+    }
+
+    /// Reads the file `name`.
+    pub(super) fn read(&self, name: &str) -> Result<Content, Error> {
+        let directory = self.handle()?;
+        let read = open(&directory, name, OFlags::RDONLY).and_then(|file| files::read_file(file, LONGEST));
+        match read {
+            Ok(bytes) => Ok(Content::Bytes(bytes)),
+            // A container makes one for a file that is missing outside: moving it away would not help.
+            Err(files::Error::NotAFile(_)) if look(&directory, name).is_ok_and(|data| data.is_dir()) => {
+                Err(Error::Unreadable { path: self.path.join(name), source: Errno::ISDIR.into() })
+            }
+            Err(files::Error::NotAFile(_) | files::Error::TooLarge(_) | files::Error::NotText) => {
+                Ok(Content::Odd)
+            }
+            Err(error) if error.is_missing() => Ok(Content::Absent),
+            Err(files::Error::System(source)) => {
+                Err(Error::Unreadable { path: self.path.join(name), source })
+            }
+        }
+    }
+
+    /// Renames what lies under `name`, so that it is out of the way; returns where it is then.
+    pub(super) fn set_aside(&self, name: &str) -> PathBuf {
+        let aside = format!("{name}.damaged");
+        let renamed = self.handle().map(|directory| renameat(&directory, name, &directory, &aside));
+        // Where nothing can be renamed it stays, and is damaged again at the next look.
+        self.path.join(if matches!(renamed, Ok(Ok(()))) { &aside } else { name })
+    }
+
+    /// Replaces the file `name`. When this returns, `bytes` survive a power cut.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let directory = self.handle()?;
+        let replaced = || {
+            if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
+                return Err(io::Error::other(format!("{} bytes would not be read again", bytes.len())));
+            }
+            let mut temporary = Temporary::new(&directory, &mut Rng::new())?;
+            temporary.file.write_all(bytes)?;
+            temporary.file.sync_all()?;
+            temporary.persist(name)?;
+            directory.sync_all()
+        };
+        replaced().map_err(|source| self.unwritable(name, source))
+    }
+
+    fn unwritable(&self, name: &str, source: io::Error) -> Error {
+        Error::Unwritable { path: self.path.join(name), source }
+    }
+
+    /// Removes the file `name`, if it is there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        match unlinkat(self.handle()?, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(self.unwritable(name, error.into())),
+        }
+    }
+
+    /// The identity and age of the file `name`; `None` when it is missing or cannot be seen.
+    pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
+        let data = look(&self.handle().ok()?, name).ok()?;
+        Some(Stamp(data.ino(), data.mtime(), data.mtime_nsec(), data.len()))
+    }
+
+    /// The names that begin with `prefix` and end with `suffix`, sorted.
+    pub(super) fn names(&self, prefix: &str, suffix: &str) -> Result<Vec<String>, Error> {
+        let unreadable = |error: Errno| Error::Unreadable { path: self.path.clone(), source: error.into() };
+        let mut names = Vec::new();
+        for entry in Dir::new(self.handle()?).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name().to_str().unwrap_or_default();
+            if ![".", "..", ""].contains(&name) && name.starts_with(prefix) && name.ends_with(suffix) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// What lies under `name`, without following it if it is a link.
+    pub(super) fn metadata(&self, name: &str) -> Result<Metadata, Error> {
+        let path = || self.path.join(name);
+        look(&self.handle()?, name).map_err(|source| Error::Unreadable { path: path(), source })
+    }
+
+    /// Removes temporary files that a killed process left behind. One that is being written is locked, and stays.
+    pub(super) fn sweep(&self) -> Result<(), Error> {
+        let directory = self.handle()?;
+        for name in self.names(TEMPORARY, "")? {
+            if open(&directory, &name, OFlags::RDONLY).is_ok_and(|file| file.try_lock().is_err()) {
+                continue;
+            }
+            if let Err(error) = unlinkat(&directory, &name, AtFlags::empty()) {
+                tracing::debug!(%error, name, "a file that was left behind stays");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lock `name`, or returns `None` while another process holds it.
+    pub(super) fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
+        let directory = self.handle()?;
+        let file = match open(&directory, name, OFlags::RDWR) {
+            Err(error) if error.is_missing() => create(&directory, name, OFlags::empty()),
+            opened => opened.map_err(io::Error::from),
+        };
+        let file = file.map_err(|source| self.unwritable(name, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(self.unwritable(name, source)),
+        }
+    }
+}
+
+/// Looks at what lies under `name`, without opening it.
+fn look(directory: &File, name: &str) -> io::Result<Metadata> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    File::from(openat(directory, name, flags, Mode::empty())?).metadata()
+}
+
+/// Opens a regular file. Anything else is looked at and not opened, which alone acts on some devices.
+fn open(directory: &File, name: &str, access: OFlags) -> Result<File, files::Error> {
+    files::expect_regular(&look(directory, name)?)?;
+    let file = File::from(openat(directory, name, OPEN | access, Mode::empty()).map_err(io::Error::from)?);
+    let metadata = file.metadata()?;
+    files::expect_regular(&metadata)?;
+    // Our own may have a second name in a backup that is made of links.
+    if metadata.nlink() > 1 && metadata.uid() != geteuid().as_raw() {
+        return Err(files::Error::NotAFile("a link to a file of another user"));
+    }
+    Ok(file)
+}
+
+fn create(directory: &File, name: &str, how: OFlags) -> io::Result<File> {
+    let flags = OPEN | OFlags::RDWR | OFlags::CREATE | how;
+    Ok(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+fn temporary_name(rng: &mut Rng) -> String {
+    format!("{TEMPORARY}{:016x}", rng.u64(..))
+}
+
+/// A file that is not yet under its name, and is removed unless it comes there.
+struct Temporary<'a> {
+    directory: &'a File,
+    /// Empty when it has another name now.
+    name: String,
+    /// Locked as long as it is written, by which [`Directory::sweep`] knows one that is not.
+    file: File,
+}
+
+impl<'a> Temporary<'a> {
+    fn new(directory: &'a File, rng: &mut Rng) -> io::Result<Self> {
+        for _ in 0..NAMES {
+            // No name is used twice: a sweep may be about to remove the file that had it.
+            let name = temporary_name(rng);
+            let file = match create(directory, &name, OFlags::EXCL) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                file => file?,
+            };
+            // A file system without locks is never swept.
+            let locked = file.lock().is_ok();
+            // It may have been swept away before it was locked.
+            if !locked || file.metadata()?.nlink() > 0 {
+                return Ok(Self { directory, name, file });
+            }
+        }
+        Err(io::Error::new(
+            ErrorKind::AlreadyExists,
+            format!("all names that begin with {TEMPORARY} are taken"),
+        ))
+    }
+
+    /// Puts it in the place of `name`.
+    fn persist(mut self, name: &str) -> io::Result<()> {
+        renameat(self.directory, &self.name, self.directory, name)?;
+        self.name.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            // A sweep removes it otherwise.
+            unlinkat(self.directory, &self.name, AtFlags::empty()).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions, hard_link};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{FileType, mknodat};
+
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, Directory) {
+        let outer = tempfile::tempdir().unwrap();
+        let directory = Directory::open(&outer.path().join("state")).unwrap();
+        (outer, directory)
+    }
+
+    fn fifo(path: &Path) {
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    }
+
+    /// Puts something that is no regular file in the place of `name`, each in its turn.
+    fn odd_things(outer: &Path, directory: &Directory, name: &str, mut look: impl FnMut(&str)) {
+        let path = directory.path.join(name);
+        let target = outer.join("target");
+        fs::write(&target, "untouched").unwrap();
+        fs::set_permissions(&target, Permissions::from_mode(0o644)).unwrap();
+        symlink(&target, &path).unwrap();
+        look("a link to a file");
+        fs::remove_file(&path).ok();
+        symlink(outer.join("nothing"), &path).unwrap();
+        look("a link to nothing");
+        fs::remove_file(&path).ok();
+        symlink("/dev/zero", &path).unwrap();
+        look("a link to a device");
+        fs::remove_file(&path).ok();
+        fifo(&path);
+        look("a FIFO");
+        fs::remove_file(&path).ok();
+        let socket = UnixListener::bind(&path).unwrap();
+        look("a socket");
+        drop(socket);
+        fs::remove_file(&path).ok();
+        fs::create_dir(&path).unwrap();
+        look("a directory");
+        fs::remove_dir(&path).ok();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
+        assert!(!outer.join("nothing").exists(), "nothing was made behind the link");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_neither_followed_nor_waited_for_and_can_be_set_aside() {
+        let (outer, directory) = directory();
+        odd_things(outer.path(), &directory, "a.json", |thing| {
+            if thing == "a directory" {
+                assert!(matches!(directory.read("a.json"), Err(Error::Unreadable { .. })));
+                return;
+            }
+            assert!(matches!(directory.read("a.json"), Ok(Content::Odd)), "{thing}");
+            let aside = directory.set_aside("a.json");
+            assert_eq!(aside, directory.path.join("a.json.damaged"), "{thing}");
+            assert!(matches!(directory.read("a.json"), Ok(Content::Absent)), "{thing}");
+            fs::remove_file(&aside).unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_replaced_and_what_it_leads_to_stays() {
+        let (outer, directory) = directory();
+        odd_things(outer.path(), &directory, "a.json", |thing| {
+            let replaced = directory.replace("a.json", b"1");
+            if thing == "a directory" {
+                assert!(replaced.unwrap_err().to_string().contains("Is a directory"));
+            } else {
+                replaced.unwrap();
+                assert_eq!(fs::read(directory.path.join("a.json")).unwrap(), b"1", "{thing}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_no_regular_file_cannot_be_locked_and_is_named() {
+        let (outer, directory) = directory();
+        odd_things(outer.path(), &directory, "a.lock", |thing| {
+            let error = directory.try_lock("a.lock").unwrap_err().to_string();
+            assert!(error.ends_with(", not a regular file"), "{thing}: {error}");
+        });
+        assert!(directory.try_lock("a.lock").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_hard_link_to_a_file_of_another_user_is_not_opened() {
+        let (outer, directory) = directory();
+        let target = outer.path().join("target");
+        fs::write(&target, "1").unwrap();
+        hard_link(&target, directory.path.join("a.json")).unwrap();
+        assert!(
+            matches!(directory.read("a.json"), Ok(Content::Bytes(_))),
+            "our own, as in a backup of links"
+        );
+        if chown(&target, Some(12_345), None).is_err() {
+            println!("skipped: only root can make a file of another user");
+            return;
+        }
+        assert!(matches!(directory.read("a.json"), Ok(Content::Odd)));
+        let error = directory.try_lock("a.json").unwrap_err().to_string();
+        assert!(error.contains("a link to a file of another user"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_far_too_large_is_not_read_and_not_written() {
+        let (_outer, directory) = directory();
+        let file = File::create(directory.path.join("a.json")).unwrap();
+        file.set_len(LONGEST).unwrap();
+        assert!(matches!(directory.read("a.json"), Ok(Content::Bytes(_))));
+        file.set_len(60 << 30).unwrap();
+        assert!(matches!(directory.read("a.json"), Ok(Content::Odd)));
+        let long = vec![b' '; usize::try_from(LONGEST).unwrap() + 1];
+        assert!(
+            directory.replace("b.json", &long).unwrap_err().to_string().contains("would not be read again")
+        );
+        assert!(matches!(directory.read("b.json"), Ok(Content::Absent)));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_behind_is_swept_away_and_what_is_being_written_stays() {
+        let (_outer, directory) = directory();
+        fs::write(directory.path.join(".new-abc"), "").unwrap();
+        fifo(&directory.path.join(".new-fifo"));
+        symlink("/dev/zero", directory.path.join(".new-link")).unwrap();
+        fs::write(directory.path.join("a.json"), "1").unwrap();
+        let handle = directory.handle().unwrap();
+        let written = Temporary::new(&handle, &mut Rng::new()).unwrap();
+        directory.sweep().unwrap();
+        assert_eq!(directory.names("", "").unwrap(), [written.name.clone(), "a.json".to_owned()]);
+        drop(written);
+        assert_eq!(directory.names("", "").unwrap(), ["a.json"]);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_not_followed_and_another_is_tried() {
+        let (outer, directory) = directory();
+        let mut same = Rng::with_seed(1);
+        for _ in 0..3 {
+            symlink(outer.path().join("elsewhere"), directory.path.join(temporary_name(&mut same))).unwrap();
+        }
+        let handle = directory.handle().unwrap();
+        let temporary = Temporary::new(&handle, &mut Rng::with_seed(1)).unwrap();
+        assert_eq!(temporary.name, temporary_name(&mut same));
+        assert!(!outer.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_no_empty_one_and_one_that_comes_back_is_used() {
+        let (_outer, directory) = directory();
+        fs::remove_dir(&directory.path).unwrap();
+        let error = directory.read("a.json").err().unwrap().to_string();
+        assert!(error.contains("No such file or directory"), "{error}");
+        assert!(directory.replace("a.json", b"1").is_err());
+        assert!(!directory.path.exists(), "it is not made in the place of one that was unmounted");
+        fs::create_dir(&directory.path).unwrap();
+        directory.replace("a.json", b"1").unwrap();
+    }
+}

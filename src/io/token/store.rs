@@ -1,0 +1,403 @@
+//! Where the token of a gateway is kept: `token-SERIAL.json` and its copy, mode 0600.
+//!
+//! A new token is stored the moment it arrives, as a candidate beside the one in use, and takes its place when
+//! the gateway has accepted it (L7). The copy is there so that a file damaged by a dying SD card costs no
+//! login.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Token;
+use crate::base::reading::Serial;
+use crate::base::secrets::{self, Secret};
+use crate::io::state_dir::{Error, Stamp, StateDir, Stored};
+
+/// How a token came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Readable<String>", into = "String")]
+pub enum Origin {
+    /// By a login to the cloud.
+    Login,
+    /// A person pasted it.
+    Import,
+    /// A way that another version of this program knows. The word is kept for that version.
+    Other(String),
+}
+
+impl From<Readable<String>> for Origin {
+    fn from(word: Readable<String>) -> Self {
+        match word {
+            Readable::Known(word) => match word.as_str() {
+                "login" => Self::Login,
+                "import" => Self::Import,
+                _ => Self::Other(word),
+            },
+            Readable::Odd(_) => Self::default(),
+        }
+    }
+}
+
+impl From<Origin> for String {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Login => "login".to_owned(),
+            Origin::Import => "import".to_owned(),
+            Origin::Other(word) => word,
+        }
+    }
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self::Other("unknown".to_owned())
+    }
+}
+
+/// A token as it lies in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The token.
+    pub token: Token,
+    /// How it came.
+    pub origin: Origin,
+    /// When it came.
+    pub stored_at: Timestamp,
+    /// When the gateway accepted it first.
+    pub verified_at: Option<Timestamp>,
+}
+
+/// The tokens of one gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// The one in use, accepted by the gateway before.
+    pub current: Option<Kept>,
+    /// A new one that the gateway has not seen yet.
+    pub candidate: Option<Kept>,
+}
+
+impl Tokens {
+    /// The token to ask the gateway with: a candidate only when there is nothing else.
+    pub fn in_use(&self) -> Option<&Kept> {
+        self.current.as_ref().or(self.candidate.as_ref())
+    }
+
+    /// Keeps a token that has just arrived, beside the one in use.
+    pub fn arrived(&mut self, token: Token, origin: Origin, now: Timestamp) {
+        let same = self.current.as_ref().is_some_and(|kept| kept.token == token);
+        if !same {
+            self.candidate = Some(Kept { token, origin, stored_at: now, verified_at: None });
+        }
+    }
+
+    /// The gateway accepted the candidate: it is the token in use from now on.
+    pub fn promote(&mut self, now: Timestamp) {
+        if let Some(kept) = self.candidate.take() {
+            self.current = Some(Kept { verified_at: Some(now), ..kept });
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct OnDisk {
+    current: Option<KeptOnDisk>,
+    candidate: Option<KeptOnDisk>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptOnDisk {
+    #[serde(serialize_with = "secrets::store")]
+    token: Secret,
+    #[serde(default)]
+    origin: Origin,
+    #[serde(default, deserialize_with = "readable")]
+    stored_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "readable")]
+    verified_at: Option<Timestamp>,
+}
+
+/// A value, or whatever another version of this program writes in its place. Nothing beside the token makes a token
+/// file damaged: that would cost a login.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Readable<T> {
+    Known(T),
+    Odd(IgnoredAny),
+}
+
+fn readable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(match Readable::deserialize(deserializer)? {
+        Readable::Known(value) => Some(value),
+        Readable::Odd(_) => None,
+    })
+}
+
+impl KeptOnDisk {
+    fn from_kept(kept: &Kept) -> Self {
+        Self {
+            token: kept.token.secret.clone(),
+            origin: kept.origin.clone(),
+            stored_at: Some(kept.stored_at),
+            verified_at: kept.verified_at,
+        }
+    }
+
+    /// The token, if it is whole and for `serial` (L1).
+    fn kept(self, serial: &Serial) -> Option<Kept> {
+        let token = Token::decode(self.token.expose()).ok()?;
+        if token.serial != *serial {
+            return None;
+        }
+        let stored_at = self.stored_at.unwrap_or(token.issued_at);
+        Some(Kept { token, origin: self.origin, stored_at, verified_at: self.verified_at })
+    }
+}
+
+/// Which of its two files the tokens of a gateway came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The file itself.
+    File,
+    /// Its copy.
+    Copy,
+    /// Neither is there, or neither can be understood.
+    Nothing,
+}
+
+/// What loading the tokens of a gateway gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The tokens; none when nothing is stored.
+    pub tokens: Tokens,
+    /// Where they came from.
+    pub source: Source,
+    /// A file that was damaged and set aside.
+    pub damaged: Option<PathBuf>,
+}
+
+fn name(serial: &Serial) -> String {
+    format!("token-{serial}.json")
+}
+
+fn copy_name(serial: &Serial) -> String {
+    format!("token-{serial}.copy.json")
+}
+
+/// Loads the tokens of `serial`, from the copy where the file itself is damaged.
+pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
+    let file = match read(state, serial, &name(serial)) {
+        Ok(Stored::Found(tokens)) => return Ok(Loaded { tokens, source: Source::File, damaged: None }),
+        other => other,
+    };
+    let damaged = match &file {
+        Ok(Stored::Damaged(path)) => Some(path.clone()),
+        Ok(_) => None,
+        Err(_) => Some(state.path().join(name(serial))),
+    };
+    let (tokens, source) = match (file, read(state, serial, &copy_name(serial))) {
+        (_, Ok(Stored::Found(tokens))) => (tokens, Source::Copy),
+        // What cannot be read may be there: that is not as if there were none.
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+        _ => (Tokens::default(), Source::Nothing),
+    };
+    Ok(Loaded { tokens, source, damaged })
+}
+
+/// A file whose JSON is whole but whose token is not, or is for another gateway, is damaged too.
+fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<Tokens>, Error> {
+    Ok(match state.read::<OnDisk>(name)? {
+        Stored::Found(disk) => {
+            let whole = |kept: Option<KeptOnDisk>| kept.map(|kept| kept.kept(serial));
+            match (whole(disk.current), whole(disk.candidate)) {
+                (Some(None), _) | (_, Some(None)) => Stored::Damaged(state.path().join(name)),
+                (current, candidate) => {
+                    Stored::Found(Tokens { current: current.flatten(), candidate: candidate.flatten() })
+                }
+            }
+        }
+        Stored::Absent => Stored::Absent,
+        Stored::Damaged(path) => Stored::Damaged(path),
+    })
+}
+
+/// Stores the tokens of `serial`. When the first of the two files is written, they are safe.
+pub fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<(), Error> {
+    let disk = OnDisk {
+        current: tokens.current.as_ref().map(KeptOnDisk::from_kept),
+        candidate: tokens.candidate.as_ref().map(KeptOnDisk::from_kept),
+    };
+    state.write(&name(serial), &disk)?;
+    state.write(&copy_name(serial), &disk)?;
+    if is_forgotten(state, serial) { state.remove(&forgotten_name(serial)) } else { Ok(()) }
+}
+
+/// Forgets the tokens of `serial`, and notes that a person wanted it so: a running daemon that finds no files takes them
+/// for lost, and would store again what it has in memory.
+pub fn forget(state: &StateDir, serial: &Serial) -> Result<(), Error> {
+    state.write(&forgotten_name(serial), &Forgotten {})?;
+    state.remove(&copy_name(serial))?;
+    state.remove(&name(serial))
+}
+
+/// Whether a person had the tokens of `serial` forgotten, and none was stored since.
+pub fn is_forgotten(state: &StateDir, serial: &Serial) -> bool {
+    state.stamp(&forgotten_name(serial)).is_some()
+}
+
+#[derive(Serialize)]
+struct Forgotten {}
+
+fn forgotten_name(serial: &Serial) -> String {
+    format!("forgotten-{serial}.json")
+}
+
+/// Tells whether another process has stored tokens since; cheap enough for every poll.
+pub fn stamp(state: &StateDir, serial: &Serial) -> Option<Stamp> {
+    state.stamp(&name(serial))
+}
+
+/// The gateways that tokens are stored for.
+pub fn serials(state: &StateDir) -> Vec<Serial> {
+    let names = state.names("token-", ".json");
+    // The copy, `token-SERIAL.copy.json`, names no serial number: a dot is none of its characters.
+    let serial = |name: &String| Serial::parse(name.strip_prefix("token-")?.strip_suffix(".json")?).ok();
+    names.iter().filter_map(serial).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn token(jti: &str) -> Token {
+        use base64::Engine;
+        use base64::prelude::BASE64_URL_SAFE_NO_PAD as B64;
+        let claims = format!(
+            r#"{{"aud":"122300000001","iss":"Entrez","enphaseUser":"owner","exp":1795170000,"iat":1763634000,"jti":"{jti}"}}"#
+        );
+        let parts = [r#"{"alg":"ES256"}"#, &claims, "signature"].map(|part| B64.encode(part));
+        Token::decode(&parts.join(".")).unwrap()
+    }
+
+    fn setup() -> (tempfile::TempDir, StateDir, Serial, Timestamp) {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::open(outer.path()).unwrap();
+        (outer, state, Serial::parse("122300000001").unwrap(), Timestamp::from_second(1_763_634_000).unwrap())
+    }
+
+    #[test]
+    fn a_new_token_waits_beside_the_old_one() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("old"), Origin::Login, now);
+        tokens.promote(now);
+        tokens.arrived(token("new"), Origin::Import, now);
+        save(&state, &serial, &tokens).unwrap();
+        let loaded = load(&state, &serial).unwrap().tokens;
+        assert_eq!(loaded, tokens);
+        assert_eq!(loaded.in_use().unwrap().token, token("old"));
+        tokens.promote(now);
+        assert_eq!(tokens.in_use().unwrap().token, token("new"));
+        assert_eq!(serials(&state), [serial]);
+        assert_eq!(state.readable_by_others(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_damaged_at_any_byte_loses_no_token() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        save(&state, &serial, &tokens).unwrap();
+        let path = state.path().join("token-122300000001.json");
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() - 2 {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let loaded = load(&state, &serial).unwrap();
+            assert_eq!(loaded.tokens, tokens, "cut at {cut}");
+            assert!(loaded.damaged.is_some(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_file_yields_only_tokens_of_the_gateway_that_it_is_named_after() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        save(&state, &serial, &tokens).unwrap();
+        let other = Serial::parse("122300000002").unwrap();
+        let path = |name: String| state.path().join(name);
+        for (from, to) in [(name(&serial), name(&other)), (copy_name(&serial), copy_name(&other))] {
+            fs::copy(path(from), path(to)).unwrap();
+        }
+        let loaded = load(&state, &other).unwrap();
+        assert_eq!((loaded.tokens, loaded.damaged), (Tokens::default(), Some(path(name(&other)))));
+        assert_eq!(load(&state, &serial).unwrap().tokens, tokens);
+        assert_eq!(serials(&state), [serial, other], "no copy is taken for a serial number");
+    }
+
+    #[test]
+    fn what_is_forgotten_does_not_come_back() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        save(&state, &serial, &tokens).unwrap();
+        assert!(!is_forgotten(&state, &serial));
+        forget(&state, &serial).unwrap();
+        let forgotten = load(&state, &serial).unwrap();
+        assert_eq!((forgotten.tokens, forgotten.source), (Tokens::default(), Source::Nothing));
+        assert!(is_forgotten(&state, &serial) && serials(&state).is_empty());
+        save(&state, &serial, &tokens).unwrap();
+        assert!(!is_forgotten(&state, &serial), "until one comes");
+    }
+
+    #[test]
+    fn what_another_version_writes_beside_a_token_does_not_damage_it() {
+        let (_outer, state, serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        save(&state, &serial, &tokens).unwrap();
+        let path = state.path().join(name(&serial));
+        let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let changed = |key: &str, value: Option<serde_json::Value>| {
+            let mut other = whole.clone();
+            let kept = other["candidate"].as_object_mut().unwrap();
+            match value {
+                Some(value) => kept.insert(key.to_owned(), value),
+                None => kept.remove(key),
+            };
+            other["later"] = serde_json::json!({"version": 9});
+            fs::write(&path, other.to_string()).unwrap();
+            let loaded = load(&state, &serial).unwrap();
+            assert_eq!((loaded.source, loaded.damaged), (Source::File, None), "{key}");
+            let kept = loaded.tokens.candidate.clone().unwrap();
+            assert_eq!(kept.token, token("a"));
+            save(&state, &serial, &loaded.tokens).unwrap();
+            assert_eq!(load(&state, &serial).unwrap().tokens, loaded.tokens);
+            kept.origin
+        };
+        let word = |word: &str| Some(serde_json::json!(word));
+        assert_eq!(changed("origin", word("passkey")), Origin::Other("passkey".to_owned()));
+        assert_eq!(changed("origin", word("import")), Origin::Import);
+        for odd in [serde_json::json!({"kind": "login"}), serde_json::json!(7), serde_json::Value::Null] {
+            assert_eq!(changed("origin", Some(odd)), Origin::default());
+        }
+        for key in ["origin", "stored_at", "verified_at", "another"] {
+            changed(key, None);
+            changed(key, word("soon"));
+            changed(key, Some(serde_json::json!(["x"])));
+        }
+    }
+
+    #[test]
+    fn the_token_in_use_does_not_become_its_own_candidate() {
+        let (_outer, _state, _serial, now) = setup();
+        let mut tokens = Tokens::default();
+        tokens.arrived(token("a"), Origin::Login, now);
+        tokens.promote(now);
+        tokens.arrived(token("a"), Origin::Import, now);
+        assert_eq!(tokens.candidate, None);
+    }
+}

@@ -1,0 +1,8 @@
+//! A reading in, text or messages out. Nothing here sends anything.
+
+pub mod domoticz;
+pub mod homeassistant;
+pub mod influx;
+pub mod json;
+pub mod text;
+pub mod topics;

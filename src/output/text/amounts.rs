@@ -1,0 +1,91 @@
+//! Quantities with three significant digits and the unit that makes them short.
+
+use jiff::SignedDuration;
+
+use crate::base::units::{WattHours, Watts};
+
+/// `350 W`, `3.78 kW`; with a minus when negative.
+pub(super) fn power(power: Watts) -> String {
+    scaled(power.value(), ["W", "kW", "MW"])
+}
+
+/// The size of a power whose direction is said in words.
+pub(super) fn size(power: Watts) -> String {
+    scaled(power.value().abs(), ["W", "kW", "MW"])
+}
+
+/// `350 Wh`, `14.8 kWh`, `4.55 MWh`.
+pub(super) fn energy(energy: WattHours) -> String {
+    scaled(energy.value(), ["Wh", "kWh", "MWh"])
+}
+
+/// Moves to the next unit where three digits would no longer do.
+fn scaled(value: f64, [unit, thousands, millions]: [&str; 3]) -> String {
+    let size = value.abs();
+    if size < 999.5 {
+        // A tenth of a watt is noise.
+        format!("{} {unit}", value.round() + 0.0)
+    } else if size < 999_500.0 {
+        format!("{} {thousands}", three_digits(value / 1e3))
+    } else {
+        format!("{} {millions}", three_digits(value / 1e6))
+    }
+}
+
+fn three_digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size < 9.995 => 2,
+        size if size < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// `now`, `3 min`, `9 h`, `4 d`.
+pub(super) fn age(age: SignedDuration) -> String {
+    match age.as_mins() {
+        ..1 => "now".to_owned(),
+        minutes @ 1..60 => format!("{minutes} min"),
+        minutes @ 60..2880 => format!("{} h", minutes / 60),
+        minutes => format!("{} d", minutes / 1440),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_unit_makes_it_short() {
+        let shown = |value| power(Watts::new(value).unwrap());
+        let values = [0.0, -0.4, 350.4, 999.4, 999.6, 3781.2, 9996.0, 14_848.0, -2580.0, 1_250_000.0];
+        let all: Vec<String> = values.map(shown).into();
+        assert_eq!(
+            all,
+            [
+                "0 W", "0 W", "350 W", "999 W", "1.00 kW", "3.78 kW", "10.0 kW", "14.8 kW", "-2.58 kW",
+                "1.25 MW"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let ages = [20, 180, 9 * 3600, 4 * 86_400].map(|seconds| age(SignedDuration::from_secs(seconds)));
+        assert_eq!(ages, ["now", "3 min", "9 h", "4 d"]);
+    }
+
+    proptest! {
+        #[test]
+        fn an_amount_is_short_and_right_to_half_a_percent(value in -9e8..9e8_f64) {
+            let shown = energy(WattHours::new(value).unwrap());
+            prop_assert!(shown.len() <= 9, "{shown}");
+            let (number, unit) = shown.split_once(' ').unwrap();
+            let scale = match unit { "Wh" => 1.0, "kWh" => 1e3, _ => 1e6 };
+            let back: f64 = number.parse::<f64>().unwrap() * scale;
+            prop_assert!((back - value).abs() <= (value.abs() * 0.005).max(0.5), "{shown} for {value}");
+        }
+    }
+}

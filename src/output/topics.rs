@@ -1,0 +1,315 @@
+//! The plain MQTT topics: status, availability, the document, one topic for each value, events, the token's
+//! state.
+//!
+//! | topic | payload | retained |
+//! |---|---|---|
+//! | `<prefix>/status` | `online` or `offline`; the last will | yes |
+//! | `<prefix>/<serial>/availability` | whether the gateway answers: `online` or `offline` | yes |
+//! | `<prefix>/<serial>/reading` | the document | yes |
+//! | `<prefix>/<serial>/production/power_w` and so on | one value | yes |
+//! | `<prefix>/<serial>/phases/L1/grid/import_wh`, `…/inverters/<serial>/power_w` | one value | yes |
+//! | `<prefix>/<serial>/token` | expiry and state, no secret | yes |
+//! | `<prefix>/<serial>/event` | what happened | no |
+//! | `<prefix>/<serial>/set` | what is asked of us: `poll` or `refresh_token` | must not be |
+//! | `<prefix>/instance` | the client id of the daemon, by which a second one is seen | yes |
+//!
+//! The topics of the values are made by walking the document, so that a new field needs no second list.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::base::message::Message;
+use crate::base::reading::{Event, Reading, Serial};
+use crate::output::json::{self, List};
+
+/// Whether the daemon is connected. The `offline` form is its last will.
+pub fn status(prefix: &str, online: bool) -> Message {
+    Message::announcement(status_topic(prefix), word(online))
+}
+
+/// Whether the gateway answers.
+pub fn availability(prefix: &str, serial: &Serial, online: bool) -> Message {
+    Message::announcement(availability_topic(prefix, serial), word(online))
+}
+
+/// Something that happened; not retained, so that it is never taken for new later.
+pub fn event(prefix: &str, serial: &Serial, event: &Event) -> Message {
+    Message::once(format!("{}/event", base(prefix, serial)), json::one_line(event))
+}
+
+/// The token's state, which has no secret in it.
+pub fn token<T: Serialize>(prefix: &str, serial: &Serial, state: &T) -> Message {
+    Message::announcement(format!("{}/token", base(prefix, serial)), json::one_line(state))
+}
+
+/// The document. `entities` is what discovery adds to it; without discovery nothing is added.
+pub fn document(prefix: &str, reading: &Reading, entities: Option<&Map<String, Value>>) -> Message {
+    /// The reading's fields come first, in their order.
+    #[derive(Serialize)]
+    struct Document<'a> {
+        #[serde(flatten)]
+        reading: &'a Reading,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entities: Option<&'a Map<String, Value>>,
+    }
+    let topic = reading_topic(prefix, &reading.gateway.serial);
+    Message::state(topic, json::one_line(&Document { reading, entities }))
+}
+
+/// The values of the reading that `wanted` picks by topic and payload, each under a topic of its own: numbers without
+/// exponent, texts and times as they are. No message is made of the others, which at most polls are most.
+pub fn values(prefix: &str, reading: &Reading, wanted: impl FnMut(&str, &str) -> bool) -> Vec<Message> {
+    let mut walk = Walk { topic: base(prefix, &reading.gateway.serial), wanted, messages: Vec::new() };
+    walk.branch(&json::tree(reading), None);
+    walk.messages
+}
+
+/// Which daemon publishes here: `id` differs from process to process.
+pub fn instance(prefix: &str, id: &str) -> Message {
+    Message::announcement(instance_topic(prefix), id.to_owned())
+}
+
+/// The topics under which something is asked of us.
+pub fn asked_filter(prefix: &str) -> String {
+    format!("{prefix}/+/set")
+}
+
+/// The level of the gateway of which something is asked under `topic`, if it is such a topic.
+pub fn asked_of<'a>(prefix: &str, topic: &'a str) -> Option<&'a str> {
+    let level = topic.strip_prefix(prefix)?.strip_prefix('/')?.strip_suffix("/set")?;
+    (!level.is_empty() && !level.contains('/')).then_some(level)
+}
+
+/// Where [`instance`] goes.
+pub fn instance_topic(prefix: &str) -> String {
+    format!("{prefix}/instance")
+}
+
+/// Where [`status`] goes.
+pub fn status_topic(prefix: &str) -> String {
+    format!("{prefix}/status")
+}
+
+/// Where [`availability`] goes.
+pub fn availability_topic(prefix: &str, serial: &Serial) -> String {
+    format!("{}/availability", base(prefix, serial))
+}
+
+/// Where [`document`] goes.
+pub fn reading_topic(prefix: &str, serial: &Serial) -> String {
+    format!("{}/reading", base(prefix, serial))
+}
+
+/// `text` as one level of a topic: a gateway's odd name must neither open another level nor be a wildcard.
+pub fn level(text: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
+    text.chars().map(keep).collect()
+}
+
+fn base(prefix: &str, serial: &Serial) -> String {
+    format!("{prefix}/{}", level(serial.as_str()))
+}
+
+fn word(online: bool) -> String {
+    if online { "online" } else { "offline" }.to_owned()
+}
+
+/// A walk along the branches of the document.
+struct Walk<W> {
+    /// Where it is.
+    topic: String,
+    wanted: W,
+    messages: Vec<Message>,
+}
+
+impl<W: FnMut(&str, &str) -> bool> Walk<W> {
+    /// All fields but the one that has named this branch.
+    fn branch(&mut self, fields: &Map<String, Value>, name: Option<&str>) {
+        for (field, value) in fields.iter().filter(|(field, _)| Some(field.as_str()) != name) {
+            self.below(field, |walk| match value {
+                Value::Object(inner) => walk.branch(inner, None),
+                Value::Array(entries) => {
+                    if let Some(list) = List::of(field) {
+                        walk.named_entries(list, entries);
+                    }
+                }
+                Value::String(text) => walk.value(text),
+                Value::Bool(true) => walk.value("true"),
+                Value::Bool(false) => walk.value("false"),
+                Value::Number(number) => walk.value(&plain(number)),
+                Value::Null => {}
+            });
+        }
+    }
+
+    /// The entries of a list under their names, which are not repeated as values.
+    fn named_entries(&mut self, list: &List, entries: &[Value]) {
+        for entry in entries.iter().filter_map(Value::as_object) {
+            let name = entry.get(list.key).and_then(Value::as_str).filter(|name| !name.is_empty());
+            if let Some(name) = name {
+                self.below(&level(name), |walk| walk.branch(entry, Some(list.key)));
+            }
+        }
+    }
+
+    /// One level down and up again.
+    fn below(&mut self, level: &str, walk: impl FnOnce(&mut Self)) {
+        let here = self.topic.len();
+        self.topic.extend(["/", level]);
+        walk(self);
+        self.topic.truncate(here);
+    }
+
+    fn value(&mut self, payload: &str) {
+        if (self.wanted)(&self.topic, payload) {
+            self.messages.push(Message::state(self.topic.clone(), payload.to_owned()));
+        }
+    }
+}
+
+/// Without exponent and without an idle `.0`.
+fn plain(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(value) if number.is_f64() => value.to_string(),
+        _ => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::message::Qos;
+    use crate::base::test_readings;
+
+    fn all(_topic: &str, _payload: &str) -> bool {
+        true
+    }
+
+    fn shown(messages: &[Message]) -> String {
+        let line = |message: &Message| format!("{} {}", message.topic, message.payload);
+        messages.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_gateway_without_meters_has_the_topics_of_what_it_measures() {
+        insta::assert_snapshot!(shown(&values("enphased", &test_readings::bare(), all)), @r"
+        enphased/122300000001/gateway/firmware 7.6.175
+        enphased/122300000001/gateway/metered false
+        enphased/122300000001/gateway/serial 122300000001
+        enphased/122300000001/inverters/482200000001/max_power_w 291
+        enphased/122300000001/inverters/482200000001/power_w 245
+        enphased/122300000001/inverters/482200000001/reported_at 2026-11-20T11:11:00Z
+        enphased/122300000001/inverters/482200000002/max_power_w 291
+        enphased/122300000001/inverters/482200000002/power_w 238
+        enphased/122300000001/inverters/482200000002/reported_at 2026-11-20T11:05:00Z
+        enphased/122300000001/production/energy_wh 812345
+        enphased/122300000001/production/measured_at 2026-11-20T11:14:02Z
+        enphased/122300000001/production/power_w 483
+        enphased/122300000001/production/source inverters
+        enphased/122300000001/schema 1
+        enphased/122300000001/time 2026-11-20T11:19:31Z
+        ");
+    }
+
+    #[test]
+    fn a_value_of_every_kind_has_its_topic() {
+        let messages = values("home/solar", &test_readings::full(), all);
+        let all = shown(&messages);
+        for line in [
+            "home/solar/122300000000/production/energy_wh 4545926",
+            "home/solar/122300000000/phases/L1/grid/import_wh 1515308",
+            "home/solar/122300000000/batteries/492200000002/kind acb",
+            "home/solar/122300000000/dry_contacts/NC1/state open",
+            "home/solar/122300000000/tariff/charge_from_grid false",
+            "home/solar/122300000000/storage/measured_at 2026-11-20T11:09:00Z",
+        ] {
+            assert!(all.contains(line), "{line} in\n{all}");
+        }
+        assert!(messages.iter().all(|message| message.retain && message.qos == Qos::AtMostOnce));
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_made() {
+        let wanted = |topic: &str, payload: &str| topic.ends_with("/source") && payload == "inverters";
+        let messages = values("enphased", &test_readings::bare(), wanted);
+        assert_eq!(shown(&messages), "enphased/122300000001/production/source inverters");
+    }
+
+    #[test]
+    fn no_value_takes_the_topic_of_something_else() {
+        let serial = Serial::parse("122300000000").unwrap();
+        let event_sample = Event { time: test_readings::at("11:00:00"), kind: "x", message: String::new() };
+        let reading = test_readings::full();
+        let mut topics: Vec<String> =
+            values("enphased", &reading, all).into_iter().map(|message| message.topic).collect();
+        topics.extend([
+            document("enphased", &reading, None).topic,
+            availability("enphased", &serial, true).topic,
+            event("enphased", &serial, &event_sample).topic,
+            token("enphased", &serial, &1).topic,
+            "enphased/122300000000/set".to_owned(),
+        ]);
+        let distinct: BTreeSet<&String> = topics.iter().collect();
+        assert_eq!(distinct.len(), topics.len());
+    }
+
+    #[test]
+    fn what_is_asked_of_a_gateway_is_known_by_its_topic() {
+        assert_eq!(asked_of("home/solar", "home/solar/1223/set"), Some("1223"));
+        for other in
+            ["home/solar/set", "home/solar//set", "home/solar/1/2/set", "home/solar/1223/sets", "x/1223/set"]
+        {
+            assert_eq!(asked_of("home/solar", other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn status_and_availability_are_kept_and_sure() {
+        let offline = status("enphased", false);
+        assert_eq!((offline.topic.as_str(), offline.payload.as_str()), ("enphased/status", "offline"));
+        assert_eq!((offline.retain, offline.qos), (true, Qos::AtLeastOnce));
+        let online = availability("enphased", &Serial::parse("1223").unwrap(), true);
+        assert_eq!(
+            (online.topic.as_str(), online.payload.as_str()),
+            ("enphased/1223/availability", "online")
+        );
+    }
+
+    #[test]
+    fn an_event_is_not_kept() {
+        let time = test_readings::at("11:00:00");
+        let news = Event { time, kind: "firmware_changed", message: "8.2 became 8.3".to_owned() };
+        let message = event("enphased", &Serial::parse("1223").unwrap(), &news);
+        assert!(!message.retain);
+        insta::assert_snapshot!(message.payload, @r#"{"time":"2026-11-20T11:00:00Z","kind":"firmware_changed","message":"8.2 became 8.3"}"#);
+    }
+
+    #[test]
+    fn the_document_is_the_reading_until_discovery_adds_to_it() {
+        let reading = test_readings::full();
+        assert_eq!(document("enphased", &reading, None).payload, json::one_line(&reading));
+        let entities = Map::from_iter([("grid_power".to_owned(), Value::from(1))]);
+        let payload = document("enphased", &reading, Some(&entities)).payload;
+        assert!(payload.starts_with(r#"{"schema":1,"time""#));
+        assert!(payload.ends_with(r#","entities":{"grid_power":1}}"#));
+    }
+
+    proptest! {
+        #[test]
+        fn topics_are_lawful_and_numbers_plain(reading in test_readings::any(), odd in "\\PC{1,8}") {
+            let mut reading = reading;
+            reading.dry_contacts[0].id = odd;
+            for message in values("enphased", &reading, all) {
+                prop_assert!(!message.topic.contains(['+', '#', ' ', '\0']), "{}", message.topic);
+                prop_assert!(!message.topic.contains("//"));
+                if message.topic.ends_with("power_w") {
+                    prop_assert!(!message.payload.contains(['e', 'E', 'N', 'i']), "{}", message.payload);
+                }
+            }
+        }
+    }
+}

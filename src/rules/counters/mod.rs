@@ -1,0 +1,432 @@
+//! Lifetime totals that never go backward, and the days made of them.
+//!
+//! Gateways show zeros after a boot, the total of another meter, a total that wrapped, or one a little lower
+//! than before. What such a total does to a year of statistics cannot be mended afterwards, so every total passes
+//! the guard before it is published: see [`track`] for the rules.
+
+mod counter;
+pub mod days;
+mod details;
+mod moment;
+pub mod track;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+pub use self::counter::Counter;
+use self::days::Days;
+use self::moment::{Moment, Stopwatch};
+use self::track::{Incident, Suspect, Track};
+use crate::base::reading::{Event, Reading, Source};
+use crate::base::units::{WattHours, Watts};
+
+/// Totals of phases and inverters beyond this are forgotten, those first that were not shown for longest: a gateway has at
+/// most 60 of phases and 600 of inverters.
+const MOST_DETAILS: usize = 2_000;
+/// The hours of 30 years: Enphase's first inverter was sold in 2008.
+const LIFE_H: f64 = 30.0 * 365.25 * 24.0;
+/// No roof reaches more of what its inverters can give (a tracker in a desert: 35 %).
+const CAPACITY_FACTOR: f64 = 0.4;
+
+/// What must survive a restart. The caller writes it, rarely: after an event, after midnight, every hour or so, and
+/// at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GuardState {
+    /// The version of this form: 2. Version 1 had times of day in place of the stopwatch, which are passed over.
+    pub version: u8,
+    #[serde(default)]
+    stopwatch: Stopwatch,
+    #[serde(default)]
+    tracks: BTreeMap<Counter, Track>,
+    #[serde(default)]
+    days: BTreeMap<Counter, Days>,
+    /// Of each phase and inverter, by name.
+    #[serde(default)]
+    details: BTreeMap<String, Track>,
+    /// The first total of the production, as long as it cannot be believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubt: Option<Suspect>,
+}
+
+impl Default for GuardState {
+    fn default() -> Self {
+        Self {
+            version: 2,
+            stopwatch: Stopwatch::default(),
+            tracks: BTreeMap::new(),
+            days: BTreeMap::new(),
+            details: BTreeMap::new(),
+            doubt: None,
+        }
+    }
+}
+
+impl GuardState {
+    /// What is published of `counter`.
+    pub fn published(&self, counter: Counter) -> Option<WattHours> {
+        self.tracks.get(&counter)?.published()
+    }
+}
+
+/// The guard of one gateway's totals.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    state: GuardState,
+    /// The operator wants these to begin anew, with what was published of each.
+    resets: BTreeMap<Counter, Option<WattHours>>,
+}
+
+impl Guard {
+    /// Goes on from what was kept.
+    pub fn new(state: GuardState) -> Self {
+        Self { state: GuardState { version: 2, ..state }, resets: BTreeMap::new() }
+    }
+
+    /// What to keep.
+    pub fn state(&self) -> &GuardState {
+        &self.state
+    }
+
+    /// Forgets what is known of `counters`, so that the next reading is the first; where they are all, also what is known
+    /// of phases and inverters.
+    pub fn reset(&mut self, counters: &[Counter]) {
+        for counter in counters {
+            let published = self.state.tracks.remove(counter).and_then(|track| track.published());
+            self.state.days.remove(counter);
+            self.resets.insert(*counter, published);
+        }
+        if counters.contains(&Counter::Production) {
+            self.state.doubt = None;
+        }
+        if Counter::ALL.iter().all(|counter| counters.contains(counter)) {
+            self.state.details.clear();
+        }
+    }
+
+    /// Replaces each total of `reading`, made at `now`, by what may be published, if anything, and fills in the days,
+    /// which end at midnight in `zone`. Gives what happened, each incident once.
+    pub fn apply(&mut self, reading: &mut Reading, zone: &TimeZone, now: Instant) -> Vec<Event> {
+        let time = reading.time;
+        let now = self.state.stopwatch.read(now, time, newest_stamp(reading));
+        let mut events = Vec::new();
+        for counter in Counter::ALL {
+            let Some(raw) = counter.of(reading).and_then(|total| *total) else { continue };
+            let (published, incident) = self.step(counter, raw, reading, now);
+            if let Some(total) = counter.of(reading) {
+                *total = published;
+            }
+            events.extend(incident.map(|incident| event(counter, &incident, time)));
+            if let Some(published) = published {
+                let days = self.state.days.entry(counter).or_default();
+                days.see(published, time, zone);
+            }
+        }
+        events.extend(self.apply_to_details(reading, now));
+        self.fill_days(reading, zone);
+        events
+    }
+
+    /// What may be published of `counter` when the gateway shows `raw`.
+    fn step(
+        &mut self,
+        counter: Counter,
+        raw: WattHours,
+        reading: &Reading,
+        now: Moment,
+    ) -> (Option<WattHours>, Option<Incident>) {
+        let source = reading.production.as_ref().map(|production| production.source);
+        let source = source.filter(|_| counter == Counter::Production);
+        if let Some(track) = self.state.tracks.get_mut(&counter) {
+            return track.step(raw, source, now);
+        }
+        let reset = self.resets.remove(&counter);
+        let most = most_production(reading).filter(|_| counter == Counter::Production && reset.is_none());
+        if let Some(most) = most.filter(|most| raw.value() > *most) {
+            let first = self.state.doubt.is_none();
+            let suspect = Suspect::see(self.state.doubt.take(), raw.value(), source, now);
+            if !suspect.has_lasted(now) {
+                self.state.doubt = Some(suspect);
+                return (None, first.then_some(Incident::Doubted { raw: raw.value(), most }));
+            }
+        }
+        self.state.doubt.take_if(|_| counter == Counter::Production);
+        self.state.tracks.insert(counter, Track::new(raw, source, now));
+        let incident =
+            reset.map(|from| Incident::Reset { from: from.map(WattHours::value), to: raw.value() });
+        (Some(raw), incident)
+    }
+
+    fn apply_to_details(&mut self, reading: &mut Reading, now: Moment) -> Vec<Event> {
+        let time = reading.time;
+        let mut incidents = Vec::new();
+        for (name, total) in details::details(reading) {
+            let Some(raw) = *total else { continue };
+            if !self.state.details.contains_key(&name) {
+                self.state.details.insert(name.clone(), Track::new(raw, None, now));
+            }
+            let Some(track) = self.state.details.get_mut(&name) else { continue };
+            let (published, incident) = track.step(raw, None, now);
+            *total = published;
+            incidents.extend(incident.map(|incident| (name, incident)));
+        }
+        self.forget_surplus();
+        details::events(&incidents, time)
+    }
+
+    /// Forgets the details that were not shown for longest, as far as there are too many.
+    fn forget_surplus(&mut self) {
+        let surplus = self.state.details.len().saturating_sub(MOST_DETAILS);
+        if surplus == 0 {
+            return;
+        }
+        let mut ages: Vec<f64> = self.state.details.values().map(Track::seen).collect();
+        ages.sort_by(f64::total_cmp);
+        let Some(oldest_kept) = ages.get(surplus).copied() else { return };
+        self.state.details.retain(|_, track| track.seen() >= oldest_kept);
+    }
+
+    fn fill_days(&self, reading: &mut Reading, zone: &TimeZone) {
+        let date = reading.time.to_zoned(zone.clone()).date();
+        let today = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.today(date));
+        let yesterday = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.yesterday(date));
+        // A source that counts the day itself has a total too coarse for it (see `Production::today_wh`).
+        if let Some(production) = reading.production.as_mut().filter(|it| it.today_wh.is_none()) {
+            production.today_wh = today(Counter::Production);
+            production.yesterday_wh = yesterday(Counter::Production);
+        }
+        if let Some(consumption) = &mut reading.consumption {
+            consumption.today_wh = today(Counter::Consumption);
+            consumption.yesterday_wh = yesterday(Counter::Consumption);
+        }
+        if let Some(grid) = &mut reading.grid {
+            grid.import_today_wh = today(Counter::Import);
+            grid.export_today_wh = today(Counter::Export);
+        }
+    }
+}
+
+/// The newest moment at which the gateway measured something.
+fn newest_stamp(reading: &Reading) -> Option<Timestamp> {
+    let stamps = [
+        reading.production.as_ref().and_then(|it| it.measured_at),
+        reading.consumption.as_ref().and_then(|it| it.measured_at),
+        reading.grid.as_ref().and_then(|it| it.measured_at),
+        reading.storage.as_ref().and_then(|it| it.measured_at),
+    ];
+    stamps.into_iter().flatten().max()
+}
+
+/// The most energy that the inverters can have made in their life, in Wh; not known without the maximum of each.
+fn most_production(reading: &Reading) -> Option<f64> {
+    let power = Watts::total(reading.inverters.iter().map(|inverter| inverter.max_power_w))?;
+    Some(power.value() * LIFE_H * CAPACITY_FACTOR)
+}
+
+fn event(counter: Counter, incident: &Incident, time: Timestamp) -> Event {
+    let message = format!("total of {}: {incident}", counter.name());
+    Event { time, kind: incident.kind(), message }
+}
+
+/// The word for a source in messages.
+fn source_name(source: Option<Source>) -> &'static str {
+    match source {
+        Some(Source::Meter) => "the meter",
+        Some(Source::Inverters) => "the inverters",
+        None => "the gateway",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::base::reading::{GatewayFacts, Inverter, Phase, PhaseValues, Production, Serial};
+
+    fn reading(minute: i64, total: f64) -> Reading {
+        let gateway = GatewayFacts {
+            serial: Serial::parse("122300000001").unwrap(),
+            firmware: "8.3.5289".to_owned(),
+            part_number: None,
+            metered: true,
+        };
+        let energy_wh = WattHours::new(total);
+        let time = Timestamp::from_second(1_782_000_000 + 60 * minute).unwrap();
+        let values = PhaseValues { energy_wh, ..PhaseValues::default() };
+        let inverter = |serial: &str| Inverter {
+            energy_wh,
+            max_power_w: Watts::new(300.0),
+            ..Inverter::unmeasured(Serial::parse(serial).unwrap())
+        };
+        Reading {
+            phases: vec![Phase { phase: "L1".to_owned(), production: Some(values), ..Phase::default() }],
+            inverters: vec![inverter("122310000101"), inverter("122310000102")],
+            ..Reading::empty(time, gateway)
+        }
+    }
+
+    #[test]
+    fn phases_and_inverters_are_guarded_and_told_of_together() {
+        let (mut guard, now) = (Guard::default(), Instant::now());
+        assert_eq!(guard.apply(&mut reading(0, 5_000_000.0), &TimeZone::UTC, now), []);
+        let mut zeros = reading(1, 0.0);
+        let events = guard.apply(&mut zeros, &TimeZone::UTC, now);
+        assert_eq!(zeros.inverters[0].energy_wh, None);
+        assert_eq!(zeros.phases[0].production.as_ref().unwrap().energy_wh, None);
+        assert_eq!(events.len(), 1);
+        assert!(events[0].message.starts_with("total of production on L1 (and 2 more): "), "{events:?}");
+        let mut back = reading(2, 5_000_010.0);
+        assert_eq!(guard.apply(&mut back, &TimeZone::UTC, now).len(), 1);
+        assert_eq!(back.inverters[1].energy_wh, WattHours::new(5_000_010.0));
+    }
+
+    #[test]
+    fn what_is_kept_goes_on_after_a_restart() {
+        let (mut guard, now) = (Guard::default(), Instant::now());
+        guard.apply(&mut reading(0, 5_000_000.0), &TimeZone::UTC, now);
+        let kept = serde_json::to_string(guard.state()).unwrap();
+        assert!(kept.len() < 600, "compact: {kept}");
+        let mut guard = Guard::new(serde_json::from_str(&kept).unwrap());
+        let mut lower = reading(600, 4_999_990.0);
+        guard.apply(&mut lower, &TimeZone::UTC, now);
+        assert_eq!(lower.inverters[0].energy_wh, WattHours::new(5_000_000.0));
+    }
+
+    /// A guard that sees one production total every 30 seconds of its own time, whatever the machine's clock shows.
+    struct Roof {
+        guard: Guard,
+        start: Instant,
+        seconds: u64,
+        /// By how many seconds the machine's clock is off.
+        off: i64,
+    }
+
+    impl Roof {
+        fn new(guard: Guard) -> Self {
+            Self { guard, start: Instant::now(), seconds: 0, off: 0 }
+        }
+
+        /// What is published and what happened.
+        fn see(&mut self, total: f64) -> (Option<i64>, Vec<Event>) {
+            self.seconds += 30;
+            let now = self.start + Duration::from_secs(self.seconds);
+            let mut reading = reading(0, total);
+            let passed = SignedDuration::from_secs(i64::try_from(self.seconds).unwrap() + self.off);
+            reading.time = reading.time.checked_add(passed).unwrap();
+            reading.phases.clear();
+            reading.production = Some(Production {
+                power_w: None,
+                energy_wh: WattHours::new(total),
+                today_wh: None,
+                yesterday_wh: None,
+                source: Source::Meter,
+                measured_at: None,
+            });
+            for inverter in &mut reading.inverters {
+                inverter.energy_wh = None;
+            }
+            let events = self.guard.apply(&mut reading, &TimeZone::UTC, now);
+            (reading.production.unwrap().energy_wh.map(WattHours::whole), events)
+        }
+
+        /// How many seconds of this total it takes until something is published.
+        fn seconds_until_published(&mut self, total: f64) -> u64 {
+            let from = self.seconds;
+            while self.see(total).0.is_none() {
+                assert!(self.seconds - from < 7200, "held back for two hours");
+            }
+            self.seconds - from
+        }
+
+        fn restarted(self) -> Self {
+            let kept = serde_json::to_string(self.guard.state()).unwrap();
+            Self { off: self.off, ..Self::new(Guard::new(serde_json::from_str(&kept).unwrap())) }
+        }
+    }
+
+    const YEAR: i64 = 365 * 86_400;
+
+    #[test]
+    fn a_total_that_was_reset_waits_half_an_hour_whatever_the_clock_does() {
+        for (before, after) in [(0, 0), (5 * YEAR, 0), (-5 * YEAR, 0), (0, 5 * YEAR)] {
+            let mut roof = Roof::new(Guard::default());
+            roof.off = before;
+            roof.see(9_000_000.0);
+            assert_eq!(roof.see(100.0).0, None);
+            roof.off = after;
+            let waited = roof.seconds_until_published(110.0);
+            assert_eq!(waited, 1800, "clock off by {before} s, then by {after} s");
+        }
+    }
+
+    #[test]
+    fn what_was_waited_before_a_restart_counts_and_the_time_between_does_not() {
+        let mut roof = Roof::new(Guard::default());
+        roof.see(9_000_000.0);
+        for _ in 0..40 {
+            roof.see(100.0);
+        }
+        roof.off = 30 * 86_400;
+        let mut roof = roof.restarted();
+        assert_eq!(roof.see(100.0).0, None, "a month between two runs is no half hour of readings");
+        assert_eq!(roof.seconds_until_published(100.0), 630);
+    }
+
+    #[test]
+    fn a_first_total_that_no_inverter_can_have_made_waits_and_the_true_one_does_not() {
+        // Two inverters of 300 W make at most 63 MWh in 30 years.
+        let mut roof = Roof::new(Guard::default());
+        let (published, events) = roof.see(5_000_000_000.0);
+        assert_eq!((published, events[0].kind), (None, "counter_held"));
+        assert!(events[0].message.contains("5000000000 Wh"), "{}", events[0].message);
+        assert_eq!(roof.see(5_000_000_000.0), (None, vec![]));
+        assert_eq!(roof.see(5_000_000.0), (Some(5_000_000), vec![]));
+        let mut roof = Roof::new(Guard::default());
+        assert_eq!(roof.seconds_until_published(5_000_000_000.0), 1830);
+    }
+
+    #[test]
+    fn a_reset_takes_the_gateways_total_whatever_was_published() {
+        let mut roof = Roof::new(Guard::default());
+        roof.see(50_000_000.0);
+        assert_eq!(roof.guard.state().published(Counter::Production), WattHours::new(50_000_000.0));
+        roof.guard.reset(&[Counter::Production]);
+        let (published, events) = roof.see(50_000.0);
+        assert_eq!((published, events[0].kind), (Some(50_000), "counter_reset"));
+        assert!(events[0].message.contains("from 50000000 to 50000 Wh"), "{}", events[0].message);
+        assert_eq!(roof.see(50_010.0), (Some(50_010), vec![]));
+    }
+
+    #[test]
+    fn new_inverters_at_every_reading_do_not_grow_what_is_kept_without_end() {
+        let (mut guard, start) = (Guard::default(), Instant::now());
+        for visit in 0..10_u32 {
+            let mut reading = reading(i64::from(visit), 1_000.0);
+            reading.inverters = (0..1_000)
+                .map(|number| Inverter {
+                    energy_wh: WattHours::new(1_000.0),
+                    ..Inverter::unmeasured(Serial::parse(&format!("{visit}x{number}")).unwrap())
+                })
+                .collect();
+            guard.apply(&mut reading, &TimeZone::UTC, start + Duration::from_secs(300 * u64::from(visit)));
+        }
+        let kept = guard.state().details.len();
+        assert!((1_000..=3_100).contains(&kept), "{kept}");
+        assert!(guard.state().details.contains_key("inverter 9x0"), "the newest stay");
+    }
+
+    #[test]
+    fn what_an_earlier_version_kept_goes_on() {
+        let kept = r#"{"version":1,"tracks":{"production":{"published":9000000.0,"level":{"source":"meter",
+            "raw":9000000.0,"base":0.0,"at":"2026-06-21T00:00:00Z"},"suspect":{"first":5.0,"since":"2026-06-21T00:00:00Z",
+            "readings":7,"level":{"raw":5.0,"at":"2026-06-21T00:00:00Z"}},"told":true}},"days":{},"details":{}}"#;
+        let mut roof = Roof::new(Guard::new(serde_json::from_str(kept).unwrap()));
+        assert_eq!(roof.see(9_000_005.0).0, Some(9_000_005));
+    }
+}

@@ -1,0 +1,313 @@
+//! Time that no jump of a clock can bend (L9).
+//!
+//! All hold-offs are counted in the record's own age, which grows by the time that has really passed since
+//! the record was last written. Within one boot the machine's uptime tells that exactly. Across a reboot the
+//! wall clock tells it, and the gateway's clock is the second opinion; the uptime since the boot is the least
+//! that can have passed, and all that is counted where the gateway was not seen before and after.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::Moment;
+
+/// Two clocks that differ by no more than this agree.
+pub const AGREEMENT: Duration = Duration::from_secs(10 * 60);
+
+/// How long the record has lived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Age {
+    milliseconds: u64,
+}
+
+impl Age {
+    /// The age `length` later.
+    #[must_use]
+    pub fn plus(self, length: Duration) -> Self {
+        let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        Self { milliseconds: self.milliseconds.saturating_add(length) }
+    }
+
+    /// From `earlier` to here; nothing if that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.milliseconds.saturating_sub(earlier.milliseconds))
+    }
+}
+
+/// What the clocks show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// The machine's clocks.
+    pub moment: Moment,
+    /// The gateway's clock, if `/info` has just answered and told it.
+    pub gateway: Option<Timestamp>,
+    /// Whether `/info` has just answered, be it without the time.
+    pub answers: bool,
+}
+
+/// What a gateway has just told of the time.
+///
+/// Every recorded firmware tells the time in `/info`. One that does not is no second clock (L9), and ours must not
+/// stand in for it: two clocks that are one always agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It does not answer.
+    Nothing,
+    /// It answers, without the time.
+    NoTime,
+    /// Its clock.
+    Time(Timestamp),
+}
+
+impl Sight {
+    /// The machine's clocks beside what the gateway told.
+    pub fn new(moment: Moment, heard: Heard) -> Self {
+        let gateway = match heard {
+            Heard::Time(time) => Some(time),
+            Heard::Nothing | Heard::NoTime => None,
+        };
+        Self { moment, gateway, answers: heard != Heard::Nothing }
+    }
+
+    /// Whether the gateway's clock is seen and agrees with ours.
+    pub fn clocks_agree(&self) -> bool {
+        self.gateway.is_some_and(|gateway| agree(between(self.moment.wall, gateway), 0))
+    }
+
+    /// What the clocks show a while later, at `moment`; the gateway's has gone on as long as the machine has.
+    #[must_use]
+    pub fn later(&self, moment: Moment) -> Self {
+        let passed = moment.up.saturating_sub(self.moment.up);
+        let gateway = self.gateway.and_then(|time| time.checked_add(passed).ok());
+        Self { moment, gateway, answers: self.answers }
+    }
+}
+
+/// What the clocks showed when the record was last written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// Which boot of the machine it was.
+    pub boot: String,
+    /// How long that boot had lasted.
+    pub up_ms: u64,
+    /// The gateway's clock.
+    pub gateway: Option<Timestamp>,
+}
+
+impl Anchor {
+    /// Notes what the clocks show.
+    pub fn new(sight: &Sight) -> Self {
+        Self {
+            wall: sight.moment.wall,
+            boot: sight.moment.boot.clone(),
+            up_ms: u64::try_from(sight.moment.up.as_millis()).unwrap_or(u64::MAX),
+            gateway: sight.gateway,
+        }
+    }
+
+    /// Whether it has to be made anew while the clocks of `now` are seen, because it would tell less after
+    /// the next boot, or something wrong: the clocks were not both seen, the machine has booted since, or one
+    /// of them was set.
+    pub fn is_stale(&self, now: &Sight) -> bool {
+        let Some(gateway_now) = now.gateway else { return false };
+        let passed = i64::try_from(now.moment.up.as_millis()).unwrap_or(i64::MAX)
+            - i64::try_from(self.up_ms).unwrap_or(i64::MAX);
+        self.boot != now.moment.boot
+            || !agree(between(self.wall, now.moment.wall), passed)
+            || self.gateway.is_none_or(|then| !agree(between(then, gateway_now), passed))
+    }
+
+    /// How much time has passed since.
+    pub fn elapsed(&self, now: &Sight) -> Duration {
+        let up_then = Duration::from_millis(self.up_ms);
+        let same_boot = self.boot == now.moment.boot;
+        if same_boot && let Some(passed) = now.moment.up.checked_sub(up_then) {
+            return passed;
+        }
+        let told = self.gateway.zip(now.gateway).map_or(0, |(gateway_then, gateway_now)| {
+            let wall = between(self.wall, now.moment.wall);
+            let gateway = between(gateway_then, gateway_now);
+            let set_back = |passed: i64| passed < 0 && !agree(passed, 0);
+            match (set_back(wall), set_back(gateway)) {
+                // A clock that was set back is no witness. One that is back by minutes was not set: of two gateways,
+                // each with a clock of its own, the one was seen before and the other is seen now.
+                (false, true) => wall,
+                (true, false) => gateway,
+                // Both may be right: nothing opens early.
+                _ => wall.min(gateway),
+            }
+        });
+        // A boot that came after the anchor has lasted for its uptime at least.
+        let least = if same_boot || !now.moment.tells_boot() { Duration::ZERO } else { now.moment.up };
+        Duration::from_millis(u64::try_from(told).unwrap_or(0)).max(least)
+    }
+}
+
+/// In milliseconds.
+fn between(earlier: Timestamp, later: Timestamp) -> i64 {
+    later.as_millisecond() - earlier.as_millisecond()
+}
+
+fn agree(one: i64, other: i64) -> bool {
+    u128::from(one.abs_diff(other)) <= AGREEMENT.as_millis()
+}
+
+/// Whether `deadline` has passed, by the clocks that can be trusted.
+///
+/// The system's clock is not trusted while it is behind `newest`, the newest time in the state directory,
+/// unless the gateway agrees with it. A token tells the time by the cloud's clock, so being a little behind is
+/// no sign of anything. With both clocks at hand both have to say so: a clock that has jumped
+/// ahead must not make a token look expired.
+pub fn has_passed(deadline: Timestamp, newest: Timestamp, sight: &Sight) -> bool {
+    let system = sight.moment.wall >= deadline;
+    let behind = between(sight.moment.wall, newest);
+    let trusted = behind <= 0 || agree(behind, 0) || sight.clocks_agree();
+    match sight.gateway.map(|gateway| gateway >= deadline) {
+        Some(gateway) if trusted => system && gateway,
+        Some(gateway) => gateway,
+        None => trusted && system,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn sight(wall: &str, boot: &str, up: Duration, gateway: Option<&str>) -> Sight {
+        let moment = Moment { wall: at(wall), boot: boot.to_owned(), up };
+        Sight::new(moment, gateway.map_or(Heard::Nothing, |time| Heard::Time(at(time))))
+    }
+
+    fn elapsed(then: &Sight, now: &Sight) -> Duration {
+        Anchor::new(then).elapsed(now)
+    }
+
+    #[test]
+    fn within_a_boot_no_jump_of_the_wall_clock_matters() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, None);
+        for wall in ["1970-01-01T00:00:00Z", "2026-11-20T10:00:00Z", "2099-01-01T00:00:00Z"] {
+            assert_eq!(elapsed(&then, &sight(wall, "a", 3 * HOUR, None)), 2 * HOUR);
+        }
+    }
+
+    #[test]
+    fn across_a_reboot_two_clocks_that_agree_are_believed() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:01:00Z"));
+        let now = sight("2026-11-20T22:00:00Z", "b", HOUR, Some("2026-11-20T22:01:30Z"));
+        assert_eq!(elapsed(&then, &now), 12 * HOUR);
+    }
+
+    #[test]
+    fn a_pi_that_wakes_in_the_past_asks_the_gateway() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2020-01-01T00:00:00Z", "b", Duration::ZERO, Some("2026-11-20T12:00:00Z"));
+        assert_eq!(elapsed(&then, &now), 2 * HOUR);
+        let alone = sight("2020-01-01T00:00:00Z", "b", HOUR, None);
+        assert_eq!(elapsed(&then, &alone), HOUR, "at least the uptime has passed");
+    }
+
+    #[test]
+    fn a_clock_corrected_after_the_anchor_opens_nothing_early() {
+        let then = sight("2020-01-01T00:00:00Z", "a", Duration::ZERO, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T11:00:00Z", "b", Duration::ZERO, Some("2026-11-20T11:00:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR);
+    }
+
+    #[test]
+    fn a_gateway_that_lost_its_clock_is_no_witness() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T12:00:00Z", "b", HOUR, Some("1970-01-01T00:10:00Z"));
+        assert_eq!(elapsed(&then, &now), 2 * HOUR);
+    }
+
+    #[test]
+    fn the_clock_of_another_gateway_that_is_a_little_slow_does_not_make_a_lie_believed() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:04:00Z"));
+        let now = sight("2027-12-25T10:01:00Z", "b", HOUR / 60, Some("2026-11-20T09:56:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR / 60, "the uptime is all that is known");
+    }
+
+    #[test]
+    fn of_two_clocks_that_nearly_agree_the_slower_is_believed() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T22:09:00Z", "b", HOUR, Some("2026-11-20T22:00:00Z"));
+        assert_eq!(elapsed(&then, &now), 12 * HOUR);
+    }
+
+    #[test]
+    fn where_the_boot_is_not_known_an_uptime_proves_nothing() {
+        let then = sight("2026-11-20T10:00:00Z", "process-1", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T10:01:00Z", "process-2", 10 * HOUR, Some("2026-11-20T10:01:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR / 60, "the other process had run for long");
+        let fell_back = sight("2026-11-20T10:01:00Z", "process-1", HOUR / 2, Some("2026-11-20T10:01:00Z"));
+        assert_eq!(elapsed(&then, &fell_back), HOUR / 60, "nor one that goes back");
+    }
+
+    #[test]
+    fn a_gateway_that_tells_no_time_agrees_with_nobody() {
+        let moment = sight("2026-11-20T10:00:00Z", "a", HOUR, None).moment;
+        let told = Sight::new(moment.clone(), Heard::Time(at("2026-11-20T10:09:00Z")));
+        assert!(told.clocks_agree() && told.answers);
+        let silent = Sight::new(moment.clone(), Heard::NoTime);
+        assert!(!silent.clocks_agree() && silent.answers);
+        assert!(!Sight::new(moment, Heard::Nothing).answers);
+    }
+
+    #[test]
+    fn the_gateway_s_clock_goes_on_during_a_request() {
+        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:05Z"));
+        let jumped = sight("2020-01-01T00:00:00Z", "a", HOUR + HOUR / 60, None).moment;
+        assert_eq!(then.later(jumped).gateway, Some(at("2026-11-20T10:01:05Z")));
+    }
+
+    #[test]
+    fn an_uptime_that_goes_back_is_another_boot() {
+        let then = sight("2026-11-20T10:00:00Z", "a", 5 * HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = sight("2026-11-20T12:00:00Z", "a", HOUR, Some("2026-11-20T12:00:00Z"));
+        assert_eq!(elapsed(&then, &now), 2 * HOUR);
+    }
+
+    #[test]
+    fn across_a_reboot_the_wall_clock_alone_proves_nothing() {
+        let then = sight("2020-01-01T00:00:00Z", "a", Duration::ZERO, None);
+        let now = sight("2026-11-20T12:00:00Z", "b", HOUR, Some("2026-11-20T12:00:00Z"));
+        assert_eq!(elapsed(&then, &now), HOUR, "it may have been corrected since");
+    }
+
+    #[test]
+    fn an_anchor_is_made_anew_after_a_boot_and_after_a_clock_was_set() {
+        let wall = "2026-11-20T10:00:00Z";
+        let stale = |then: &Sight, now: &Sight| Anchor::new(then).is_stale(now);
+        let (then, alone) = (sight(wall, "a", HOUR, Some(wall)), sight(wall, "a", HOUR, None));
+        assert!(!stale(&then, &then) && !stale(&then, &alone));
+        assert!(stale(&alone, &then));
+        assert!(stale(&then, &sight(wall, "b", HOUR, Some(wall))));
+        assert!(stale(&then, &sight("2020-01-01T00:00:00Z", "a", HOUR, Some(wall))));
+        assert!(stale(&then, &sight(wall, "a", HOUR, Some("2020-01-01T00:00:00Z"))));
+    }
+
+    #[test]
+    fn a_deadline_passes_only_by_clocks_that_can_be_trusted() {
+        let (deadline, newest) = (at("2027-01-01T00:00:00Z"), at("2026-06-01T00:00:00Z"));
+        let passed = |wall: &str, gateway: Option<&str>| {
+            has_passed(deadline, newest, &sight(wall, "a", HOUR, gateway))
+        };
+        assert!(passed("2027-01-02T00:00:00Z", Some("2027-01-02T00:00:00Z")));
+        assert!(passed("2027-01-02T00:00:00Z", None));
+        assert!(!passed("2099-01-01T00:00:00Z", Some("2026-07-01T00:00:00Z")), "jumped ahead");
+        assert!(passed("2020-01-01T00:00:00Z", Some("2027-01-02T00:00:00Z")), "woke in the past");
+        assert!(!passed("2020-01-01T00:00:00Z", None));
+        assert!(!passed("2026-05-31T23:57:00Z", Some("2099-01-01T00:00:00Z")), "we are a little slow");
+        assert!(!passed("2026-07-01T00:00:00Z", Some("2099-01-01T00:00:00Z")), "the gateway jumped");
+    }
+}

@@ -1,0 +1,137 @@
+//! The code of a second factor: how often it may be typed and sent again within one login.
+//!
+//! A login that asks for a code is no session yet. The codes typed and the wishes for another one follow it in
+//! the record, each written down before it leaves (L4), and all of them are one login: only the code that is right
+//! opens the session. Whoever types may take long, so no lock is held meanwhile; that nothing else has happened
+//! since is what is looked at.
+
+use super::attempt::{Attempt, Outcome, Step};
+use super::record::Record;
+use crate::io::cloud::answer::Kind;
+
+/// How many codes may be typed in one login.
+const CODES: usize = 3;
+/// How many more codes may be asked for.
+const MORE_CODES: usize = 2;
+
+/// How often `step`, a code or the wish for another, may still be sent in the login that waits for a code;
+/// `None` where no login waits for one.
+pub fn left(record: &Record, step: Step) -> Option<usize> {
+    let mut newest_first = record.attempts.iter().rev();
+    let (mut codes, mut more) = (0, 0);
+    let login = newest_first.find(|attempt| {
+        match attempt.step {
+            Step::Code => codes += 1,
+            Step::AnotherCode => more += 1,
+            Step::Login | Step::Token | Step::OtherToken => return true,
+        }
+        !goes_on(attempt)
+    })?;
+    let waits = login.step == Step::Login && login.failed_as(Kind::SecondFactor);
+    waits.then(|| match step {
+        Step::AnotherCode => MORE_CODES.saturating_sub(more),
+        _ => CODES.saturating_sub(codes),
+    })
+}
+
+/// Whether a code may still be typed after it.
+fn goes_on(attempt: &Attempt) -> bool {
+    match (attempt.step, &attempt.outcome) {
+        (Step::Code, _) => attempt.failed_as(Kind::WrongCode),
+        // Whether or not another one was sent, the first one may come.
+        (Step::AnotherCode, Some(Outcome::Failed { kind, .. })) => kind.row() == Kind::Transient,
+        (_, outcome) => outcome.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::base::clock::Moment;
+    use crate::base::reading::Serial;
+    use crate::base::secrets::Secret;
+    use crate::io::cloud::answer::Failure;
+    use crate::rules::logins::age::Sight;
+    use crate::rules::logins::attempt::Reason;
+
+    fn sight() -> Sight {
+        let wall = "2026-11-20T10:00:00Z".parse().unwrap();
+        let moment = Moment { wall, boot: "boot".to_owned(), up: Duration::from_secs(60) };
+        Sight { moment, gateway: Some(wall), answers: true }
+    }
+
+    fn begin(record: &mut Record, step: Step) {
+        record.begin(step, Reason::Operator, &Serial::parse("122300000001").unwrap(), &sight());
+    }
+
+    fn fail(record: &mut Record, step: Step, kind: Kind) {
+        begin(record, step);
+        record.failed(&Failure::new(kind, "because"), "hash", &sight(), &mut Rng::with_seed(1));
+    }
+
+    /// A login that waits for a code.
+    fn waiting() -> Record {
+        let mut record = Record::new(&sight());
+        fail(&mut record, Step::Login, Kind::SecondFactor);
+        record
+    }
+
+    #[test]
+    fn a_code_is_typed_three_times_and_sent_again_twice() {
+        let mut record = waiting();
+        for rest in [3, 2, 1] {
+            assert_eq!(left(&record, Step::Code), Some(rest));
+            fail(&mut record, Step::Code, Kind::WrongCode);
+        }
+        assert_eq!(left(&record, Step::Code), Some(0));
+        for rest in [2, 1] {
+            assert_eq!(left(&record, Step::AnotherCode), Some(rest));
+            begin(&mut record, Step::AnotherCode);
+            record.code_sent(&sight());
+        }
+        assert_eq!(left(&record, Step::AnotherCode), Some(0));
+        assert!(record.hold.is_none(), "a wrong code holds nothing off");
+    }
+
+    #[test]
+    fn only_a_login_that_waits_for_a_code_is_given_one() {
+        assert_eq!(left(&Record::new(&sight()), Step::Code), None);
+        for kind in [Kind::Transient, Kind::Blocked, Kind::WrongCredentials] {
+            let mut record = Record::new(&sight());
+            fail(&mut record, Step::Login, kind);
+            assert_eq!(left(&record, Step::Code), None, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_ends_the_login_ends_the_codes() {
+        for kind in [Kind::Transient, Kind::Unclear, Kind::Blocked, Kind::TooManySessions] {
+            let mut record = waiting();
+            fail(&mut record, Step::Code, kind);
+            assert_eq!(left(&record, Step::Code), None, "{kind:?}");
+        }
+        let mut interrupted = waiting();
+        begin(&mut interrupted, Step::Code);
+        assert_eq!(left(&interrupted, Step::Code), None);
+        let mut logged_in = waiting();
+        begin(&mut logged_in, Step::Code);
+        logged_in.logged_in(Secret::new("5e55".to_owned()), "owner@example.com", &sight());
+        assert_eq!(left(&logged_in, Step::Code), None);
+        let mut meanwhile = waiting();
+        fail(&mut meanwhile, Step::Login, Kind::Blocked);
+        assert_eq!(left(&meanwhile, Step::Code), None);
+    }
+
+    #[test]
+    fn a_code_that_was_not_sent_again_may_still_come() {
+        let mut record = waiting();
+        fail(&mut record, Step::AnotherCode, Kind::Transient);
+        assert_eq!(left(&record, Step::Code), Some(3));
+        fail(&mut record, Step::AnotherCode, Kind::Blocked);
+        assert_eq!(left(&record, Step::Code), None);
+    }
+}

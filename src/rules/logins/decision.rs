@@ -1,0 +1,773 @@
+//! Whether the cloud may be contacted now (L2, L3, L6, L8).
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::age::{Age, Sight};
+use super::attempt::{Attempt, Reason, Step};
+use super::code;
+use super::need::{Need, need};
+use super::record::Record;
+use super::verdict::Verdict;
+pub use super::wait::Waiting;
+use super::wait::longest_wait;
+use crate::base::reading::Serial;
+use crate::io::cloud::answer::Kind;
+use crate::io::token::{Token, TokenId};
+
+/// What is known of a stored token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// Its name.
+    pub id: TokenId,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Whether it lives for 30 days or more.
+    pub is_long_lived: bool,
+    /// When it was stored.
+    pub stored_at: Timestamp,
+}
+
+impl TokenFacts {
+    /// The facts of a token that was stored at `stored_at`.
+    pub fn new(token: &Token, stored_at: Timestamp) -> Self {
+        Self {
+            id: token.id(),
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            is_long_lived: token.is_long_lived(),
+            stored_at,
+        }
+    }
+
+    /// When a long-lived token may be renewed: 30 days before its end, or in the last third of a life of less
+    /// than 90 days, moved by up to a day that differs from token to token.
+    pub fn renewal_opens(&self) -> Timestamp {
+        let life = self.expires_at.duration_since(self.issued_at);
+        let month = SignedDuration::from_hours(30 * 24);
+        let ahead = month.min(life / 3);
+        let offset =
+            self.id.to_string().bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 86_400);
+        let opens = self.expires_at.saturating_sub(ahead).unwrap_or(self.expires_at);
+        opens.saturating_add(SignedDuration::from_secs(offset)).unwrap_or(opens)
+    }
+}
+
+/// Who wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// Nobody: the daemon looks by itself.
+    Absent,
+    /// A person asked; the hold-offs are obeyed.
+    Asks,
+    /// A person insists, and was told what it risks.
+    Insists,
+}
+
+/// What there is to log in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// Nothing.
+    Missing,
+    /// Credentials that were refused before (wrong), or that a second factor is wanted for.
+    Refused(Kind),
+    /// Credentials that nothing speaks against.
+    Ready,
+}
+
+/// Everything a decision looks at beside the record.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// The gateway the token is for.
+    pub serial: &'a Serial,
+    /// The account's name, to know whether an open session is its own.
+    pub username: &'a str,
+    /// The stored tokens, the newest first: a candidate, and the one in use.
+    pub tokens: &'a [TokenFacts],
+    /// What the clocks show; the gateway's is seen only when it has just answered.
+    pub sight: &'a Sight,
+    /// Who wants it.
+    pub operator: Operator,
+    /// How long ago that person asked.
+    pub asked_ago: Duration,
+    /// What the gateway said of its tokens, as far as it was asked.
+    pub verdicts: &'a [(TokenId, Verdict)],
+    /// Whether the gateway has never had a token, and answers where another one is known.
+    pub is_newcomer: bool,
+    /// What there is to log in with.
+    pub account: Account,
+    /// Whether the configuration allows to renew short tokens (L8).
+    pub renew_short_tokens: bool,
+}
+
+impl Situation<'_> {
+    /// What the gateway said of a token.
+    pub(super) fn verdict(&self, token: &TokenId) -> Option<Verdict> {
+        self.verdicts.iter().find(|(known, _)| known == token).map(|(_, verdict)| *verdict)
+    }
+}
+
+/// What to do about the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: it is good.
+    Rest,
+    /// Contact the cloud.
+    Act {
+        /// With which request.
+        step: Step,
+        /// Why.
+        reason: Reason,
+    },
+    /// Not yet.
+    Wait {
+        /// What it is needed for.
+        reason: Reason,
+        /// How long; `None` where it depends on something else than time.
+        left: Option<Duration>,
+        /// What speaks against it.
+        why: Waiting,
+    },
+    /// Not before a person has done something.
+    Stop(Stopped),
+}
+
+/// What only a person can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// There are no credentials.
+    NoCredentials,
+    /// The cloud has refused these credentials.
+    WrongCredentials,
+    /// The account wants a second factor.
+    SecondFactor,
+    /// The token was short-lived and is over; such are not renewed by themselves.
+    ShortToken,
+    /// A gateway without a token answers where another one is known. Serial numbers are free to whoever answers there,
+    /// and each would cost a login.
+    Newcomer,
+}
+
+/// Decides whether the cloud may be contacted now.
+pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
+    let reason = match need(record, situation) {
+        Need::Nothing => return Decision::Rest,
+        Need::Gateway(why) => return Decision::Wait { reason: Reason::Expired, left: None, why },
+        Need::Person(stopped) => return Decision::Stop(stopped),
+        Need::Cloud(reason) => reason,
+    };
+    let now = record.age(situation.sight);
+    let step = next_step(record, situation.username, now);
+    if let Some(stopped) = stopped(situation, step) {
+        return Decision::Stop(stopped);
+    }
+    // Who insists had the record in mind as it was then: another process's login since is not set aside (L5).
+    let has_changed =
+        step == Step::Login && record.login_was_sent_within(situation.asked_ago, situation.sight);
+    if situation.operator == Operator::Insists && !has_changed {
+        return Decision::Act { step, reason };
+    }
+    if situation.operator != Operator::Absent && has_changed && code::left(record, Step::Code).is_some() {
+        // Somebody types the code of that login at another terminal; one more would end it.
+        return Decision::Stop(Stopped::SecondFactor);
+    }
+    if situation.operator == Operator::Absent && !situation.sight.answers {
+        return Decision::Wait { reason, left: None, why: Waiting::GatewaySilent };
+    }
+    match longest_wait(record, step, reason, now) {
+        Some((left, why)) => Decision::Wait { reason, left: Some(left), why },
+        None => Decision::Act { step, reason },
+    }
+}
+
+/// The request that is next, for this account (L7).
+fn next_step(record: &Record, username: &str, now: Age) -> Step {
+    let led = record.attempts.last().is_some_and(Attempt::leads_to_other_way);
+    match record.open_session(username, now) {
+        None => Step::Login,
+        // Whichever gateway it was for: the same service answers for all.
+        Some(_) if led => Step::OtherToken,
+        Some(_) => Step::Token,
+    }
+}
+
+fn stopped(situation: &Situation<'_>, step: Step) -> Option<Stopped> {
+    match situation.account {
+        // A token can still be fetched on an open session.
+        Account::Missing if step == Step::Login => Some(Stopped::NoCredentials),
+        Account::Refused(kind) if step == Step::Login => match kind {
+            // A person who asks has a code at hand, or has switched the second factor off.
+            Kind::SecondFactor if situation.operator != Operator::Absent => None,
+            Kind::SecondFactor => Some(Stopped::SecondFactor),
+            _ if situation.operator == Operator::Insists => None,
+            _ => Some(Stopped::WrongCredentials),
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::base::clock::Moment;
+    use crate::base::secrets::Secret;
+    use crate::io::cloud::answer::Failure;
+    use crate::rules::logins::hold::{DAY, MONTH, SHORTEST_HOLD};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn token(id: &str, issued_at: Timestamp, lifetime: Duration) -> TokenFacts {
+        TokenFacts {
+            id: serde_json::from_str(&format!("\"{id}\"")).unwrap(),
+            issued_at,
+            expires_at: issued_at + lifetime,
+            is_long_lived: lifetime >= crate::io::token::LONG_LIVED,
+            stored_at: issued_at,
+        }
+    }
+
+    /// An account whose record tests write, on clocks that tests move.
+    struct Story {
+        record: Record,
+        serial: Serial,
+        sight: Sight,
+        tokens: Vec<TokenFacts>,
+        operator: Operator,
+        asked_ago: Duration,
+        verdicts: Vec<(TokenId, Verdict)>,
+        is_newcomer: bool,
+        account: Account,
+        renew_short_tokens: bool,
+        rng: Rng,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            let wall: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+            let moment = Moment { wall, boot: "boot".to_owned(), up: HOUR };
+            let sight = Sight { moment, gateway: Some(wall), answers: true };
+            Self {
+                record: Record::new(&sight),
+                serial: Serial::parse("122300000001").unwrap(),
+                sight,
+                tokens: Vec::new(),
+                operator: Operator::Absent,
+                asked_ago: Duration::ZERO,
+                verdicts: Vec::new(),
+                is_newcomer: false,
+                account: Account::Ready,
+                renew_short_tokens: false,
+                rng: Rng::with_seed(1),
+            }
+        }
+
+        fn with_token(lifetime: Duration) -> Self {
+            let mut story = Self::new();
+            let now = story.sight.moment.wall;
+            story.tokens.push(token("token", now, lifetime));
+            story
+        }
+
+        fn later(&mut self, length: Duration) -> &mut Self {
+            self.sight.moment.wall += length;
+            self.sight.moment.up += length;
+            self.sight.gateway = self.sight.gateway.map(|time| time + length);
+            self
+        }
+
+        fn decide(&self) -> Decision {
+            decide(
+                &self.record,
+                &Situation {
+                    serial: &self.serial,
+                    username: "owner@example.com",
+                    tokens: &self.tokens,
+                    sight: &self.sight,
+                    operator: self.operator,
+                    asked_ago: self.asked_ago,
+                    verdicts: &self.verdicts,
+                    is_newcomer: self.is_newcomer,
+                    account: self.account,
+                    renew_short_tokens: self.renew_short_tokens,
+                },
+            )
+        }
+
+        /// Makes the attempt that is decided and lets it fail.
+        fn fail(&mut self, kind: Kind) -> &mut Self {
+            let Decision::Act { step, reason } = self.decide() else { panic!("{:?}", self.decide()) };
+            self.record.begin(step, reason, &self.serial, &self.sight);
+            let failure = Failure { kind, retry_after: None, why: "because".to_owned() };
+            self.record.failed(&failure, "hash", &self.sight, &mut self.rng);
+            self
+        }
+
+        /// Makes the login that is decided and lets it succeed.
+        fn log_in(&mut self) -> &mut Self {
+            let Decision::Act { step, reason } = self.decide() else { panic!("{:?}", self.decide()) };
+            assert_eq!(step, Step::Login);
+            self.record.begin(step, reason, &self.serial, &self.sight);
+            let id = Secret::new("session".to_owned());
+            self.record.logged_in(id, "owner@example.com", &self.sight);
+            self
+        }
+
+        /// Fetches the token on the session.
+        fn fetch(&mut self) -> &mut Self {
+            self.record.begin(Step::Token, Reason::NoToken, &self.serial, &self.sight);
+            self.record.token_came(&self.serial, false, &self.sight);
+            self
+        }
+
+        /// The gateway is asked about every stored token, and says the same of each.
+        fn says(&mut self, verdict: Verdict) -> &mut Self {
+            self.verdicts = self.tokens.iter().map(|token| (token.id.clone(), verdict)).collect();
+            self
+        }
+
+        /// The gateway tells no time.
+        fn without_time(&mut self) -> &mut Self {
+            self.sight.gateway = None;
+            self
+        }
+
+        fn refuse(&mut self) -> &mut Self {
+            let id = self.tokens[0].id.clone();
+            self.record.refused(&self.serial, &id, &self.sight);
+            self.says(Verdict::Refused)
+        }
+
+        fn awaits(&self, why: Waiting) -> bool {
+            self.decide() == Decision::Wait { reason: Reason::Expired, left: None, why }
+        }
+
+        fn acts(&self) -> bool {
+            matches!(self.decide(), Decision::Act { .. })
+        }
+
+        fn waits(&self) -> (Duration, Waiting) {
+            match self.decide() {
+                Decision::Wait { left: Some(left), why, .. } => (left, why),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn because(reason: Reason) -> Decision {
+        Decision::Act { step: Step::Login, reason }
+    }
+
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+    #[test]
+    fn without_a_token_there_is_one_login() {
+        assert_eq!(Story::new().decide(), because(Reason::NoToken));
+    }
+
+    #[test]
+    fn a_good_token_rests_until_its_renewal_opens() {
+        let mut story = Story::with_token(YEAR);
+        assert_eq!(story.decide(), Decision::Rest);
+        story.later(334 * DAY + 23 * HOUR);
+        assert_eq!(story.decide(), Decision::Rest);
+        story.later(DAY + HOUR);
+        assert_eq!(story.decide(), because(Reason::Renewal));
+    }
+
+    #[test]
+    fn a_renewal_is_tried_once_a_day() {
+        let mut story = Story::with_token(YEAR);
+        story.later(336 * DAY).fail(Kind::Transient).later(HOUR);
+        assert_eq!(story.waits(), (23 * HOUR, Waiting::OnceADay));
+        assert!(story.later(23 * HOUR).acts());
+    }
+
+    #[test]
+    fn an_expired_token_is_replaced_and_a_short_one_is_not() {
+        let mut long = Story::with_token(YEAR);
+        long.later(YEAR);
+        assert!(long.awaits(Waiting::GatewayNotAsked));
+        for verdict in [Verdict::Refused, Verdict::Unclear] {
+            assert_eq!(long.says(verdict).decide(), because(Reason::Expired), "{verdict:?}");
+        }
+        let mut short = Story::with_token(12 * HOUR);
+        assert_eq!(short.decide(), Decision::Rest);
+        short.later(12 * HOUR);
+        assert!(short.awaits(Waiting::GatewayNotAsked), "a short one may be accepted all the same too");
+        assert_eq!(short.says(Verdict::Refused).decide(), Decision::Stop(Stopped::ShortToken));
+        short.renew_short_tokens = true;
+        assert_eq!(short.decide(), because(Reason::Expired));
+    }
+
+    #[test]
+    fn a_token_that_the_gateway_accepts_has_not_expired_whatever_a_clock_shows() {
+        for ahead in [YEAR, 30 * YEAR] {
+            let mut story = Story::with_token(YEAR);
+            story.without_time().sight.moment.wall += ahead;
+            assert!(story.awaits(Waiting::GatewayNotAsked));
+            story.says(Verdict::Accepted);
+            assert_eq!(story.decide(), Decision::Rest);
+            // An acceptance ends what was written down before, also where that could not be written.
+            story.refuse().later(HOUR).refuse().says(Verdict::Accepted);
+            assert_eq!(story.decide(), Decision::Rest);
+        }
+        let mut two_clocks = Story::with_token(YEAR);
+        assert_eq!(two_clocks.later(2 * YEAR).says(Verdict::Accepted).decide(), because(Reason::Renewal));
+        let mut short = Story::with_token(12 * HOUR);
+        assert_eq!(short.later(DAY).says(Verdict::Accepted).decide(), Decision::Rest);
+    }
+
+    #[test]
+    fn where_no_time_is_told_our_clock_renews_nothing_and_a_token_is_over_when_it_was_refused_twice() {
+        let mut story = Story::with_token(YEAR);
+        story.without_time().later(350 * DAY);
+        assert_eq!(story.decide(), Decision::Rest, "by our clock alone nothing is due for renewal");
+        story.later(16 * DAY);
+        assert!(story.says(Verdict::Unclear).awaits(Waiting::GatewayUnsure));
+        assert!(story.refuse().awaits(Waiting::GatewayUnsure));
+        assert!(story.later(Duration::from_secs(299)).refuse().awaits(Waiting::GatewayUnsure));
+        story.later(Duration::from_secs(1)).refuse();
+        assert_eq!(story.decide(), because(Reason::Expired));
+        story.sight.moment.wall -= 60 * DAY;
+        assert_eq!(story.decide(), Decision::Rest, "for a clock that was ahead they are no refusals");
+        story.sight.moment.wall += 60 * DAY;
+        let id = story.tokens[0].id.clone();
+        story.record.accepted(&story.serial, &id);
+        assert!(story.awaits(Waiting::GatewayUnsure));
+    }
+
+    #[test]
+    fn a_gateway_that_is_silent_is_said_to_be_before_it_is_asked_about_a_token() {
+        let mut story = Story::with_token(YEAR);
+        story.later(YEAR);
+        (story.sight.gateway, story.sight.answers) = (None, false);
+        assert!(story.awaits(Waiting::GatewaySilent));
+    }
+
+    #[test]
+    fn who_asks_while_a_code_is_typed_elsewhere_ends_no_login() {
+        let mut story = Story::new();
+        story.fail(Kind::SecondFactor).later(HOUR);
+        for operator in [Operator::Asks, Operator::Insists] {
+            (story.operator, story.account) = (operator, Account::Refused(Kind::SecondFactor));
+            story.asked_ago = 2 * HOUR;
+            assert_eq!(story.decide(), Decision::Stop(Stopped::SecondFactor), "it was sent since");
+            story.asked_ago = HOUR;
+            assert!(story.acts());
+        }
+    }
+
+    #[test]
+    fn a_newcomer_costs_no_login_until_a_person_asks_for_its_token() {
+        let mut story = Story::new();
+        story.is_newcomer = true;
+        assert_eq!(story.decide(), Decision::Stop(Stopped::Newcomer));
+        for operator in [Operator::Asks, Operator::Insists] {
+            story.operator = operator;
+            assert_eq!(story.decide(), because(Reason::Operator));
+        }
+        let mut supplied = Story::with_token(YEAR);
+        supplied.is_newcomer = true;
+        assert_eq!(supplied.later(YEAR).says(Verdict::Refused).decide(), because(Reason::Expired));
+    }
+
+    #[test]
+    fn a_token_that_came_while_a_person_waited_is_the_one_that_was_asked_for() {
+        let mut story = Story::new();
+        story.log_in().fetch();
+        story.tokens.push(token("token", story.sight.moment.wall, YEAR));
+        story.later(HOUR);
+        for operator in [Operator::Asks, Operator::Insists] {
+            story.operator = operator;
+            story.asked_ago = HOUR + Duration::from_secs(1);
+            assert_eq!(story.decide(), Decision::Rest);
+            story.asked_ago = HOUR;
+            assert_ne!(story.decide(), Decision::Rest, "it came before: the person has seen it");
+        }
+        story.asked_ago = 2 * HOUR;
+        story.tokens.clear();
+        assert_ne!(story.decide(), Decision::Rest, "it was forgotten since");
+    }
+
+    #[test]
+    fn one_who_insists_does_not_set_aside_a_login_that_was_sent_since() {
+        for kind in [Kind::Transient, Kind::Unclear, Kind::TooManySessions] {
+            let mut story = Story::new();
+            story.fail(kind).later(HOUR / 60);
+            story.operator = Operator::Insists;
+            story.asked_ago = HOUR;
+            assert!(matches!(story.decide(), Decision::Wait { why: Waiting::HoldOff(_), .. }), "{kind:?}");
+            story.asked_ago = HOUR / 60;
+            assert!(story.acts(), "{kind:?}: it was known when he insisted");
+        }
+    }
+
+    #[test]
+    fn a_candidate_that_has_expired_is_no_reason_while_the_token_in_use_is_good() {
+        for lifetime in [12 * HOUR, YEAR] {
+            let mut story = Story::with_token(YEAR);
+            let long_ago = story.sight.moment.wall - 2 * YEAR;
+            story.tokens.insert(0, token("imported", long_ago, lifetime));
+            assert_eq!(story.decide(), Decision::Rest, "and it is not asked about either");
+        }
+    }
+
+    #[test]
+    fn a_refusal_counts_when_it_is_repeated_five_minutes_later() {
+        let mut story = Story::with_token(YEAR);
+        let id = story.tokens[0].id.clone();
+        assert!(story.record.refused(&story.serial, &id, &story.sight));
+        story.later(Duration::from_secs(299));
+        assert!(!story.record.refused(&story.serial, &id, &story.sight));
+        assert_eq!(story.decide(), Decision::Rest);
+        story.later(Duration::from_secs(1));
+        assert!(story.record.refused(&story.serial, &id, &story.sight));
+        assert_eq!(story.decide(), because(Reason::Refused));
+        assert!(story.record.accepted(&story.serial, &id));
+        assert_eq!(story.decide(), Decision::Rest);
+    }
+
+    #[test]
+    fn a_candidate_and_the_token_in_use_are_refused_each_by_itself() {
+        let mut story = Story::with_token(YEAR);
+        let id = |name: &str| -> TokenId { serde_json::from_str(&format!("\"{name}\"")).unwrap() };
+        for length in [0, 150, 150] {
+            story.later(Duration::from_secs(length));
+            story.record.refused(&story.serial, &id("candidate"), &story.sight);
+            story.record.accepted(&story.serial, &id("token"));
+        }
+        assert!(story.record.is_refused(&story.serial, &id("candidate")));
+        assert!(!story.record.is_refused(&story.serial, &id("token")));
+    }
+
+    #[test]
+    fn a_gateway_that_is_silent_costs_no_login() {
+        let mut story = Story::new();
+        (story.sight.gateway, story.sight.answers) = (None, false);
+        let wait = Decision::Wait { reason: Reason::NoToken, left: None, why: Waiting::GatewaySilent };
+        assert_eq!(story.decide(), wait);
+    }
+
+    #[test]
+    fn a_gateway_that_answers_without_the_time_gets_its_token() {
+        let mut story = Story::new();
+        story.sight.gateway = None;
+        assert_eq!(story.decide(), because(Reason::NoToken));
+    }
+
+    #[test]
+    fn a_short_token_that_is_over_does_not_keep_a_long_one_from_its_renewal() {
+        let mut story = Story::with_token(YEAR);
+        let then = story.sight.moment.wall;
+        story.tokens.insert(0, token("imported", then, HOUR));
+        story.later(340 * DAY);
+        assert!(story.awaits(Waiting::GatewayNotAsked));
+        assert_eq!(story.says(Verdict::Refused).decide(), because(Reason::Renewal));
+        story.tokens.pop();
+        assert_eq!(story.decide(), Decision::Stop(Stopped::ShortToken));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_has_seen_leads_to_the_other_way_at_once() {
+        let mut story = Story::new();
+        story.log_in().fail(Kind::Unexpected);
+        assert_eq!(story.decide(), Decision::Act { step: Step::OtherToken, reason: Reason::NoToken });
+        // When that fails as well, both are tried again after the hold-off of what is transient.
+        for (least, how) in [(5, Kind::Unexpected), (10, Kind::Transient), (5, Kind::SessionOver)] {
+            let (left, _) = story.fail(how).waits();
+            assert!((least..=least + least / 10).contains(&(left.as_secs() / 60)), "{how:?}: {left:?}");
+            story.later(left);
+            assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+            story.fail(Kind::Unexpected);
+        }
+    }
+
+    #[test]
+    fn of_logins_that_may_have_opened_a_session_three_a_day_are_the_most() {
+        let mut story = Story::new();
+        let first = story.sight.moment.up;
+        for _ in 0..3 {
+            let (left, why) = story.fail(Kind::Unclear).waits();
+            if why == Waiting::HoldOff(Kind::Unclear) {
+                story.later(left);
+            }
+        }
+        let (left, why) = story.waits();
+        let passed = story.sight.moment.up.saturating_sub(first);
+        assert_eq!((why, left + passed), (Waiting::ThriceUnclear, DAY));
+        story.later(left);
+        assert!(story.acts(), "the first is a day ago");
+    }
+
+    #[test]
+    fn a_login_counts_among_those_that_may_have_opened_a_session() {
+        let mut story = Story::new();
+        story.log_in().fetch().tokens.clear();
+        story.later(23 * HOUR);
+        story.operator = Operator::Insists;
+        story.fail(Kind::Unclear).fail(Kind::Unclear);
+        story.operator = Operator::Absent;
+        assert!(story.later(HOUR).acts(), "the login is a day ago");
+        story.fail(Kind::Unclear);
+        assert_eq!(story.waits(), (23 * HOUR, Waiting::ThriceUnclear));
+    }
+
+    #[test]
+    fn transient_failures_hold_off_from_five_minutes_to_six_hours() {
+        let mut story = Story::new();
+        let mut holds = Vec::new();
+        for _ in 0..9 {
+            let (left, why) = story.fail(Kind::Transient).waits();
+            assert_eq!(why, Waiting::HoldOff(Kind::Transient));
+            holds.push(left.as_secs() / 60);
+            story.later(left);
+        }
+        for (hold, least) in holds.iter().zip([5, 10, 20, 40, 80, 160, 320, 360, 360]) {
+            assert!((least..=least + least / 10).contains(hold), "{holds:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_sessions_holds_off_for_one_to_three_days() {
+        let mut story = Story::new();
+        for days in [1, 2, 3, 3] {
+            let (left, why) = story.fail(Kind::TooManySessions).waits();
+            assert_eq!((left, why), (days * DAY, Waiting::HoldOff(Kind::TooManySessions)));
+            story.later(left);
+        }
+    }
+
+    #[test]
+    fn a_longer_retry_after_is_obeyed() {
+        use crate::io::cloud::answer::RetryAfter;
+        for (asked, held) in [(2 * DAY, 2 * DAY), (HOUR, DAY), (1000 * MONTH, MONTH)] {
+            let mut story = Story::new();
+            story.record.begin(Step::Login, Reason::NoToken, &story.serial, &story.sight);
+            let retry_after = Some(RetryAfter::Wait(asked));
+            let failure = Failure { kind: Kind::Blocked, retry_after, why: String::new() };
+            story.record.failed(&failure, "hash", &story.sight, &mut story.rng);
+            assert_eq!(story.waits(), (held, Waiting::HoldOff(Kind::Blocked)));
+        }
+    }
+
+    #[test]
+    fn wrong_credentials_stop_until_they_change() {
+        let mut story = Story::new();
+        story.fail(Kind::WrongCredentials).later(1000 * DAY);
+        story.account = Account::Refused(Kind::WrongCredentials);
+        assert_eq!(story.decide(), Decision::Stop(Stopped::WrongCredentials));
+        story.operator = Operator::Asks;
+        assert_eq!(story.decide(), Decision::Stop(Stopped::WrongCredentials));
+        story.account = Account::Ready;
+        assert!(story.acts());
+    }
+
+    #[test]
+    fn a_second_factor_stops_until_the_operator_acts() {
+        let mut story = Story::new();
+        story.fail(Kind::SecondFactor).later(1000 * DAY);
+        story.account = Account::Refused(Kind::SecondFactor);
+        assert_eq!(story.decide(), Decision::Stop(Stopped::SecondFactor));
+        story.operator = Operator::Asks;
+        assert!(story.acts());
+    }
+
+    #[test]
+    fn after_a_login_only_the_token_is_asked_for_again() {
+        let mut story = Story::new();
+        story.log_in();
+        assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+        let (left, _) = story.fail(Kind::Transient).waits();
+        story.later(left);
+        assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+        story.account = Account::Missing;
+        assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+    }
+
+    #[test]
+    fn a_session_that_is_over_waits_for_the_day_to_end() {
+        let mut story = Story::new();
+        story.log_in().fail(Kind::SessionOver);
+        assert_eq!(story.waits(), (DAY, Waiting::OnceADay));
+        assert_eq!(story.later(DAY).decide(), because(Reason::NoToken));
+    }
+
+    #[test]
+    fn an_interrupted_login_counts_as_one() {
+        let mut story = Story::new();
+        story.record.begin(Step::Login, Reason::NoToken, &story.serial, &story.sight);
+        assert_eq!(story.waits(), (DAY, Waiting::Interrupted));
+        assert!(story.later(DAY).acts());
+    }
+
+    #[test]
+    fn an_interrupted_fetch_keeps_the_session() {
+        let mut story = Story::new();
+        story.log_in();
+        story.record.begin(Step::Token, Reason::NoToken, &story.serial, &story.sight);
+        assert_eq!(story.waits(), (SHORTEST_HOLD, Waiting::Interrupted));
+        story.later(SHORTEST_HOLD);
+        assert_eq!(story.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
+    }
+
+    #[test]
+    fn three_logins_a_month_are_the_most() {
+        let mut story = Story::new();
+        for _ in 0..3 {
+            story.log_in().fetch().later(DAY);
+        }
+        assert_eq!(story.waits(), (27 * DAY, Waiting::ThriceAMonth));
+        story.operator = Operator::Insists;
+        assert_eq!(story.decide(), because(Reason::Operator));
+    }
+
+    #[test]
+    fn an_operator_who_asks_obeys_the_hold_offs_and_one_who_insists_does_not() {
+        let mut story = Story::new();
+        story.fail(Kind::TooManySessions);
+        story.operator = Operator::Asks;
+        assert_eq!(story.waits(), (DAY, Waiting::HoldOff(Kind::TooManySessions)));
+        story.operator = Operator::Insists;
+        assert_eq!(story.decide(), because(Reason::Operator));
+    }
+
+    #[test]
+    fn a_failure_of_one_who_insists_shortens_no_hold_off() {
+        let mut story = Story::new();
+        story.fail(Kind::TooManySessions);
+        story.operator = Operator::Insists;
+        story.later(HOUR).fail(Kind::Transient);
+        story.operator = Operator::Absent;
+        assert_eq!(story.waits(), (23 * HOUR, Waiting::HoldOff(Kind::TooManySessions)));
+    }
+
+    #[test]
+    fn without_credentials_there_is_no_login() {
+        let mut story = Story::new();
+        story.account = Account::Missing;
+        assert_eq!(story.decide(), Decision::Stop(Stopped::NoCredentials));
+    }
+
+    #[test]
+    fn a_damaged_record_counts_as_a_login() {
+        let mut story = Story::new();
+        story.record = Record::after_damage(&story.serial, &story.sight);
+        assert_eq!(story.waits(), (DAY, Waiting::Interrupted));
+    }
+
+    #[test]
+    fn a_jump_of_the_clock_opens_no_hold_off_and_prolongs_none() {
+        for jump in [-20 * 365, -1, 1, 20 * 365] {
+            let mut story = Story::new();
+            story.fail(Kind::TooManySessions);
+            story.sight.moment.wall += SignedDuration::from_hours(24 * jump);
+            assert_eq!(story.waits(), (DAY, Waiting::HoldOff(Kind::TooManySessions)), "{jump} days");
+            assert!(story.later(DAY).acts(), "{jump} days");
+        }
+    }
+}

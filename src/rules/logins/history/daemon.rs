@@ -1,0 +1,675 @@
+//! Two daemons on one state directory, their operator and his commands: the steps of `supply` and `poller`, one by one,
+//! so that anything can happen between them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::process::{Answer, Attempt, DAEMONS, Process, Wish};
+use super::promises::{Promises, TokenEvent};
+use super::world::{DAY, HOUR, MINUTE, SERIALS, World};
+use crate::io::token::Token;
+use crate::io::token::store::{Origin, Tokens};
+use crate::rules::logins::age::Sight;
+use crate::rules::logins::attempt::{Outcome, Reason, Step};
+use crate::rules::logins::code;
+use crate::rules::logins::decision::{Account, Decision, Operator, Situation, TokenFacts, decide};
+use crate::rules::logins::need::{Weight, weight};
+use crate::rules::logins::newcomer::{Seen, is_newcomer};
+use crate::rules::logins::record::Record;
+use crate::rules::logins::verdict::Verdict;
+use crate::rules::logins::wait::Waiting;
+
+#[derive(Debug)]
+pub(super) struct Story {
+    pub(super) world: World,
+    pub(super) promises: Promises,
+    /// The daemons, and behind them the commands that run.
+    processes: Vec<Process>,
+    renews_short: bool,
+    /// The tokens with what is known of them, because that is slow to find.
+    facts: [(Rc<Tokens>, Vec<TokenFacts>); SERIALS],
+    /// The gateway and honest clocks were seen when the record was last written, and since.
+    certain: bool,
+}
+
+impl Story {
+    pub(super) fn new(mut world: World) -> Self {
+        let promises = Promises::new(&world);
+        let renews_short = world.rng.u8(..4) == 0;
+        let processes = (0..DAEMONS).map(|_| Process::default()).collect();
+        Self { world, promises, processes, renews_short, facts: Default::default(), certain: false }
+    }
+
+    /// One thing happens.
+    pub(super) fn step(&mut self) {
+        let before = self.world.disk.tokens.clone();
+        let event = self.happen();
+        for (number, before) in before.iter().enumerate() {
+            let after = &self.world.disk.tokens[number];
+            let same = match (before, after) {
+                (Some(before), Some(after)) => Rc::ptr_eq(before, after),
+                (before, after) => before.is_none() && after.is_none(),
+            };
+            if !same {
+                Promises::no_token_is_lost(before.as_deref(), after.as_deref(), event);
+            }
+        }
+    }
+
+    fn happen(&mut self) -> TokenEvent {
+        if self.processes.len() > DAEMONS && self.world.rng.bool() {
+            let which = self.world.rng.usize(DAEMONS..self.processes.len());
+            return self.command_goes_on(which);
+        }
+        let which = self.world.rng.usize(..DAEMONS);
+        let gateway = self.world.rng.usize(..self.world.gateways);
+        match self.world.rng.u16(..1000) {
+            0..700 => return self.poll(which, gateway),
+            700..710 => self.type_code(which, gateway),
+            710..730 => {
+                self.processes[which].end();
+                self.promises.process_ended(which);
+            }
+            730..745 => return self.terminate(which),
+            745..780 => self.world.set_clock(),
+            780..795 => self.reboot(),
+            795..815 => self.world.gateway_answers[gateway] = self.world.rng.u8(..4) != 0,
+            815..860 => self.world.change_gateway(gateway),
+            860..865 => self.world.revoke(gateway),
+            865..900 => self.world.change_mood(),
+            900..915 => self.world.disk.is_writable = self.world.rng.u8(..3) != 0,
+            // Not in the seconds of a request: who makes it would put its own record, whole, over the damage.
+            915..919 if !self.is_locked() => {
+                self.world.disk.is_damaged = self.world.disk.record.is_some();
+            }
+            919..931 => self.processes[which].credentials = self.world.rng.u8(..3),
+            931..936 => self.world.right = self.world.rng.u8(..3),
+            936..956 => self.ask_at_once(gateway),
+            956..960 => return self.import(gateway),
+            960..962 => return self.forget(gateway),
+            962..966 => {
+                // A person removes the files; not in the seconds of a request, as above.
+                self.world.disk.tokens[self.world.named[gateway]] = None;
+                return TokenEvent::Removed;
+            }
+            966..968 if !self.is_locked() => self.remove_record(),
+            968 => self.world.disk.backup = self.world.disk.tokens.clone(),
+            969..971 if !self.is_locked() => {
+                // A person puts a backup back, however old.
+                let number = self.world.named[gateway];
+                if let Some(backup) = self.world.disk.backup[number].clone() {
+                    self.world.disk.tokens[number] = Some(backup);
+                }
+                return TokenEvent::Removed;
+            }
+            _ => {
+                let length = [HOUR, DAY, 9 * DAY, 100 * DAY][self.world.rng.usize(..4)];
+                self.world.pass(length);
+            }
+        }
+        TokenEvent::Nothing
+    }
+
+    /// A person removes the record. A daemon that has lived for a poll knows what was in it.
+    fn remove_record(&mut self) {
+        let record = self.world.disk.record.take();
+        self.promises.record_was_removed();
+        for daemon in self.processes.iter_mut().take(DAEMONS).filter(|daemon| daemon.record.is_some()) {
+            daemon.record.clone_from(&record);
+        }
+    }
+
+    fn reboot(&mut self) {
+        self.processes.truncate(DAEMONS);
+        self.processes.iter_mut().for_each(Process::end);
+        (0..DAEMONS).for_each(|which| self.promises.process_ended(which));
+        self.world.reboot();
+        self.promises.rebooted(&self.world);
+    }
+
+    /// SIGTERM: a request that is under way is waited for, and its outcome is written down.
+    fn terminate(&mut self, which: usize) -> TokenEvent {
+        let (mut event, was_under_way) = (TokenEvent::Nothing, self.processes[which].attempt.is_some());
+        while let Some(attempt) = self.processes[which].attempt.take() {
+            event = self.go_on(which, attempt);
+        }
+        if was_under_way && self.world.disk.is_writable {
+            Promises::no_request_is_cut_off_by_a_stop(self.world.disk.record.as_deref());
+            self.promises.judged.stops += 1;
+        }
+        self.processes[which].end();
+        self.promises.process_ended(which);
+        event
+    }
+
+    /// The operator asks for a token with one command, or with several at once.
+    fn ask_at_once(&mut self, gateway: usize) {
+        let rng = &mut self.world.rng;
+        let operator = if rng.u8(..3) == 0 { Operator::Insists } else { Operator::Asks };
+        let number = if rng.u8(..8) == 0 { rng.usize(..SERIALS) } else { self.world.named[gateway] };
+        let at_once = [1, 1, 2, 3][rng.usize(..4)];
+        let sees_gateway = rng.u8(..4) != 0;
+        let credentials = self.processes[0].credentials;
+        for _ in 0..at_once {
+            let wish = Wish { gateway, number, operator, asked: Some(self.world.now), sees_gateway };
+            self.processes.push(Process { credentials, command: Some(wish), ..Process::default() });
+        }
+    }
+
+    /// A command waits for the lock, or makes its next request; it may also be killed.
+    fn command_goes_on(&mut self, which: usize) -> TokenEvent {
+        self.world.pass(MINUTE / 60);
+        let Some(wish) = self.processes[which].command else { return TokenEvent::Nothing };
+        let is_over = if self.world.rng.u8(..50) == 0 {
+            true
+        } else if let Some(attempt) = self.processes[which].attempt.take() {
+            let step = attempt.step;
+            let event = self.go_on(which, attempt);
+            let record = self.world.disk.record.clone();
+            let last = record.as_ref().and_then(|record| record.attempts.last());
+            let goes_on = last.is_some_and(|last| {
+                step == Step::Login && last.outcome == Some(Outcome::Success) || last.leads_to_other_way()
+            });
+            if self.processes[which].attempt.is_none() && !goes_on {
+                self.end_command(which);
+            }
+            return event;
+        } else if self.is_locked() {
+            false
+        } else {
+            self.tend(which, wish);
+            self.processes[which].attempt.is_none()
+        };
+        if is_over {
+            self.end_command(which);
+        }
+        TokenEvent::Nothing
+    }
+
+    fn end_command(&mut self, which: usize) {
+        // Those behind it have other numbers now, and none of them asks the gateway.
+        self.processes.remove(which);
+    }
+
+    fn import(&mut self, gateway: usize) -> TokenEvent {
+        let lifetime = [365 * DAY, 12 * HOUR][self.world.rng.usize(..2)];
+        let ago = [Duration::ZERO, 400 * DAY][self.world.rng.usize(..2)];
+        let number = self.world.named[gateway];
+        let token = self.world.token(number, self.world.now - ago, lifetime);
+        let mut person = Process::default();
+        let is_locked = self.is_locked();
+        self.keep(&mut person, number, token, Origin::Import, is_locked)
+    }
+
+    fn forget(&mut self, gateway: usize) -> TokenEvent {
+        if self.world.disk.is_writable && !self.is_locked() {
+            let number = self.world.named[gateway];
+            (self.world.disk.tokens[number], self.world.disk.is_forgotten[number]) = (None, true);
+        }
+        TokenEvent::Forgotten
+    }
+
+    /// The lock is held for as long as an attempt lasts.
+    fn is_locked(&self) -> bool {
+        self.processes.iter().any(|process| process.attempt.is_some())
+    }
+
+    fn poll(&mut self, which: usize, gateway: usize) -> TokenEvent {
+        let length = [30 * MINUTE / 60, 5 * MINUTE, 40 * MINUTE, 6 * HOUR][self.world.rng.usize(..4)];
+        self.world.pass(length);
+        if let Some(attempt) = self.processes[which].attempt.take() {
+            return self.go_on(which, attempt);
+        }
+        let number = self.world.named[gateway];
+        if self.world.gateway_answers[gateway] && self.world.disk.is_writable {
+            self.world.disk.seen_at[number] = Some(gateway);
+            self.promises.seen(number, gateway);
+        }
+        let wish = Wish { gateway, number, operator: Operator::Absent, asked: None, sees_gateway: true };
+        let event = self.tend(which, wish);
+        // The poll waits for a login of its own, and reads then.
+        let reads = self.processes[which].attempt.is_none() && self.world.gateway_answers[gateway];
+        if event == TokenEvent::Nothing && reads { self.ask_gateway(which, gateway) } else { event }
+    }
+
+    /// The record as `supply::ledger` reads it; `None` where it cannot be written.
+    fn read(&mut self, which: usize, sight: &Sight) -> Option<Rc<Record>> {
+        let disk = &mut self.world.disk;
+        if disk.is_damaged {
+            (disk.record, disk.aside, disk.is_damaged) = (None, true, false);
+        }
+        let record = match &disk.record {
+            Some(record) => Rc::clone(record),
+            None if disk.aside => {
+                let record = Record::after_damage(&World::serial(0), sight);
+                if !disk.write(&record) {
+                    return None;
+                }
+                self.certain = self.sees_truth(sight);
+                self.promises.record_was_damaged(&self.world);
+                Rc::new(record)
+            }
+            None => {
+                // It is back at the next poll of any daemon, seconds later.
+                let known = self.processes.iter().filter_map(|process| process.record.clone());
+                let known = known.max_by_key(|record| record.age(sight));
+                let Some(record) = known else {
+                    self.promises.record_was_lost(&self.world);
+                    return Some(Rc::new(Record::new(sight)));
+                };
+                if !self.is_locked() {
+                    self.world.disk.write(&record);
+                }
+                record
+            }
+        };
+        self.processes[which].record = Some(Rc::clone(&record));
+        Some(record)
+    }
+
+    fn write(&mut self, which: usize, record: &Record, sight: &Sight) -> bool {
+        let is_first = self.world.disk.record.is_none() && self.processes[which].record.is_none();
+        self.certain &= self.sees_truth(sight);
+        let written = self.world.disk.write(record);
+        if written {
+            self.processes[which].record.clone_from(&self.world.disk.record);
+            if is_first {
+                self.promises.record_began(&self.world);
+            }
+            if !self.certain {
+                self.promises.no_jump_of_a_clock_counts(record, sight, false, &self.world);
+            }
+            self.certain = self.sees_truth(sight);
+        }
+        written
+    }
+
+    fn sees_truth(&self, sight: &Sight) -> bool {
+        let right =
+            |time: Timestamp| time.duration_since(self.world.now).abs() < jiff::SignedDuration::from_mins(6);
+        right(sight.moment.wall) && sight.gateway.is_some_and(right)
+    }
+
+    /// The stored tokens as `supply::stored` reads them: from memory where the files are gone.
+    fn tokens(&mut self, which: usize, number: usize, is_locked: bool) -> Rc<Tokens> {
+        let process = &mut self.processes[which];
+        match (&self.world.disk.tokens[number], &process.tokens[number]) {
+            (Some(stored), _) => {
+                process.remember(number, stored);
+                Rc::clone(stored)
+            }
+            (None, _) if self.world.disk.is_forgotten[number] => {
+                (process.tokens[number], process.before[number]) = (None, None);
+                Rc::default()
+            }
+            (None, Some(kept)) => {
+                let kept = Rc::clone(kept);
+                if self.world.disk.is_writable && !is_locked {
+                    self.world.disk.tokens[number] = Some(Rc::clone(&kept));
+                    self.promises.judged.restored += 1;
+                }
+                kept
+            }
+            (None, None) => Rc::default(),
+        }
+    }
+
+    fn facts(&mut self, number: usize, tokens: &Rc<Tokens>) -> Vec<TokenFacts> {
+        if !Rc::ptr_eq(tokens, &self.facts[number].0) {
+            let stored = tokens.candidate.iter().chain(&tokens.current);
+            let facts = stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect();
+            self.facts[number] = (Rc::clone(tokens), facts);
+        }
+        self.facts[number].1.clone()
+    }
+
+    /// The gateways that the disk remembers.
+    fn seen(&self, record: &Record) -> Vec<Seen> {
+        let seen = |number: usize| {
+            let serial = World::serial(number);
+            let was_tried =
+                record.attempts.iter().any(|attempt| attempt.serial == serial && !attempt.stands_in);
+            let address = self.world.disk.seen_at[number].map(World::address);
+            let is_established = self.world.disk.tokens[number].is_some() || was_tried;
+            (address.is_some() || is_established).then_some(Seen { serial, address, is_established })
+        };
+        (0..SERIALS).filter_map(seen).collect()
+    }
+
+    fn decide(
+        &mut self,
+        which: usize,
+        record: &Record,
+        tokens: &Rc<Tokens>,
+        wish: &Wish,
+        sight: &Sight,
+    ) -> Decision {
+        let facts = self.facts(wish.number, tokens);
+        let process = &self.processes[which];
+        let name = process.credentials.to_string();
+        let halt = record.halts.iter().rev().find(|halt| halt.credentials == name);
+        let serial = World::serial(wish.number);
+        let is_newcomer = facts.is_empty() && is_newcomer(&serial, &self.world.places(), &self.seen(record));
+        let asked_ago = wish.asked.map(|asked| self.world.now.duration_since(asked));
+        let situation = Situation {
+            serial: &serial,
+            username: if process.credentials < 2 { "owner" } else { "neighbour" },
+            tokens: &facts,
+            sight,
+            operator: wish.operator,
+            asked_ago: asked_ago.and_then(|ago| Duration::try_from(ago).ok()).unwrap_or_default(),
+            verdicts: process.verdicts.of(&serial),
+            is_newcomer,
+            account: halt.map_or(Account::Ready, |halt| Account::Refused(halt.kind)),
+            renew_short_tokens: self.renews_short,
+        };
+        decide(record, &situation)
+    }
+
+    /// `Supply::tend`, up to its first request.
+    fn tend(&mut self, which: usize, wish: Wish) -> TokenEvent {
+        let Wish { gateway, number, operator, sees_gateway, .. } = wish;
+        // A command asks the gateway that names the serial number it is about.
+        let sees_gateway = sees_gateway && self.world.named[gateway] == number;
+        let sight = self.world.sight(sees_gateway.then_some(gateway));
+        let Some(mut record) = self.read(which, &sight) else { return TokenEvent::Nothing };
+        if self.world.disk.record.is_some() {
+            let seen = self.world.sight(Some(gateway));
+            let certain = self.certain && self.sees_truth(&seen);
+            self.promises.no_jump_of_a_clock_counts(&record, &seen, certain, &self.world);
+        }
+        if !self.is_locked() && record.wants_time(&sight) {
+            Rc::make_mut(&mut record).keep_time(&sight);
+            self.write(which, &record, &sight);
+            let Some(again) = self.read(which, &sight) else { return TokenEvent::Nothing };
+            record = again;
+        }
+        self.complete(which, number, &mut record);
+        let is_locked = self.is_locked();
+        let had_file = self.world.disk.tokens[number].is_some();
+        let tokens = self.tokens(which, number, is_locked);
+        let event = if !had_file && self.world.disk.tokens[number].is_some() {
+            TokenEvent::Restored
+        } else {
+            TokenEvent::Nothing
+        };
+        let mut decision = self.decide(which, &record, &tokens, &wish, &sight);
+        if operator == Operator::Absent
+            && matches!(decision, Decision::Wait { why: Waiting::GatewayNotAsked, .. })
+        {
+            self.ask_about(which, gateway, &tokens);
+            let Some(again) = self.read(which, &sight) else { return event };
+            record = again;
+            self.complete(which, number, &mut record);
+            decision = self.decide(which, &record, &tokens, &wish, &sight);
+            self.promises.judged.asked_first += 1;
+        }
+        if operator == Operator::Absent && self.world.disk.record.is_some() && !self.is_locked() {
+            self.promises.no_wait_outlives_its_length(&decision, &self.world);
+        }
+        let Decision::Act { step, reason } = decision else { return event };
+        if operator == Operator::Absent && !self.is_locked() && self.take_back(which, number, &tokens) {
+            return TokenEvent::Restored;
+        }
+        if !self.is_locked() {
+            let credentials = self.processes[which].credentials;
+            let record = Rc::unwrap_or_clone(record);
+            let attempt = Attempt { record, wish, step, credentials, sight, answer: None };
+            self.begin(which, attempt, reason);
+        }
+        event
+    }
+
+    /// A token that the gateway accepts comes back in place of a useless one that somebody has put there.
+    fn take_back(&mut self, which: usize, number: usize, tokens: &Rc<Tokens>) -> bool {
+        let Some(before) = self.processes[which].before[number].take() else { return false };
+        let accepted = (before.token.id(), Verdict::Accepted);
+        if !self.processes[which].verdicts.of(&before.token.serial).contains(&accepted) {
+            return false;
+        }
+        if self.world.disk.is_writable {
+            let tokens = Rc::new(Tokens { current: Some(before), ..(**tokens).clone() });
+            self.processes[which].remember(number, &tokens);
+            self.world.disk.tokens[number] = Some(tokens);
+        }
+        // Where it cannot be written there is no login either.
+        true
+    }
+
+    /// Acceptances that are not on disk count for their process.
+    fn complete(&self, which: usize, number: usize, record: &mut Rc<Record>) {
+        let (serial, verdicts) = (World::serial(number), &self.processes[which].verdicts);
+        if verdicts.completes(&serial, record) {
+            verdicts.complete(&serial, Rc::make_mut(record));
+        }
+    }
+
+    /// The gateway is asked about tokens that have expired by the clock.
+    fn ask_about(&mut self, which: usize, gateway: usize, tokens: &Rc<Tokens>) {
+        for kept in tokens.candidate.iter().chain(&tokens.current) {
+            self.note(which, gateway, &kept.token);
+        }
+    }
+
+    /// The operator types the code of a second factor, where a login waits for one.
+    fn type_code(&mut self, which: usize, gateway: usize) {
+        let sight = self.world.sight(Some(gateway));
+        if self.is_locked() {
+            return;
+        }
+        let Some(record) = self.read(which, &sight) else { return };
+        if code::left(&record, Step::Code).is_none_or(|left| left == 0) {
+            return;
+        }
+        let (record, step) = (Rc::unwrap_or_clone(record), Step::Code);
+        let credentials = self.processes[which].credentials;
+        let number = self.world.named[gateway];
+        let wish = Wish { gateway, number, operator: Operator::Asks, asked: None, sees_gateway: true };
+        let attempt = Attempt { record, wish, step, credentials, sight, answer: None };
+        self.begin(which, attempt, Reason::Operator);
+    }
+
+    fn begin(&mut self, which: usize, mut attempt: Attempt, reason: Reason) {
+        let sight = attempt.sight.clone();
+        attempt.record.begin(attempt.step, reason, &World::serial(attempt.wish.number), &sight);
+        if !self.write(which, &attempt.record, &sight) {
+            return;
+        }
+        self.promises.began(attempt.step, &attempt.wish, attempt.credentials, &self.world);
+        self.processes[which].attempt = Some(attempt);
+    }
+
+    fn go_on(&mut self, which: usize, mut attempt: Attempt) -> TokenEvent {
+        let Some(answer) = attempt.answer.take() else {
+            attempt.answer = Some(self.send(which, &attempt));
+            self.processes[which].attempt = Some(attempt);
+            return TokenEvent::Nothing;
+        };
+        self.end(which, attempt, answer)
+    }
+
+    /// The request leaves.
+    fn send(&mut self, which: usize, attempt: &Attempt) -> Answer {
+        Promises::no_request_without_a_record(attempt.step, self.world.disk.record.as_deref());
+        let kept = &self.processes[which].tokens[attempt.wish.number];
+        let kept = kept.as_ref().filter(|_| !self.world.disk.is_forgotten[attempt.wish.number]);
+        let stored = self.world.disk.tokens[attempt.wish.number].as_ref().or(kept);
+        let stored = stored.cloned().unwrap_or_default();
+        self.promises.judge(which, attempt, &stored, self.renews_short, &self.world);
+        if let Some(before) = &self.processes[which].before[attempt.wish.number] {
+            self.promises.no_request_while_another_is_accepted(which, attempt, before, &self.world);
+        }
+        let answer = match attempt.step {
+            Step::Login => self.world.log_in(attempt.credentials).map(Answer::Session),
+            Step::Code => self.world.enter_code().map(Answer::Session),
+            _ => self.world.fetch(attempt.wish.number).map(|token| Answer::Token(Box::new(token))),
+        };
+        answer.unwrap_or_else(Answer::Failure)
+    }
+
+    /// The outcome is written down, if it can be.
+    fn end(&mut self, which: usize, attempt: Attempt, answer: Answer) -> TokenEvent {
+        let Attempt { mut record, wish, credentials, sight, .. } = attempt;
+        let sight = sight.later(self.world.sight(None).moment);
+        let mut event = TokenEvent::Nothing;
+        let failure = match answer {
+            Answer::Session(id) => {
+                let username = if credentials < 2 { "owner" } else { "neighbour" };
+                record.logged_in(id, username, &sight);
+                None
+            }
+            Answer::Token(token) => {
+                let mut process = std::mem::take(&mut self.processes[which]);
+                event = self.keep(&mut process, wish.number, *token, Origin::Login, false);
+                self.processes[which] = process;
+                if event == TokenEvent::Unwritten {
+                    return event;
+                }
+                record.token_came(&World::serial(wish.number), self.world.gateways > 1, &sight);
+                None
+            }
+            Answer::Failure(failure) => {
+                record.failed(&failure, &credentials.to_string(), &sight, &mut self.world.rng);
+                Some(failure)
+            }
+        };
+        if !self.write(which, &record, &sight) {
+            return if event == TokenEvent::Nothing { TokenEvent::Unwritten } else { event };
+        }
+        match failure {
+            Some(failure) => self.promises.failed(&failure, &self.world),
+            None => self.promises.succeeded(&self.world),
+        }
+        event
+    }
+
+    /// A token that has come is stored, if it can be.
+    fn keep(
+        &mut self,
+        process: &mut Process,
+        number: usize,
+        token: Token,
+        origin: Origin,
+        is_locked: bool,
+    ) -> TokenEvent {
+        if !self.world.disk.is_writable || is_locked {
+            return TokenEvent::Unwritten;
+        }
+        let kept = process.tokens[number].as_ref().filter(|_| !self.world.disk.is_forgotten[number]);
+        let stored = self.world.disk.tokens[number].as_ref().or(kept);
+        let mut tokens = stored.cloned().unwrap_or_default();
+        Rc::make_mut(&mut tokens).arrived(token, origin, self.world.sight(None).moment.wall);
+        process.remember(number, &tokens);
+        (self.world.disk.tokens[number], self.world.disk.is_forgotten[number]) = (Some(tokens), false);
+        TokenEvent::Arrived
+    }
+
+    /// What the poller asks the gateway: first about a candidate, then with the token in use.
+    fn ask_gateway(&mut self, which: usize, gateway: usize) -> TokenEvent {
+        let number = self.world.named[gateway];
+        let is_locked = self.is_locked();
+        let tokens = self.tokens(which, number, is_locked);
+        let mut event = TokenEvent::Nothing;
+        let is_free = self.world.disk.is_writable && !is_locked && self.world.disk.tokens[number].is_some();
+        if let Some(candidate) = &tokens.candidate {
+            match self.note(which, gateway, &candidate.token) {
+                Noted::Accepted if is_free => {
+                    let wall = self.world.sight(None).moment.wall;
+                    let mut tokens = Rc::clone(&tokens);
+                    Rc::make_mut(&mut tokens).promote(wall);
+                    self.world.disk.tokens[number] = Some(tokens);
+                    event = TokenEvent::Accepted;
+                }
+                Noted::RefusedTwice if is_free && tokens.current.is_some() => {
+                    let mut tokens = Rc::clone(&tokens);
+                    Rc::make_mut(&mut tokens).candidate = None;
+                    self.world.disk.tokens[number] = Some(tokens);
+                    event = TokenEvent::Dropped;
+                }
+                _ => {}
+            }
+        }
+        let tokens = self.tokens(which, number, is_locked);
+        if let Some(kept) = tokens.in_use() {
+            self.note(which, gateway, &kept.token);
+        }
+        event
+    }
+
+    /// Asks the gateway about `token`, and writes down what it says: `Supply::accepted`, `refused` and `unclear`.
+    fn note(&mut self, which: usize, gateway: usize, token: &Token) -> Noted {
+        let (serial, id) = (token.serial.clone(), token.id());
+        let verdict = self.world.verdict(gateway, token);
+        self.promises.gateway_said(which, &id, verdict);
+        match verdict {
+            Verdict::Accepted => {
+                self.note_acceptance(which, token);
+                Noted::Accepted
+            }
+            Verdict::Refused if self.note_refusal(which, gateway, token) => Noted::RefusedTwice,
+            Verdict::Refused => Noted::Otherwise,
+            Verdict::Unclear => {
+                self.processes[which].verdicts.note(&serial, &id, Verdict::Unclear);
+                Noted::Otherwise
+            }
+        }
+    }
+
+    /// `Supply::refused`.
+    fn note_refusal(&mut self, which: usize, gateway: usize, token: &Token) -> bool {
+        let (serial, id) = (token.serial.clone(), token.id());
+        let sight = self.world.sight(Some(gateway));
+        let Some(mut record) = self.read(which, &sight) else { return false };
+        if weight(token, &record, &sight) == Weight::Nothing {
+            self.processes[which].verdicts.note(&serial, &id, Verdict::Refused);
+            return false;
+        }
+        if self.is_locked() {
+            return false;
+        }
+        let is_unwritten = self.processes[which].verdicts.is_unwritten(&id);
+        let writable = Rc::make_mut(&mut record);
+        let changed = self.processes[which].verdicts.complete(&serial, writable);
+        let refused = writable.refused(&serial, &id, &sight);
+        if (refused || changed) && !self.write(which, &record, &sight) {
+            return false;
+        }
+        if is_unwritten {
+            self.promises.gateway_accepted(&id, None, &self.world);
+        }
+        let verdicts = &mut self.processes[which].verdicts;
+        verdicts.note_unwritten(&id, false);
+        verdicts.note(&serial, &id, Verdict::Refused);
+        self.promises.gateway_refused(&id, &sight, &self.world);
+        record.is_refused(&serial, &id)
+    }
+
+    /// `Supply::accepted`.
+    fn note_acceptance(&mut self, which: usize, token: &Token) {
+        let (serial, id) = (token.serial.clone(), token.id());
+        let sight = self.world.sight(None);
+        let verdicts = &mut self.processes[which].verdicts;
+        verdicts.note(&serial, &id, Verdict::Accepted);
+        verdicts.note_unwritten(&id, true);
+        let record = self.read(which, &sight);
+        let is_written = record.is_some_and(|mut record| {
+            let is_news =
+                record.has_refusal(&serial, &id) && Rc::make_mut(&mut record).accepted(&serial, &id);
+            !is_news || !self.is_locked() && self.write(which, &record, &sight)
+        });
+        if is_written {
+            self.processes[which].verdicts.note_unwritten(&id, false);
+        }
+        self.promises.gateway_accepted(&id, (!is_written).then_some(which), &self.world);
+    }
+}
+
+/// What a gateway said of a token, as far as it has consequences.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    Accepted,
+    RefusedTwice,
+    Otherwise,
+}

@@ -1,0 +1,84 @@
+//! What one process remembers: a daemon, or a command of the operator.
+
+use std::rc::Rc;
+
+use jiff::Timestamp;
+
+use super::world::SERIALS;
+use crate::base::secrets::Secret;
+use crate::io::cloud::answer::Failure;
+use crate::io::token::Token;
+use crate::io::token::store::{Kept, Tokens};
+use crate::rules::logins::age::Sight;
+use crate::rules::logins::attempt::Step;
+use crate::rules::logins::decision::Operator;
+use crate::rules::logins::record::Record;
+use crate::rules::logins::verdict::Verdicts;
+
+/// How many of the processes are daemons; those behind them are commands.
+pub(super) const DAEMONS: usize = 2;
+
+/// An attempt under way; it ends with its process.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) record: Record,
+    pub(super) wish: Wish,
+    pub(super) step: Step,
+    pub(super) credentials: u8,
+    pub(super) sight: Sight,
+    pub(super) answer: Option<Answer>,
+}
+
+#[derive(Debug)]
+pub(super) enum Answer {
+    Session(Secret),
+    Token(Box<Token>),
+    Failure(Failure),
+}
+
+/// What is wanted of whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub(super) gateway: usize,
+    /// The serial number.
+    pub(super) number: usize,
+    pub(super) operator: Operator,
+    /// When a person asked with a command.
+    pub(super) asked: Option<Timestamp>,
+    /// Whether the gateway is asked for the time.
+    pub(super) sees_gateway: bool,
+}
+
+/// What one process remembers.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    pub(super) credentials: u8,
+    pub(super) attempt: Option<Attempt>,
+    /// The tokens that it has read or written last.
+    pub(super) tokens: [Option<Rc<Tokens>>; SERIALS],
+    /// The tokens that were in use before somebody changed the files.
+    pub(super) before: [Option<Kept>; SERIALS],
+    /// The record that it has read or written last.
+    pub(super) record: Option<Rc<Record>>,
+    pub(super) verdicts: Verdicts,
+    /// `None` for a daemon.
+    pub(super) command: Option<Wish>,
+}
+
+impl Process {
+    /// Remembers the tokens that are stored now.
+    pub(super) fn remember(&mut self, number: usize, stored: &Rc<Tokens>) {
+        let last = self.tokens[number].replace(Rc::clone(stored));
+        let is_stored =
+            |kept: &Kept| stored.candidate.iter().chain(&stored.current).any(|here| here.token == kept.token);
+        let in_use = last.as_ref().and_then(|last| last.in_use()).filter(|kept| !is_stored(kept));
+        if let Some(in_use) = in_use {
+            self.before[number] = Some(in_use.clone());
+        }
+    }
+
+    /// It is killed or stopped; a daemon is started again, and remembers nothing.
+    pub(super) fn end(&mut self) {
+        *self = Self { credentials: self.credentials, ..Self::default() };
+    }
+}

@@ -1,0 +1,147 @@
+//! Decisions in plain words, for the log, `token status` and systemd's status line.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::attempt::{Attempt, Outcome, Reason, Step};
+use super::decision::{Decision, Stopped, Waiting};
+use crate::io::cloud::answer::Kind;
+
+/// A length of time as a person says it: `3 days`, `2 h 5 min`, `40 s`.
+pub fn length(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (2.., ..) => format!("{days} days"),
+        (_, 1.., _) if minutes.is_multiple_of(60) => format!("{hours} h"),
+        (_, 1.., _) => format!("{hours} h {} min", minutes % 60),
+        (_, _, 1..) => format!("{minutes} min"),
+        _ => format!("{seconds} s"),
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoToken => "there is no token yet",
+            Self::Expired => "the token has expired",
+            Self::Renewal => "the token is about to expire",
+            Self::Refused => "the gateway has refused the token twice",
+            Self::Operator => "the operator asked",
+        })
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GatewaySilent => "the gateway does not answer, so a token would be of no use yet",
+            Self::GatewayNotAsked => "the gateway is asked first, because it may accept the token all the same",
+            Self::GatewayUnsure => {
+                "the gateway tells no time, so only our clock says so; the gateway has to refuse the token twice, at \
+                 least five minutes apart"
+            }
+            Self::HoldOff(Kind::TooManySessions) => {
+                "the cloud said that the account has too many active sessions"
+            }
+            Self::HoldOff(Kind::Blocked) => "the cloud turned the last attempt away",
+            Self::HoldOff(Kind::Unclear) => "the last login was not answered, and may have opened a session",
+            Self::HoldOff(_) => "the last attempt at the cloud failed",
+            Self::Interrupted => "the last attempt was interrupted, and may have been a login",
+            Self::OnceADay => "the last one was less than a day ago, and one a day is the most",
+            Self::ThriceAMonth => "there were three within the last 30 days, which is the most",
+            Self::ThriceUnclear => {
+                "three within the last day may have opened a session, though the cloud did not say so, and three are \
+                 the most"
+            }
+        })
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCredentials => {
+                "there is no account to log in with: run `enphased token refresh`, which asks for it, or \
+                 `enphased token import`, or put the username and the password into the configuration"
+            }
+            Self::WrongCredentials => {
+                "the cloud refused this e-mail address or password, and is not asked again until they change: \
+                 correct them in the configuration, or run `enphased token refresh`"
+            }
+            Self::SecondFactor => {
+                "the account asks for a second factor, which a daemon cannot give: run `enphased token refresh` on a \
+                 terminal, which asks for the code, or get a token at https://entrez.enphaseenergy.com and store it \
+                 with `enphased token import`"
+            }
+            Self::ShortToken => {
+                "the token was one of those that live for hours (installers get them), and such are not renewed \
+                 by themselves: run `enphased token refresh` or `enphased token import`, or set \
+                 renew_short_tokens = true in the configuration"
+            }
+            Self::Newcomer => {
+                "another gateway is known at this place, and a login for every serial number that shows up there could \
+                 be provoked by anybody: if the gateway was replaced, run `enphased token refresh --gateway SERIAL` with \
+                 its serial number, or write `serial = \"...\"` below [[gateway]]"
+            }
+        })
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rest => f.write_str("no login is needed"),
+            Self::Act { reason, .. } => write!(f, "a login is due, because {reason}"),
+            Self::Wait { reason, left: None, why } => {
+                write!(f, "a login is wanted, because {reason}, and waits: {why}")
+            }
+            Self::Wait { reason, left: Some(left), why } => {
+                let left = length(*left);
+                write!(f, "a login is wanted, because {reason}, and waits for {left}: {why}")
+            }
+            Self::Stop(stopped) => stopped.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = match self.step {
+            Step::Login => "login",
+            Step::Token => "request for the token",
+            Step::OtherToken => "request for the token by the other way",
+            Step::Code => "login with a code",
+            Step::AnotherCode => "request for another code",
+        };
+        match &self.outcome {
+            None => write!(f, "{step}, because {}: interrupted", self.reason),
+            Some(Outcome::Success) => write!(f, "{step}, because {}: succeeded", self.reason),
+            Some(Outcome::Failed { why, .. }) => write!(f, "{step}, because {}: {why}", self.reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_said_as_people_say_them() {
+        let said =
+            [0, 59, 60, 3600, 3660, 86_400, 172_800].map(|seconds| length(Duration::from_secs(seconds)));
+        assert_eq!(said, ["0 s", "59 s", "1 min", "1 h", "1 h 1 min", "24 h", "2 days"]);
+    }
+
+    #[test]
+    fn a_wait_says_what_for_how_long_and_why() {
+        let left = Some(Duration::from_secs(86_400));
+        let why = Waiting::HoldOff(Kind::TooManySessions);
+        let wait = Decision::Wait { reason: Reason::NoToken, left, why };
+        assert_eq!(
+            wait.to_string(),
+            "a login is wanted, because there is no token yet, and waits for 24 h: the cloud said that the \
+             account has too many active sessions"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! The reading, put together from the pages by the choice for each value.
+
+use jiff::Timestamp;
+
+use super::bridge::Bridges;
+use super::choice::Choices;
+use super::meters::{self, Batteries, Groups, Unmetered};
+use super::pages::Kept;
+use super::site::{Metering, Site};
+use super::table::{Value, Way};
+use super::{ensemble, inverters, production, slow};
+use crate::base::reading::{Consumption, GatewayFacts, Grid, Inverter, Phase, Reading};
+
+/// What the meters give by their two ways.
+struct Metered {
+    meters: Groups,
+    rows: Groups,
+}
+
+/// The reading at `time` by our clock, and whether the house is left out because it would be negative.
+pub(super) fn reading(
+    site: &Site<'_>,
+    choices: &Choices,
+    bridges: &mut Bridges,
+    time: Timestamp,
+) -> (Reading, bool) {
+    let (mut reading, view) = (Reading::empty(time, gateway(site)), site.view());
+    let metered = metered(site, choices);
+    let joined = site.listed().is_some();
+    reading.production =
+        production::production(site, choices.of(Value::ProductionPower), choices.of(Value::ProductionEnergy));
+    reading.consumption = consumption(choices, &metered, bridges, joined);
+    reading.grid = grid(choices, &metered);
+    reading.phases = phases(choices, &metered, bridges, joined);
+    reading.storage = ensemble::storage(metered.meters.storage.clone(), &view);
+    reading.inverters = inverters(site, choices);
+    reading.batteries = ensemble::batteries(&view);
+    let inventory = Kept::page(site.pages.inventory.as_ref());
+    reading.grid_connection = inventory.and_then(ensemble::grid_connection);
+    reading.dry_contacts = ensemble::dry_contacts(site.pages);
+    reading.generator = Kept::page(site.pages.generator.as_ref()).and_then(ensemble::generator);
+    reading.tariff = ensemble::tariff(site.pages);
+    let house = metered.by(choices.of(Value::HousePower).or(choices.of(Value::HouseEnergy)));
+    let negative_house = house.is_some_and(|groups| groups.negative_house);
+    (reading, negative_house)
+}
+
+fn gateway(site: &Site<'_>) -> GatewayFacts {
+    GatewayFacts {
+        serial: site.facts.serial.clone(),
+        firmware: site.facts.firmware_name.clone(),
+        part_number: site.facts.part_number.clone(),
+        metered: site.metering() == Metering::Listed || site.past.meter_seen,
+    }
+}
+
+/// The inverters, in detail where that page is the choice.
+pub(super) fn inverters(site: &Site<'_>, choices: &Choices) -> Vec<Inverter> {
+    match choices.of(Value::Inverters) {
+        Some(Way::Details) => {
+            inverters::inverters(Kept::page(site.pages.device_data.as_ref()), None, site.time)
+        }
+        Some(_) => inverters::inverters(None, Kept::page(site.pages.inverters.as_ref()), site.time),
+        None => Vec::new(),
+    }
+}
+
+fn metered(site: &Site<'_>, choices: &Choices) -> Metered {
+    let view = site.view();
+    let batteries =
+        if site.has_batteries() { Batteries::Power(ensemble::power(&view)) } else { Batteries::None };
+    let unmetered = Unmetered { batteries, generator: ensemble::generator_power(&view) };
+    let meters = match site.listed().filter(|_| site.pages.readings.is_some()) {
+        Some(list) => meters::groups(list, &site.fresh_readings(), unmetered, site.facts.firmware),
+        None => Groups::default(),
+    };
+    let needed = choices.iter().any(|(_, way)| way == Some(Way::MeterRows));
+    let rows = if needed { slow::groups(site, unmetered) } else { Groups::default() };
+    Metered { meters, rows }
+}
+
+impl Metered {
+    fn by(&self, way: Option<Way>) -> Option<&Groups> {
+        match way? {
+            Way::Meters => Some(&self.meters),
+            Way::MeterRows => Some(&self.rows),
+            _ => None,
+        }
+    }
+}
+
+fn consumption(
+    choices: &Choices,
+    metered: &Metered,
+    bridges: &mut Bridges,
+    joined: bool,
+) -> Option<Consumption> {
+    let house = |value| metered.by(choices.of(value))?.consumption.as_ref();
+    let (power, energy) = (house(Value::HousePower), house(Value::HouseEnergy));
+    let power_w = power.and_then(|house| house.power_w);
+    let mut energy_wh = energy.and_then(|house| house.energy_wh);
+    match choices.of(Value::HouseEnergy) {
+        Some(Way::Meters) => bridges.of_meters(energy_wh),
+        Some(_) if joined => energy_wh = bridges.join(energy_wh),
+        _ => {}
+    }
+    let measured_at = power.or(energy)?.measured_at;
+    (power_w.is_some() || energy_wh.is_some()).then(|| Consumption {
+        power_w,
+        energy_wh,
+        measured_at,
+        ..Consumption::default()
+    })
+}
+
+fn grid(choices: &Choices, metered: &Metered) -> Option<Grid> {
+    let grid = |value| metered.by(choices.of(value))?.grid.as_ref();
+    let (power, energy) = (grid(Value::GridPower), grid(Value::GridEnergy));
+    let (power_w, measured_at) = (power.and_then(|grid| grid.power_w), power.or(energy)?.measured_at);
+    let import_wh = energy.and_then(|grid| grid.import_wh);
+    let export_wh = energy.and_then(|grid| grid.export_wh);
+    (power_w.is_some() || import_wh.is_some() || export_wh.is_some()).then(|| Grid {
+        power_w,
+        import_wh,
+        export_wh,
+        measured_at,
+        ..Grid::default()
+    })
+}
+
+fn phases(choices: &Choices, metered: &Metered, bridges: &mut Bridges, joined: bool) -> Vec<Phase> {
+    let way = choices.of(Value::Phases);
+    let mut phases = metered.by(way).map(|groups| groups.phases.clone()).unwrap_or_default();
+    match way {
+        Some(Way::Meters) => bridges.phases_of_meters(&phases),
+        Some(_) if joined => bridges.join_phases(&mut phases),
+        _ => {}
+    }
+    phases
+}

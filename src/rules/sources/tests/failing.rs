@@ -1,0 +1,487 @@
+//! Pages that fail, in every way, one by one and in any combination.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::units::WattHours;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// When the meters measure.
+const NOW: i64 = 1_787_400_000;
+
+/// A metered gateway whose pages agree with each other, as they do on a real one.
+fn well(endpoint: Endpoint) -> Option<&'static str> {
+    Some(match endpoint {
+        Endpoint::Meters => METERS,
+        Endpoint::MeterReadings => {
+            r#"[{"eid":1,"timestamp":1787400000,"activePower":1502.5,"actEnergyDlvd":9000000,"actEnergyRcvd":3,
+                "channels":[{"activePower":1502.5,"actEnergyDlvd":9000000,"voltage":230}]},
+                {"eid":2,"timestamp":1787400000,"activePower":-700,"actEnergyDlvd":4000000,"actEnergyRcvd":5000000,
+                "channels":[{"activePower":-700,"actEnergyDlvd":4000000,"actEnergyRcvd":5000000,"voltage":230}]}]"#
+        }
+        Endpoint::ProductionJson => {
+            r#"{"production":[{"type":"inverters","activeCount":8,"readingTime":1787399940,"wNow":1490,"whLifetime":8900000},
+                {"type":"eim","activeCount":1,"measurementType":"production","readingTime":1787400000,"wNow":1502.5,
+                "whLifetime":9000000,"lines":[{"wNow":1502.5,"whLifetime":9000000,"rmsVoltage":230}]}],
+                "consumption":[{"type":"eim","activeCount":1,"measurementType":"total-consumption",
+                "readingTime":1787400000,"wNow":802.5,"whLifetime":8000900,
+                "lines":[{"wNow":802.5,"whLifetime":8000900,"rmsVoltage":230}]},
+                {"type":"eim","activeCount":1,"measurementType":"net-consumption","readingTime":1787400000,"wNow":-700,
+                "whLifetime":-999900,"lines":[{"wNow":-700,"whLifetime":-999900,"rmsVoltage":230}]}]}"#
+        }
+        Endpoint::Production => r#"{"wattHoursLifetime":9000000,"wattHoursToday":3000,"wattsNow":1502}"#,
+        Endpoint::Energy => r#"{"production":{"pcu":{"wattHoursLifetime":8900000,"wattsNow":1488}}}"#,
+        Endpoint::Inverters => {
+            r#"[{"serialNumber":"1","lastReportDate":1787399880,"lastReportWatts":740,"maxReportWatts":900,"devType":1},
+                {"serialNumber":"2","lastReportDate":1787399880,"lastReportWatts":740,"maxReportWatts":900,"devType":1}]"#
+        }
+        Endpoint::DeviceData => {
+            r#"{"1":{"devName":"pcu","sn":"1","active":true,"channels":[{"watts":{"now":1490,"max":1800},
+                "lastReading":{"endDate":1787399880,"duration":300,"joulesProduced":447000},
+                "lifetime":{"joulesProduced":36000000}}]},"deviceCount":1,"deviceDataLimit":50}"#
+        }
+        Endpoint::EnsembleInventory => "[]",
+        _ => return None,
+    })
+}
+
+/// Every way in which a page fails. A body, or an error.
+const FAILURES: [&str; 16] = [
+    "204", "empty", "blanks", "html", "cut", "null", "text", "number", "object", "list", "401", "403", "404",
+    "500", "503", "hangs",
+];
+
+fn failing(endpoint: Endpoint, how: &str) -> Result<&'static str, Error> {
+    let path = endpoint.path();
+    let status = |status| Err(Error::Failing { status, path });
+    match how {
+        "204" | "empty" => Ok(""),
+        "blanks" => Ok(" \n\t"),
+        "html" => Ok("<!DOCTYPE html><html><body>Please wait</body></html>"),
+        "cut" => Ok(well(endpoint).map_or("[", |page| &page[..page.len() / 2])),
+        "null" => Ok("null"),
+        "text" => Ok("\"busy\""),
+        "number" => Ok("7"),
+        // Neither is a list where an object belongs, and so on.
+        "object" => {
+            Ok(if well(endpoint).is_some_and(|page| page.starts_with('[')) { "{\"a\":1}" } else { "[]" })
+        }
+        "list" => Ok("[]"),
+        "401" => Err(Error::Forbidden { status: 401, path }),
+        "403" => Err(Error::Forbidden { status: 403, path }),
+        "404" => Err(Error::Missing { path }),
+        "503" => Err(Error::Busy { status: 503, path, retry_after: None }),
+        "hangs" => {
+            let address = "192.168.1.20".to_owned();
+            Err(Error::Unreachable { address, path, connected: true, why: "timed out after 45 s".to_owned() })
+        }
+        _ => status(500),
+    }
+}
+
+fn answering<'a>(
+    failing_pages: &'a [(Endpoint, &'a str)],
+) -> impl Fn(Endpoint) -> Result<&'static str, Error> + 'a {
+    move |endpoint| match failing_pages.iter().find(|(page, _)| *page == endpoint) {
+        Some((_, how)) => failing(endpoint, how),
+        None => well(endpoint).ok_or(Error::Missing { path: endpoint.path() }),
+    }
+}
+
+fn metered() -> Sources {
+    let facts = Facts { time: Timestamp::from_second(NOW).ok(), firmware: (8, 3, 5027), ..facts() };
+    Sources::new(facts, Options::default(), Instant::now())
+}
+
+/// The numbers of a metered house: production, grid, house, and the lifetimes of production and house.
+fn numbers(reading: &Reading) -> [Option<f64>; 5] {
+    let (production, house) = (reading.production.as_ref(), reading.consumption.as_ref());
+    let watts = |power: Option<Watts>| power.map(Watts::value);
+    [
+        watts(production.and_then(|it| it.power_w)),
+        watts(reading.grid.as_ref().and_then(|it| it.power_w)),
+        watts(house.and_then(|it| it.power_w)),
+        production.and_then(|it| it.energy_wh).map(WattHours::value),
+        house.and_then(|it| it.energy_wh).map(WattHours::value),
+    ]
+}
+
+const WELL: [Option<f64>; 5] = [Some(1502.5), Some(-700.0), Some(802.5), Some(9e6), Some(8e6)];
+
+/// Ninety minutes of polls every 30 seconds; the pages asked for and the reading of each.
+fn minutes(
+    sources: &mut Sources,
+    from: Instant,
+    minutes: u32,
+    pages: &[(Endpoint, &str)],
+) -> Vec<(Vec<Endpoint>, Option<Reading>)> {
+    (0..2 * minutes).map(|tick| poll(sources, from + 30 * SECOND * tick, answering(pages))).collect()
+}
+
+fn levels(sources: &mut Sources) -> Vec<(Level, &'static str)> {
+    let notices = sources.notices();
+    notices.into_iter().map(|notice| (notice.level, notice.kind)).collect()
+}
+
+#[test]
+fn production_grid_and_house_go_on_whatever_becomes_of_the_readings() {
+    for how in FAILURES {
+        let (mut sources, start) = (metered(), Instant::now());
+        assert_eq!(numbers(&poll(&mut sources, start, answering(&[])).1.unwrap()), WELL);
+        assert_eq!(sources.notices(), []);
+        let pages = [(Endpoint::MeterReadings, how)];
+        let polls = minutes(&mut sources, start + MINUTE, 90, &pages);
+        for (tick, (asked, reading)) in polls.iter().enumerate() {
+            let distinct: BTreeSet<_> = asked.iter().collect();
+            assert_eq!(distinct.len(), asked.len(), "{how}, poll {tick}: {asked:?}");
+            // A poll in which nothing is due yields nothing new; the first that hangs may be the whole gateway.
+            if let Some(reading) = reading {
+                assert_eq!(numbers(reading), WELL, "{how}, poll {tick}");
+            } else {
+                assert!(
+                    tick < 2 || !asked.contains(&Endpoint::ProductionJson),
+                    "{how}, poll {tick}: {asked:?}"
+                );
+            }
+        }
+        let silent = polls.windows(2).skip(1).filter(|two| two.iter().all(|(_, reading)| reading.is_none()));
+        assert_eq!(silent.count(), 0, "{how}: a minute without a reading");
+        assert_eq!(levels(&mut sources), [(Level::Warn, "page_failing")], "{how}");
+        let slow = polls.iter().filter(|(asked, _)| asked.contains(&Endpoint::ProductionJson)).count();
+        assert!(slow <= 91, "{how}: {slow} requests of the slow page");
+
+        let well = minutes(&mut sources, start + 92 * MINUTE, 30, &[]);
+        let (asked, reading) = well.last().unwrap();
+        assert_eq!(reading.as_ref().map(numbers), Some(WELL), "{how}: {well:?}");
+        assert!(!asked.contains(&Endpoint::ProductionJson), "{how}: back to the first page: {asked:?}");
+        assert_eq!(levels(&mut sources), [(Level::Info, "page_recovered")], "{how}");
+    }
+}
+
+#[test]
+fn production_grid_and_house_are_there_from_the_start_whatever_becomes_of_the_list_of_meters() {
+    for how in FAILURES {
+        let (mut sources, start) = (metered(), Instant::now());
+        let polls = minutes(&mut sources, start, 90, &[(Endpoint::Meters, how)]);
+        let first = polls.iter().position(|(_, reading)| reading.is_some()).unwrap();
+        assert!(first <= 1, "{how}");
+        let readings: Vec<&Reading> = polls.iter().filter_map(|(_, reading)| reading.as_ref()).collect();
+        for reading in &readings {
+            let [power, grid, house, energy, used] = numbers(reading);
+            assert_eq!([power, grid, house, energy], [WELL[0], WELL[1], WELL[2], WELL[3]], "{how}");
+            assert!((used.unwrap() - 8e6).abs() < 1000.0, "{how}");
+            assert_eq!(reading.production.as_ref().unwrap().source, Source::Meter);
+        }
+        assert!(readings.len() >= 89, "{how}: {}", readings.len());
+        assert_eq!(levels(&mut sources), [(Level::Warn, "page_failing")], "{how}");
+        let well = minutes(&mut sources, start + 91 * MINUTE, 70, &[]);
+        assert!(well.last().unwrap().1.as_ref().unwrap().grid.as_ref().unwrap().import_wh.is_some(), "{how}");
+        assert_eq!(levels(&mut sources), [(Level::Info, "page_recovered")], "{how}");
+    }
+}
+
+#[test]
+fn a_list_of_meters_that_was_read_once_is_as_good_and_that_its_page_fails_is_said() {
+    for how in FAILURES.into_iter().step_by(4) {
+        let (mut sources, start) = (metered(), Instant::now());
+        minutes(&mut sources, start, 59, &[]);
+        assert_eq!(sources.notices(), []);
+        let polls = minutes(&mut sources, start + 59 * MINUTE, 90, &[(Endpoint::Meters, how)]);
+        let readings: Vec<&Reading> = polls.iter().filter_map(|(_, reading)| reading.as_ref()).collect();
+        assert!(readings.len() >= 178 && readings.iter().all(|reading| numbers(reading) == WELL), "{how}");
+        assert_eq!(levels(&mut sources), [(Level::Warn, "page_failing")], "{how}");
+        minutes(&mut sources, start + 149 * MINUTE, 70, &[]);
+        assert_eq!(levels(&mut sources), [(Level::Info, "page_recovered")], "{how}");
+    }
+}
+
+#[test]
+fn readings_that_stand_still_are_replaced_by_those_of_the_next_page() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let old = well(Endpoint::MeterReadings).unwrap().replace("1787400000", "1787399340");
+    let old: &'static str = old.leak();
+    let stale = |endpoint| match endpoint {
+        Endpoint::MeterReadings => Ok(old),
+        _ => answering(&[])(endpoint),
+    };
+    for tick in 0..10 {
+        let reading = poll(&mut sources, start + 30 * SECOND * tick, stale).1.unwrap();
+        assert_eq!(numbers(&reading)[..4], WELL[..4], "poll {tick}");
+        assert_eq!(reading.production.unwrap().measured_at, Timestamp::from_second(NOW).ok());
+    }
+    let notices = sources.notices();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(
+        notices[0].message.contains("stands still") && notices[0].message.contains("11 min behind"),
+        "{notices:?}"
+    );
+}
+
+#[test]
+fn a_page_without_a_stamp_is_not_taken_for_a_meter_that_stands_still() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let old = well(Endpoint::MeterReadings).unwrap().replace("1787400000", "1787399340");
+    let old: &'static str = old.leak();
+    let only = |endpoint| match endpoint {
+        Endpoint::Meters | Endpoint::Production => answering(&[])(endpoint),
+        Endpoint::MeterReadings => Ok(old),
+        _ => failing(endpoint, "500"),
+    };
+    assert_eq!(poll(&mut sources, start, only).1, None);
+    // Without readings nothing says that it stands still.
+    let without = |endpoint| {
+        if endpoint == Endpoint::MeterReadings { failing(endpoint, "500") } else { only(endpoint) }
+    };
+    let production = poll(&mut sources, start + MINUTE, without).1.unwrap().production.unwrap();
+    assert_eq!((production.power_w, production.energy_wh), (Watts::new(1502.0), None));
+}
+
+#[test]
+fn phases_that_no_other_page_has_are_said_to_be_missing() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let bare = well(Endpoint::ProductionJson).unwrap().replace("\"lines\"", "\"none\"");
+    let bare: &'static str = bare.leak();
+    let page = |endpoint| match endpoint {
+        Endpoint::MeterReadings => failing(endpoint, "500"),
+        Endpoint::ProductionJson => Ok(bare),
+        _ => answering(&[])(endpoint),
+    };
+    for tick in 0..4 {
+        assert_eq!(poll(&mut sources, start + MINUTE * tick, page).1.unwrap().phases, []);
+    }
+    let notices = sources.notices();
+    assert!(notices[0].message.ends_with("; import and export, phases missing"), "{notices:?}");
+}
+
+#[test]
+fn a_single_number_that_is_none_is_taken_from_the_next_page() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let odd = well(Endpoint::MeterReadings).unwrap().replacen("1502.5", "nan", 1);
+    let odd: &'static str = odd.leak();
+    let page = |endpoint| match endpoint {
+        Endpoint::MeterReadings => Ok(odd),
+        _ => answering(&[])(endpoint),
+    };
+    for tick in 0..4 {
+        let reading = poll(&mut sources, start + 30 * SECOND * tick, page).1.unwrap();
+        assert_eq!(numbers(&reading)[..4], WELL[..4]);
+        assert!(reading.grid.unwrap().import_wh.is_some(), "nothing else is lost");
+    }
+    let notices = sources.notices();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].message.contains("production power, house power"), "{notices:?}");
+}
+
+#[test]
+fn a_number_that_is_none_is_not_passed_over_in_silence_where_nothing_else_has_it() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let odd = well(Endpoint::DeviceData).unwrap().replace("\"max\":1800", "\"max\":-inf");
+    let odd: &'static str = odd.leak();
+    let page = |endpoint| match endpoint {
+        Endpoint::DeviceData => Ok(odd),
+        _ => answering(&[])(endpoint),
+    };
+    for tick in 0..30 {
+        poll(&mut sources, start + 30 * SECOND * tick, page);
+    }
+    let notices = sources.notices();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].message.starts_with("/ivp/pdm/device_data holds what is no number"), "{notices:?}");
+}
+
+#[test]
+fn the_house_goes_on_without_a_step_when_the_page_changes() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let used = |reading: Option<Reading>| {
+        let reading = reading.unwrap();
+        let phase = reading.phases[0].consumption.as_ref().unwrap().energy_wh.unwrap().whole();
+        (reading.consumption.unwrap().energy_wh.unwrap().whole(), phase)
+    };
+    assert_eq!(used(poll(&mut sources, start, answering(&[])).1), (8_000_000, 8_000_000));
+    let broken = [(Endpoint::MeterReadings, "500")];
+    // Net consumption is 100 Wh more on that page than import less export.
+    assert_eq!(used(poll(&mut sources, start + MINUTE, answering(&broken)).1), (8_000_000, 8_000_000));
+    assert_eq!(used(poll(&mut sources, start + 2 * MINUTE, answering(&[])).1), (8_000_000, 8_000_000));
+}
+
+#[test]
+fn a_page_that_hangs_costs_one_poll_and_is_then_asked_for_ever_more_rarely() {
+    let (mut sources, start) = (metered(), Instant::now());
+    poll(&mut sources, start, answering(&[]));
+    let pages = [(Endpoint::MeterReadings, "hangs"), (Endpoint::DeviceData, "hangs")];
+    let polls = minutes(&mut sources, start + MINUTE, 120, &pages);
+    assert_eq!(polls[0].0, [Endpoint::MeterReadings], "it may be the whole gateway");
+    let hung = polls.iter().filter(|(asked, _)| asked.contains(&Endpoint::MeterReadings)).count();
+    assert!(hung <= 13, "{hung} of 240 polls wait for it");
+    let silent = polls.windows(2).skip(1).filter(|two| two.iter().all(|(_, reading)| reading.is_none()));
+    assert_eq!(silent.count(), 0, "a minute without a reading");
+}
+
+#[test]
+fn a_production_meter_of_a_model_without_meters_is_used_when_production_json_shows_it() {
+    // Firmware 4.2.27 says so of itself; its meter does not say what it measures.
+    const PAGE: &str = r#"{"production":[{"type":"inverters","activeCount":19,"wNow":0,"whLifetime":11425504},
+        {"type":"eim","activeCount":1,"wNow":1508.8,"whLifetime":8598256.6}]}"#;
+    for (metered_model, totals) in [(Some(false), false), (None, false), (Some(true), false), (None, true)] {
+        let facts = Facts { firmware: (4, 2, 27), metered_model, by_token: false, ..facts() };
+        let (mut sources, start) = (Sources::new(facts, Options::default(), Instant::now()), Instant::now());
+        let zeros = r#"{"wattHoursLifetime":0,"wattHoursToday":0,"wattsNow":0}"#;
+        let only = |endpoint| match endpoint {
+            Endpoint::ProductionJson => Ok(PAGE),
+            Endpoint::Production if totals => Ok(zeros),
+            _ => Err(Error::Missing { path: endpoint.path() }),
+        };
+        for tick in 0..5 {
+            let production = poll(&mut sources, start + MINUTE * tick, only).1.unwrap().production.unwrap();
+            assert_eq!(production.source, Source::Meter, "{metered_model:?}");
+            assert_eq!(production.energy_wh.unwrap().whole(), 8_598_257);
+        }
+    }
+}
+
+#[test]
+fn no_production_by_any_page_is_an_outage_that_names_the_pages() {
+    let (mut sources, start) = (metered(), Instant::now());
+    for tick in 0..3 {
+        let empty = |endpoint| match endpoint {
+            Endpoint::Inverters => Ok("[]"),
+            _ => Ok::<_, Error>(""),
+        };
+        ask(&mut sources, start + MINUTE * tick, empty);
+        let Cycle::NoProduction { why, rest: None } = sources.cycle(Timestamp::UNIX_EPOCH) else { panic!() };
+        for page in [
+            "/ivp/meters (it is empty)",
+            "/production.json?details=1 (it is empty)",
+            "inverters (shows none)",
+        ] {
+            assert!(why.contains(page), "{why}");
+        }
+    }
+    assert_eq!(sources.notices(), [], "the outage says it");
+}
+
+#[test]
+fn what_else_is_measured_comes_with_the_outage() {
+    let (mut sources, start) = (metered(), Instant::now());
+    poll(&mut sources, start, answering(&[]));
+    let lost = Endpoint::ALL.into_iter().filter(|page| *page != Endpoint::Meters).map(|page| (page, "404"));
+    let lost: Vec<(Endpoint, &str)> = lost.collect();
+    let net = |endpoint| match endpoint {
+        Endpoint::MeterReadings => {
+            Ok(r#"[{"eid":2,"timestamp":1787400000,"activePower":70,"actEnergyDlvd":4}]"#)
+        }
+        _ => answering(&lost)(endpoint),
+    };
+    ask(&mut sources, start + 20 * MINUTE, net);
+    let Cycle::NoProduction { rest: Some(rest), why } = sources.cycle(Timestamp::UNIX_EPOCH) else {
+        panic!()
+    };
+    assert_eq!((rest.production, rest.grid.unwrap().power_w), (None, Watts::new(70.0)));
+    assert!(why.contains("/ivp/meters/readings (shows none)"), "{why}");
+}
+
+#[test]
+fn a_site_that_produces_nothing_is_no_outage_as_long_as_every_page_says_so() {
+    let only_net = |endpoint| match endpoint {
+        Endpoint::Meters => Ok(r#"[{"eid":1,"state":"disabled","measurementType":"production"},
+                {"eid":2,"state":"enabled","measurementType":"net-consumption","phaseCount":1}]"#),
+        Endpoint::Production => Ok(r#"{"wattHoursLifetime":0,"wattHoursToday":0,"wattsNow":0}"#),
+        Endpoint::Energy => Ok(r#"{"production":{"pcu":{"wattHoursLifetime":0,"wattsNow":0}}}"#),
+        Endpoint::ProductionJson => {
+            Ok(r#"{"production":[{"type":"inverters","activeCount":0}],"consumption":[]}"#)
+        }
+        Endpoint::Inverters => Ok("[]"),
+        Endpoint::DeviceData => Ok(r#"{"deviceCount":0,"deviceDataLimit":50}"#),
+        _ => answering(&[])(endpoint),
+    };
+    let (mut sources, start) = (metered(), Instant::now());
+    for tick in 0..5 {
+        let reading = poll(&mut sources, start + MINUTE * tick, only_net).1.unwrap();
+        assert_eq!((reading.production, reading.grid.unwrap().power_w), (None, Watts::new(-700.0)));
+    }
+    // One page that fails may be the one that has it.
+    let broken = |endpoint| {
+        if endpoint == Endpoint::ProductionJson { failing(endpoint, "500") } else { only_net(endpoint) }
+    };
+    ask(&mut sources, start + 30 * MINUTE, broken);
+    assert!(matches!(sources.cycle(Timestamp::UNIX_EPOCH), Cycle::NoProduction { rest: Some(_), .. }));
+}
+
+#[test]
+fn inverters_that_vanish_from_their_page_are_missed() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let refused = [(Endpoint::DeviceData, "401")];
+    assert_eq!(poll(&mut sources, start, answering(&refused)).1.unwrap().inverters.len(), 2);
+    let pages = [(Endpoint::DeviceData, "401"), (Endpoint::Inverters, "list")];
+    minutes(&mut sources, start + 5 * MINUTE, 30, &pages);
+    let said = sources.notices();
+    let missing = said.iter().filter(|notice| notice.message.contains("inverters missing"));
+    assert_eq!(missing.count(), 1, "{said:?}");
+}
+
+#[test]
+fn words_fit_the_access_that_is_used() {
+    for (by_token, words) in [(true, "the token's role"), (false, "the gateway's user")] {
+        let facts = Facts { by_token, ..facts() };
+        let (mut sources, start) = (Sources::new(facts, Options::default(), Instant::now()), Instant::now());
+        poll(&mut sources, start, answering(&[(Endpoint::DeviceData, "401")]));
+        let notices = sources.notices();
+        assert!(notices[0].message.starts_with(words), "{notices:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Any pages fail in any way for good: a value is there within three polls exactly when a page that is well has it.
+    #[test]
+    fn a_value_is_there_exactly_when_a_page_that_is_well_has_it(
+        how in prop::collection::vec(prop::option::weighted(0.5, prop::sample::select(&FAILURES[..])), 7),
+        known in any::<bool>(),
+    ) {
+        let pages = [
+            Endpoint::Meters,
+            Endpoint::MeterReadings,
+            Endpoint::ProductionJson,
+            Endpoint::Production,
+            Endpoint::Energy,
+            Endpoint::DeviceData,
+            Endpoint::Inverters,
+        ];
+        let failing: Vec<(Endpoint, &str)> =
+            pages.into_iter().zip(&how).filter_map(|(page, how)| Some((page, (*how)?))).collect();
+        let is_well = |page: Endpoint| !failing.iter().any(|(failing, _)| *failing == page);
+        let (mut sources, start) = (metered(), Instant::now());
+        if known {
+            poll(&mut sources, start, answering(&[]));
+        }
+        // Past the time in which what was read before is shown.
+        let begin = start + 20 * MINUTE;
+        let mut last = None;
+        for tick in 0..40 {
+            let (asked, reading) = poll(&mut sources, begin + MINUTE * tick, answering(&failing));
+            let distinct: BTreeSet<_> = asked.iter().collect();
+            prop_assert_eq!(distinct.len(), asked.len());
+            prop_assert!(asked.len() <= pages.len() + 2, "{:?}", asked);
+            if tick >= 2 || last.is_none() {
+                last = reading.or(last);
+            }
+        }
+        let listed = known || is_well(Endpoint::Meters);
+        let meters = listed && is_well(Endpoint::MeterReadings);
+        let rows = is_well(Endpoint::ProductionJson);
+        let reports = is_well(Endpoint::DeviceData) || is_well(Endpoint::Inverters);
+        let counters = !listed && is_well(Endpoint::Energy);
+        let totals = listed && is_well(Endpoint::Production);
+        let [power, grid, house, energy, used] = last.as_ref().map(numbers).unwrap_or_default();
+        prop_assert_eq!(power.is_some(), meters || rows || reports || counters || totals);
+        prop_assert_eq!(energy.is_some(), meters || rows || counters);
+        prop_assert_eq!(grid.is_some(), meters || rows);
+        prop_assert_eq!((house.is_some(), used.is_some()), (meters || rows, meters || rows));
+        let inverters = last.as_ref().map_or(0, |reading| reading.inverters.len());
+        prop_assert_eq!(inverters > 0, reports);
+    }
+}
