@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 
+use super::snapshot::{Energies, InverterReport, Snapshot, WorldOptions};
 use super::sun::{house_load, inverter_weight, last_report, sunshine};
-use super::world::{Energies, InverterReport, Snapshot, WorldOptions};
 use crate::base::units::{Percent, WattHours, Watts};
 
 /// Seconds in which the flows do not change.
@@ -201,7 +201,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::simulator::world::Battery;
+    use crate::simulator::snapshot::Battery;
 
     const DAY: i64 = 86_400;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::cloud::{Account, Cloud, CloudOptions};
 use super::gateway::{Gateway, GatewayOptions};
 use super::pages::Pages;
-use super::world::{Battery, World, WorldOptions};
+use super::snapshot::{Battery, WorldOptions};
+use super::world::World;
 use crate::base::clock::Clock;
 use crate::base::units::{WattHours, Watts};
 

@@ -77,6 +77,16 @@ impl Source {
     }
 }
 
+/// All identifiers in `tokens`.
+fn idents(tokens: TokenStream) -> Vec<String> {
+    let each = |token| match token {
+        TokenTree::Ident(ident) => vec![ident.to_string()],
+        TokenTree::Group(group) => idents(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => Vec::new(),
+    };
+    tokens.into_iter().flat_map(each).collect()
+}
+
 fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         syn::Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string().contains("test"),
@@ -131,11 +141,7 @@ impl<'ast> Visit<'ast> for Source {
 
     /// A macro that stands for items may define the types that it is given.
     fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
-        let idents = item.mac.tokens.clone().into_iter().filter_map(|token| match token {
-            TokenTree::Ident(ident) => Some(ident.to_string()),
-            _ => None,
-        });
-        self.types.extend(idents);
+        self.types.extend(idents(item.mac.tokens.clone()));
         visit::visit_item_macro(self, item);
     }
 
@@ -185,6 +191,8 @@ impl House {
         let mut base = own.clone();
         let mut rest = path;
         match path.first().map(String::as_str)? {
+            // No more than a visibility.
+            _ if path == ["super"] || path == ["crate"] => return None,
             "crate" => (base, rest) = (Vec::new(), &path[1..]),
             "self" => rest = &path[1..],
             "super" => {

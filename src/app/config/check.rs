@@ -8,11 +8,12 @@ use jiff::tz::TimeZone;
 use reqwest::Url;
 
 use super::environment::Environment;
+use super::error::Problem;
 use super::file::{CloudTable, File, GatewayTable, MqttTable, StdoutTable};
 use super::same_gateway::is_same;
 use super::secret::{Account, SecretSource, UnreadableSecret, stripped};
+use super::settings::{Config, Format, Gateway, Mqtt, Stdout};
 use super::zone;
-use super::{Config, Format, Gateway, Mqtt, Problem, Stdout};
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::cloud::Addresses;

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::Problem;
+use super::error::Problem;
 use crate::output::domoticz::idx::Idx;
+
+/// Every key with what it means.
+pub const EXAMPLE: &str = include_str!("example.toml");
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -127,7 +130,7 @@ fn nearest(table: &str, key: &str) -> Option<&'static str> {
 /// The keys of `table`, from the example, which shows every one.
 pub(super) fn known_keys(table: &str) -> impl Iterator<Item = &'static str> {
     let mut current = "";
-    super::EXAMPLE.lines().filter_map(move |line| {
+    EXAMPLE.lines().filter_map(move |line| {
         let line = line.trim_start_matches('#');
         if line.starts_with('[') {
             current = line.trim_matches(['[', ']']);

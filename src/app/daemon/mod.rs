@@ -11,6 +11,7 @@ pub mod outputs;
 mod reload;
 mod running;
 mod stdout;
+mod surroundings;
 mod watch;
 
 use std::future::Future;
@@ -18,41 +19,20 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 
-use fastrand::Rng;
-use tokio::sync::mpsc;
-
 use crate::app::config::{self, Config};
 use crate::app::token_provider::ending::Ending;
-use crate::base::clock::Clock;
 use crate::io::state_dir::{self, Lock, StateDir};
 use household::{Household, Lasting, Next, Stop};
-use notify::Notify;
 use reload::Change;
 
 pub use household::shared;
 pub use last_requests::last_requests;
 pub use once::run_once;
 pub use running::refusal;
+pub use surroundings::Surroundings;
 
 /// Held as long as a daemon lives, so that a second one by mistake is seen.
 const LOCK: &str = "daemon.lock";
-
-/// What a daemon is given beside its configuration.
-#[derive(Debug)]
-pub struct Surroundings {
-    /// The state directory.
-    pub state: StateDir,
-    /// The time.
-    pub clock: Clock,
-    /// Chance.
-    pub rng: Rng,
-    /// Who is told about its state.
-    pub notify: Notify,
-    /// A message for each wish to read the configuration again.
-    pub hangups: mpsc::Receiver<()>,
-    /// A message for each signal to stop after the first: whoever sends it has no time.
-    pub again: mpsc::Receiver<()>,
-}
 
 /// Why a daemon could not begin.
 #[derive(Debug, thiserror::Error)]

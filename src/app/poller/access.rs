@@ -18,7 +18,8 @@ use crate::io::state_dir::Stamp;
 use crate::io::token::store::{Kept, Tokens};
 use crate::io::token::{Token, TokenId};
 use crate::rules::logins::age::Heard;
-use crate::rules::logins::decision::{Decision, Operator, Waiting};
+use crate::rules::logins::decision::{Decision, Waiting};
+use crate::rules::logins::situation::Operator;
 
 /// An answer of `/info` that is younger needs no other.
 const JUST_NOW: Duration = Duration::from_secs(2);

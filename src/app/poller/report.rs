@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::latest::TokenReport;
 use crate::io::token::store::Tokens;
-use crate::rules::logins::decision::{Decision, TokenFacts};
+use crate::rules::logins::decision::Decision;
+use crate::rules::logins::situation::TokenFacts;
 
 /// Reports on `tokens`; `decision` is what the rules say about getting another.
 pub fn report(tokens: &Tokens, decision: &Decision, now: Timestamp) -> TokenReport {

@@ -26,10 +26,11 @@ use crate::io::state_dir::{self, Lock, StateDir};
 use crate::io::token::Token;
 use crate::rules::logins::age::{Heard, Sight};
 use crate::rules::logins::attempt::Step;
-use crate::rules::logins::decision::{self, Decision, Operator, Situation, TokenFacts, decide};
+use crate::rules::logins::decision::{Decision, decide};
 use crate::rules::logins::hold::Halt;
 use crate::rules::logins::newcomer::Place;
 use crate::rules::logins::record::Record;
+use crate::rules::logins::situation::{self, Operator, Situation, TokenFacts};
 use crate::rules::logins::verdict::{Verdict, Verdicts};
 use ending::Ending;
 use fastrand::Rng;
@@ -209,7 +210,7 @@ impl Supply {
             asked_ago: sight.moment.up.saturating_sub(asked),
             verdicts: &verdicts,
             is_newcomer,
-            account: decision::Account::Ready,
+            account: situation::Account::Ready,
             renew_short_tokens: self.settings.renew_short_tokens,
         };
         if decide(record, &situation) == Decision::Rest {
@@ -219,10 +220,10 @@ impl Supply {
         let username = self.username();
         situation.username = &username;
         situation.account = match &credentials {
-            None => decision::Account::Missing,
-            Some(credentials) => {
-                self.refusal(record, credentials).map_or(decision::Account::Ready, decision::Account::Refused)
-            }
+            None => situation::Account::Missing,
+            Some(credentials) => self
+                .refusal(record, credentials)
+                .map_or(situation::Account::Ready, situation::Account::Refused),
         };
         Ok((decide(record, &situation), credentials))
     }

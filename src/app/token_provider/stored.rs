@@ -8,7 +8,7 @@ use crate::base::reading::Serial;
 use crate::io::state_dir::{self, Stamp, StateDir};
 use crate::io::token::Token;
 use crate::io::token::store::{self, Loaded, Source, Tokens};
-use crate::rules::logins::decision::TokenFacts;
+use crate::rules::logins::situation::TokenFacts;
 
 /// The stored tokens of the gateways.
 ///

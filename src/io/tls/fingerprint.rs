@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
-use rustls::Error as TlsError;
 use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, Error as TlsError, OtherError};
 use serde::{Deserialize, Serialize};
 use webpki::EndEntityCert;
-
-use super::judged;
 
 /// The SHA-256 of a gateway's public key (SPKI), shown and stored in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,6 +77,11 @@ impl From<webpki::Error> for Unreadable {
             other => Self::Other(other),
         }
     }
+}
+
+/// An error of ours, in the form that rustls hands on.
+pub(super) fn judged(why: impl std::error::Error + Send + Sync + 'static) -> TlsError {
+    TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
 }
 
 #[cfg(test)]

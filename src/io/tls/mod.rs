@@ -73,7 +73,3 @@ pub fn in_words(error: &TlsError) -> String {
         other => other.to_string(),
     }
 }
-
-fn judged(why: impl std::error::Error + Send + Sync + 'static) -> TlsError {
-    TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
-}

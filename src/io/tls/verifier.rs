@@ -10,7 +10,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error as TlsError, SignatureScheme};
 
-use super::{Fingerprint, judged};
+use super::fingerprint::{Fingerprint, judged};
 
 /// What ring cannot verify. A gateway that signs so is read under [`Check::Nothing`] only.
 const UNVERIFIABLE: [SignatureScheme; 3] = [

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::discovery::Discovery;
 use crate::base::message::Message;
 use crate::base::reading::GatewayFacts;
-use crate::output::homeassistant::Discovery;
 use crate::output::homeassistant::entities::{Entity, Owner, Quantity};
 use crate::output::json;
 use crate::output::topics;

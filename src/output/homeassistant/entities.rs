@@ -2,13 +2,10 @@
 
 use serde_json::Value;
 
+use super::discovery::{Discovery, INVERTERS};
 use crate::base::reading::{Battery, Inverter, Phase, PhaseValues, Reading, Serial};
 use crate::base::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
-use crate::output::homeassistant::Discovery;
 use crate::output::topics;
-
-/// The list of the inverters in the document.
-pub(super) const INVERTERS: &str = "inverters";
 
 /// What an entity measures; the rest of its nature follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,58 +17,18 @@
 //!   known is null there, which Domoticz skips and Home Assistant shows as unknown.
 
 mod config;
+mod discovery;
 mod entities;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::message::Message;
 use crate::base::reading::{GatewayFacts, Reading};
-use crate::output::homeassistant::entities::{Entity, INVERTERS, entities};
 use crate::output::topics;
-
-/// The topic under which Home Assistant and Domoticz look for discovery unless told otherwise.
-pub const PREFIX: &str = "homeassistant";
-
-/// What is announced, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Discovery {
-    /// Where discovery messages go, usually [`PREFIX`].
-    pub discovery_prefix: String,
-    /// Where the state document and the availability are, e.g. `enphased`.
-    pub prefix: String,
-    /// After how much silence Home Assistant takes a value for unknown; well above the poll interval.
-    pub expire_after: Duration,
-    /// Whether each inverter is a device.
-    pub inverters: bool,
-    /// Whether phases and what serves diagnosis are there too.
-    pub details: bool,
-}
-
-/// What is remembered of an announcement, to know later whether it is still wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// The inverter or battery that it belongs to, as the entry in the document's lists, e.g.
-    /// `inverters/482200000001`; none for the gateway's own.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub device: Option<String>,
-    /// Whether it was there only because details were wanted.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub detail: bool,
-}
-
-impl Discovery {
-    /// Whether an announcement under `topic` is one that could be made now.
-    pub fn wants(&self, topic: &str, mark: &Mark) -> bool {
-        let list = mark.device.as_deref().and_then(|device| device.split_once('/')).map(|(list, _)| list);
-        topic.strip_prefix(&self.discovery_prefix).is_some_and(|rest| rest.starts_with("/sensor/"))
-            && (self.details || !mark.detail)
-            && (self.inverters || list != Some(INVERTERS))
-    }
-}
+pub use discovery::{Discovery, Mark, PREFIX};
+use entities::{Entity, entities};
 
 /// The messages for every entity whose value the reading knows: retained, level 1.
 pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {

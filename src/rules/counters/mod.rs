@@ -21,7 +21,7 @@ pub use self::counter::Counter;
 use self::days::Days;
 use self::moment::{Moment, Stopwatch};
 use self::track::{Incident, Suspect, Track};
-use crate::base::reading::{Event, Reading, Source};
+use crate::base::reading::{Event, Reading};
 use crate::base::units::{WattHours, Watts};
 
 /// Totals of phases and inverters beyond this are forgotten, those first that were not shown for longest: a gateway has at
@@ -231,15 +231,6 @@ fn event(counter: Counter, incident: &Incident, time: Timestamp) -> Event {
     Event { time, kind: incident.kind(), message }
 }
 
-/// The word for a source in messages.
-fn source_name(source: Option<Source>) -> &'static str {
-    match source {
-        Some(Source::Meter) => "the meter",
-        Some(Source::Inverters) => "the inverters",
-        None => "the gateway",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -247,7 +238,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::base::reading::{GatewayFacts, Inverter, Phase, PhaseValues, Production, Serial};
+    use crate::base::reading::{GatewayFacts, Inverter, Phase, PhaseValues, Production, Serial, Source};
 
     fn reading(minute: i64, total: f64) -> Reading {
         let gateway = GatewayFacts {

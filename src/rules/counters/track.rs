@@ -18,7 +18,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::moment::Moment;
-use super::source_name;
 use crate::base::reading::Source;
 use crate::base::units::WattHours;
 
@@ -326,6 +325,15 @@ impl Track {
         self.told = false;
         self.published = self.published.max(self.level.raw + self.level.base);
         (WattHours::new(self.published), Some(incident))
+    }
+}
+
+/// The word for a source in messages.
+fn source_name(source: Option<Source>) -> &'static str {
+    match source {
+        Some(Source::Meter) => "the meter",
+        Some(Source::Inverters) => "the inverters",
+        None => "the gateway",
     }
 }
 

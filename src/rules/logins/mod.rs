@@ -19,6 +19,7 @@ pub mod hold;
 pub mod need;
 pub mod newcomer;
 pub mod record;
+pub mod situation;
 pub mod verdict;
 pub mod wait;
 pub mod words;

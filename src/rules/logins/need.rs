@@ -2,11 +2,27 @@
 
 use super::age::{Sight, has_passed};
 use super::attempt::Reason;
-use super::decision::{Operator, Situation, Stopped, TokenFacts};
 use super::record::Record;
+use super::situation::{Operator, Situation, TokenFacts};
 use super::verdict::Verdict;
 use super::wait::Waiting;
 use crate::io::token::Token;
+
+/// What only a person can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// There are no credentials.
+    NoCredentials,
+    /// The cloud has refused these credentials.
+    WrongCredentials,
+    /// The account wants a second factor.
+    SecondFactor,
+    /// The token was short-lived and is over; such are not renewed by themselves.
+    ShortToken,
+    /// A gateway without a token answers where another one is known. Serial numbers are free to whoever answers there,
+    /// and each would cost a login.
+    Newcomer,
+}
 
 /// What the tokens of a gateway need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,20 +2,36 @@
 
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{
-    Account, CloudOptions, ENTREZ_AUTH_TOKEN, LOGIN, SEND_OTP, SecondFactor, TOKENS, VALIDATE_OTP, answers,
-};
+use super::answers;
+use super::options::{Account, CloudOptions, SecondFactor};
 use crate::base::clock::Clock;
 use crate::simulator::answer::{Answer, Manner};
 use crate::simulator::counts::{CloudCounts, Log, Request};
 use crate::simulator::fault::{Fault, Faults};
 use crate::simulator::jwt;
 use crate::simulator::server::Call;
+
+/// Where one logs in, at Enlighten.
+pub const LOGIN: &str = "/login/login.json";
+
+/// Where a token is fetched with the session's number, at Entrez.
+pub const TOKENS: &str = "/tokens";
+
+/// Where a token is fetched with the session's cookie, at Enlighten.
+pub const ENTREZ_AUTH_TOKEN: &str = "/entrez-auth-token";
+
+/// Where the code of a second factor is checked, at Enlighten.
+pub const VALIDATE_OTP: &str = "/app-api/validate_login_otp";
+
+/// Where another code is sent, at Enlighten.
+pub const SEND_OTP: &str = "/app-api/generate_mfa_login_otp";
 
 /// Which of the two names a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +170,7 @@ impl State {
 
     /// The code comes in base64, with the cookie of the login that asked for it. What the cloud says to a right one is not recorded: this is a guess.
     fn validate_otp(&mut self, call: &Call) -> Answer {
-        let decoded = |name| field(call, name).and_then(|value| super::decoded(&value));
+        let decoded = |name| field(call, name).and_then(|value| decoded(&value));
         let (email, code) = (decoded("email"), decoded("otp"));
         let right = |account: &&Account| {
             let wanted = account.second_factor.as_ref();
@@ -237,4 +253,9 @@ fn said(fault: &Fault) -> Answer {
 /// A field of a form, with its percent signs and pluses undone.
 fn field(call: &Call, name: &str) -> Option<String> {
     form_urlencoded::parse(&call.body).find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+}
+
+/// Text from its base64.
+fn decoded(value: &str) -> Option<String> {
+    String::from_utf8(STANDARD.decode(value).ok()?).ok()
 }

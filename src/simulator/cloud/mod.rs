@@ -2,94 +2,21 @@
 
 mod accounts;
 pub mod answers;
+mod options;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub use self::accounts::{ENTREZ_AUTH_TOKEN, LOGIN, SEND_OTP, TOKENS, VALIDATE_OTP};
 use self::accounts::{Host, State};
+pub use self::options::{Account, CloudOptions, SecondFactor};
 use super::counts::{CloudCounts, Request};
 use super::fault::Failure;
-use super::jwt::Role;
 use super::server::Server;
-use super::tls::Transport;
 use crate::base::clock::Clock;
-
-/// Where one logs in, at Enlighten.
-pub const LOGIN: &str = "/login/login.json";
-/// Where a token is fetched with the session's number, at Entrez.
-pub const TOKENS: &str = "/tokens";
-/// Where a token is fetched with the session's cookie, at Enlighten.
-pub const ENTREZ_AUTH_TOKEN: &str = "/entrez-auth-token";
-/// Where the code of a second factor is checked, at Enlighten.
-pub const VALIDATE_OTP: &str = "/app-api/validate_login_otp";
-/// Where another code is sent, at Enlighten.
-pub const SEND_OTP: &str = "/app-api/generate_mfa_login_otp";
-
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// Somebody who can log in.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// The e-mail address.
-    pub email: String,
-    /// The password.
-    pub password: String,
-    /// The gateways it may have tokens for.
-    pub serials: Vec<String>,
-    /// What it asks for beside the password.
-    pub second_factor: Option<SecondFactor>,
-}
-
-/// How a second factor shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecondFactor {
-    /// A success without a session; this code opens one.
-    Code(String),
-    /// `requires_mfa`, and no way on.
-    Demanded,
-}
-
-/// What the cloud is like when all is well.
-#[derive(Clone, Debug)]
-pub struct CloudOptions {
-    /// Who can log in.
-    pub accounts: Vec<Account>,
-    /// How many sessions an account may have. Enphase's own limit is not known.
-    pub session_limit: usize,
-    /// The status of the answer beyond it, not known either.
-    pub session_limit_status: u16,
-    /// How long a session lasts; nobody has found a way to end one.
-    pub session_lifetime: Duration,
-    /// How long a token lasts: 365 days for an owner, 12 hours for an installer, 1 hour for some.
-    pub token_lifetime: Duration,
-    /// Whose tokens they are.
-    pub role: Role,
-    /// How both hosts are spoken to.
-    pub transport: Transport,
-    /// Chooses the sessions' numbers.
-    pub seed: u64,
-}
-
-impl Default for CloudOptions {
-    fn default() -> Self {
-        Self {
-            accounts: Vec::new(),
-            session_limit: 5,
-            session_limit_status: 200,
-            session_lifetime: DAY,
-            token_lifetime: 365 * DAY,
-            role: Role::Owner,
-            transport: Transport::Plain,
-            seed: 1,
-        }
-    }
-}
 
 /// A cloud on loopback, until it is dropped.
 #[derive(Debug)]
@@ -187,9 +114,4 @@ impl Cloud {
     pub fn secrets(&self) -> Vec<String> {
         self.state().secrets.clone()
     }
-}
-
-/// Text from its base64.
-fn decoded(value: &str) -> Option<String> {
-    String::from_utf8(STANDARD.decode(value).ok()?).ok()
 }

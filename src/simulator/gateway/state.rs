@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use super::access::{Access, Credentials};
-use super::{Condition, GatewayOptions};
+use super::options::{Condition, GatewayOptions};
 use crate::base::clock::Clock;
 use crate::base::units::Watts;
 use crate::simulator::answer::{Answer, Manner};
@@ -16,7 +16,8 @@ use crate::simulator::fault::{Fault, Faults};
 use crate::simulator::pages::Pages;
 use crate::simulator::patch;
 use crate::simulator::server::Call;
-use crate::simulator::world::{Snapshot, World};
+use crate::simulator::snapshot::Snapshot;
+use crate::simulator::world::World;
 
 const UNAUTHORIZED: &str = "<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n\
     <center><h1>401 Authorization Required</h1></center>\r\n<hr><center>openresty/1.17.8.1</center>\r\n\

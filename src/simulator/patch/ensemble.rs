@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{put, rows, whole};
-use crate::simulator::world::Snapshot;
+use super::values::{put, rows, whole};
+use crate::simulator::snapshot::Snapshot;
 
 /// `led_status` of a battery that charges, discharges, or waits.
 const CHARGING: i64 = 12;

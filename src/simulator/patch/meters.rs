@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{milli, put, rows};
+use super::values::{milli, put, rows};
 use crate::base::units::{WattHours, Watts};
 use crate::simulator::pages::Pages;
-use crate::simulator::world::Snapshot;
+use crate::simulator::snapshot::Snapshot;
 
 /// What one meter says: power, energy delivered, energy received.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,12 @@
 mod ensemble;
 mod meters;
 mod production;
+mod values;
 
 use serde_json::Value;
 
 use super::pages::Pages;
-use super::world::Snapshot;
+use super::snapshot::Snapshot;
 
 /// The recorded page `name` with the numbers of `world`; `None` when none of them belong there.
 pub(super) fn patched(pages: &Pages, name: &str, json: &Value, world: &Snapshot) -> Option<Value> {
@@ -30,35 +31,13 @@ pub(super) fn patched(pages: &Pages, name: &str, json: &Value, world: &Snapshot)
     Some(page)
 }
 
-/// Puts a value where there is one already.
-fn put(page: &mut Value, pointer: &str, value: impl Into<Value>) {
-    if let Some(place) = page.pointer_mut(pointer) {
-        *place = value.into();
-    }
-}
-
-/// The rows of an array at `pointer`, none where there is no array.
-fn rows<'a>(page: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
-    page.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten()
-}
-
-/// A number as a gateway prints it, with three decimals.
-fn milli(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-/// A whole number as a gateway prints it.
-#[expect(clippy::cast_possible_truncation, reason = "no meter counts to 2^63")]
-fn whole(value: f64) -> i64 {
-    value.round() as i64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::clock::Clock;
     use crate::base::units::{WattHours, Watts};
-    use crate::simulator::world::{Battery, World, WorldOptions};
+    use crate::simulator::snapshot::{Battery, WorldOptions};
+    use crate::simulator::world::World;
 
     fn noon(inverters: usize, battery: bool) -> Snapshot {
         let clock = Clock::simulated("2026-06-21T12:00:00Z".parse().unwrap());

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::meters::{Meter, alternating, phases};
-use super::{milli, put, rows, whole};
+use super::values::{milli, put, rows, whole};
 use crate::base::units::{WattHours, Watts};
 use crate::simulator::pages::Pages;
-use crate::simulator::world::{InverterReport, Snapshot};
+use crate::simulator::snapshot::{InverterReport, Snapshot};
 
 /// `/api/v1/production`. The week's total stays as it was recorded.
 pub(super) fn totals(page: &mut Value, world: &Snapshot) {

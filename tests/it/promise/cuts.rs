@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use enphased::rules::logins::age::Heard;
-use enphased::rules::logins::decision::Operator;
+use enphased::rules::logins::situation::Operator;
 use enphased::simulator::Simulation;
 
 use super::house::House;

@@ -6,7 +6,8 @@ use enphased::app::poller::Poller;
 use enphased::app::token_provider::Tended;
 use enphased::base::clock::Clock;
 use enphased::rules::logins::age::Heard;
-use enphased::rules::logins::decision::{Decision, Operator, Stopped};
+use enphased::rules::logins::decision::{Decision, Stopped};
+use enphased::rules::logins::situation::Operator;
 use enphased::simulator::{Answer, CloudCounts, Condition, Fault, Role, Simulation, mint_token};
 use jiff::Timestamp;
 

@@ -6,7 +6,8 @@ use enphased::app::token_provider::Tended;
 use enphased::io::token::Token;
 use enphased::rules::logins::Decision;
 use enphased::rules::logins::age::Heard;
-use enphased::rules::logins::decision::{Operator, Waiting};
+use enphased::rules::logins::decision::Waiting;
+use enphased::rules::logins::situation::Operator;
 use enphased::simulator::{CloudCounts, Fault, LOGIN, Role, Simulation, answers, mint_token};
 
 use super::house::{DAY, House, MINUTE};

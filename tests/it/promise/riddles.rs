@@ -5,7 +5,8 @@ use std::time::Duration;
 use enphased::app::token_provider::Tended;
 use enphased::rules::logins::Decision;
 use enphased::rules::logins::age::Heard;
-use enphased::rules::logins::decision::{Operator, Waiting};
+use enphased::rules::logins::decision::Waiting;
+use enphased::rules::logins::situation::Operator;
 use enphased::simulator::{
     Answer, CloudCounts, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, answers,
 };

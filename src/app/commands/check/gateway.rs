@@ -10,7 +10,7 @@ use crate::app::poller::identity::heard;
 use crate::io::gateway::Connected;
 use crate::io::state_dir::StateDir;
 use crate::rules::logins::age::{AGREEMENT, Heard, Sight};
-use crate::rules::logins::decision::Operator;
+use crate::rules::logins::situation::Operator;
 use crate::rules::logins::words::length;
 
 /// Looks at one gateway.

@@ -17,7 +17,7 @@ use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::state_dir::StateDir;
 use crate::rules::logins::age::Heard;
-use crate::rules::logins::decision::Operator;
+use crate::rules::logins::situation::Operator;
 use which::which;
 
 /// Who answers questions: the terminal, or nobody.

@@ -13,7 +13,8 @@ use crate::app::token_provider::{Supply, Tended};
 use crate::base::reading::Serial;
 use crate::io::cloud::answer::Kind;
 use crate::io::token::Token;
-use crate::rules::logins::decision::{Decision, Operator, Stopped};
+use crate::rules::logins::decision::{Decision, Stopped};
+use crate::rules::logins::situation::Operator;
 
 /// Fetches a new token from the cloud. The hold-offs are obeyed unless `force` is set.
 pub async fn refresh(

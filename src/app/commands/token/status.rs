@@ -14,7 +14,8 @@ use crate::base::printable::Printable;
 use crate::base::reading::Serial;
 use crate::io::token::store::{Kept, Origin};
 use crate::rules::logins::age::Heard;
-use crate::rules::logins::decision::{Decision, Operator, TokenFacts};
+use crate::rules::logins::decision::Decision;
+use crate::rules::logins::situation::{Operator, TokenFacts};
 use crate::rules::logins::words::length;
 
 /// Explains whose token it is, until when it is good, what the last login was, and when and why the next one

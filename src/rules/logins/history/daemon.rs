@@ -14,10 +14,11 @@ use crate::io::token::store::{Origin, Tokens};
 use crate::rules::logins::age::Sight;
 use crate::rules::logins::attempt::{Outcome, Reason, Step};
 use crate::rules::logins::code;
-use crate::rules::logins::decision::{Account, Decision, Operator, Situation, TokenFacts, decide};
+use crate::rules::logins::decision::{Decision, decide};
 use crate::rules::logins::need::{Weight, weight};
 use crate::rules::logins::newcomer::{Seen, is_newcomer};
 use crate::rules::logins::record::Record;
+use crate::rules::logins::situation::{Account, Operator, Situation, TokenFacts};
 use crate::rules::logins::verdict::Verdict;
 use crate::rules::logins::wait::Waiting;
 

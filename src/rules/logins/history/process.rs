@@ -11,8 +11,8 @@ use crate::io::token::Token;
 use crate::io::token::store::{Kept, Tokens};
 use crate::rules::logins::age::Sight;
 use crate::rules::logins::attempt::Step;
-use crate::rules::logins::decision::Operator;
 use crate::rules::logins::record::Record;
+use crate::rules::logins::situation::Operator;
 use crate::rules::logins::verdict::Verdicts;
 
 /// How many of the processes are daemons; those behind them are commands.

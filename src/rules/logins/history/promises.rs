@@ -28,8 +28,9 @@ use crate::io::token::TokenId;
 use crate::io::token::store::{Kept, Tokens};
 use crate::rules::logins::age::{AGREEMENT, Age, Sight};
 use crate::rules::logins::attempt::Step;
-use crate::rules::logins::decision::{Decision, Operator, TokenFacts, Waiting};
+use crate::rules::logins::decision::{Decision, Waiting};
 use crate::rules::logins::record::Record;
+use crate::rules::logins::situation::{Operator, TokenFacts};
 use crate::rules::logins::verdict::Verdict;
 
 /// The gateway tells whole seconds: so much may be lost or won at a boot.

@@ -9,7 +9,7 @@ use super::super::super::Context;
 use crate::io::state_dir::StateDir;
 use crate::io::token::store::{self, Kept, Origin};
 use crate::rules::logins::age::Heard;
-use crate::rules::logins::decision::Operator;
+use crate::rules::logins::situation::Operator;
 use crate::rules::logins::words::length;
 
 /// Each file with its mode, size and age.
