@@ -48,7 +48,7 @@ impl GatewayOptions {
 }
 
 /// What can be wrong with a whole gateway. What goes wrong with single answers is a
-/// [`Fault`](super::Fault).
+/// [`Fault`](crate::simulator::Fault).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Another gateway is at this address.
