@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
+use std::panic::{self, PanicHookInfo};
 use std::time::Duration;
 
 use tracing::field::{Field, Visit};
@@ -51,6 +52,9 @@ pub fn start(environment: &Environment, verbose: bool, is_daemon: bool) -> Logs 
     let lines = Lines { journal: environment.journal.as_deref().is_some_and(is_stderr) };
     // Without a thread the lines are written as a command's are, and the program ends soon for the same reason.
     let queue = is_daemon.then(|| queue(lines)).and_then(Result::ok);
+    if let Some(queue) = queue.clone() {
+        panic::set_hook(Box::new(move |panic| tell_of(panic, lines, &queue)));
+    }
     let writer = match queue.clone() {
         Some(queue) => BoxMakeWriter::new(move || Entry(queue.clone())),
         None => BoxMakeWriter::new(io::stderr),
@@ -76,6 +80,16 @@ fn queue(lines: Lines) -> io::Result<LogQueue> {
             "{lost} log lines were lost here: standard error was not read, or could not be written to\n"
         )
     })
+}
+
+/// Logs a panic by the queue, and waits for a moment only: the process may be about to end, and a standard error that
+/// nobody reads must not keep it from that.
+fn tell_of(panic: &PanicHookInfo<'_>, lines: Lines, queue: &LogQueue) {
+    let mut line = String::new();
+    // Writing to a string does not fail.
+    lines.begin(Level::ERROR, &mut Writer::new(&mut line)).ok();
+    queue.push((line + &one_line(&panic.to_string(), LONGEST_MESSAGE) + "\n").into_bytes());
+    queue.flush(LAST);
 }
 
 impl Logs {

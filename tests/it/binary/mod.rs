@@ -10,6 +10,7 @@ mod disk;
 mod hostile;
 mod kills;
 mod odd_files;
+mod panics;
 mod restarts;
 mod root;
 mod secrets;

@@ -12,7 +12,7 @@ use tokio::time::{Duration, sleep, timeout};
 use super::site::{HANG, Site, text};
 
 /// A pipe without room for one more byte, and its end that nobody reads.
-fn full_pipe() -> (PipeReader, PipeWriter) {
+pub(super) fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
     fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
     while (&writer).write(&[b'\n'; 1024]).is_ok() {}
