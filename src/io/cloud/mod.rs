@@ -68,11 +68,11 @@ impl Client {
     pub fn new(addresses: &Addresses) -> Result<Self, Failure> {
         // A simulated cloud on loopback shows no certificate, and its machine may have no authorities.
         let plain = [&addresses.enlighten, &addresses.entrez].iter().all(|url| url.starts_with("http://"));
-        let tls = if plain { tls::empty_config() } else { tls::cloud_config() };
+        let tls = if plain { tls::empty_config().map_err(Into::into) } else { tls::cloud_config() };
         let tls = tls.map_err(|error| {
             Failure::transient(format!(
                 "its certificate could not be checked, because this machine's certificate authorities cannot be \
-                 read ({error}); installing the package ca-certificates helps"
+                 read ({error}); installing the package ca-certificates helps, or correcting SSL_CERT_FILE"
             ))
         })?;
         let http = reqwest::Client::builder()

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use crate::io::files;
+use crate::io::tls::authorities_config;
 
 /// A system's whole list of CAs has 200 kB.
 const LARGEST: u64 = 4 << 20;
@@ -64,10 +65,8 @@ impl Certificates {
                        Debian /etc/ssl/certs/ca-certificates.crt)";
             return Err(unusable("client_cert", client_cert, why));
         }
-        let list = Path::new("/etc/ssl/certs");
-        TlsConfiguration::try_default_rustls().map_err(|error| {
-            unusable("ca_file", list, &format!("the system's list of CAs does not load ({error})"))
-        })
+        let config = authorities_config().map_err(|error| Error::Authorities { why: error.to_string() })?;
+        Ok(config.into())
     }
 }
 

@@ -82,6 +82,15 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The certificate authorities of this machine cannot be read.
+    #[error(
+        "the certificate authorities of this machine cannot be read ({why}): install the package ca-certificates, \
+         correct SSL_CERT_FILE, or set ca_file in [mqtt]"
+    )]
+    Authorities {
+        /// What is wrong with them.
+        why: String,
+    },
     /// What answers is not a broker for MQTT 3.1.1, or TLS is spoken to a plain port.
     #[error("what answers at {broker} cannot be talked to: {why}")]
     Protocol {
@@ -137,7 +146,9 @@ impl Error {
                 return Self::Refused { broker, login };
             }
             ConnectReturnCode::RefusedProtocolVersion => "it does not speak MQTT 3.1.1",
-            ConnectReturnCode::BadClientId => "it does not allow this client_id; set another in [mqtt]",
+            ConnectReturnCode::BadClientId => {
+                "it does not allow this program's client identifier; allow those that begin with enphased- at the broker"
+            }
             ConnectReturnCode::ServiceUnavailable => "it says that it is unavailable",
             ConnectReturnCode::Success => "it answered in an odd way",
         };

@@ -10,11 +10,12 @@ use rustls::crypto::CryptoProvider;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, Error as TlsError, OtherError, RootCertStore,
 };
-use rustls_platform_verifier::BuilderVerifierExt;
 
+pub mod authorities;
 mod fingerprint;
 mod verifier;
 
+pub use authorities::authorities_config;
 pub use fingerprint::Fingerprint;
 pub use verifier::Check;
 use verifier::KeyVerifier;
@@ -39,13 +40,9 @@ pub fn gateway_config(check: Check) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
-/// TLS to the cloud, trusted by the platform's certificate authorities. These are read from disk and kept in
-/// memory: build it when a login is due and drop it after. An error where the platform has none.
-pub fn cloud_config() -> Result<ClientConfig, TlsError> {
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
+/// TLS to the cloud, trusted by the platform's certificate authorities.
+pub fn cloud_config() -> Result<ClientConfig, authorities::Error> {
+    let mut config = authorities_config()?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
