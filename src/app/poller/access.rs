@@ -230,12 +230,13 @@ impl Access {
         Ok(())
     }
 
-    /// Asks the gateway about a token that has just come; the old one stays until it is accepted.
+    /// Asks the gateway about a token that has just come; the old one stays until it is accepted, by `/auth/check_jwt` or,
+    /// where that is unclear, by a page.
     async fn try_candidate(&mut self, gateway: &mut Connected, shared: &Shared) -> Result<(), Trouble> {
         let Some(candidate) = self.tokens.candidate.as_ref().map(|kept| kept.token.clone()) else {
             return Ok(());
         };
-        match gateway.check_token(&candidate).await {
+        match gateway.try_token(&candidate).await {
             Ok(()) => {
                 let Some(mut supply) = supply(shared) else {
                     self.accepted = Some(candidate);

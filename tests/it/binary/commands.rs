@@ -1,12 +1,15 @@
 //! The commands, as a person types them.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use enphased::base::clock::Clock;
 use enphased::io::gateway::Endpoint;
 use enphased::simulator::{Answer, Condition, Fault, Role, Simulation, mint_token};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
-use super::site::{Site, text};
+use super::site::{HANG, Site, text};
 
 #[tokio::test]
 async fn a_password_that_is_wrong_is_refused_in_words() {
@@ -59,9 +62,34 @@ async fn an_import_explains_what_it_got() {
     let none = site.import("hello").await;
     assert_eq!(none.status.code(), Some(65));
     assert!(text(&none.stderr).contains("this is no token"), "{}", text(&none.stderr));
+    let mut bytes = site.command(&["token", "import"]).stdin(Stdio::piped()).spawn().unwrap();
+    bytes.stdin.take().unwrap().write_all(&[0x65, 0xff, 0xfe, 0x00]).await.unwrap();
+    let bytes = timeout(HANG, bytes.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(bytes.status.code(), Some(65));
+    assert!(text(&bytes.stderr).contains("this is no token: it is no text"), "{}", text(&bytes.stderr));
     assert_eq!(site.logins(), (0, 0, 0));
     let status = text(&site.run(&["token", "status"]).await.stdout);
     assert!(status.contains("installer"), "the token of before is still there: {status}");
+}
+
+/// A page that is shown is as good an answer as the one that judges tokens.
+#[tokio::test]
+async fn an_imported_token_is_accepted_by_a_page_where_the_check_says_nothing() {
+    let site = Site::new();
+    site.gateway().fail(Fault::Says(Answer::html(404, "no")).at("/auth/check_jwt"));
+    let year = Duration::from_secs(365 * 86_400);
+    let accepted = site.import(&site.token(Role::Owner, year)).await;
+    assert!(text(&accepted.stdout).contains("The gateway accepts it."), "{}", text(&accepted.stdout));
+    for page in ["/ivp/meters", "/api/v1/production", "/api/v1/production/inverters"] {
+        site.gateway().fail(Fault::Says(Answer::html(401, "no")).at(page));
+    }
+    let stored = site.import(&site.token(Role::Owner, 2 * year)).await;
+    assert!(stored.status.success(), "{}", text(&stored.stderr));
+    assert!(
+        text(&stored.stdout).contains("will be used when the gateway has accepted it"),
+        "{}",
+        text(&stored.stdout)
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use enphased::app::poller::Poller;
 use enphased::app::token_provider::Tended;
 use enphased::base::clock::Clock;
+use enphased::io::token::Token;
 use enphased::rules::logins::age::Heard;
 use enphased::rules::logins::decision::{Decision, Stopped};
 use enphased::rules::logins::situation::Operator;
@@ -243,4 +244,65 @@ async fn a_first_serial_number_is_believed_and_another_one_is_not_while_the_clou
     gateway.heal();
     assert!(poll(&mut daemon, 600).await > 0);
     assert_eq!(house.counts(), tokens(1));
+}
+
+/// A token of this gateway that a person brings, beside the one in use.
+async fn bring(house: &House) -> Token {
+    let text = mint_token(house.serial().as_str(), Role::Owner, house.clock.now(), 365 * DAY);
+    let token = Token::decode(&text).unwrap();
+    house.supply(PASSWORD).import(&token, MINUTE).await.unwrap();
+    token
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_that_the_check_does_not_judge_is_used_once_a_page_accepts_it() {
+    for unclear in [
+        Answer::html(404, "no"),
+        Answer::html(500, "no"),
+        Answer::html(302, "no"),
+        Answer::html(200, "Please wait"),
+        Answer::json(403, "{}"),
+    ] {
+        let house = House::new();
+        let mut daemon = poller(&house);
+        assert_eq!(poll(&mut daemon, 2).await, 2);
+        tokio::time::sleep(DAY).await;
+        house.simulation.gateways[0].fail(Fault::Says(unclear.clone()).at(CHECK_JWT));
+        let token = bring(&house).await;
+        assert_eq!(poll(&mut daemon, 2).await, 2, "{unclear:?}");
+        let stored = house.supply(PASSWORD).tokens(&house.serial()).unwrap();
+        assert_eq!(stored.current.unwrap().token, token, "{unclear:?}");
+        assert_eq!(stored.candidate, None, "{unclear:?}");
+        assert_eq!(house.counts(), tokens(1), "{unclear:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_that_nothing_accepts_waits_beside_the_old_one() {
+    for (status, page) in
+        [(401, "no"), (403, "no"), (404, "no"), (200, "<html>Please wait</html>"), (500, "no")]
+    {
+        let house = House::new();
+        let gateway = &house.simulation.gateways[0];
+        let mut daemon = poller(&house);
+        assert_eq!(poll(&mut daemon, 2).await, 2);
+        gateway.fail(Fault::Says(Answer::html(404, "no")).at(CHECK_JWT));
+        for path in ["/ivp/meters", "/api/v1/production", "/api/v1/production/inverters"] {
+            gateway.fail(Fault::Says(Answer::html(status, page)).at(path));
+        }
+        let token = bring(&house).await;
+        let before = gateway.counts().paths["/ivp/meters"];
+        poll(&mut daemon, 6).await;
+        let stored = house.supply(PASSWORD).tokens(&house.serial()).unwrap();
+        assert_eq!(stored.candidate.unwrap().token, token, "{status}");
+        assert!(stored.current.is_some_and(|kept| kept.token != token), "{status}");
+        let asked = gateway.counts().paths["/ivp/meters"] - before;
+        assert!(asked <= 7, "{status}: {asked} requests in six polls");
+        gateway.heal();
+        tokio::time::sleep(DAY).await;
+        poll(&mut daemon, 1).await;
+        let stored = house.supply(PASSWORD).tokens(&house.serial()).unwrap();
+        assert_eq!(stored.current.unwrap().token, token, "{status}: the check judges again");
+        assert_eq!(house.counts(), tokens(1), "{status}");
+    }
 }

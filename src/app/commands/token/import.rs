@@ -1,6 +1,6 @@
 //! `enphased token import`: a token that a person brings, explained before it is stored.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use zeroize::Zeroizing;
 
@@ -22,7 +22,7 @@ pub async fn import(context: &mut Context, input: &mut dyn Read, out: &mut dyn W
     let state = context.state()?;
     // All the room at once: a text that grows leaves pieces of itself behind.
     let mut text = Zeroizing::new(String::with_capacity(LONGEST as usize));
-    input.take(LONGEST.into()).read_to_string(&mut text)?;
+    input.take(LONGEST.into()).read_to_string(&mut text).map_err(unread)?;
     let token = Token::decode(&text).map_err(|error| Failure::new(Code::Data, error.to_string()))?;
     let now = context.clock.now();
     writeln!(out, "This is a token of gateway {}, for its {}.", token.serial, token.role)?;
@@ -54,6 +54,14 @@ pub async fn import(context: &mut Context, input: &mut dyn Read, out: &mut dyn W
     let shared = context.shared(&state);
     shared.supply.lock().await.import(&token, PATIENCE).await?;
     verify(context, reached, &token, &shared, out).await
+}
+
+fn unread(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Failure::new(Code::Data, "this is no token: it is no text");
+    }
+    let named = io::Error::new(error.kind(), format!("cannot read the token: {error}"));
+    Failure::from(named)
 }
 
 /// The serials of the configured gateways. None where one is not known: it may be the one that is meant.

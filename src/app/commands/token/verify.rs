@@ -48,5 +48,5 @@ async fn promote(supply: &mut Supply, token: &Token) -> Result<(), Failure> {
 
 async fn check(context: &Context, reached: Reached, token: &Token, shared: &Shared) -> Result<(), Trouble> {
     let mut gateway = reached.into_found(&token.serial, context, &shared.state).await?;
-    Ok(gateway.check_token(token).await?)
+    Ok(gateway.try_token(token).await?)
 }
