@@ -187,22 +187,29 @@ fn copy_name(serial: &Serial) -> String {
 
 /// Loads the tokens of `serial`, from the copy where the file itself is damaged.
 pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
-    let file = match read(state, serial, &name(serial)) {
-        Ok(Stored::Found(tokens)) => return Ok(Loaded { tokens, source: Source::File, damaged: None }),
-        other => other,
-    };
+    let file = read(state, serial, &name(serial));
     let damaged = match &file {
+        Ok(Stored::Found(tokens)) if *tokens != Tokens::default() => {
+            return Ok(Loaded { tokens: tokens.clone(), source: Source::File, damaged: None });
+        }
+        Ok(Stored::Absent) => None,
         Ok(Stored::Damaged(path)) => Some(path.clone()),
-        Ok(_) => None,
-        Err(_) => Some(state.path().join(name(serial))),
+        // Both files are written alike: beside a copy that has a token, one without is damaged too.
+        Ok(Stored::Found(_)) | Err(_) => Some(state.path().join(name(serial))),
     };
-    let (tokens, source) = match (file, read(state, serial, &copy_name(serial))) {
-        (_, Ok(Stored::Found(tokens))) => (tokens, Source::Copy),
+    let copy = match read(state, serial, &copy_name(serial)) {
+        Ok(Stored::Found(tokens)) if tokens != Tokens::default() => {
+            return Ok(Loaded { tokens, source: Source::Copy, damaged });
+        }
+        copy => copy,
+    };
+    let none = |source, damaged| Loaded { tokens: Tokens::default(), source, damaged };
+    match (file, copy) {
+        (Ok(Stored::Found(_)), _) => Ok(none(Source::File, None)),
         // What cannot be read may be there: that is not as if there were none.
-        (Err(error), _) | (_, Err(error)) => return Err(error),
-        _ => (Tokens::default(), Source::Nothing),
-    };
-    Ok(Loaded { tokens, source, damaged })
+        (Err(error), _) | (_, Err(error)) => Err(error),
+        _ => Ok(none(Source::Nothing, damaged)),
+    }
 }
 
 /// A file whose JSON is whole but whose token is not, or is for another gateway, is damaged too.
@@ -318,6 +325,27 @@ mod tests {
             let loaded = load(&state, &serial).unwrap();
             assert_eq!(loaded.tokens, tokens, "cut at {cut}");
             assert!(loaded.damaged.is_some(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_token_beside_a_copy_with_one_is_damaged() {
+        let (_outer, state, serial, now) = setup();
+        let path = state.path().join(name(&serial));
+        for empty in ["{}", r#"{"current":null,"candidate":null}"#, r#"{"Current":{}}"#, r#"{"a":[1]}"#] {
+            let mut tokens = Tokens::default();
+            tokens.arrived(token("a"), Origin::Login, now);
+            save(&state, &serial, &tokens).unwrap();
+            fs::write(&path, empty).unwrap();
+            let loaded = load(&state, &serial).unwrap();
+            assert_eq!((loaded.tokens, loaded.source), (tokens, Source::Copy), "{empty}");
+            assert_eq!(loaded.damaged, Some(path.clone()), "{empty}");
+            save(&state, &serial, &Tokens::default()).unwrap();
+            let loaded = load(&state, &serial).unwrap();
+            assert_eq!(
+                (loaded.tokens, loaded.source, loaded.damaged),
+                (Tokens::default(), Source::File, None)
+            );
         }
     }
 
