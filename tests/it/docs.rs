@@ -173,6 +173,15 @@ fn every_path_that_is_named_exists() {
 }
 
 #[test]
+fn no_page_holds_a_conflict_of_versions() {
+    for page in pages() {
+        let text = text(&page);
+        let mark = text.lines().find(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
+        assert_eq!(mark, None, "{}", page.display());
+    }
+}
+
+#[test]
 fn the_readme_has_at_most_8_kilobytes() {
     let length = text("README.md").len();
     assert!(length <= 8192, "{length} bytes");

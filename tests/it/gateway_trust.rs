@@ -7,6 +7,7 @@ use enphased::app::config;
 use enphased::app::config::environment::Environment;
 use enphased::base::clock::Clock;
 use enphased::io::gateway::pinned_key::{Known, PinnedKeys};
+use enphased::io::gateway::{self, Target};
 use enphased::io::state_dir::StateDir;
 use enphased::io::tls::Fingerprint;
 use fastrand::Rng;
@@ -80,6 +81,47 @@ async fn a_changed_key_is_trusted_when_its_operator_says_so() {
     }
     assert_eq!(remembered(&state), Some(fingerprint(REPLACED)));
     assert_eq!(server.paths(), ["/info"], "it is asked once who it is");
+}
+
+/// Damages the file, and its copy too.
+fn damage(state: &tempfile::TempDir, ends: &[&str]) {
+    for end in ends {
+        std::fs::write(state.path().join(format!("gateway-{SERIAL}{end}")), "{\"key\":\"").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn after_damage_another_key_is_not_taken_for_the_first() {
+    for shown in [Shown::other(), Shown::first()] {
+        let (server, state) = (server(MODERN, shown).await, remembering());
+        damage(&state, &[".json", ".copy.json"]);
+        for _restart in 0..2 {
+            let (refused, said) = asked(&[&server], &state, "n\n").await;
+            assert_eq!(refused.unwrap_err().code, Code::Refused);
+            assert!(said.contains("known: lost, because its file is damaged"), "{said}");
+            assert_eq!(keys(&state).load(&SERIAL.parse().unwrap()).unwrap(), None);
+        }
+        asked(&[&server], &state, "y\n").await.0.unwrap();
+        assert!(remembered(&state).is_some());
+    }
+    let (server, state) = (server(MODERN, Shown::other()).await, remembering());
+    damage(&state, &[".json"]);
+    let (refused, said) = asked(&[&server], &state, "n\n").await;
+    assert_eq!(refused.unwrap_err().code, Code::Refused);
+    assert!(said.contains(&fingerprint(GATEWAY).to_string()), "the copy knows it: {said}");
+    assert_eq!(remembered(&state), Some(fingerprint(GATEWAY)));
+}
+
+#[tokio::test]
+async fn a_key_that_is_lost_is_said_where_the_gateway_is_read() {
+    let (server, state) = (server(MODERN, Shown::other()).await, remembering());
+    damage(&state, &[".json", ".copy.json"]);
+    let target = Target { address: Some(server.address.to_string().parse().unwrap()), ..Target::default() };
+    let opened = gateway::open(&target, &mut keys(&state), Timestamp::UNIX_EPOCH).await;
+    let words = opened.unwrap_err().to_string();
+    assert!(words.contains("is lost") && words.contains("enphased gateway trust"), "{words}");
+    assert!(words.contains(&fingerprint(REPLACED).to_string()), "{words}");
+    assert_eq!(server.paths(), ["/info"], "nothing else is sent");
 }
 
 #[tokio::test]

@@ -152,6 +152,7 @@ impl From<Trouble> for Failure {
             Trouble::Gateway(
                 gateway::Error::TokenRefused
                 | gateway::Error::KeyChanged { .. }
+                | gateway::Error::KeyLost { .. }
                 | gateway::Error::KeyMissing { .. },
             )
             | Trouble::NoToken(_) => Code::Refused,

@@ -58,7 +58,8 @@ fn none(settings: &config::Gateway) -> String {
 struct Change {
     address: String,
     serial: Serial,
-    known: Fingerprint,
+    /// `None` where it is lost.
+    known: Option<Fingerprint>,
     /// `None` over plain http.
     seen: Option<Fingerprint>,
 }
@@ -68,9 +69,12 @@ impl Change {
     fn asked_by(error: Error) -> Result<Self, Error> {
         match error {
             Error::KeyChanged { address, serial, known, seen } => {
-                Ok(Self { address, serial, known, seen: Some(seen) })
+                Ok(Self { address, serial, known: Some(known), seen: Some(seen) })
             }
-            Error::KeyMissing { address, serial, known } => Ok(Self { address, serial, known, seen: None }),
+            Error::KeyMissing { address, serial, known } => {
+                Ok(Self { address, serial, known: Some(known), seen: None })
+            }
+            Error::KeyLost { address, serial, seen } => Ok(Self { address, serial, known: None, seen }),
             other => Err(other),
         }
     }
@@ -82,6 +86,8 @@ impl Change {
         out: &mut dyn Write,
     ) -> Result<bool, Failure> {
         let Self { address, serial, known, .. } = self;
+        let known =
+            known.map_or_else(|| "lost, because its file is damaged".to_owned(), |key| key.to_string());
         let advice = if let Some(seen) = &self.seen {
             writeln!(out, "gateway {serial} at {address} shows another key than before:")?;
             writeln!(out, "  known: {known}\n  shown: {seen}")?;

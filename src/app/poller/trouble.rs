@@ -83,6 +83,7 @@ impl Trouble {
             Self::Gateway(error) => match error {
                 gateway::Error::TokenRefused => "token_refused",
                 gateway::Error::KeyChanged { .. } => "key_changed",
+                gateway::Error::KeyLost { .. } => "key_lost",
                 gateway::Error::KeyMissing { .. } => "key_missing",
                 gateway::Error::NotEncrypted { .. } => "not_encrypted",
                 gateway::Error::Certificate { .. } => "certificate",

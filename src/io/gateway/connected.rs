@@ -4,6 +4,8 @@
 //! token or a password is bound to the gateway that it is for (see [`peer`](super::peer)), and is dropped when another
 //! serial number answers.
 
+use std::time::Duration;
+
 use hyper::header::{AUTHORIZATION, COOKIE};
 use tokio::time::Instant;
 
@@ -13,9 +15,12 @@ use super::digest::Digest;
 use super::exchange::Request;
 use super::info::Info;
 use super::page_access::Access;
-use super::peer::{Bound, Proof};
+use super::peer::Bound;
 use super::session::{Session, Word};
 use super::sight::Sighted;
+use super::wire::inverters::Inverters;
+use super::wire::meters::Meters;
+use super::wire::production::Production;
 use super::{Endpoint, Error};
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
@@ -26,6 +31,15 @@ use crate::io::token::Token;
 const CHECK_JWT: &str = "/auth/check_jwt";
 /// How many bytes a response may have that is no page: a sentence or two.
 const SHORT: usize = 16 << 10;
+/// Pages are asked for to judge a token no more often than this.
+const TRIED_AGAIN: Duration = Duration::from_secs(10 * 60);
+/// The pages that firmware 7 and later has on every gateway and shows to every role, the shortest first, and what tells one
+/// from something else.
+const SHOWN_TO_ALL: [(Endpoint, fn(&[u8]) -> bool); 3] = [
+    (Endpoint::Meters, |body| Meters::parse(body).is_ok()),
+    (Endpoint::Production, |body| Production::parse(body).is_ok()),
+    (Endpoint::Inverters, |body| Inverters::parse(body).is_ok()),
+];
 
 /// A gateway that has named itself and may be read, one request at a time.
 #[derive(Debug)]
@@ -35,6 +49,8 @@ pub struct Connected {
     /// What it said of the token in use since that was looked at last.
     word: Word,
     takes_password: bool,
+    /// When pages were last asked for to judge a token.
+    pages_tried: Option<Instant>,
 }
 
 impl Connected {
@@ -42,7 +58,7 @@ impl Connected {
     /// it.
     pub(super) fn new(sighted: Sighted, takes_password: bool) -> Self {
         let access = Access::to(&sighted.info, &sighted.peer);
-        Self { sighted, access, word: Word::default(), takes_password }
+        Self { sighted, access, word: Word::default(), takes_password, pages_tried: None }
     }
 
     /// The gateway's serial number.
@@ -67,10 +83,7 @@ impl Connected {
 
     /// The key that the gateway has proven to own; `None` over plain http, and where certificates are not checked.
     pub fn key(&self) -> Option<Fingerprint> {
-        match self.sighted.peer.proof {
-            Proof::Key(key) => Some(key),
-            Proof::Unproven | Proof::Clear => None,
-        }
+        self.sighted.peer.proof.key()
     }
 
     /// How many requests have been sent so far.
@@ -130,6 +143,30 @@ impl Connected {
     pub async fn check_token(&mut self, token: &Token) -> Result<(), Error> {
         let bound = self.access.bound(token, &self.sighted)?;
         self.check(&bound).await
+    }
+
+    /// As [`check_token`](Self::check_token), and where that judges nothing, the pages that every gateway shows to every
+    /// token are asked for with `token` alone: one that is shown accepts it. A page's refusal judges nothing (L3).
+    pub async fn try_token(&mut self, token: &Token) -> Result<(), Error> {
+        let bound = self.access.bound(token, &self.sighted)?;
+        let unclear = match self.check(&bound).await {
+            Err(error) if error.leaves_token_unjudged() => error,
+            checked => return checked,
+        };
+        if self.pages_tried.is_some_and(|at| at.elapsed() < TRIED_AGAIN) {
+            return Err(unclear);
+        }
+        self.pages_tried = Some(Instant::now());
+        for (endpoint, is_page) in SHOWN_TO_ALL {
+            let mut request = Request::get(endpoint.path(), endpoint.page().limit);
+            request.put(AUTHORIZATION, bound.clone());
+            let answer = self.send(&request).await?;
+            // A gateway that is starting shows a page for people in place of any other.
+            if answer.into_body(endpoint.path()).is_ok_and(|body| is_page(&body)) {
+                return Ok(());
+            }
+        }
+        Err(unclear)
     }
 
     /// Reads the body of a page.

@@ -94,6 +94,21 @@ pub enum Error {
         /// The key it shows.
         seen: Fingerprint,
     },
+    /// A key was remembered for its serial, and the file is damaged.
+    #[error(
+        "which key gateway {serial} has is lost, because gateway-{serial}.json and its copy are damaged or missing. Nothing \
+         is sent to {address}, which shows {}: it may be another device. If nothing was changed there, accept it with \
+         `enphased gateway trust`",
+        shown(seen.as_ref())
+    )]
+    KeyLost {
+        /// Where it is.
+        address: String,
+        /// What it calls itself.
+        serial: Serial,
+        /// The key it shows, where one is compared.
+        seen: Option<Fingerprint>,
+    },
     /// It answers over plain http, although its serial has shown a key over TLS.
     #[error(
         "the gateway at {address} says over plain http that it is {serial}, which has shown a TLS key ({known}) before. \
@@ -228,6 +243,7 @@ impl Error {
         matches!(
             self,
             Self::KeyChanged { .. }
+                | Self::KeyLost { .. }
                 | Self::KeyMissing { .. }
                 | Self::Replaced { .. }
                 | Self::NotEncrypted { .. }
@@ -261,6 +277,10 @@ impl Error {
                 | Self::TooLarge { .. }
         )
     }
+}
+
+fn shown(key: Option<&Fingerprint>) -> String {
+    key.map_or_else(|| "no key that is checked".to_owned(), |key| format!("the key {key}"))
 }
 
 #[cfg(test)]

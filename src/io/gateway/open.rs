@@ -125,6 +125,11 @@ impl Looked {
             return Ok(false);
         }
         let known = keys.load(&serial)?;
+        if known.is_none() && keys.is_lost(&serial) {
+            let seen = proof.key();
+            self.changed.get_or_insert(Error::KeyLost { address, serial, seen });
+            return Ok(false);
+        }
         let verdict = judge(known.as_ref(), &proof);
         match verdict {
             Verdict::Same | Verdict::First => {
@@ -229,7 +234,7 @@ fn admit(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now: Time
     if let Some(key) = next.key.filter(|_| first) {
         tracing::info!(%serial, %key, "first contact: this gateway's key is trusted from now on");
     }
-    if known.as_ref() == Some(&next) {
+    if known.as_ref() == Some(&next) && keys.has_copy(&serial) {
         keys.keep(&serial, &next);
     } else {
         keys.remember(&serial, &next);

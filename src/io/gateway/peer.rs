@@ -26,6 +26,16 @@ pub enum Proof {
     Clear,
 }
 
+impl Proof {
+    /// The key that was shown and compared.
+    pub(super) const fn key(self) -> Option<Fingerprint> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Unproven | Self::Clear => None,
+        }
+    }
+}
+
 /// A gateway that has named itself at `/info`, on a connection with this proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Peer {

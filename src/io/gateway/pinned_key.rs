@@ -1,4 +1,8 @@
-//! The gateways that are known: `gateway-SERIAL.json` remembers the public key of each (trust on first use).
+//! The gateways that are known: `gateway-SERIAL.json` remembers the public key of each (trust on first use), and a copy
+//! of it, for an SD card that damages one of them.
+//!
+//! A damaged file means that a key was known. Without its copy the gateway is not trusted at first sight again: that is
+//! what somebody would wait for who has taken its place.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +16,8 @@ use crate::io::tls::Fingerprint;
 
 const BEGINNING: &str = "gateway-";
 const END: &str = ".json";
+const COPY_END: &str = ".copy.json";
+const ASIDE_END: &str = ".json.damaged";
 /// Files of more gateways than this are not made: whoever answers at a gateway's address may call itself anything.
 const MOST: usize = 2048;
 
@@ -29,6 +35,13 @@ pub struct Known {
     pub password_of: Option<String>,
 }
 
+/// The file of one gateway.
+enum File {
+    Whole(Known),
+    Absent,
+    Damaged,
+}
+
 /// Reads and writes what is remembered. What the disk does not give or take is remembered until the program ends.
 #[derive(Debug)]
 pub struct PinnedKeys {
@@ -42,25 +55,68 @@ impl PinnedKeys {
         Self { state, memory: BTreeMap::new() }
     }
 
-    /// What is remembered of `serial`. A damaged file is as none, but logged: the next key that is shown is trusted,
-    /// unless this process knows better.
+    /// What is remembered of `serial`. In place of a damaged file its copy serves, or what this process knows.
     pub fn load(&self, serial: &Serial) -> Result<Option<Known>, Error> {
-        let remembered = self.memory.get(serial);
-        match self.state.read(&name(serial)) {
-            Ok(Stored::Found(known)) => Ok(Some(known)),
-            Ok(Stored::Absent) => Ok(remembered.cloned()),
-            Ok(Stored::Damaged(aside)) => {
-                tracing::warn!(file = %aside.display(), "the remembered key of the gateway was damaged and is forgotten");
-                Ok(remembered.cloned())
+        let remembered = self.memory.get(serial).cloned();
+        match self.file(serial) {
+            Ok(File::Whole(known)) => Ok(Some(known)),
+            Ok(File::Absent) => Ok(remembered),
+            Ok(File::Damaged) => {
+                let known = remembered.or_else(|| self.copy(serial));
+                if let Some(known) = &known {
+                    self.store_again(serial, known);
+                }
+                Ok(known)
             }
-            Err(error) => remembered.cloned().map(Some).ok_or(error),
+            Err(error) => remembered.map(Some).ok_or(error),
         }
+    }
+
+    /// Whether a key was known, and which one is lost: the file is damaged, and so is its copy, or there is none.
+    pub fn is_lost(&self, serial: &Serial) -> bool {
+        matches!(self.load(serial), Ok(None)) && matches!(self.file(serial), Ok(File::Damaged))
+    }
+
+    fn file(&self, serial: &Serial) -> Result<File, Error> {
+        Ok(match self.state.read(&name(serial))? {
+            Stored::Found(known) => File::Whole(known),
+            // It was set aside before, and no other has taken its place.
+            Stored::Absent if self.has_aside(serial) => File::Damaged,
+            Stored::Absent => File::Absent,
+            Stored::Damaged(_) => File::Damaged,
+        })
+    }
+
+    fn has_aside(&self, serial: &Serial) -> bool {
+        self.state.stamp(&aside_name(serial)).is_some()
+    }
+
+    fn copy(&self, serial: &Serial) -> Option<Known> {
+        match self.state.read(&copy_name(serial)) {
+            Ok(Stored::Found(known)) => Some(known),
+            _ => None,
+        }
+    }
+
+    fn store_again(&self, serial: &Serial, known: &Known) {
+        match self.store(serial, known) {
+            Ok(()) => {
+                tracing::warn!(%serial, "the remembered key of the gateway was damaged; its copy is used and stored again");
+            }
+            Err(error) => tracing::debug!("{error}"),
+        }
+    }
+
+    fn store(&self, serial: &Serial, known: &Known) -> Result<(), Error> {
+        self.state.write(&name(serial), known)?;
+        self.state.write(&copy_name(serial), known)?;
+        if self.has_aside(serial) { self.state.remove(&aside_name(serial)) } else { Ok(()) }
     }
 
     /// Remembers a gateway, on disk.
     pub fn save(&mut self, serial: &Serial, known: &Known) -> Result<(), Error> {
         self.keep(serial, known);
-        self.state.write(&name(serial), known)
+        self.store(serial, known)
     }
 
     /// Remembers a gateway; where the disk does not serve, until the program ends.
@@ -75,6 +131,11 @@ impl PinnedKeys {
         } else if let Err(error) = self.save(serial, known) {
             tracing::error!("{error}; the key is trusted until the restart");
         }
+    }
+
+    /// Whether the file has its copy, which earlier versions did not write.
+    pub(super) fn has_copy(&self, serial: &Serial) -> bool {
+        self.state.stamp(&copy_name(serial)).is_some()
     }
 
     /// Remembers a gateway until the program ends.
@@ -121,6 +182,14 @@ fn serials(state: &StateDir) -> Vec<Serial> {
 
 fn name(serial: &Serial) -> String {
     format!("{BEGINNING}{serial}{END}")
+}
+
+fn copy_name(serial: &Serial) -> String {
+    format!("{BEGINNING}{serial}{COPY_END}")
+}
+
+fn aside_name(serial: &Serial) -> String {
+    format!("{BEGINNING}{serial}{ASIDE_END}")
 }
 
 /// What it means how a gateway is connected.
@@ -200,6 +269,36 @@ mod tests {
         keys.remember(&serial, &known(Some(key('1'))));
         assert_eq!(keys.load(&serial).unwrap(), Some(known(Some(key('1')))));
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_key_is_known_by_its_copy_and_without_one_it_is_lost() {
+        let (outer, mut keys, serial) = setup();
+        let path = |end: &str| outer.path().join(format!("gateway-{serial}{end}"));
+        let fresh = || PinnedKeys::new(StateDir::open(outer.path()).unwrap());
+        assert!(!keys.is_lost(&serial));
+        for damaged in ["", "{}", "[]", "null", "{\"key\":\"", "\0\0\0"] {
+            keys.save(&serial, &known(Some(key('1')))).unwrap();
+            std::fs::write(path(".json"), damaged).unwrap();
+            assert_eq!(fresh().load(&serial).unwrap(), Some(known(Some(key('1')))), "{damaged}");
+            assert!(
+                path(".json").exists() && !path(".json.damaged").exists(),
+                "{damaged}: it is stored again"
+            );
+            std::fs::write(path(".json"), damaged).unwrap();
+            std::fs::write(path(".copy.json"), damaged).unwrap();
+            // Other readers set it aside as well.
+            last_seen(&StateDir::open(outer.path()).unwrap());
+            for _restart in 0..2 {
+                assert_eq!(fresh().load(&serial).unwrap(), None, "{damaged}");
+                assert!(fresh().is_lost(&serial), "{damaged}");
+            }
+            assert!(keys.load(&serial).unwrap().is_some(), "this process knows it");
+            assert!(!fresh().is_lost(&serial), "{damaged}: it is stored again");
+        }
+        std::fs::remove_file(path(".json")).unwrap();
+        assert_eq!(fresh().load(&serial).unwrap(), None, "who removes the file has it forgotten");
+        assert!(!fresh().is_lost(&serial));
     }
 
     #[test]

@@ -64,8 +64,14 @@ async fn run(site: &Site, arguments: &[&str]) -> Output {
 fn names(site: &Site) -> Vec<String> {
     let serial = site.gateway().serial();
     let plain = ["login.lock", "daemon.lock", "logins.json", "check.tmp"].map(str::to_owned);
-    let of_gateway =
-        ["token-#.json", "token-#.copy.json", "gateway-#.json", "counters-#.json", "announced-#.json"];
+    let of_gateway = [
+        "token-#.json",
+        "token-#.copy.json",
+        "gateway-#.json",
+        "gateway-#.copy.json",
+        "counters-#.json",
+        "announced-#.json",
+    ];
     let named: Vec<String> =
         plain.into_iter().chain(of_gateway.iter().map(|name| name.replace('#', &serial))).collect();
     named.iter().flat_map(|name| [name.clone(), format!("{name}.damaged")]).collect()
