@@ -33,13 +33,18 @@ const CHECK_JWT: &str = "/auth/check_jwt";
 const SHORT: usize = 16 << 10;
 /// Pages are asked for to judge a token no more often than this.
 const TRIED_AGAIN: Duration = Duration::from_secs(10 * 60);
-/// The pages that firmware 7 and later has on every gateway and shows to every role, the shortest first, and what tells one
-/// from something else.
-const SHOWN_TO_ALL: [(Endpoint, fn(&[u8]) -> bool); 3] = [
-    (Endpoint::Meters, |body| Meters::parse(body).is_ok()),
-    (Endpoint::Production, |body| Production::parse(body).is_ok()),
-    (Endpoint::Inverters, |body| Inverters::parse(body).is_ok()),
-];
+/// The pages that firmware 7 and later has on every gateway and shows to every role, the shortest first.
+const SHOWN_TO_ALL: [Endpoint; 3] = [Endpoint::Meters, Endpoint::Production, Endpoint::Inverters];
+
+/// Whether `body` is one of [`SHOWN_TO_ALL`].
+fn is_shown(endpoint: Endpoint, body: &[u8]) -> bool {
+    match endpoint {
+        Endpoint::Meters => Meters::parse(body).is_ok(),
+        Endpoint::Production => Production::parse(body).is_ok(),
+        Endpoint::Inverters => Inverters::parse(body).is_ok(),
+        _ => false,
+    }
+}
 
 /// A gateway that has named itself and may be read, one request at a time.
 #[derive(Debug)]
@@ -157,12 +162,12 @@ impl Connected {
             return Err(unclear);
         }
         self.pages_tried = Some(Instant::now());
-        for (endpoint, is_page) in SHOWN_TO_ALL {
+        for endpoint in SHOWN_TO_ALL {
             let mut request = Request::get(endpoint.path(), endpoint.page().limit);
             request.put(AUTHORIZATION, bound.clone());
             let answer = self.send(&request).await?;
             // A gateway that is starting shows a page for people in place of any other.
-            if answer.into_body(endpoint.path()).is_ok_and(|body| is_page(&body)) {
+            if answer.into_body(endpoint.path()).is_ok_and(|body| is_shown(endpoint, &body)) {
                 return Ok(());
             }
         }

@@ -22,7 +22,7 @@ pub async fn import(context: &mut Context, input: &mut dyn Read, out: &mut dyn W
     let state = context.state()?;
     // All the room at once: a text that grows leaves pieces of itself behind.
     let mut text = Zeroizing::new(String::with_capacity(LONGEST as usize));
-    input.take(LONGEST.into()).read_to_string(&mut text).map_err(unread)?;
+    input.take(LONGEST.into()).read_to_string(&mut text).map_err(|error| unread(&error))?;
     let token = Token::decode(&text).map_err(|error| Failure::new(Code::Data, error.to_string()))?;
     let now = context.clock.now();
     writeln!(out, "This is a token of gateway {}, for its {}.", token.serial, token.role)?;
@@ -56,7 +56,7 @@ pub async fn import(context: &mut Context, input: &mut dyn Read, out: &mut dyn W
     verify(context, reached, &token, &shared, out).await
 }
 
-fn unread(error: io::Error) -> Failure {
+fn unread(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::InvalidData {
         return Failure::new(Code::Data, "this is no token: it is no text");
     }
