@@ -13,9 +13,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use enphased::base::reading::{NotASerial, Serial};
+use enphased::io::gateway::firmware::Firmware;
+use enphased::io::gateway::info::Info;
 use enphased::io::gateway::{Endpoint, Error};
 use enphased::rules::counters::Guard;
-use enphased::rules::sources::{Cycle, Facts, Options, Sources};
+use enphased::rules::sources::{Cycle, Options, Sources};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
@@ -65,13 +67,13 @@ impl Pages {
     }
 }
 
-fn facts() -> Result<Facts, NotASerial> {
-    Ok(Facts {
+fn info() -> Result<Info, NotASerial> {
+    Ok(Info {
         serial: Serial::parse("122300000001")?,
-        firmware: (8, 3, 5289),
-        firmware_name: "8.3.5289".to_owned(),
+        firmware: Firmware::new(8, 3, 5289),
+        software: "D8.3.5289".to_owned(),
         part_number: None,
-        by_token: true,
+        web_tokens: Some(true),
         metered_model: Some(true),
         time: None,
     })
@@ -79,7 +81,7 @@ fn facts() -> Result<Facts, NotASerial> {
 
 fn main() -> Result<(), NotASerial> {
     let (pages, start) = (Pages::new(), Instant::now());
-    let mut sources = Sources::new(facts()?, Options::default(), start);
+    let mut sources = Sources::new(info()?, Options::default(), start);
     let mut guard = Guard::default();
     let began = std::time::Instant::now();
     let mut written = 0;

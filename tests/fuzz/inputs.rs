@@ -15,6 +15,7 @@ use enphased::app::config::{self, environment::Environment};
 use enphased::base::reading::{Reading, Serial};
 use enphased::base::secrets::{Credentials, Secret};
 use enphased::io::cloud::{self, Addresses};
+use enphased::io::gateway::firmware::Firmware;
 use enphased::io::gateway::info::Info;
 use enphased::io::gateway::pinned_key::PinnedKeys;
 use enphased::io::gateway::{self, Endpoint, Target};
@@ -26,7 +27,7 @@ use enphased::output::json;
 use enphased::output::text;
 use enphased::output::topics;
 use enphased::rules::counters::{Guard, GuardState};
-use enphased::rules::sources::{Cycle, Facts, Options, Sources};
+use enphased::rules::sources::{Cycle, Options, Sources};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,7 +51,7 @@ pub fn pages(data: &[u8]) {
     let mut pages = split(data).into_iter().cycle();
     let mut guard = Guard::new(GuardState::default());
     let start = Instant::now();
-    let mut sources = Sources::new(facts(), Options { live_data: true }, start);
+    let mut sources = Sources::new(info_page(), Options { live_data: true }, start);
     for cycle in 0..2 {
         let now = start + Duration::from_secs(cycle * 3600);
         sources.begin_cycle(now);
@@ -160,15 +161,15 @@ fn time(hours: u64) -> Timestamp {
     Timestamp::from_second(seconds).expect("a time of this century")
 }
 
-fn facts() -> Facts {
-    Facts {
+fn info_page() -> Info {
+    Info {
         serial: serial(),
-        firmware: (8, 3, 5289),
-        firmware_name: "8.3.5289".to_owned(),
+        firmware: Firmware::new(8, 3, 5289),
+        software: "D8.3.5289".to_owned(),
         part_number: None,
         metered_model: Some(true),
         time: Some(time(0)),
-        by_token: true,
+        web_tokens: Some(true),
     }
 }
 

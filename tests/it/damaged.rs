@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::recordings::{answer, facts, folders, name, recordings};
+use super::recordings::{answer, folders, info, name, recordings};
 
 /// How often each page of each gateway is damaged.
 const TIMES: u64 = 12;
@@ -26,7 +26,7 @@ type Answers = BTreeMap<Endpoint, Vec<u8>>;
 /// The document of the second poll, and what was answered; `damaged` names a page and what comes in its place.
 fn read(folder: &Path, damaged: Option<(Endpoint, Option<&[u8]>)>) -> (Option<Value>, Answers) {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(folder), Options { live_data: true }, start);
+    let mut sources = Sources::new(info(folder), Options { live_data: true }, start);
     let mut answers = Answers::new();
     for now in [start, start + Duration::from_secs(300)] {
         sources.begin_cycle(now);

@@ -13,7 +13,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::recordings::{answer, facts, folders, name, recordings};
+use super::recordings::{answer, folders, info, name, recordings};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -25,7 +25,7 @@ fn read(
     change: &mut dyn FnMut(Endpoint, Vec<u8>) -> Vec<u8>,
 ) -> (Option<Reading>, Vec<String>) {
     let now = Instant::now();
-    let mut sources = Sources::new(facts(folder), Options { live_data: true }, now);
+    let mut sources = Sources::new(info(folder), Options { live_data: true }, now);
     sources.begin_cycle(now);
     while let Some(endpoint) = sources.next(now) {
         let answer = answer(folder, endpoint).map(|body| change(endpoint, body));
@@ -395,7 +395,7 @@ fn production_json_does_not_stand_in_for_a_source_that_it_lacks() {
     let folder = fixtures().join("cases/third_party_pv");
     for kind in ["pv3p", "storage"] {
         let now = Instant::now();
-        let mut sources = Sources::new(facts(&folder), Options::default(), now);
+        let mut sources = Sources::new(info(&folder), Options::default(), now);
         let mut reading = None;
         // The list of meters is read once, and fails later.
         for minute in [0, 1, 2, 300, 301] {

@@ -8,9 +8,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use enphased::base::reading::{Reading, Serial};
+use enphased::base::reading::Reading;
+use enphased::io::gateway::info::Info;
 use enphased::io::gateway::{Endpoint, Error};
-use enphased::rules::sources::{Cycle, Facts, Options, Sources};
+use enphased::rules::sources::{Cycle, Options, Sources};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -48,26 +49,9 @@ pub(crate) fn name(folder: &Path) -> String {
     folder.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// The text of an element of `/info`.
-fn element<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = info.split_once(&format!("<{name}>"))?;
-    Some(rest.split_once('<')?.0.trim())
-}
-
-pub(crate) fn facts(folder: &Path) -> Facts {
-    let info = String::from_utf8_lossy(&fs::read(folder.join("info")).unwrap()).into_owned();
-    let firmware_name = element(&info, "software").unwrap().trim_start_matches(|c: char| !c.is_ascii_digit());
-    let mut numbers = firmware_name.split('.').map(|part| part.parse().unwrap_or(0));
-    let mut number = || numbers.next().unwrap_or(0);
-    Facts {
-        serial: Serial::parse(element(&info, "sn").unwrap_or("0")).unwrap(),
-        firmware: (number(), number(), number()),
-        firmware_name: firmware_name.to_owned(),
-        part_number: element(&info, "pn").map(str::to_owned),
-        by_token: true,
-        metered_model: element(&info, "imeter").map(|text| text == "true"),
-        time: element(&info, "time").and_then(|text| jiff::Timestamp::from_second(text.parse().ok()?).ok()),
-    }
+/// What the recorded gateway says of itself.
+pub(crate) fn info(folder: &Path) -> Info {
+    Info::parse(&fs::read(folder.join("info")).unwrap()).unwrap()
 }
 
 /// What the recorded gateway answers.
@@ -109,7 +93,7 @@ fn poll(sources: &mut Sources, folder: &Path, now: Instant) -> (Vec<Endpoint>, O
 /// The second of two polls, as a daemon sees it.
 pub(crate) fn read(folder: &Path) -> Option<Reading> {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(folder), Options::default(), start);
+    let mut sources = Sources::new(info(folder), Options::default(), start);
     poll(&mut sources, folder, start).1
 }
 
@@ -384,7 +368,7 @@ fn most_polls_of_a_metered_gateway_take_at_most_three_requests() {
     for gateway in ["8.3.5289_metered", "8.3.5289_battery", "8.3.5289_non_metered"] {
         let folder = fixtures.join(gateway);
         let start = Instant::now();
-        let mut sources = Sources::new(facts(&folder), Options::default(), start);
+        let mut sources = Sources::new(info(&folder), Options::default(), start);
         let polls = (0..60).map(|tick| poll(&mut sources, &folder, start + Duration::from_secs(30 * tick)));
         let requests: Vec<usize> =
             polls.map(|(asked, reading)| asked.len() * usize::from(reading.is_some())).collect();

@@ -256,7 +256,7 @@ impl Poller {
     /// Takes into account who the gateway says it is.
     fn identified(&mut self) -> Result<(), Trouble> {
         let Some(gateway) = &self.gateway else { return Ok(()) };
-        let (facts, asked, address) = (identity::facts(gateway), gateway.asked(), gateway.address());
+        let (facts, asked, address) = (gateway.info().clone(), gateway.asked(), gateway.address());
         if !self.newcomers.admit(&facts.serial, Instant::now())
             && let Some(before) = self.named.clone()
         {

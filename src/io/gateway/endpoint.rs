@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// A firmware version, e.g. `(8, 3, 5289)`.
-type Firmware = (u32, u32, u32);
+use super::firmware::Firmware;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES_5: Duration = Duration::from_secs(5 * 60);
@@ -78,16 +77,16 @@ pub struct Page {
 }
 
 const fn page(path: &'static str, cost: Cost, period: Duration) -> Page {
-    Page { path, cost, period, since: (0, 0, 0), certain_since: None, limit: 64 << 10 }
+    Page { path, cost, period, since: Firmware::new(0, 0, 0), certain_since: None, limit: 64 << 10 }
 }
 
 impl Page {
-    const fn since(self, since: Firmware) -> Self {
-        Self { since, ..self }
+    const fn since(self, major: u32, minor: u32, build: u32) -> Self {
+        Self { since: Firmware::new(major, minor, build), ..self }
     }
 
-    const fn certain(self, since: Firmware) -> Self {
-        Self { certain_since: Some(since), ..self }
+    const fn certain(self, major: u32, minor: u32, build: u32) -> Self {
+        Self { certain_since: Some(Firmware::new(major, minor, build)), ..self }
     }
 
     const fn limit(self, limit: usize) -> Self {
@@ -127,39 +126,37 @@ impl Endpoint {
         use Cost::{Fast, Slow};
         match self {
             // It changes only when an installer configures the meters.
-            Self::Meters => page("/ivp/meters", Fast, HOUR).since((4, 0, 0)).certain((7, 0, 0)),
+            Self::Meters => page("/ivp/meters", Fast, HOUR).since(4, 0, 0).certain(7, 0, 0),
             Self::MeterReadings => {
-                page("/ivp/meters/readings", Fast, Duration::ZERO).since((4, 0, 0)).certain((0, 0, 0))
+                page("/ivp/meters/readings", Fast, Duration::ZERO).since(4, 0, 0).certain(0, 0, 0)
             }
-            Self::Production => page("/api/v1/production", Fast, Duration::ZERO).certain((5, 0, 0)),
-            Self::Energy => page("/ivp/pdm/energy", Fast, MINUTE).since((8, 2, 4000)),
+            Self::Production => page("/api/v1/production", Fast, Duration::ZERO).certain(5, 0, 0),
+            Self::Energy => page("/ivp/pdm/energy", Fast, MINUTE).since(8, 2, 4000),
             Self::ProductionJson => {
-                page("/production.json?details=1", Slow, MINUTE).since((4, 0, 0)).certain((4, 0, 0))
+                page("/production.json?details=1", Slow, MINUTE).since(4, 0, 0).certain(4, 0, 0)
             }
             Self::ProductionHtml => page("/production", Slow, MINUTE),
             // 1160 bytes for each battery.
             Self::EnsembleInventory => {
-                page("/ivp/ensemble/inventory", Fast, MINUTES_5).since((5, 0, 0)).limit(128 << 10)
+                page("/ivp/ensemble/inventory", Fast, MINUTES_5).since(5, 0, 0).limit(128 << 10)
             }
-            Self::EnsembleSecctrl => page("/ivp/ensemble/secctrl", Fast, MINUTE).since((5, 0, 0)),
-            Self::EnsemblePower => page("/ivp/ensemble/power", Fast, MINUTE).since((5, 0, 0)),
-            Self::LiveData => page("/ivp/livedata/status", Fast, Duration::ZERO).since((5, 0, 0)),
+            Self::EnsembleSecctrl => page("/ivp/ensemble/secctrl", Fast, MINUTE).since(5, 0, 0),
+            Self::EnsemblePower => page("/ivp/ensemble/power", Fast, MINUTE).since(5, 0, 0),
+            Self::LiveData => page("/ivp/livedata/status", Fast, Duration::ZERO).since(5, 0, 0),
             // 2200 bytes for each inverter; the firmware stops at 50 of them today.
-            Self::DeviceData => {
-                page("/ivp/pdm/device_data", Fast, MINUTES_5).since((8, 2, 0)).limit(512 << 10)
-            }
+            Self::DeviceData => page("/ivp/pdm/device_data", Fast, MINUTES_5).since(8, 2, 0).limit(512 << 10),
             // Inverters report every 5 to 15 minutes; 151 bytes for each of them.
             Self::Inverters => {
-                page("/api/v1/production/inverters", Fast, MINUTES_5).certain((7, 0, 0)).limit(256 << 10)
+                page("/api/v1/production/inverters", Fast, MINUTES_5).certain(7, 0, 0).limit(256 << 10)
             }
-            Self::DryContacts => page("/ivp/ensemble/dry_contacts", Fast, MINUTES_5).since((5, 0, 0)),
-            Self::DryContactSettings => page("/ivp/ss/dry_contact_settings", Fast, HOUR).since((5, 0, 0)),
-            Self::EnsembleGenerator => page("/ivp/ensemble/generator", Fast, MINUTES_5).since((5, 0, 0)),
+            Self::DryContacts => page("/ivp/ensemble/dry_contacts", Fast, MINUTES_5).since(5, 0, 0),
+            Self::DryContactSettings => page("/ivp/ss/dry_contact_settings", Fast, HOUR).since(5, 0, 0),
+            Self::EnsembleGenerator => page("/ivp/ensemble/generator", Fast, MINUTES_5).since(5, 0, 0),
             // 13 kB with one season.
-            Self::Tariff => page("/admin/lib/tariff", Slow, HOUR).since((5, 0, 0)).limit(128 << 10),
+            Self::Tariff => page("/admin/lib/tariff", Slow, HOUR).since(5, 0, 0).limit(128 << 10),
             // 700 to 1160 bytes for each inverter and battery, removed ones included.
             Self::Inventory => {
-                page("/inventory.json?deleted=1", Slow, MINUTES_15).since((4, 0, 0)).limit(1 << 20)
+                page("/inventory.json?deleted=1", Slow, MINUTES_15).since(4, 0, 0).limit(1 << 20)
             }
         }
     }
@@ -193,15 +190,19 @@ mod tests {
         for endpoint in Endpoint::ALL {
             let page = endpoint.page();
             assert!(page.cost == Cost::Fast || page.period >= MINUTE, "{endpoint:?}");
-            assert!(page.certain_since.is_none_or(|certain| certain >= page.since || certain == (0, 0, 0)));
+            assert!(
+                page.certain_since
+                    .is_none_or(|certain| certain >= page.since || certain == Firmware::new(0, 0, 0))
+            );
         }
     }
 
     #[test]
     fn a_refusal_of_a_page_that_every_gateway_has_is_a_fault() {
         assert!(
-            !Endpoint::Meters.page().is_certain((5, 0, 62)) && Endpoint::Meters.page().is_certain((7, 0, 0))
+            !Endpoint::Meters.page().is_certain(Firmware::new(5, 0, 62))
+                && Endpoint::Meters.page().is_certain(Firmware::new(7, 0, 0))
         );
-        assert!(!Endpoint::DeviceData.page().is_certain((8, 3, 5289)));
+        assert!(!Endpoint::DeviceData.page().is_certain(Firmware::new(8, 3, 5289)));
     }
 }

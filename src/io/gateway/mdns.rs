@@ -7,7 +7,7 @@ use std::time::Duration;
 use mdns_sd::{IfKind, ResolvedService, ServiceDaemon, ServiceEvent};
 use tokio::time::{Instant, timeout_at};
 
-use super::info::Firmware;
+use super::firmware::Firmware;
 use crate::base::reading::Serial;
 use crate::io::resolve;
 

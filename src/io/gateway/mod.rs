@@ -11,6 +11,7 @@ mod digest;
 pub mod endpoint;
 pub mod error;
 mod exchange;
+pub mod firmware;
 pub mod info;
 mod locate;
 pub mod mdns;

@@ -142,7 +142,7 @@ pub(super) fn shortfall(site: &Site<'_>, way: Way, value: Value) -> Option<(Endp
             site.visits.why(*page).is_some() && !(*page == Endpoint::Meters && site.listed().is_some());
         if failed {
             let absent =
-                site.visits.always_refused(*page).is_some() && !page.page().is_certain(site.facts.firmware);
+                site.visits.always_refused(*page).is_some() && !page.page().is_certain(site.info.firmware);
             return (!absent).then_some((*page, Shortfall::Failed));
         }
     }
@@ -172,7 +172,7 @@ pub(super) fn why_no_production(site: &Site<'_>, inverters: usize) -> Option<Str
         }
     }
     let certain = |page: Endpoint| {
-        site.visits.always_refused(page).is_none() || page.page().is_certain(site.facts.firmware)
+        site.visits.always_refused(page).is_none() || page.page().is_certain(site.info.firmware)
     };
     let failing = pages.iter().any(|page| site.visits.why(*page).is_some() && certain(*page));
     let produces = inverters > 0

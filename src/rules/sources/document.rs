@@ -47,9 +47,9 @@ pub(super) fn reading(
 
 fn gateway(site: &Site<'_>) -> GatewayFacts {
     GatewayFacts {
-        serial: site.facts.serial.clone(),
-        firmware: site.facts.firmware_name.clone(),
-        part_number: site.facts.part_number.clone(),
+        serial: site.info.serial.clone(),
+        firmware: site.info.firmware.to_string(),
+        part_number: site.info.part_number.clone(),
         metered: site.metering() == Metering::Listed || site.past.meter_seen,
     }
 }
@@ -71,7 +71,7 @@ fn metered(site: &Site<'_>, choices: &Choices) -> Metered {
         if site.has_batteries() { Batteries::Power(ensemble::power(&view)) } else { Batteries::None };
     let unmetered = Unmetered { batteries, generator: ensemble::generator_power(&view) };
     let meters = match site.listed().filter(|_| site.pages.readings.is_some()) {
-        Some(list) => meters::groups(list, &site.fresh_readings(), unmetered, site.facts.firmware),
+        Some(list) => meters::groups(list, &site.fresh_readings(), unmetered, site.info.firmware),
         None => Groups::default(),
     };
     let needed = choices.iter().any(|(_, way)| way == Some(Way::MeterRows));

@@ -11,8 +11,9 @@ use super::pages::Pages;
 use super::past::Past;
 use super::site::{Metering, Site};
 use super::visits::{Failure, Visits, When};
-use super::{Facts, Level, Options, Refusal};
+use super::{Level, Options, Refusal};
 use crate::io::gateway::Endpoint;
+use crate::io::gateway::info::Info;
 use crate::io::gateway::wire::{self, Malformed};
 
 /// A gateway that was identified this long ago has started.
@@ -21,7 +22,7 @@ const STARTING: Duration = Duration::from_secs(10 * 60);
 /// What is known of one gateway.
 #[derive(Debug)]
 pub(super) struct Knowledge {
-    pub(super) facts: Facts,
+    pub(super) info: Info,
     pub(super) options: Options,
     pub(super) clock: GatewayClock,
     pub(super) pages: Pages,
@@ -35,10 +36,10 @@ pub(super) struct Knowledge {
 
 impl Knowledge {
     /// Of a gateway that has just been identified, at `now`.
-    pub(super) fn new(facts: Facts, options: Options, now: Instant) -> Self {
+    pub(super) fn new(info: Info, options: Options, now: Instant) -> Self {
         Self {
-            clock: GatewayClock::new(facts.time, now),
-            facts,
+            clock: GatewayClock::new(info.time, now),
+            info,
             options,
             pages: Pages::default(),
             visits: Visits::default(),
@@ -60,7 +61,7 @@ impl Knowledge {
     /// The site as it is known now.
     pub(super) fn site(&self) -> Site<'_> {
         Site {
-            facts: &self.facts,
+            info: &self.info,
             options: self.options,
             pages: &self.pages,
             visits: &self.visits,
@@ -136,7 +137,7 @@ impl Knowledge {
     /// Takes a failure, and why in words.
     pub(super) fn failed(&mut self, endpoint: Endpoint, failure: Failure, why: String) {
         tracing::debug!(path = endpoint.path(), why, "a page failed");
-        let certain = endpoint.page().is_certain(self.facts.firmware);
+        let certain = endpoint.page().is_certain(self.info.firmware);
         self.visits.failed(endpoint, self.when(), (failure, why), certain);
         // The meters may have been configured anew.
         if endpoint == Endpoint::MeterReadings && self.visits.failures(endpoint) == 1 {

@@ -1,10 +1,11 @@
 //! Production, grid, house, storage and phases from the meters.
 
 use super::flow::{Flow, Metered, has_mains};
-use super::oddities::{Firmware, Oddity};
+use super::oddities::Oddity;
 use super::place::{Place, of_a_house};
 use crate::base::reading::{Consumption, Grid, Phase, Production, Source, Storage};
 use crate::base::units::{WattHours, Watts};
+use crate::io::gateway::firmware::Firmware;
 use crate::io::gateway::wire::meters::{Meter, Meters};
 use crate::io::gateway::wire::readings::MeterReading;
 
@@ -200,7 +201,7 @@ mod tests {
         let rows: Vec<String> = all.iter().filter_map(row).collect();
         let list = Meters::parse(format!("[{}]", list.join(",")).as_bytes()).unwrap();
         let rows = Readings::parse(format!("[{}]", rows.join(",")).as_bytes()).unwrap();
-        groups(&list, &rows.0.iter().collect::<Vec<_>>(), unmetered, (8, 3, 5289))
+        groups(&list, &rows.0.iter().collect::<Vec<_>>(), unmetered, Firmware::new(8, 3, 5289))
     }
 
     /// The house's power and energy.
@@ -300,7 +301,7 @@ mod tests {
             let rows = format!(r#"[{{"eid":1,"activePower":5,"channels":[{{"activePower":5{voltage}}}]}}]"#);
             let rows = Readings::parse(rows.as_bytes()).unwrap();
             let list = Meters::parse(list.as_bytes()).unwrap();
-            groups(&list, &rows.0.iter().collect::<Vec<_>>(), NOTHING, (8, 3, 0)).phases.len()
+            groups(&list, &rows.0.iter().collect::<Vec<_>>(), NOTHING, Firmware::new(8, 3, 0)).phases.len()
         };
         for dead in ["0", "6", "9.5", "11.469", "49.9"] {
             assert_eq!(phase(&format!(",\"voltage\":{dead}")), 0, "{dead} V");

@@ -10,9 +10,9 @@ mod age;
 mod bridge;
 mod choice;
 mod course;
+mod cycle;
 mod document;
 mod ensemble;
-mod facts;
 mod flow;
 mod gateway_clock;
 mod inverters;
@@ -37,7 +37,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub use self::facts::{Cycle, Facts, Level, Notice, Options};
+pub use self::cycle::{Cycle, Level, Notice, Options};
 pub use self::visits::Refusal;
 
 use self::bridge::Bridges;
@@ -52,6 +52,7 @@ use self::trouble::Troubles;
 use self::visits::{Failure, When};
 use crate::base::reading::Reading;
 use crate::io::gateway::endpoint::Cost;
+use crate::io::gateway::info::Info;
 use crate::io::gateway::wire::Malformed;
 use crate::io::gateway::{Endpoint, Error};
 
@@ -75,9 +76,9 @@ pub struct Sources {
 
 impl Sources {
     /// For a gateway that has just been identified, at `now`.
-    pub fn new(facts: Facts, options: Options, now: Instant) -> Self {
+    pub fn new(info: Info, options: Options, now: Instant) -> Self {
         Self {
-            known: Knowledge::new(facts, options, now),
+            known: Knowledge::new(info, options, now),
             course: Course::over(),
             troubles: Troubles::default(),
             bridges: Bridges::default(),
@@ -89,17 +90,17 @@ impl Sources {
     }
 
     /// Takes what `/info` of the same gateway says now. Another firmware means that everything is found out anew.
-    pub fn identified(&mut self, facts: Facts, now: Instant) {
+    pub fn identified(&mut self, info: Info, now: Instant) {
         let known = &mut self.known;
-        if facts.firmware_name == known.facts.firmware_name {
-            known.clock.set(facts.time, now);
-            known.facts = facts;
+        if info.firmware == known.info.firmware {
+            known.clock.set(info.time, now);
+            known.info = info;
             return;
         }
-        let (old, new) = (&known.facts.firmware_name, &facts.firmware_name);
+        let (old, new) = (&known.info.firmware, &info.firmware);
         let message = format!("the gateway's firmware changed from {old} to {new}");
         let (cycle, notices) = (known.cycle, self.notices.take());
-        *self = Self::new(facts, self.known.options, now);
+        *self = Self::new(info, self.known.options, now);
         self.known.cycle = cycle;
         self.notices.extend(notices);
         self.notices.add(Level::Info, "firmware_changed", message);
@@ -194,8 +195,8 @@ impl Sources {
             self.notices.oddity(Oddity::NegativeHouse);
         }
         for (endpoint, refusal) in known.visits.refusals() {
-            if refusal == Refusal::Role && !endpoint.page().is_certain(known.facts.firmware) {
-                self.notices.forbidden(&known.facts, endpoint);
+            if refusal == Refusal::Role && !endpoint.page().is_certain(known.info.firmware) {
+                self.notices.forbidden(&known.info, endpoint);
             }
         }
         known.past.learn(choices.iter(), reading);

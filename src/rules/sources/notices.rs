@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Facts;
-use super::facts::{Level, Notice};
+use super::cycle::{Level, Notice};
 use super::oddities::Oddity;
 use crate::io::gateway::Endpoint;
+use crate::io::gateway::info::Info;
 
 /// The notices that wait to be reported, and what was reported before.
 #[derive(Debug, Default)]
@@ -39,12 +39,12 @@ impl Notices {
     }
 
     /// Reports that a page is left out because of the role, the first time, in the words of the access that is used.
-    pub(super) fn forbidden(&mut self, facts: &Facts, endpoint: Endpoint) {
+    pub(super) fn forbidden(&mut self, info: &Info, endpoint: Endpoint) {
         if !self.refused.insert(endpoint) {
             return;
         }
         let path = endpoint.path();
-        let message = if facts.by_token {
+        let message = if info.needs_token() {
             format!("the token's role may not read {path}; it is left out")
         } else {
             format!(

@@ -3,11 +3,10 @@
 //! Sources: the recordings of pyenphase (PY, with its issue numbers), of `envoy_reader` and rust-enphase, measured for this
 //! program; Home Assistant's issues (HA).
 
-/// A firmware version, e.g. `(8, 3, 5289)`.
-pub type Firmware = (u32, u32, u32);
+use crate::io::gateway::firmware::Firmware;
 
-const FIRST: Firmware = (0, 0, 0);
-const OPEN: Firmware = (u32::MAX, u32::MAX, u32::MAX);
+const FIRST: Firmware = Firmware::new(0, 0, 0);
+const OPEN: Firmware = Firmware::new(u32::MAX, u32::MAX, u32::MAX);
 
 /// An oddity that the code decides by. Oddities that are known by their sign alone, on any firmware, are rows of
 /// the table too.
@@ -98,7 +97,7 @@ rows! {
     DisabledMeters FIRST => OPEN,
         "/ivp/meters: state is not enabled, yet /ivp/meters/readings has values",
         "only enabled meters are joined", "PY recordings 7.3.466, 8.3.5433";
-    UnknownMeters (8, 3, 0) => OPEN,
+    UnknownMeters Firmware::new(8, 3, 0) => OPEN,
         "/ivp/meters/readings: a meter that /ivp/meters does not list (1023410688)",
         "readings are joined by meter, the rest is passed over", "PY recordings 8.3.5169, 8.3.5433";
     UnusedChannels FIRST => OPEN,
@@ -107,19 +106,19 @@ rows! {
     ZeroTotals FIRST => OPEN,
         "/api/v1/production: all energies 0 (meters off before 8.2; no meter from 8.3.5422; minutes after a boot on 3.x)",
         "the sum of the inverters is read from a slower page", "PY #482";
-    StalledTotals (8, 2, 4264) => OPEN,
+    StalledTotals Firmware::new(8, 2, 4264) => OPEN,
         "/api/v1/production of a metered model without production transformers: 1.6 kWh instead of 32 MWh",
         "the sum of the inverters is read from a slower page", "PY, updater api_v1_production";
-    WrappedTotal (7, 3, 130) => (8, 2, 4264),
+    WrappedTotal Firmware::new(7, 3, 130) => Firmware::new(8, 2, 4264),
         "production.json, inverters: whLifetime modulo 2^32 J (1,193,046.47 Wh); the lost multiples stay lost later",
         "/api/v1/production comes first; a drop of that size is unwrapped by the counters", "measured on the PY recordings";
-    TotalIsNet (8, 3, 5433) => OPEN,
+    TotalIsNet Firmware::new(8, 3, 5433) => OPEN,
         "production.json: total-consumption equals net-consumption",
         "total is net plus production", "PY #467, #477";
-    FlickeringMeter (8, 3, 5528) => OPEN,
+    FlickeringMeter Firmware::new(8, 3, 5528) => OPEN,
         "production.json: the production meter has activeCount 0 and junk now and then",
         "once seen, the meter is waited for; the inverters' other total never takes its place", "PY #471, #480";
-    HalfStorage (8, 3, 6000) => OPEN,
+    HalfStorage Firmware::new(8, 3, 6000) => OPEN,
         "split phase: one channel of the storage meter is 0 and the total equals the other channel",
         "the batteries' own powers are summed instead", "reports of users";
     MisspeltDevices FIRST => OPEN,
@@ -128,19 +127,19 @@ rows! {
     Fahrenheit FIRST => OPEN,
         "/ivp/ensemble/inventory: temperatures of the system controller in °F, of batteries in °C",
         "turned into °C", "PY recordings";
-    CutDeviceData (8, 2, 4000) => OPEN,
+    CutDeviceData Firmware::new(8, 2, 4000) => OPEN,
         "/ivp/pdm/device_data: deviceCount reaches deviceDataLimit (50)",
         "/api/v1/production/inverters is read instead", "PY, updater device_data_inverters";
-    RemovedInverters (8, 2, 4000) => OPEN,
+    RemovedInverters Firmware::new(8, 2, 4000) => OPEN,
         "/ivp/pdm/device_data: inverters with active false or modGone and no last reading",
         "they are passed over", "PY recording 8.3.5289_modGone, 8.3.5433";
-    HangingDeviceData (8, 2, 4000) => OPEN,
+    HangingDeviceData Firmware::new(8, 2, 4000) => OPEN,
         "/ivp/pdm/device_data: no answer for up to 85 s around 23:00",
         "left alone for a quarter of an hour, the other page is read instead", "HA #156189";
     FrozenLiveData FIRST => OPEN,
         "/ivp/livedata/status: last_update is old and the stream is not enabled",
         "values older than two minutes by the gateway's clock are dropped", "HB #85";
-    FalseSuccess FIRST => (7, 0, 0),
+    FalseSuccess FIRST => Firmware::new(7, 0, 0),
         "status 200 with HTML, `Error: 401` or an object that tells of an error",
         "the page counts as missing", "PY recordings 3.x, 3.8.10";
     GhostGenerator FIRST => OPEN,
@@ -167,9 +166,9 @@ mod tests {
 
     #[test]
     fn ranges_are_closed_below_and_open_above() {
-        assert!(!Oddity::StalledTotals.holds((8, 2, 4263)));
-        assert!(Oddity::StalledTotals.holds((8, 2, 4264)));
-        assert!(Oddity::WrappedTotal.holds((7, 6, 175)));
-        assert!(!Oddity::WrappedTotal.holds((8, 2, 4264)));
+        assert!(!Oddity::StalledTotals.holds(Firmware::new(8, 2, 4263)));
+        assert!(Oddity::StalledTotals.holds(Firmware::new(8, 2, 4264)));
+        assert!(Oddity::WrappedTotal.holds(Firmware::new(7, 6, 175)));
+        assert!(!Oddity::WrappedTotal.holds(Firmware::new(8, 2, 4264)));
     }
 }

@@ -76,7 +76,7 @@ fn wraps(site: &Site<'_>) -> bool {
     let stands_in = site.offers(Endpoint::Production)
         && site.visits.why(Endpoint::Production).is_some()
         && site.visits.always_refused(Endpoint::Production).is_none();
-    stands_in && Oddity::WrappedTotal.holds(site.facts.firmware)
+    stands_in && Oddity::WrappedTotal.holds(site.info.firmware)
 }
 
 /// The sum of the inverters that report; their lifetime totals leave out those that were removed.

@@ -10,8 +10,10 @@ use super::past::Past;
 use super::place::Place;
 use super::table::{Origin, Value};
 use super::visits::Visits;
-use super::{Facts, Options, acb, age, meters};
+use super::{Options, acb, age, meters};
 use crate::io::gateway::Endpoint;
+use crate::io::gateway::firmware::Firmware;
+use crate::io::gateway::info::Info;
 use crate::io::gateway::wire::livedata::LiveData;
 use crate::io::gateway::wire::meters::{Meter, Meters};
 use crate::io::gateway::wire::production::Production;
@@ -21,7 +23,7 @@ use crate::io::gateway::wire::readings::MeterReading;
 /// Everything that is known of a site in the middle of a cycle.
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
-    pub(super) facts: &'a Facts,
+    pub(super) info: &'a Info,
     pub(super) options: Options,
     pub(super) pages: &'a Pages,
     pub(super) visits: &'a Visits,
@@ -54,7 +56,7 @@ impl<'a> Site<'a> {
             // Firmware 4.2.27 says that the model has no meters, and shows them in `production.json`.
             _ if self.past.meter_seen => Metering::Unlisted,
             Some(_) => Metering::Without,
-            None if self.facts.metered_model == Some(false) => Metering::Without,
+            None if self.info.metered_model == Some(false) => Metering::Without,
             None => Metering::Unlisted,
         }
     }
@@ -149,22 +151,22 @@ impl<'a> Site<'a> {
     /// Whether a model with meters does not list them, and may yet.
     fn is_undecided(&self) -> bool {
         self.is_new
-            && self.facts.metered_model == Some(true)
+            && self.info.metered_model == Some(true)
             && self.visits.why(Endpoint::Meters).is_some()
             && self.visits.refusal(Endpoint::Meters).is_none()
     }
 
     /// Firmware 3 has no meters, and its `production.json` is a page for people.
     pub(super) fn is_for_people(&self) -> bool {
-        self.facts.firmware < (4, 0, 0)
+        self.info.firmware < Firmware::new(4, 0, 0)
     }
 
     /// See [`Oddity::StalledTotals`].
     pub(super) fn totals_stand_still(&self) -> bool {
-        self.facts.metered_model == Some(true)
+        self.info.metered_model == Some(true)
             && !self.lists("production")
             && !self.past.meter_seen
-            && Oddity::StalledTotals.holds(self.facts.firmware)
+            && Oddity::StalledTotals.holds(self.info.firmware)
     }
 
     /// See [`Oddity::ZeroTotals`].
@@ -174,10 +176,10 @@ impl<'a> Site<'a> {
 
     /// Whether this gateway may have `endpoint`, and it can mean something.
     pub(super) fn offers(&self, endpoint: Endpoint) -> bool {
-        self.facts.firmware >= endpoint.page().since
+        self.info.firmware >= endpoint.page().since
             && match endpoint {
                 // A model without meters has none to list.
-                Endpoint::Meters => self.facts.metered_model != Some(false),
+                Endpoint::Meters => self.info.metered_model != Some(false),
                 Endpoint::MeterReadings => self.metering() == Metering::Listed,
                 Endpoint::Production => !self.totals_stand_still(),
                 Endpoint::ProductionHtml => self.is_for_people(),

@@ -5,12 +5,13 @@ use jiff::Timestamp;
 
 use super::flow::has_mains;
 use super::meters::{Groups, Unmetered};
-use super::oddities::{Firmware, Oddity};
+use super::oddities::Oddity;
 use super::place::of_a_house;
 use super::site::Site;
 use super::table::Value;
 use crate::base::reading::{Consumption, Grid, Phase, PhaseValues, Production, Source};
 use crate::base::units::{WattHours, Watts};
+use crate::io::gateway::firmware::Firmware;
 use crate::io::gateway::wire::production_json::{Line, ProductionJson, Row};
 
 /// The rows of the meters.
@@ -65,7 +66,7 @@ impl<'a> Rows<'a> {
     fn house_power(&self, site: &Site<'_>) -> Option<Watts> {
         match self.total {
             _ if site.has_hidden_feed() => None,
-            Some(total) if !self.total_is_net(site.facts.firmware) => total.power,
+            Some(total) if !self.total_is_net(site.info.firmware) => total.power,
             _ => Watts::total([self.production?.power, self.net?.power]),
         }
     }
@@ -84,7 +85,7 @@ impl<'a> Rows<'a> {
             return self.made_and_taken().filter(|_| !site.has_batteries());
         }
         match self.total {
-            Some(total) if !self.total_is_net(site.facts.firmware) => total.net_energy,
+            Some(total) if !self.total_is_net(site.info.firmware) => total.net_energy,
             Some(_) => self.made_and_taken(),
             None => None,
         }
@@ -164,7 +165,7 @@ fn possible(house: &Consumption) -> Option<Consumption> {
 }
 
 fn phases(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Vec<Phase> {
-    let mended = rows.total_is_net(site.facts.firmware);
+    let mended = rows.total_is_net(site.info.firmware);
     // On which phase the batteries work is not known.
     let is_whole = unmetered == Unmetered::NOTHING && !mended && !site.has_hidden_feed();
     let phase = |index: usize| {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::*;
 use crate::base::reading::{Reading, Serial, Source};
 use crate::base::units::Watts;
+use crate::io::gateway::firmware::Firmware;
+use crate::io::gateway::info::Info;
 
 const METERS: &str = r#"[{"eid":1,"state":"enabled","measurementType":"production","phaseCount":1},
     {"eid":2,"state":"enabled","measurementType":"net-consumption","phaseCount":1}]"#;
@@ -15,13 +17,13 @@ const READINGS: &str = r#"[{"eid":1,"timestamp":1782036900,"activePower":3000,"a
     {"eid":2,"timestamp":1782036900,"activePower":-1000,"actEnergyDlvd":100,"actEnergyRcvd":40}]"#;
 const INVERTERS: &str = r#"[{"serialNumber":"122310000101","lastReportWatts":241,"devType":1}]"#;
 
-fn facts() -> Facts {
-    Facts {
+fn info() -> Info {
+    Info {
         serial: Serial::parse("122300000001").unwrap(),
-        firmware: (8, 3, 5289),
-        firmware_name: "8.3.5289".to_owned(),
+        firmware: Firmware::new(8, 3, 5289),
+        software: "D8.3.5289".to_owned(),
         part_number: None,
-        by_token: true,
+        web_tokens: Some(true),
         metered_model: Some(true),
         time: None,
     }
@@ -87,7 +89,7 @@ fn poll(
 #[test]
 fn the_house_uses_what_is_made_and_not_fed_in() {
     let now = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), now);
+    let mut sources = Sources::new(info(), Options::default(), now);
     let reading = poll(&mut sources, now, answer).1.unwrap();
     let house = reading.consumption.unwrap();
     assert_eq!((house.power_w.unwrap().published(), house.energy_wh.unwrap().whole()), (2000.0, 5_000_060));
@@ -97,7 +99,7 @@ fn the_house_uses_what_is_made_and_not_fed_in() {
 #[test]
 fn a_role_too_low_is_said_once_and_asked_again_after_a_role_change() {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(info(), Options::default(), start);
     let (asked, reading) = poll(&mut sources, start, answer);
     assert!(asked.contains(&Endpoint::DeviceData) && asked.contains(&Endpoint::Inverters));
     assert_eq!(reading.unwrap().inverters.len(), 1);
@@ -117,7 +119,7 @@ fn a_role_too_low_is_said_once_and_asked_again_after_a_role_change() {
 #[test]
 fn nothing_more_is_asked_of_a_gateway_that_does_not_answer() {
     let now = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), now);
+    let mut sources = Sources::new(info(), Options::default(), now);
     let (asked, reading) = poll(&mut sources, now, |endpoint| Err(unreachable(endpoint)));
     assert_eq!((asked.len(), reading), (1, None));
 }
@@ -125,7 +127,7 @@ fn nothing_more_is_asked_of_a_gateway_that_does_not_answer() {
 #[test]
 fn a_failed_page_costs_its_groups_alone_and_inverters_stay_while_fresh() {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(info(), Options::default(), start);
     poll(&mut sources, start, answer);
     let broken = |endpoint| match endpoint {
         Endpoint::MeterReadings => Ok("<html>"),
@@ -145,7 +147,7 @@ fn a_failed_page_costs_its_groups_alone_and_inverters_stay_while_fresh() {
 #[test]
 fn a_production_meter_that_fails_is_not_replaced_by_another_total() {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(info(), Options::default(), start);
     poll(&mut sources, start, answer);
     // Without a meter at work in it, as at times on firmware 8.3.5528, and with the inverters' own total.
     let junk = |endpoint| match endpoint {
@@ -167,10 +169,10 @@ fn a_production_meter_that_fails_is_not_replaced_by_another_total() {
 #[test]
 fn new_firmware_is_said_once_and_found_out_anew() {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(info(), Options::default(), start);
     poll(&mut sources, start, answer);
     sources.notices();
-    let updated = Facts { firmware: (8, 3, 5433), firmware_name: "8.3.5433".to_owned(), ..facts() };
+    let updated = Info { firmware: Firmware::new(8, 3, 5433), ..info() };
     sources.identified(updated.clone(), start);
     let notices = sources.notices();
     assert_eq!(notices.len(), 1);
@@ -184,8 +186,8 @@ fn new_firmware_is_said_once_and_found_out_anew() {
 #[test]
 fn totals_of_zero_send_to_a_slower_page() {
     let start = Instant::now();
-    let facts = Facts { metered_model: Some(false), firmware: (8, 3, 5422), ..facts() };
-    let mut sources = Sources::new(facts, Options::default(), start);
+    let info = Info { metered_model: Some(false), firmware: Firmware::new(8, 3, 5422), ..info() };
+    let mut sources = Sources::new(info, Options::default(), start);
     let zeros = |endpoint| match endpoint {
         Endpoint::Production => {
             Ok(r#"{"wattHoursToday":0,"wattHoursSevenDays":0,"wattHoursLifetime":0,"wattsNow":0}"#)
@@ -207,7 +209,7 @@ fn totals_of_zero_send_to_a_slower_page() {
 fn a_meter_that_stands_still_by_the_gateways_clock_is_left_out_and_inverters_stay() {
     let now = Instant::now();
     // By our clock all of this is years old, which is of no interest.
-    let at = |seconds: i64| Facts { time: Timestamp::from_second(1_782_036_900 + seconds).ok(), ..facts() };
+    let at = |seconds: i64| Info { time: Timestamp::from_second(1_782_036_900 + seconds).ok(), ..info() };
     let mut sources = Sources::new(at(500), Options::default(), now);
     assert!(poll(&mut sources, now, answer).1.unwrap().production.is_some());
     let mut sources = Sources::new(at(700), Options::default(), now);
@@ -219,12 +221,12 @@ fn a_meter_that_stands_still_by_the_gateways_clock_is_left_out_and_inverters_sta
 #[test]
 fn a_poll_between_two_slow_pages_is_not_due_and_a_failed_one_is_nothing() {
     let start = Instant::now();
-    let facts = Facts { firmware: (5, 0, 49), metered_model: None, ..facts() };
+    let info = Info { firmware: Firmware::new(5, 0, 49), metered_model: None, ..info() };
     let slow = |endpoint| match endpoint {
         Endpoint::ProductionJson => Ok(r#"{"production":[{"type":"eim","activeCount":1,"wNow":5}]}"#),
         _ => Err(Error::Missing { path: endpoint.path() }),
     };
-    let mut sources = Sources::new(facts, Options::default(), start);
+    let mut sources = Sources::new(info, Options::default(), start);
     assert!(poll(&mut sources, start, slow).1.is_some());
     let next = start + Duration::from_secs(30);
     assert_eq!(poll(&mut sources, next, slow).0, []);
@@ -257,7 +259,7 @@ fn live_values_are_used_while_their_stream_moves_and_wanted_when_it_does_not() {
     for (page, wanted, watts, house) in
         [(MOVING, false, 700.0, 2700.0), (FROZEN, true, 500.0, 2500.0), (OLD, true, 500.0, 2500.0)]
     {
-        let mut sources = Sources::new(facts(), Options { live_data: true }, now);
+        let mut sources = Sources::new(info(), Options { live_data: true }, now);
         ask(&mut sources, now, |endpoint| battery_site(endpoint, page));
         assert_eq!(sources.wants_stream(now), wanted);
         sources.stream_asked(true, now);
@@ -266,7 +268,7 @@ fn live_values_are_used_while_their_stream_moves_and_wanted_when_it_does_not() {
         assert_eq!(reading.storage.unwrap().power_w, Watts::new(watts));
         assert_eq!(reading.consumption.unwrap().power_w, Watts::new(house));
     }
-    let mut sources = Sources::new(facts(), Options::default(), now);
+    let mut sources = Sources::new(info(), Options::default(), now);
     let (asked, _) = poll(&mut sources, now, |endpoint| battery_site(endpoint, MOVING));
     assert!(!asked.contains(&Endpoint::LiveData), "off unless asked for");
 }
@@ -285,7 +287,7 @@ fn ac_batteries_are_read_from_slow_pages_only_where_device_data_does_not_tell() 
         _ => answer(endpoint),
     };
     let now = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), now);
+    let mut sources = Sources::new(info(), Options::default(), now);
     let reading = poll(&mut sources, now, old).1.unwrap();
     let (storage, battery) = (reading.storage.unwrap(), &reading.batteries[0]);
     assert_eq!(storage.power_w, Watts::new(-80.0));
@@ -299,7 +301,7 @@ fn ac_batteries_are_read_from_slow_pages_only_where_device_data_does_not_tell() 
             "duration":900,"joulesProduced":0,"joulesUsed":90000,"SOC":50}}]},"deviceCount":2,"deviceDataLimit":50}"#),
         _ => answer(endpoint),
     };
-    let mut sources = Sources::new(facts(), Options::default(), now);
+    let mut sources = Sources::new(info(), Options::default(), now);
     let (asked, reading) = poll(&mut sources, now, new);
     assert!(!asked.contains(&Endpoint::ProductionJson) && !asked.contains(&Endpoint::Inventory));
     let storage = reading.unwrap().storage.unwrap();
@@ -316,8 +318,8 @@ fn phases_of_the_slow_page_are_those_that_are_connected() {
         "consumption":[{"type":"eim","activeCount":1,"measurementType":"net-consumption","wNow":50,
         "lines":[{"wNow":20},{"wNow":30},{"wNow":0.0,"rmsVoltage":0.0}]}]}"#;
     let now = Instant::now();
-    let facts = Facts { firmware: (5, 0, 49), metered_model: None, ..facts() };
-    let mut sources = Sources::new(facts, Options::default(), now);
+    let info = Info { firmware: Firmware::new(5, 0, 49), metered_model: None, ..info() };
+    let mut sources = Sources::new(info, Options::default(), now);
     let only = |endpoint| match endpoint {
         Endpoint::ProductionJson => Ok(PAGE),
         _ => Err(Error::Missing { path: endpoint.path() }),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::choice::{self, Choices, Shortfall};
-use super::facts::{Level, Notice};
+use super::cycle::{Level, Notice};
 use super::site::Site;
 use super::table::Value;
 use crate::io::gateway::Endpoint;

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::super::failure::{Code, Failure};
 use super::report::Report;
-use crate::app::poller::identity;
 use crate::io::gateway::{Connected, Endpoint, Error};
 use crate::rules::production_meter::{ADVICE, Comparison};
 use crate::rules::sources::{self, Cycle, Options, Sources};
@@ -47,13 +46,13 @@ pub(super) struct Look {
 impl Look {
     /// Nothing is asked for yet.
     pub(super) fn at(gateway: &Connected, live_data: bool) -> Self {
-        let sources = Sources::new(identity::facts(gateway), Options { live_data }, gateway.asked());
+        let sources = Sources::new(gateway.info().clone(), Options { live_data }, gateway.asked());
         Self { sources, outcomes: BTreeMap::new(), cycle: Cycle::Nothing }
     }
 
     /// Makes a reading, as the daemon does.
     pub(super) async fn read(&mut self, gateway: &mut Connected, time: Timestamp) {
-        let firmware = identity::facts(gateway).firmware;
+        let firmware = gateway.info().clone().firmware;
         for _ in 0..CYCLES {
             self.sources.begin_cycle(Instant::now());
             while let Some(endpoint) = self.sources.next(Instant::now()) {

@@ -92,8 +92,8 @@ fn answering<'a>(
 }
 
 fn metered() -> Sources {
-    let facts = Facts { time: Timestamp::from_second(NOW).ok(), firmware: (8, 3, 5027), ..facts() };
-    Sources::new(facts, Options::default(), Instant::now())
+    let info = Info { time: Timestamp::from_second(NOW).ok(), firmware: Firmware::new(8, 3, 5027), ..info() };
+    Sources::new(info, Options::default(), Instant::now())
 }
 
 /// The numbers of a metered house: production, grid, house, and the lifetimes of production and house.
@@ -326,8 +326,8 @@ fn a_production_meter_of_a_model_without_meters_is_used_when_production_json_sho
     const PAGE: &str = r#"{"production":[{"type":"inverters","activeCount":19,"wNow":0,"whLifetime":11425504},
         {"type":"eim","activeCount":1,"wNow":1508.8,"whLifetime":8598256.6}]}"#;
     for (metered_model, totals) in [(Some(false), false), (None, false), (Some(true), false), (None, true)] {
-        let facts = Facts { firmware: (4, 2, 27), metered_model, by_token: false, ..facts() };
-        let (mut sources, start) = (Sources::new(facts, Options::default(), Instant::now()), Instant::now());
+        let info = Info { firmware: Firmware::new(4, 2, 27), metered_model, web_tokens: None, ..info() };
+        let (mut sources, start) = (Sources::new(info, Options::default(), Instant::now()), Instant::now());
         let zeros = r#"{"wattHoursLifetime":0,"wattHoursToday":0,"wattsNow":0}"#;
         let only = |endpoint| match endpoint {
             Endpoint::ProductionJson => Ok(PAGE),
@@ -424,10 +424,14 @@ fn inverters_that_vanish_from_their_page_are_missed() {
 
 #[test]
 fn words_fit_the_access_that_is_used() {
-    for (by_token, words) in [(true, "the token's role"), (false, "the gateway's user")] {
-        let facts = Facts { by_token, ..facts() };
-        let (mut sources, start) = (Sources::new(facts, Options::default(), Instant::now()), Instant::now());
-        poll(&mut sources, start, answering(&[(Endpoint::DeviceData, "401")]));
+    let old = Info { web_tokens: None, firmware: Firmware::new(5, 0, 62), ..info() };
+    let cases = [
+        (info(), Endpoint::DeviceData, "the token's role"),
+        (old, Endpoint::Inverters, "the gateway's user"),
+    ];
+    for (info, page, words) in cases {
+        let (mut sources, start) = (Sources::new(info, Options::default(), Instant::now()), Instant::now());
+        poll(&mut sources, start, answering(&[(page, "401")]));
         let notices = sources.notices();
         assert!(notices[0].message.starts_with(words), "{notices:?}");
     }

@@ -15,7 +15,7 @@ fn pages_that_are_refused_while_the_gateway_starts_are_asked_again_at_the_next_p
         // For a few seconds, and for an hour.
         for polls in [1, 120] {
             let start = Instant::now();
-            let mut sources = Sources::new(facts(), Options::default(), start);
+            let mut sources = Sources::new(info(), Options::default(), start);
             for tick in 0..polls {
                 let (asked, reading) = poll(&mut sources, start + TICK * tick, |page| Err(refuse(page)));
                 assert_eq!(reading, None);
@@ -35,7 +35,7 @@ fn pages_that_are_refused_while_the_gateway_starts_are_asked_again_at_the_next_p
 #[test]
 fn an_empty_list_of_meters_is_not_believed_where_the_model_has_meters() {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(info(), Options::default(), start);
     let empty = |endpoint| match endpoint {
         Endpoint::Meters | Endpoint::MeterReadings | Endpoint::Inverters => Ok("[]"),
         Endpoint::ProductionJson => {
@@ -57,8 +57,8 @@ fn an_empty_list_of_meters_is_not_believed_where_the_model_has_meters() {
 #[test]
 fn an_empty_list_of_meters_is_believed_when_it_stays_and_no_meter_is_at_work() {
     let start = Instant::now();
-    let facts = Facts { firmware: (7, 6, 175), ..facts() };
-    let mut sources = Sources::new(facts, Options::default(), start);
+    let info = Info { firmware: Firmware::new(7, 6, 175), ..info() };
+    let mut sources = Sources::new(info, Options::default(), start);
     let without = |endpoint| match endpoint {
         Endpoint::Meters => Ok("[]"),
         Endpoint::ProductionJson => {
@@ -78,14 +78,14 @@ fn an_empty_list_of_meters_is_believed_when_it_stays_and_no_meter_is_at_work() {
 #[test]
 fn batteries_that_are_not_there_yet_are_looked_for_again_soon() {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(info(), Options::default(), start);
     let with = |endpoint| battery_site(endpoint, "");
     let without = |endpoint| if endpoint == Endpoint::EnsembleInventory { Ok("[]") } else { with(endpoint) };
     assert_eq!(poll(&mut sources, start, without).1.unwrap().batteries, []);
     let reading = poll(&mut sources, start + 10 * TICK, with).1.unwrap();
     assert_eq!(reading.batteries.len(), 1);
     // And where there are none, once an hour.
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(info(), Options::default(), start);
     let asked = (0..360).filter(|tick| {
         poll(&mut sources, start + TICK * *tick, without).0.contains(&Endpoint::EnsembleInventory)
     });
@@ -95,7 +95,7 @@ fn batteries_that_are_not_there_yet_are_looked_for_again_soon() {
 #[test]
 fn a_page_is_written_off_only_while_the_gateway_works_otherwise() {
     let start = Instant::now();
-    let mut sources = Sources::new(facts(), Options::default(), start);
+    let mut sources = Sources::new(info(), Options::default(), start);
     let refused = |endpoint| match endpoint {
         Endpoint::Tariff => Err(Error::Missing { path: endpoint.path() }),
         _ => answer(endpoint),

@@ -1,28 +1,6 @@
 //! What the sources are told of a gateway and its operator, and what they tell.
 
-use jiff::Timestamp;
-
-use super::oddities::Firmware;
-use crate::base::reading::{Reading, Serial};
-
-/// What `/info` says of the gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// Its serial number.
-    pub serial: Serial,
-    /// Its firmware, for comparing.
-    pub firmware: Firmware,
-    /// Its firmware, for showing: without the leading letter.
-    pub firmware_name: String,
-    /// Its part number.
-    pub part_number: Option<String>,
-    /// Whether it is read with a token; before firmware 7 with a user and a password.
-    pub by_token: bool,
-    /// `imeter`: whether the model has meters, wired or not; unknown before firmware 4.
-    pub metered_model: Option<bool>,
-    /// Its clock.
-    pub time: Option<Timestamp>,
-}
+use crate::base::reading::Reading;
 
 /// What the operator may choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
