@@ -133,11 +133,15 @@ pub fn state(data: &[u8]) {
         let names = ["token-122300000000.json", "token-122300000000.copy.json", "counters-122300000000.json"];
         let name = names[usize::from(*which) % names.len()];
         std::fs::write(directory.path().join(name), bytes).expect("a disk with room");
-        drop(store::load(&state, &serial()));
-        drop(enphased::app::poller::totals::Totals::load(&state, &serial()));
-        for name in state.names("", "") {
-            state.remove(&name).expect("a file of our own");
-        }
+        RUNTIME.with(|runtime| {
+            runtime.block_on(async {
+                drop(store::load(&state, &serial()).await);
+                enphased::app::poller::totals::Totals::new(&serial()).load(&state).await;
+                for name in state.names("", "").await.expect("a directory of our own") {
+                    state.remove(&name).await.expect("a file of our own");
+                }
+            });
+        });
     });
 }
 

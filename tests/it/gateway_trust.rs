@@ -23,12 +23,12 @@ async fn server(firmware: &'static str, shown: Shown) -> Server {
 }
 
 /// A state directory that remembers the gateway with its first key.
-fn remembering() -> tempfile::TempDir {
+async fn remembering() -> tempfile::TempDir {
     let state = tempfile::tempdir().unwrap();
     let key = Some(fingerprint(GATEWAY));
     let known =
         Known { key, address: "192.168.1.20".into(), since: Timestamp::UNIX_EPOCH, password_of: None };
-    keys(&state).save(&SERIAL.parse().unwrap(), &known).unwrap();
+    keys(&state).save(&SERIAL.parse().unwrap(), &known).await.unwrap();
     state
 }
 
@@ -36,8 +36,8 @@ fn keys(state: &tempfile::TempDir) -> PinnedKeys {
     PinnedKeys::new(StateDir::open(state.path()).unwrap())
 }
 
-fn remembered(state: &tempfile::TempDir) -> Option<Fingerprint> {
-    keys(state).load(&SERIAL.parse().unwrap()).unwrap().unwrap().key
+async fn remembered(state: &tempfile::TempDir) -> Option<Fingerprint> {
+    keys(state).load(&SERIAL.parse().unwrap()).await.unwrap().unwrap().key
 }
 
 async fn asked(
@@ -57,15 +57,15 @@ async fn asked(
 
 #[tokio::test]
 async fn a_gateway_that_went_back_to_plain_http_is_read_when_its_operator_says_so() {
-    let (server, state) = (server(OLD, Shown::plain()).await, remembering());
+    let (server, state) = (server(OLD, Shown::plain()).await, remembering().await);
     let (refused, said) = asked(&[&server], &state, "n\n").await;
     assert_eq!(refused.unwrap_err().code, Code::Refused);
     assert!(said.contains("shows no key, and did before") && said.contains("plain http"), "{said}");
-    assert_eq!(remembered(&state), Some(fingerprint(GATEWAY)));
+    assert_eq!(remembered(&state).await, Some(fingerprint(GATEWAY)));
     let (accepted, said) = asked(&[&server], &state, "y\n").await;
     accepted.unwrap();
     assert!(said.contains("is read over plain http"), "{said}");
-    assert_eq!(remembered(&state), None);
+    assert_eq!(remembered(&state).await, None);
     let (known, said) = asked(&[&server], &state, "").await;
     known.unwrap();
     assert!(said.contains("none, as it speaks plain http"), "{said}");
@@ -73,13 +73,13 @@ async fn a_gateway_that_went_back_to_plain_http_is_read_when_its_operator_says_s
 
 #[tokio::test]
 async fn a_changed_key_is_trusted_when_its_operator_says_so() {
-    let (server, state) = (server(MODERN, Shown::other()).await, remembering());
+    let (server, state) = (server(MODERN, Shown::other()).await, remembering().await);
     let (accepted, said) = asked(&[&server], &state, "yes\n").await;
     accepted.unwrap();
     for key in [GATEWAY, REPLACED].map(fingerprint) {
         assert!(said.contains(&key.to_string()), "{said}");
     }
-    assert_eq!(remembered(&state), Some(fingerprint(REPLACED)));
+    assert_eq!(remembered(&state).await, Some(fingerprint(REPLACED)));
     assert_eq!(server.paths(), ["/info"], "it is asked once who it is");
 }
 
@@ -127,9 +127,9 @@ async fn a_key_that_is_lost_is_said_where_the_gateway_is_read() {
 #[tokio::test]
 async fn one_gateway_that_is_away_keeps_no_other_from_being_trusted() {
     let (away, here) = (server(MODERN, Shown::first()).await, server(MODERN, Shown::other()).await);
-    let state = remembering();
+    let state = remembering().await;
     away.stop();
     let (done, _) = asked(&[&away, &here], &state, "y\n").await;
     assert_eq!(done.unwrap_err().code, Code::TryLater);
-    assert_eq!(remembered(&state), Some(fingerprint(REPLACED)));
+    assert_eq!(remembered(&state).await, Some(fingerprint(REPLACED)));
 }

@@ -119,7 +119,7 @@ struct Home {
 
 impl Home {
     /// A home whose gateways are configured by `gateways`, with a token for the real one.
-    fn new(gateways: &str) -> Self {
+    async fn new(gateways: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let text = format!("state_dir = {:?}\n{gateways}", state.path());
         let config = config::complete(&text, None, &Environment::default()).unwrap();
@@ -127,12 +127,12 @@ impl Home {
         let clock = Clock::simulated("2026-07-29T13:47:30Z".parse().unwrap());
         let shared = daemon::shared(&config, &directory, &clock, Rng::with_seed(4), &Ending::default());
         let home = Self { state, shared, config };
-        home.store(SERIAL);
+        home.store(SERIAL).await;
         home
     }
 
-    fn at(host: &Host) -> Self {
-        Self::new(&format!("[[gateway]]\naddress = \"{}\"", host.address()))
+    async fn at(host: &Host) -> Self {
+        Self::new(&format!("[[gateway]]\naddress = \"{}\"", host.address())).await
     }
 
     fn directory(&self) -> StateDir {
@@ -140,11 +140,11 @@ impl Home {
     }
 
     /// Stores a token of `serial` that the gateway has accepted.
-    fn store(&self, serial: &str) {
+    async fn store(&self, serial: &str) {
         let mut tokens = Tokens::default();
         tokens.arrived(token(serial, "a"), Origin::Import, Timestamp::UNIX_EPOCH);
         tokens.promote(Timestamp::UNIX_EPOCH);
-        store::save(&self.directory(), &serial.parse().unwrap(), &tokens).unwrap();
+        store::save(&self.directory(), &serial.parse().unwrap(), &tokens).await.unwrap();
     }
 
     /// A daemon's poller, as after a restart.
@@ -180,7 +180,7 @@ async fn another_host_at_the_address_gets_no_token_whatever_it_says_it_is() {
         for firmware in [OLD, MODERN] {
             for shown in [Shown::other(), Shown::plain()] {
                 let host = Host::start(REAL, Shown::first()).await;
-                let (home, impostor) = (Home::at(&host), Persona { serial, firmware, watts: 66_666 });
+                let (home, impostor) = (Home::at(&host).await, Persona { serial, firmware, watts: 66_666 });
                 let mut poller = home.poller();
                 assert_eq!(watts(&mut poller).await.unwrap(), (SERIAL.to_owned(), 1000.0));
                 host.becomes(impostor, shown.clone());
@@ -307,19 +307,23 @@ async fn no_serial_leads_to_the_file_of_another_gateways_token() {
     for serial in ["122300123456.copy", "../token-122300123456", "122300123456.json", "..", ""] {
         let serial: &'static str = serial;
         let host = Host::start(Persona { serial, ..REAL }, Shown::other()).await;
-        let home = Home::at(&host);
-        let before = home.directory().names("", "");
+        let home = Home::at(&host).await;
+        let before = home.directory().names("", "").await.unwrap();
         let said = watts(&mut home.poller()).await.unwrap_err();
         assert!(said.contains(&host.address().to_string()) && said.contains("serial number"), "{said}");
         assert!(host.secrets().is_empty());
-        assert_eq!(home.directory().names("", ""), before, "nothing is written about {serial:?}");
+        assert_eq!(
+            home.directory().names("", "").await.unwrap(),
+            before,
+            "nothing is written about {serial:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_token_that_lies_in_the_file_of_another_serial_is_not_sent() {
     let host = Host::start(Persona { serial: OTHER, ..REAL }, Shown::other()).await;
-    let home = Home::at(&host);
+    let home = Home::at(&host).await;
     let file = |serial: &str| home.state.path().join(format!("token-{serial}.json"));
     std::fs::copy(file(SERIAL), file(OTHER)).unwrap();
     watts(&mut home.poller()).await.unwrap_err();
@@ -334,8 +338,8 @@ async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
     let (one, two) = (Host::start(REAL, Shown::first()).await, Host::start(REAL, Shown::first()).await);
     two.becomes(Persona { serial: OTHER, ..REAL }, Shown::other());
     let tables = [&one, &two].map(|host| format!("[[gateway]]\naddress = \"{}\"\n", host.address()));
-    let home = Home::new(&tables.concat());
-    home.store(OTHER);
+    let home = Home::new(&tables.concat()).await;
+    home.store(OTHER).await;
     let (mut first, mut second) = (home.poller_of(0), home.poller_of(1));
     assert_eq!(watts(&mut first).await.unwrap().0, SERIAL);
     assert_eq!(watts(&mut second).await.unwrap().0, OTHER);
@@ -369,7 +373,7 @@ async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
 #[tokio::test]
 async fn a_gateway_that_has_shown_a_key_is_not_read_without_it() {
     let host = Host::start(REAL, Shown::first()).await;
-    let home = Home::at(&host);
+    let home = Home::at(&host).await;
     watts(&mut home.poller()).await.unwrap();
     host.becomes(Persona { firmware: OLD, watts: 66_666, ..REAL }, Shown::plain());
     let mut poller = home.poller();
@@ -423,7 +427,7 @@ async fn two_keys_for_one_serial_at_first_contact_are_refused_with_both_named() 
             assert!(said.contains(&key.to_string()), "{said}");
         }
         assert!(said.contains("address ="), "{said}");
-        assert_eq!(StateDir::open(state.path()).unwrap().names("", ""), Vec::<String>::new());
+        assert_eq!(StateDir::open(state.path()).unwrap().names("", "").await.unwrap(), Vec::<String>::new());
     }
     assert!(one.secrets().is_empty() && two.secrets().is_empty());
 }
@@ -435,8 +439,8 @@ async fn one_gateway_at_two_places_is_one_gateway() {
     let gateway = open_among(&[one.place(), two.place()], &Target::default(), &state).await.unwrap();
     assert_eq!(gateway.address(), one.address().to_string());
     let directory = StateDir::open(state.path()).unwrap();
-    assert_eq!(serials_at(&directory, &one.address().to_string()), [SERIAL.parse::<Serial>().unwrap()]);
-    assert_eq!(serials_at(&directory, &two.address().to_string()), []);
+    assert_eq!(serials_at(&directory, &one.address().to_string()).await, [SERIAL.parse::<Serial>().unwrap()]);
+    assert_eq!(serials_at(&directory, &two.address().to_string()).await, []);
 }
 
 #[tokio::test]
@@ -462,7 +466,7 @@ async fn each_place_is_tried_and_named_when_none_answers() {
 async fn a_replaced_gateway_is_called_so() {
     let old = Persona { firmware: OLD, ..REAL };
     let host = Host::start(old, Shown::plain()).await;
-    let home = Home::at(&host);
+    let home = Home::at(&host).await;
     let mut poller = home.poller();
     assert_eq!(watts(&mut poller).await.unwrap().0, SERIAL);
     let mut board = home.shared.board.reader();
@@ -490,7 +494,7 @@ async fn a_host_that_is_another_gateway_each_time_is_not_read_as_each() {
     const SERIALS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
     let old = Persona { firmware: OLD, ..REAL };
     let host = Host::start(old, Shown::plain()).await;
-    let home = Home::at(&host);
+    let home = Home::at(&host).await;
     let mut poller = home.poller();
     watts(&mut poller).await.unwrap();
     let mut said = String::new();
@@ -630,7 +634,11 @@ async fn walk(steps: Vec<Step>, insecure: bool) -> Result<(), TestCaseError> {
             (_, None) => {}
         }
     }
-    let remembered = keys(&state);
+    judge(&host, &keys(&state), insecure).await
+}
+
+/// Judges what the host has been sent.
+async fn judge(host: &Host, remembered: &PinnedKeys, insecure: bool) -> Result<(), TestCaseError> {
     let (mut told, said) = (None, host.said.lock().unwrap().clone());
     for (seen, persona) in host.server.seen().into_iter().zip(said) {
         if seen.path == "/info" {
@@ -646,7 +654,7 @@ async fn walk(steps: Vec<Step>, insecure: bool) -> Result<(), TestCaseError> {
             prop_assert_eq!(shown, bearer(&token(told.serial, "a")), "{}", seen.path);
             prop_assert_eq!(told.firmware, MODERN);
             prop_assert!(seen.key.is_some(), "a token went over plain http");
-            let known = remembered.load(&told.serial.parse().unwrap()).unwrap().unwrap();
+            let known = remembered.load(&told.serial.parse().unwrap()).await.unwrap().unwrap();
             prop_assert!(insecure || seen.key == known.key, "{:?} {known:?}", seen.key);
         }
     }

@@ -140,7 +140,14 @@ impl Cli {
 
     /// Whether the command reads or writes the state directory.
     const fn uses_state(&self) -> bool {
-        !matches!(self.command, Command::Config(_) | Command::Domoticz(_) | Command::Discover | Command::Demo)
+        match self.command {
+            Command::Config(ConfigCommand::Validate { reload }) => reload,
+            Command::Config(ConfigCommand::Example)
+            | Command::Domoticz(_)
+            | Command::Discover
+            | Command::Demo => false,
+            _ => true,
+        }
     }
 
     /// Whether names are looked up, or readings are written while other things go on.
@@ -252,7 +259,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         }
         let done = runtime.block_on(async {
             file_limit::survive();
-            dispatch(cli, environment, prepared).await
+            Box::pin(dispatch(cli, environment, prepared)).await
         });
         // A reader that has stopped reading must not keep us from ending.
         runtime.shutdown_background();
@@ -386,7 +393,9 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         }
         Command::Gateway(command) => Box::pin(about_gateway(&mut context, command, out)).await,
         Command::Domoticz(_) => domoticz::check(&mut context, domoticz::PATIENCE, out).await,
-        Command::Config(ConfigCommand::Validate { reload }) => config::validate(&mut context, reload, out),
+        Command::Config(ConfigCommand::Validate { reload }) => {
+            config::validate(&mut context, reload, out).await
+        }
         Command::Config(ConfigCommand::Example) | Command::Demo | Command::Discover => Ok(()),
     }
 }

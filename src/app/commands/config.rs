@@ -15,10 +15,10 @@ pub fn example(out: &mut dyn Write) -> Result<(), Failure> {
 
 /// Says that the configuration holds, and what is not wise in it. One that does not hold never comes here. With
 /// `reload`, what a running daemon would refuse at a reload is refused too.
-pub fn validate(context: &mut Context, reload: bool, out: &mut dyn Write) -> Result<(), Failure> {
+pub async fn validate(context: &mut Context, reload: bool, out: &mut dyn Write) -> Result<(), Failure> {
     if reload {
         let state = context.state()?;
-        if let Some(why) = daemon::refusal(&state, &context.config) {
+        if let Some(why) = daemon::refusal(&state, &context.config).await {
             return Err(Failure::new(Code::Configuration, why));
         }
     }

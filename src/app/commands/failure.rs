@@ -106,7 +106,7 @@ impl From<state_dir::Error> for Failure {
 const fn state_code(error: &state_dir::Error) -> Code {
     match error {
         state_dir::Error::Unwritable { .. } => Code::CannotCreate,
-        state_dir::Error::Unreadable { .. } => Code::InputOutput,
+        state_dir::Error::Unreadable { .. } | state_dir::Error::Stalled { .. } => Code::InputOutput,
         // Only a person can give the directory to somebody else.
         state_dir::Error::Foreign { .. } => Code::Configuration,
     }

@@ -36,7 +36,7 @@ pub async fn trust(
         };
         match change {
             Ok(change) if change.is_accepted(assume_yes, answers, out)? => {
-                change.save(&mut PinnedKeys::new(state.clone()), context.clock.now())?;
+                change.save(&mut PinnedKeys::new(state.clone()), context.clock.now()).await?;
                 writeln!(out, "{}", change.accepted())?;
             }
             Ok(_) => {
@@ -103,11 +103,11 @@ impl Change {
         Ok(assume_yes || yes(answers, out)?)
     }
 
-    fn save(&self, keys: &mut PinnedKeys, now: Timestamp) -> Result<(), Failure> {
-        let before = keys.load(&self.serial)?;
+    async fn save(&self, keys: &mut PinnedKeys, now: Timestamp) -> Result<(), Failure> {
+        let before = keys.load(&self.serial).await?;
         let password_of = before.and_then(|known| known.password_of);
         let known = Known { key: self.seen, address: self.address.clone(), since: now, password_of };
-        Ok(keys.save(&self.serial, &known)?)
+        Ok(keys.save(&self.serial, &known).await?)
     }
 
     fn accepted(&self) -> &'static str {

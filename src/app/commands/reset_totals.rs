@@ -31,9 +31,10 @@ pub async fn reset_totals(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let serial = which(wanted.gateway, &state)?;
+    let serial = which(wanted.gateway, &state).await?;
     let counters = if wanted.counters.is_empty() { Counter::ALL.to_vec() } else { wanted.counters };
-    let totals = Totals::load(&state, &serial);
+    let mut totals = Totals::new(&serial);
+    totals.load(&state).await;
     let mut reading = Box::pin(reading(context, &state, &serial, &counters)).await;
     writeln!(out, "gateway {serial}: lifetime totals, as they are published and as the gateway shows them")?;
     for counter in &counters {
@@ -54,7 +55,7 @@ pub async fn reset_totals(
     if !(wanted.assume_yes || yes(answers, out)?) {
         return Err(Failure::new(Code::Refused, "the totals were not reset; nothing has changed"));
     }
-    Request { counters }.save(&state, &serial)?;
+    Request { counters }.save(&state, &serial).await?;
     writeln!(
         out,
         "Done. A running daemon starts the totals again with its next reading, and else the next one that starts."
@@ -76,7 +77,8 @@ async fn reading(
         if settings.serial.is_some_and(|configured| configured != *serial) {
             continue;
         }
-        let mut totals = Totals::load(state, serial);
+        let mut totals = Totals::new(serial);
+        totals.load(state).await;
         totals.reset(counters);
         poller.guard_with(totals);
         match poller.poll().await {
@@ -89,12 +91,13 @@ async fn reading(
 }
 
 /// The gateway that is meant: the one that was named, or the only one whose totals are kept.
-fn which(named: Option<Serial>, state: &StateDir) -> Result<Serial, Failure> {
+async fn which(named: Option<Serial>, state: &StateDir) -> Result<Serial, Failure> {
     if let Some(serial) = named {
         return Ok(serial);
     }
     let serial = |name: &String| name.strip_prefix("counters-")?.strip_suffix(".json")?.parse().ok();
-    let serials: Vec<Serial> = state.names("counters-", ".json").iter().filter_map(serial).collect();
+    let names = state.names("counters-", ".json").await?;
+    let serials: Vec<Serial> = names.iter().filter_map(serial).collect();
     match serials.as_slice() {
         [serial] => Ok(serial.clone()),
         [] => Err(Failure::new(Code::TryLater, "no totals are kept yet, so there are none to reset")),

@@ -11,6 +11,7 @@ use crate::app::config;
 use crate::app::daemon::notify::Notify;
 use crate::app::daemon::{self, Surroundings};
 use crate::app::token_provider::ending::Ending;
+use crate::io::state_dir::Disk;
 
 /// Runs until SIGTERM or SIGINT; at SIGHUP the configuration is read again from `path`.
 pub async fn run(mut context: Context, path: Option<PathBuf>) -> Result<(), Failure> {
@@ -22,7 +23,7 @@ pub async fn run(mut context: Context, path: Option<PathBuf>) -> Result<(), Fail
             tell.try_send(()).ok();
         }
     });
-    let state = context.state()?;
+    let state = context.state()?.on(Disk::thread());
     let Context { config, environment, clock, rng, .. } = context;
     let (stop, again) = stops()?;
     let surroundings = Surroundings { state, clock, rng, notify: Notify::new(&environment), hangups, again };

@@ -56,8 +56,8 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
     let state = surroundings.state.clone();
-    let _lock = lock(&state)?;
-    state.sweep();
+    let _lock = lock(&state).await?;
+    state.sweep().await;
     let client_id = format!("enphased-{:08x}", surroundings.rng.u32(..));
     let mut lasting = Lasting::default();
     let mut stop: Stop<'_> = pin!(stop);
@@ -68,7 +68,7 @@ pub async fn run(
     let mut household = Household::start(&config, &state, &mut surroundings, &client_id);
     surroundings.notify.ready();
     loop {
-        running::note(&state, &config);
+        running::note(&state, &config).await;
         match household.live(&config, &mut surroundings, &mut lasting, &reload, stop.as_mut()).await {
             Next::Stop => break,
             Next::Reload(new, Change::Everything) => {
@@ -91,8 +91,8 @@ pub async fn run(
 }
 
 /// Where nothing can be written there is no lock either: polling goes on without, as it can do no harm there.
-fn lock(state: &StateDir) -> Result<Option<Lock>, Error> {
-    match state.try_lock(LOCK) {
+async fn lock(state: &StateDir) -> Result<Option<Lock>, Error> {
+    match state.try_lock(LOCK).await {
         Ok(Some(lock)) => Ok(Some(lock)),
         Ok(None) => Err(Error::Running(state.path().to_owned())),
         Err(error) => {

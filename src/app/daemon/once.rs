@@ -35,8 +35,8 @@ pub async fn run_once(
     mut rng: Rng,
     ending: &Ending,
 ) -> Result<bool, Error> {
-    let _lock = lock(state)?;
-    state.sweep();
+    let _lock = lock(state).await?;
+    state.sweep().await;
     let shared = shared(config, state, clock, rng.fork(), ending);
     let mut pollers = JoinSet::new();
     for gateway in &config.gateways {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::app::config::Config;
-use crate::io::state_dir::{StateDir, Stored};
+use crate::io::state_dir::{Saver, StateDir, Stored};
 
 const NAME: &str = "running.json";
 
@@ -15,19 +15,22 @@ struct Running {
 }
 
 /// Notes what the daemon works by from now on. Written only when it differs: an SD card is underneath.
-pub(super) fn note(state: &StateDir, config: &Config) {
+pub(super) async fn note(state: &StateDir, config: &Config) {
     let now = Running { gateway_tables: config.gateway_tables };
-    if matches!(state.read::<Running>(NAME), Ok(Stored::Found(known)) if known == now) {
+    if matches!(state.read::<Running>(NAME).await, Ok(Stored::Found(known)) if known == now) {
         return;
     }
-    if let Err(error) = state.write(NAME, &now) {
+    // A start or a reload does not wait for the disk.
+    let saver = Saver::new(NAME.to_owned());
+    saver.save(state, &now);
+    if let Some(Err(error)) = saver.outcome() {
         tracing::debug!(%error, "what the daemon works by is not noted");
     }
 }
 
 /// Why the running daemon would refuse `new` at a reload, although it is valid.
-pub fn refusal(state: &StateDir, new: &Config) -> Option<String> {
-    match state.read::<Running>(NAME) {
+pub async fn refusal(state: &StateDir, new: &Config) -> Option<String> {
+    match state.read::<Running>(NAME).await {
         Ok(Stored::Found(running)) => lost_gateways(running.gateway_tables, new),
         // No daemon has run there yet.
         _ => None,
@@ -57,25 +60,25 @@ mod tests {
         config::complete(text, None, &Environment::default()).unwrap()
     }
 
-    #[test]
-    fn a_reload_that_would_be_refused_is_seen_before() {
+    #[tokio::test]
+    async fn a_reload_that_would_be_refused_is_seen_before() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        assert_eq!(refusal(&state, &config("")), None, "nothing has run there");
-        note(&state, &config("[[gateway]]"));
-        assert!(refusal(&state, &config("")).unwrap().contains("has no [[gateway]] any more"));
-        assert_eq!(refusal(&state, &config("[[gateway]]\naddress = \"envoy\"")), None);
-        note(&state, &config(""));
-        assert_eq!(refusal(&state, &config("[mqtt]")), None, "it is found by mDNS on purpose");
+        assert_eq!(refusal(&state, &config("")).await, None, "nothing has run there");
+        note(&state, &config("[[gateway]]")).await;
+        assert!(refusal(&state, &config("")).await.unwrap().contains("has no [[gateway]] any more"));
+        assert_eq!(refusal(&state, &config("[[gateway]]\naddress = \"envoy\"")).await, None);
+        note(&state, &config("")).await;
+        assert_eq!(refusal(&state, &config("[mqtt]")).await, None, "it is found by mDNS on purpose");
     }
 
-    #[test]
-    fn it_is_written_only_when_it_changes() {
+    #[tokio::test]
+    async fn it_is_written_only_when_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        note(&state, &config("[[gateway]]"));
-        let first = state.stamp(NAME);
-        note(&state, &config("[[gateway]]\ninterval = \"5s\""));
-        assert_eq!(state.stamp(NAME), first);
+        note(&state, &config("[[gateway]]")).await;
+        let first = state.stamp(NAME).await.unwrap();
+        note(&state, &config("[[gateway]]\ninterval = \"5s\"")).await;
+        assert_eq!(state.stamp(NAME).await.unwrap(), first);
     }
 }

@@ -70,7 +70,7 @@ impl Access {
             return use_password(gateway, settings).map(|()| Changed::Nothing);
         }
         let tended = self.tend(gateway, shared, pulse).await;
-        self.reload(shared)?;
+        self.reload(shared).await?;
         let decision = self.unless_readable(tended)?;
         pulse.beat();
         let tried = self.try_candidate(gateway, shared).await;
@@ -127,10 +127,10 @@ impl Access {
         // A state directory that cannot be written is told when something is wanted of it.
         supply.keep_time(&self.serial, heard).await.unwrap_or_else(|error| tracing::debug!("{error}"));
         self.note_acceptance(&mut supply).await;
-        let mut decision = supply.consider(&self.serial, heard, Operator::Absent)?;
+        let mut decision = supply.consider(&self.serial, heard, Operator::Absent).await?;
         if let Decision::Wait { why: Waiting::GatewayNotAsked, .. } = decision {
             self.ask_about_tokens(gateway, &mut supply, pulse).await?;
-            decision = supply.consider(&self.serial, heard, Operator::Absent)?;
+            decision = supply.consider(&self.serial, heard, Operator::Absent).await?;
         }
         let decision = match decision {
             // The gateway has to answer now, not an hour ago.
@@ -176,7 +176,7 @@ impl Access {
         supply: &mut Supply,
         pulse: &Pulse,
     ) -> Result<(), Trouble> {
-        let tokens = supply.tokens(&self.serial)?;
+        let tokens = supply.tokens(&self.serial).await?;
         let heard = heard_now(gateway).await?;
         if let Some(kept) = tokens.in_use() {
             gateway.use_token(&kept.token)?;
@@ -220,12 +220,12 @@ impl Access {
     }
 
     /// Takes up tokens that this or another process has stored since the last poll.
-    fn reload(&mut self, shared: &Shared) -> Result<(), Trouble> {
+    async fn reload(&mut self, shared: &Shared) -> Result<(), Trouble> {
         let Some(mut supply) = supply(shared) else { return Ok(()) };
-        let stamp = supply.stamp(&self.serial);
+        let stamp = supply.stamp(&self.serial).await;
         if stamp != self.stamp || stamp.is_none() {
-            self.tokens = supply.tokens(&self.serial)?;
-            self.stamp = supply.stamp(&self.serial);
+            self.tokens = supply.tokens(&self.serial).await?;
+            self.stamp = supply.stamp(&self.serial).await;
         }
         Ok(())
     }
@@ -245,7 +245,7 @@ impl Access {
                 supply.promote(&candidate).await?;
                 drop(supply);
                 tracing::info!(role = %candidate.role, until = %candidate.expires_at, "the gateway accepts the new token");
-                self.reload(shared)
+                self.reload(shared).await
             }
             Err(gateway::Error::TokenRefused) if self.tokens.current.is_some() => {
                 if self.note_refusal(&candidate, gateway, shared).await? {
@@ -256,7 +256,7 @@ impl Access {
                     tracing::warn!("{message}");
                     self.event("token_refused", message, shared);
                 }
-                self.reload(shared)
+                self.reload(shared).await
             }
             // Whether it is refused or the gateway is away will show when it is used.
             Err(_) => Ok(()),

@@ -144,7 +144,7 @@ impl Poller {
                 () = self.turn(&mut schedule) => {}
             }
         }
-        self.save();
+        self.finish().await;
         self.serial()
     }
 
@@ -352,10 +352,13 @@ impl Poller {
             sources.stream_asked(accepted.is_ok(), Instant::now());
         }
         match sources.cycle(self.shared.clock.now()) {
-            Cycle::Reading(reading) => Ok(Some(self.guarded(*reading))),
+            Cycle::Reading(reading) => Ok(Some(self.guarded(*reading).await)),
             Cycle::NotDue => Ok(None),
             Cycle::NoProduction { why, rest } => {
-                let rest = rest.map(|reading| Box::new(self.guarded(*reading)));
+                let rest = match rest {
+                    Some(reading) => Some(Box::new(self.guarded(*reading).await)),
+                    None => None,
+                };
                 Err(Trouble::NoProduction { why, rest })
             }
             Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),

@@ -16,40 +16,49 @@ pub struct Request {
 
 impl Request {
     /// Leaves the request for whoever writes the totals of `serial`.
-    pub fn save(&self, state: &StateDir, serial: &Serial) -> Result<(), state_dir::Error> {
-        state.write(&name(serial), self)
+    pub async fn save(&self, state: &StateDir, serial: &Serial) -> Result<(), state_dir::Error> {
+        state.write(&name(serial), self).await
     }
 }
 
 /// A request that was obeyed in memory, and is removed once the totals are on disk.
 #[derive(Debug, Default)]
-pub(super) struct Obeyed(Option<Stamp>);
+pub(super) struct Obeyed {
+    stamp: Option<Stamp>,
+    /// The totals that came of it are being written.
+    is_saved: bool,
+}
 
 impl Obeyed {
     /// The request for `serial` that was not obeyed yet, if there is one.
-    pub(super) fn take(&mut self, state: &StateDir, serial: &Serial) -> Option<Request> {
-        let stamp = state.stamp(&name(serial))?;
-        if self.0 == Some(stamp) {
+    pub(super) async fn take(&mut self, state: &StateDir, serial: &Serial) -> Option<Request> {
+        let stamp = state.stamp(&name(serial)).await.ok()??;
+        if self.stamp == Some(stamp) {
             return None;
         }
-        self.0 = Some(stamp);
-        match state.read(&name(serial)) {
+        *self = Self { stamp: Some(stamp), is_saved: false };
+        match state.read(&name(serial)).await {
             Ok(Stored::Found(request)) => Some(request),
             // What is set aside or cannot be read is no request.
             Ok(Stored::Absent | Stored::Damaged(_)) | Err(_) => None,
         }
     }
 
+    /// The totals are handed to the disk, those that came of the request among them.
+    pub(super) fn saving(&mut self) {
+        self.is_saved = self.stamp.is_some();
+    }
+
     /// Removes the request that was obeyed, unless another one has taken its place. The totals must be on disk before.
-    pub(super) fn tidy_up(&mut self, state: &StateDir, serial: &Serial) {
-        let Some(obeyed) = self.0 else { return };
-        if state.stamp(&name(serial)) == Some(obeyed)
-            && let Err(error) = state.remove(&name(serial))
+    pub(super) async fn tidy_up(&mut self, state: &StateDir, serial: &Serial) {
+        let Some(obeyed) = self.stamp.filter(|_| self.is_saved) else { return };
+        if state.stamp(&name(serial)).await.ok().flatten() == Some(obeyed)
+            && let Err(error) = state.remove(&name(serial)).await
         {
             tracing::debug!(%error, "the request to start totals again stays");
             return;
         }
-        self.0 = None;
+        *self = Self::default();
     }
 }
 

@@ -12,13 +12,15 @@ use super::Poller;
 use super::reset_totals::Obeyed;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::WattHours;
-use crate::io::state_dir::{StateDir, Stored};
+use crate::io::state_dir::{self, Saver, StateDir, Stored};
 use crate::rules::counters::{Counter, Guard, GuardState};
 use crate::rules::inverter_health::Siblings;
 use crate::rules::production_meter::ProductionMeter;
 
 /// How often the totals are written when nothing happens to them.
 const SAVE: Duration = Duration::from_secs(15 * 60);
+/// How long the last write is waited for at the end.
+const LAST: Duration = Duration::from_millis(1500);
 
 /// What the file holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -38,18 +40,40 @@ pub struct Totals {
     production_meter: ProductionMeter,
     /// The operator's request that was obeyed last.
     obeyed: Obeyed,
+    /// The file was read, or is not there. Before that nothing is written: it would replace what the file holds.
+    loaded: bool,
+    saver: Saver,
     /// When they were written, and which day it was then.
     saved: Option<(Instant, Date)>,
     /// There is something that is not on disk and that should not wait.
     urgent: bool,
-    /// That they cannot be written was said.
+    /// That they cannot be read or written was said.
     warned: bool,
 }
 
 impl Totals {
-    /// Goes on from what is kept in `state`, if anything.
-    pub fn load(state: &StateDir, serial: &Serial) -> Self {
-        let kept = match state.read::<Kept>(&name(serial)) {
+    /// The totals of `serial`, of which nothing is known yet.
+    pub fn new(serial: &Serial) -> Self {
+        Self {
+            serial: serial.clone(),
+            guard: Guard::default(),
+            siblings: Siblings::default(),
+            production_meter: ProductionMeter::default(),
+            obeyed: Obeyed::default(),
+            loaded: false,
+            saver: Saver::new(name(serial)),
+            saved: None,
+            urgent: false,
+            warned: false,
+        }
+    }
+
+    /// Goes on from what is kept in `state`, if anything. What cannot be read just now is tried again at the next call.
+    pub async fn load(&mut self, state: &StateDir) {
+        if self.loaded {
+            return;
+        }
+        let kept = match state.read::<Kept>(&name(&self.serial)).await {
             Ok(Stored::Found(kept)) => kept,
             Ok(Stored::Absent) => Kept::default(),
             Ok(Stored::Damaged(aside)) => {
@@ -60,19 +84,22 @@ impl Totals {
                 Kept::default()
             }
             Err(error) => {
-                tracing::warn!("{error}; totals and days begin anew");
-                Kept::default()
+                self.failed(&error, "totals and days begin anew until it can be read");
+                return;
             }
         };
-        Self {
-            serial: serial.clone(),
-            guard: Guard::new(kept.totals),
-            siblings: kept.siblings,
-            production_meter: kept.production_meter,
-            obeyed: Obeyed::default(),
-            saved: None,
-            urgent: false,
-            warned: false,
+        (self.guard, self.siblings) = (Guard::new(kept.totals), kept.siblings);
+        self.production_meter = kept.production_meter;
+        (self.loaded, self.warned) = (true, false);
+    }
+
+    /// Reports a trouble with the file when it begins.
+    fn failed(&mut self, error: &state_dir::Error, consequence: &str) {
+        if self.warned {
+            tracing::debug!("{error}");
+        } else {
+            self.warned = true;
+            tracing::warn!("{error}; {consequence}");
         }
     }
 
@@ -88,8 +115,9 @@ impl Totals {
     }
 
     /// Obeys a request of the operator that was not obeyed yet.
-    fn obey(&mut self, state: &StateDir) {
-        if let Some(request) = self.obeyed.take(state, &self.serial) {
+    async fn obey(&mut self, state: &StateDir) {
+        self.tidy_up(state).await;
+        if let Some(request) = self.obeyed.take(state, &self.serial).await {
             self.reset(&request.counters);
         }
     }
@@ -112,6 +140,7 @@ impl Totals {
 
     /// Writes the totals if it is time: after an event, when another `day` has begun, and every quarter of an hour.
     pub fn save_when_due(&mut self, state: &StateDir, day: Date, now: Instant) {
+        self.note();
         let due = match self.saved {
             None => true,
             Some((at, on)) => self.urgent || on != day || now.saturating_duration_since(at) >= SAVE,
@@ -123,23 +152,42 @@ impl Totals {
         }
     }
 
-    /// Writes the totals now.
+    /// Lets the totals be written now.
     pub fn save(&mut self, state: &StateDir) {
-        let kept = Kept {
-            totals: self.guard.state().clone(),
-            siblings: self.siblings.clone(),
-            production_meter: self.production_meter.clone(),
-        };
-        match state.write(&name(&self.serial), &kept) {
-            Ok(()) => {
-                (self.urgent, self.warned) = (false, false);
-                self.obeyed.tidy_up(state, &self.serial);
-            }
-            Err(error) if self.warned => tracing::debug!("{error}"),
-            Err(error) => {
-                self.warned = true;
-                tracing::warn!("{error}; totals and days are kept until the program ends");
-            }
+        if self.loaded {
+            let kept = Kept {
+                totals: self.guard.state().clone(),
+                siblings: self.siblings.clone(),
+                production_meter: self.production_meter.clone(),
+            };
+            self.saver.save(state, &kept);
+            self.obeyed.saving();
+            self.urgent = false;
+            self.note();
+        }
+    }
+
+    /// Waits until the totals are written, but not for long; returns whether they are.
+    async fn finish(&mut self, state: &StateDir) -> bool {
+        let finished = self.saver.finish(LAST).await;
+        self.tidy_up(state).await;
+        finished
+    }
+
+    /// Removes a request that was obeyed once the totals that came of it are on disk.
+    async fn tidy_up(&mut self, state: &StateDir) {
+        self.note();
+        if !self.warned && self.saver.is_idle() {
+            self.obeyed.tidy_up(state, &self.serial).await;
+        }
+    }
+
+    /// Takes note of a write that has ended.
+    fn note(&mut self) {
+        match self.saver.outcome() {
+            Some(Ok(())) => self.warned = false,
+            Some(Err(error)) => self.failed(&error, "totals and days are kept until the program ends"),
+            None => {}
         }
     }
 }
@@ -150,23 +198,33 @@ impl Poller {
         self.totals = Some(totals);
     }
 
-    /// Writes down the totals; nothing else waits to be written.
-    pub fn save(&mut self) {
+    /// Lets the totals be written.
+    pub(super) fn save(&mut self) {
         if let Some(totals) = &mut self.totals {
             totals.save(&self.shared.state);
         }
     }
 
+    /// Writes down the totals; nothing else waits to be written.
+    pub async fn finish(&mut self) {
+        self.save();
+        if let Some(totals) = &mut self.totals
+            && !totals.finish(&self.shared.state).await
+        {
+            tracing::warn!("the disk does not respond, and the newest totals may not be on it");
+        }
+    }
+
     /// The reading with its totals guarded, and its days.
-    pub(super) fn guarded(&mut self, mut reading: Reading) -> Reading {
+    pub(super) async fn guarded(&mut self, mut reading: Reading) -> Reading {
         let serial = &reading.gateway.serial;
-        if self.totals.as_ref().is_none_or(|totals| totals.serial() != serial) {
-            self.totals = Some(Totals::load(&self.shared.state, serial));
-        }
-        if let Some(totals) = &mut self.totals {
-            totals.obey(&self.shared.state);
-            self.incidents.extend(totals.apply(&mut reading, &self.shared.zone, Instant::now()));
-        }
+        let totals = match self.totals.take().filter(|totals| totals.serial() == serial) {
+            Some(totals) => self.totals.insert(totals),
+            None => self.totals.insert(Totals::new(serial)),
+        };
+        totals.load(&self.shared.state).await;
+        totals.obey(&self.shared.state).await;
+        self.incidents.extend(totals.apply(&mut reading, &self.shared.zone, Instant::now()));
         reading
     }
 
@@ -228,49 +286,76 @@ mod tests {
         (outer, state)
     }
 
-    #[test]
-    fn totals_are_written_at_first_at_midnight_after_an_event_and_every_quarter_of_an_hour() {
+    async fn loaded(state: &StateDir) -> Totals {
+        let mut totals = Totals::new(&serial());
+        totals.load(state).await;
+        totals
+    }
+
+    #[tokio::test]
+    async fn totals_are_written_at_first_at_midnight_after_an_event_and_every_quarter_of_an_hour() {
         let (_outer, state) = directory();
-        let mut totals = Totals::load(&state, &serial());
+        let mut totals = loaded(&state).await;
         let start = Instant::now();
         let mut writes = 0;
         let mut stamp = None;
-        let mut look = |totals: &mut Totals, day: Date, seconds: u64| {
+        let mut look = async |totals: &mut Totals, day: Date, seconds: u64| {
             totals.save_when_due(&state, day, start + Duration::from_secs(seconds));
-            let now = state.stamp(&name(&serial()));
+            let now = state.stamp(&name(&serial())).await.unwrap();
             writes += usize::from(now != stamp);
             stamp = now;
             writes
         };
         assert_eq!(totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC, Instant::now()), []);
-        assert_eq!(look(&mut totals, DAY, 0), 1);
-        assert_eq!(look(&mut totals, DAY, 899), 1);
-        assert_eq!(look(&mut totals, DAY, 900), 2);
-        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 930), 3);
+        assert_eq!(look(&mut totals, DAY, 0).await, 1);
+        assert_eq!(look(&mut totals, DAY, 899).await, 1);
+        assert_eq!(look(&mut totals, DAY, 900).await, 2);
+        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 930).await, 3);
         assert_eq!(totals.apply(&mut reading(1, 0.0), &TimeZone::UTC, Instant::now()).len(), 1);
-        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 960), 4);
-        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 990), 4);
+        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 960).await, 4);
+        assert_eq!(look(&mut totals, DAY.tomorrow().unwrap(), 990).await, 4);
     }
 
-    #[test]
-    fn a_restart_goes_on_with_what_was_published() {
+    #[tokio::test]
+    async fn a_restart_goes_on_with_what_was_published() {
         let (_outer, state) = directory();
-        let mut totals = Totals::load(&state, &serial());
+        let mut totals = loaded(&state).await;
         totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC, Instant::now());
         totals.save(&state);
         let mut lower = reading(5, 8_999_000.0);
-        Totals::load(&state, &serial()).apply(&mut lower, &TimeZone::UTC, Instant::now());
+        loaded(&state).await.apply(&mut lower, &TimeZone::UTC, Instant::now());
         assert_eq!(lower.production.unwrap().energy_wh, WattHours::new(9_000_000.0));
     }
 
-    #[test]
-    fn a_damaged_file_is_set_aside_and_totals_begin_anew() {
+    #[tokio::test]
+    async fn a_damaged_file_is_set_aside_and_totals_begin_anew() {
         let (outer, state) = directory();
         std::fs::write(outer.path().join(name(&serial())), "{\"version\":1,\"tracks\":7}").unwrap();
-        let mut totals = Totals::load(&state, &serial());
+        let mut totals = loaded(&state).await;
         let mut first = reading(0, 5.0);
         totals.apply(&mut first, &TimeZone::UTC, Instant::now());
         assert_eq!(first.production.unwrap().energy_wh, WattHours::new(5.0));
-        assert_eq!(state.names("counters", "").len(), 1, "one file, set aside");
+        assert_eq!(state.names("counters", "").await.unwrap().len(), 1, "one file, set aside");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_yet_is_not_replaced_and_is_gone_on_from_later() {
+        let (outer, state) = directory();
+        let mut totals = loaded(&state).await;
+        totals.apply(&mut reading(0, 9_000_000.0), &TimeZone::UTC, Instant::now());
+        totals.save(&state);
+        let (file, away) = (outer.path().join(name(&serial())), outer.path().join("away"));
+        std::fs::rename(&file, &away).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        let mut totals = loaded(&state).await;
+        totals.apply(&mut reading(5, 8_999_000.0), &TimeZone::UTC, Instant::now());
+        std::fs::remove_dir(&file).unwrap();
+        totals.save(&state);
+        assert!(!file.exists(), "nothing is written over what was not read");
+        std::fs::rename(&away, &file).unwrap();
+        totals.load(&state).await;
+        let mut lower = reading(6, 8_999_100.0);
+        totals.apply(&mut lower, &TimeZone::UTC, Instant::now());
+        assert_eq!(lower.production.unwrap().energy_wh, WattHours::new(9_000_000.0));
     }
 }

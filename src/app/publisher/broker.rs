@@ -18,7 +18,6 @@ use crate::app::requests::{Wish, Wishes};
 use crate::base::heartbeat::Pulse;
 use crate::base::message::Message;
 use crate::io::mqtt::{self, Happened, Order, Session};
-use crate::io::state_dir::StateDir;
 use crate::output::topics;
 
 /// The loop comes around at least this often, which its pulse shows, whatever the broker does.
@@ -43,13 +42,13 @@ pub async fn run(
     let (state, wishes) = (options.state.clone(), options.wishes.clone());
     let mut outbox = Outbox::new(options, Instant::now());
     if let Some(state) = &state {
-        for (serial, memory) in memory::load(state) {
+        for (serial, memory) in memory::load(state).await {
             outbox.remember(serial, memory);
         }
     }
     let mut publisher = Publisher {
         outbox,
-        state,
+        files: state.map(memory::Files::new),
         wishes,
         session: None,
         reporting: Reporting::default(),
@@ -62,14 +61,22 @@ pub async fn run(
         () = &mut connection => return,
     }
     publisher.write_down(None);
-    if let Some(session) = publisher.session {
-        let farewell = say(session, publisher.outbox.farewell());
+    let Publisher { outbox, session, files, .. } = publisher;
+    let farewell = async {
+        let Some(session) = session else { return };
+        let farewell = say(session, outbox.farewell());
         if timeout(FAREWELL, async { tokio::join!(farewell, connection) }).await.is_err() {
             tracing::warn!(
                 "the MQTT broker did not take the farewell in time; it will publish the last will"
             );
         }
-    }
+    };
+    let written = async {
+        if let Some(files) = &files {
+            files.finish(FAREWELL).await;
+        }
+    };
+    tokio::join!(farewell, written);
 }
 
 /// Sends the last messages; the session ends with them.
@@ -83,7 +90,7 @@ async fn say(session: Session, messages: Vec<Message>) {
 
 struct Publisher<'a> {
     outbox: Outbox,
-    state: Option<StateDir>,
+    files: Option<memory::Files>,
     wishes: Option<Wishes>,
     session: Option<Session>,
     reporting: Reporting,
@@ -146,8 +153,8 @@ impl Publisher<'_> {
 
     /// Writes down what has been left at the broker, as far as it is time for that at `now`, or before the end.
     fn write_down(&mut self, now: Option<Instant>) {
-        if let Some(state) = &self.state {
-            self.outbox.unwritten(now).for_each(|(serial, it)| memory::save(state, serial, it));
+        if let Some(files) = &mut self.files {
+            self.outbox.unwritten(now).for_each(|(serial, it)| files.save(serial, it));
         }
     }
 

@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use super::content::Options;
 use super::roster::{self, Look, Roster};
 use crate::base::reading::{Reading, Serial};
-use crate::io::state_dir::{StateDir, Stored};
+use crate::io::state_dir::{Saver, StateDir, Stored};
 use crate::output::homeassistant::Mark;
 use crate::output::json::LISTS;
 use crate::output::topics;
@@ -198,26 +199,52 @@ impl Memory {
 }
 
 /// What every gateway has left at the broker, as written down.
-pub(super) fn load(state: &StateDir) -> Vec<(Serial, Memory)> {
-    let read = |name: String| {
-        let serial = name.strip_prefix(BEGINNING)?.strip_suffix(END)?.parse().ok()?;
-        match state.read(&name) {
-            Ok(Stored::Found(memory)) => Some((serial, memory)),
+pub(super) async fn load(state: &StateDir) -> Vec<(Serial, Memory)> {
+    let names = state.names(BEGINNING, END).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "what was announced is not known");
+        Vec::new()
+    });
+    let mut known = Vec::new();
+    for name in names {
+        let serial = name.strip_prefix(BEGINNING).and_then(|rest| rest.strip_suffix(END)?.parse().ok());
+        match state.read(&name).await {
+            Ok(Stored::Found(memory)) => known.extend(serial.map(|serial| (serial, memory))),
             // What is not known stays at the broker, which harms nobody.
-            Ok(Stored::Absent | Stored::Damaged(_)) => None,
-            Err(error) => {
-                tracing::debug!(%error, "what was announced is not known");
-                None
-            }
+            Ok(Stored::Absent | Stored::Damaged(_)) => {}
+            Err(error) => tracing::debug!(%error, "what was announced is not known"),
         }
-    };
-    state.names(BEGINNING, END).into_iter().filter_map(read).collect()
+    }
+    known
 }
 
-/// Writes down what a gateway has left. Where that fails, an announcement may one day outlive its device.
-pub(super) fn save(state: &StateDir, serial: &Serial, memory: &Memory) {
-    if let Err(error) = state.write(&format!("{BEGINNING}{}{END}", topics::level(serial.as_str())), memory) {
-        tracing::debug!(%error, "what was announced is not written down");
+/// Where what each gateway has left is written down. Where that fails, an announcement may one day outlive its device.
+#[derive(Debug)]
+pub(super) struct Files {
+    state: StateDir,
+    savers: BTreeMap<Serial, Saver>,
+}
+
+impl Files {
+    pub(super) fn new(state: StateDir) -> Self {
+        Self { state, savers: BTreeMap::new() }
+    }
+
+    /// Lets what `serial` has left be written down.
+    pub(super) fn save(&mut self, serial: &Serial, memory: &Memory) {
+        let name = || format!("{BEGINNING}{}{END}", topics::level(serial.as_str()));
+        let saver = self.savers.entry(serial.clone()).or_insert_with(|| Saver::new(name()));
+        saver.save(&self.state, memory);
+        if let Some(Err(error)) = saver.outcome() {
+            tracing::debug!(%error, "what was announced is not written down");
+        }
+    }
+
+    /// Waits up to `patience` until everything is written down.
+    pub(super) async fn finish(&self, patience: Duration) {
+        let end = Instant::now() + patience;
+        for saver in self.savers.values() {
+            saver.finish(end.saturating_duration_since(Instant::now())).await;
+        }
     }
 }
 

@@ -24,7 +24,7 @@ impl Supply {
     ) -> Result<Result<Option<Token>, Failure>, Error> {
         let _request = self.ending.request();
         record.begin(step, reason, serial, seen);
-        self.ledger.write(&record)?;
+        self.ledger.write(&record).await?;
         match step {
             Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
             Step::OtherToken => tracing::info!("fetching the token by the other way, because {reason}"),
@@ -40,7 +40,7 @@ impl Supply {
             }
             Ok(secret) => match Token::decode(secret.expose()) {
                 Ok(token) if token.serial == *serial => {
-                    self.keep(serial, &token, Origin::Login)?;
+                    self.keep(serial, &token, Origin::Login).await?;
                     record.token_came(serial, self.settings.several_gateways, &sight);
                     Ok(Some(token))
                 }
@@ -53,7 +53,7 @@ impl Supply {
             let hash = credentials.filter(|_| halts).map(|used| self.hash(&record, used));
             record.failed(failure, &hash.unwrap_or_default(), &sight, &mut self.rng);
         }
-        self.ledger.write(&record)?;
+        self.ledger.write(&record).await?;
         Ok(came)
     }
 

@@ -69,7 +69,7 @@ impl Supply {
         let step = if typed.is_some() { Step::Code } else { Step::AnotherCode };
         let lock = self.lock(patience).await?;
         let sight = self.sight(heard);
-        let mut record = self.ledger.read_under(&lock, serial, &sight)?;
+        let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
         match code::left(&record, step) {
             None => return Ok(over()),
             Some(0) => return Ok(Entered::NoMore),
@@ -77,7 +77,7 @@ impl Supply {
         }
         let _request = self.ending.request();
         record.begin(step, Reason::Operator, serial, &sight);
-        self.ledger.write(&record)?;
+        self.ledger.write(&record).await?;
         let sent = self.send_code(&challenge, typed).await;
         let sight = sight.later(self.clock.moment());
         let entered = match sent {
@@ -98,7 +98,7 @@ impl Supply {
                 }
             }
         };
-        self.ledger.write(&record)?;
+        self.ledger.write(&record).await?;
         if matches!(entered, Entered::LoggedIn | Entered::Failed(_)) {
             self.challenge = None;
         }

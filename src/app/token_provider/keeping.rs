@@ -14,37 +14,37 @@ use crate::rules::logins::verdict::Verdict;
 
 impl Supply {
     /// The stored tokens of a gateway.
-    pub fn tokens(&mut self, serial: &Serial) -> Result<Tokens, state_dir::Error> {
-        self.stored.tokens(serial)
+    pub async fn tokens(&mut self, serial: &Serial) -> Result<Tokens, state_dir::Error> {
+        self.stored.tokens(serial).await
     }
 
     /// Tells one version of the stored tokens from the next, cheaply.
-    pub fn stamp(&self, serial: &Serial) -> Option<Stamp> {
-        self.stored.stamp(serial)
+    pub async fn stamp(&self, serial: &Serial) -> Option<Stamp> {
+        self.stored.stamp(serial).await
     }
 
     /// Keeps a token that has just come, beside the one in use.
-    pub(super) fn keep(
+    pub(super) async fn keep(
         &mut self,
         serial: &Serial,
         token: &Token,
         origin: Origin,
     ) -> Result<(), state_dir::Error> {
-        let mut tokens = self.stored.tokens(serial)?;
+        let mut tokens = self.stored.tokens(serial).await?;
         tokens.arrived(token.clone(), origin, self.clock.now());
-        self.stored.save(serial, &tokens)
+        self.stored.save(serial, &tokens).await
     }
 
     /// Stores a token that a person brought.
     pub async fn import(&mut self, token: &Token, patience: Duration) -> Result<(), Error> {
         let _lock = self.lock(patience).await?;
-        Ok(self.keep(&token.serial, token, Origin::Import)?)
+        Ok(self.keep(&token.serial, token, Origin::Import).await?)
     }
 
     /// Forgets the tokens of a gateway. The record of logins stays: it is what the next login is judged by.
     pub async fn forget(&mut self, serial: &Serial, patience: Duration) -> Result<(), Error> {
         let _lock = self.lock(patience).await?;
-        Ok(self.stored.forget(serial)?)
+        Ok(self.stored.forget(serial).await?)
     }
 
     /// The gateway accepted `candidate`, which is the token in use from now on, unless another process has put
@@ -53,21 +53,21 @@ impl Supply {
         let serial = &candidate.serial;
         self.accepted(serial, candidate).await?;
         let _lock = self.lock(Duration::ZERO).await?;
-        let mut tokens = self.stored.tokens(serial)?;
+        let mut tokens = self.stored.tokens(serial).await?;
         if !tokens.candidate.as_ref().is_some_and(|kept| kept.token == *candidate) {
             return Ok(());
         }
         tokens.promote(self.clock.now());
-        Ok(self.stored.save(serial, &tokens)?)
+        Ok(self.stored.save(serial, &tokens).await?)
     }
 
     /// The gateway refused `candidate` clearly and twice, and the token in use stays.
     pub async fn drop_candidate(&mut self, candidate: &Token) -> Result<(), Error> {
         let serial = &candidate.serial;
         let _lock = self.lock(Duration::ZERO).await?;
-        let mut tokens = self.stored.tokens(serial)?;
+        let mut tokens = self.stored.tokens(serial).await?;
         tokens.candidate = tokens.candidate.filter(|kept| kept.token != *candidate);
-        Ok(self.stored.save(serial, &tokens)?)
+        Ok(self.stored.save(serial, &tokens).await?)
     }
 
     /// The gateway answered `token` with a clean 401 while `/info` answered. `true` when that is the second
@@ -76,16 +76,16 @@ impl Supply {
     /// that it has really revoked is replaced when it expires or when the operator asks.
     pub async fn refused(&mut self, serial: &Serial, token: &Token, heard: Heard) -> Result<bool, Error> {
         let (id, sight) = (token.id(), self.sight(heard));
-        if weight(token, &*self.ledger.read(serial, &sight)?, &sight) == Weight::Nothing {
+        if weight(token, &*self.ledger.read(serial, &sight).await?, &sight) == Weight::Nothing {
             self.verdicts.note(serial, &id, Verdict::Refused);
             return Ok(false);
         }
         let lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read_under(&lock, serial, &sight)?;
+        let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
         // An acceptance that could not be written down ended the refusals before it all the same.
         let changed = self.verdicts.complete(serial, &mut record);
         if record.refused(serial, &id, &sight) || changed {
-            self.ledger.write(&record)?;
+            self.ledger.write(&record).await?;
         }
         self.verdicts.note_unwritten(&id, false);
         self.verdicts.note(serial, &id, Verdict::Refused);
@@ -98,11 +98,11 @@ impl Supply {
         self.verdicts.note(serial, &id, Verdict::Accepted);
         // Until it is on disk, or there is nothing to write.
         self.verdicts.note_unwritten(&id, true);
-        if self.ledger.read(serial, &sight)?.has_refusal(serial, &id) {
+        if self.ledger.read(serial, &sight).await?.has_refusal(serial, &id) {
             let lock = self.lock(Duration::ZERO).await?;
-            let mut record = self.ledger.read_under(&lock, serial, &sight)?;
+            let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
             if record.accepted(serial, &id) {
-                self.ledger.write(&record)?;
+                self.ledger.write(&record).await?;
             }
         }
         self.verdicts.note_unwritten(&id, false);

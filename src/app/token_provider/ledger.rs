@@ -34,27 +34,32 @@ impl Ledger {
 
     /// The record as it is now, for who is about to change it: from the file itself, because two writes in one tick
     /// of its clock may leave the same stamp.
-    pub fn read_under(&mut self, _lock: &Lock, serial: &Serial, sight: &Sight) -> Result<Record, Error> {
-        let record = self.read_file(serial, sight)?;
+    pub async fn read_under(
+        &mut self,
+        _lock: &Lock,
+        serial: &Serial,
+        sight: &Sight,
+    ) -> Result<Record, Error> {
+        let record = self.read_file(serial, sight).await?;
         if self.is_lost() {
-            self.write(&record)?;
+            self.write(&record).await?;
         }
         Ok(Arc::unwrap_or_clone(record))
     }
 
     /// The record as it is now. One that is damaged is set aside, and another put in its place that counts as
     /// a login just made.
-    pub fn read(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
-        let stamp = self.state.stamp(RECORD);
+    pub async fn read(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+        let stamp = self.stamp().await;
         if let Some((known, record)) = &self.seen
             && *known == stamp
             && stamp.is_some()
         {
             return Ok(Arc::clone(record));
         }
-        match self.read_file(serial, sight) {
+        match self.read_file(serial, sight).await {
             Ok(record) if self.is_lost() => {
-                self.put_back(&record);
+                self.put_back(&record).await;
                 Ok(record)
             }
             // Whoever changes the record fails (L4); to know what waits, the one in memory serves.
@@ -63,12 +68,14 @@ impl Ledger {
         }
     }
 
-    fn read_file(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
-        let stamp = self.state.stamp(RECORD);
-        let record = match self.state.read(RECORD)? {
+    async fn read_file(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+        let stamp = self.stamp().await;
+        let record = match self.state.read(RECORD).await? {
             Stored::Found(record) => Arc::new(record),
             // One that was set aside, and a crash or a full disk before the other was in its place.
-            Stored::Absent if self.state.stamp(ASIDE).is_some() => return self.replace(serial, sight),
+            Stored::Absent if self.state.stamp(ASIDE).await?.is_some() => {
+                return self.replace(serial, sight).await;
+            }
             // Who removes the file shortens no hold-off: what was seen is what there is.
             Stored::Absent => match &self.seen {
                 Some((_, record)) => Arc::clone(record),
@@ -79,11 +86,16 @@ impl Ledger {
                     file = %aside.display(),
                     "the record of logins was damaged and is set aside; to be safe it counts as a login made now"
                 );
-                return self.replace(serial, sight);
+                return self.replace(serial, sight).await;
             }
         };
         self.seen = Some((stamp, Arc::clone(&record)));
         Ok(record)
+    }
+
+    /// The file's stamp; `None` where there is none to be had.
+    async fn stamp(&self) -> Option<Stamp> {
+        self.state.stamp(RECORD).await.ok().flatten()
     }
 
     /// Whether the record that was read last is in memory alone.
@@ -92,9 +104,9 @@ impl Ledger {
     }
 
     /// Writes a record again whose file was removed. Not beside another process, which may have written one by then.
-    fn put_back(&mut self, record: &Record) {
-        let written = match self.state.try_lock(LOCK) {
-            Ok(Some(_lock)) if self.state.stamp(RECORD).is_none() => self.write(record),
+    async fn put_back(&mut self, record: &Record) {
+        let written = match self.state.try_lock(LOCK).await {
+            Ok(Some(_lock)) if matches!(self.state.stamp(RECORD).await, Ok(None)) => self.write(record).await,
             Ok(_) => return,
             Err(error) => Err(error),
         };
@@ -104,16 +116,16 @@ impl Ledger {
         }
     }
 
-    fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+    async fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
         let record = Record::after_damage(serial, sight);
-        self.write(&record)?;
+        self.write(&record).await?;
         Ok(Arc::new(record))
     }
 
     /// Puts the record on disk. When this returns, it survives a power cut.
-    pub fn write(&mut self, record: &Record) -> Result<(), Error> {
-        self.state.write(RECORD, record)?;
-        self.seen = Some((self.state.stamp(RECORD), Arc::new(record.clone())));
+    pub async fn write(&mut self, record: &Record) -> Result<(), Error> {
+        self.state.write(RECORD, record).await?;
+        self.seen = Some((self.stamp().await, Arc::new(record.clone())));
         Ok(())
     }
 
@@ -121,7 +133,7 @@ impl Ledger {
     pub async fn lock(&self, patience: Duration) -> Result<Option<Lock>, Error> {
         let give_up = tokio::time::Instant::now() + patience;
         loop {
-            match self.state.try_lock(LOCK)? {
+            match self.state.try_lock(LOCK).await? {
                 None if tokio::time::Instant::now() < give_up => tokio::time::sleep(LOOK_AGAIN).await,
                 lock => return Ok(lock),
             }
@@ -145,43 +157,43 @@ mod tests {
         (outer, state, sight)
     }
 
-    fn logins(state: &StateDir, sight: &Sight) -> usize {
-        let record = Ledger::new(state.clone()).read(&Serial::parse("1").unwrap(), sight).unwrap();
+    async fn logins(state: &StateDir, sight: &Sight) -> usize {
+        let record = Ledger::new(state.clone()).read(&Serial::parse("1").unwrap(), sight).await.unwrap();
         record.attempts.iter().filter(|attempt| attempt.counts_as_login()).count()
     }
 
-    #[test]
-    fn a_damaged_record_counts_as_a_login() {
+    #[tokio::test]
+    async fn a_damaged_record_counts_as_a_login() {
         let (_outer, state, sight) = setup();
-        assert_eq!(logins(&state, &sight), 0);
+        assert_eq!(logins(&state, &sight).await, 0);
         fs::write(state.path().join(RECORD), "{").unwrap();
-        assert_eq!(logins(&state, &sight), 1);
+        assert_eq!(logins(&state, &sight).await, 1);
     }
 
-    #[test]
-    fn a_crash_after_a_damaged_record_was_set_aside_forgets_no_login() {
+    #[tokio::test]
+    async fn a_crash_after_a_damaged_record_was_set_aside_forgets_no_login() {
         let (_outer, state, sight) = setup();
         fs::write(state.path().join(ASIDE), "{").unwrap();
-        assert_eq!(logins(&state, &sight), 1);
-        assert_eq!(logins(&state, &sight), 1);
+        assert_eq!(logins(&state, &sight).await, 1);
+        assert_eq!(logins(&state, &sight).await, 1);
     }
 
-    #[test]
-    fn a_record_that_is_removed_while_the_process_lives_is_written_again() {
+    #[tokio::test]
+    async fn a_record_that_is_removed_while_the_process_lives_is_written_again() {
         let (_outer, state, sight) = setup();
         let serial = Serial::parse("122300000001").unwrap();
         let mut ledger = Ledger::new(state.clone());
         let mut record = Record::new(&sight);
         record.begin(Step::Login, Reason::NoToken, &serial, &sight);
-        ledger.write(&record).unwrap();
+        ledger.write(&record).await.unwrap();
         for _ in 0..2 {
             fs::remove_file(state.path().join(RECORD)).unwrap();
-            assert_eq!(*ledger.read(&serial, &sight).unwrap(), record);
-            assert_eq!(logins(&state, &sight), 1, "on disk again");
+            assert_eq!(*ledger.read(&serial, &sight).await.unwrap(), record);
+            assert_eq!(logins(&state, &sight).await, 1, "on disk again");
         }
         fs::remove_dir_all(state.path()).unwrap();
         assert_eq!(
-            *ledger.read(&serial, &sight).unwrap(),
+            *ledger.read(&serial, &sight).await.unwrap(),
             record,
             "what cannot be written is known all the same"
         );
@@ -194,16 +206,16 @@ mod tests {
         let mut ledger = Ledger::new(state.clone());
         let mut record = Record::new(&sight);
         record.begin(Step::Token, Reason::NoToken, &serial, &sight);
-        ledger.write(&record).unwrap();
+        ledger.write(&record).await.unwrap();
         // As long as before, in the same place, at the same time.
         let path = state.path().join(RECORD);
         let written = fs::metadata(&path).unwrap().modified().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("\"token\"", "\"login\"")).unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        assert_eq!(*ledger.read(&serial, &sight).unwrap(), record, "a poll does not read the disk");
+        assert_eq!(*ledger.read(&serial, &sight).await.unwrap(), record, "a poll does not read the disk");
         let lock = ledger.lock(Duration::ZERO).await.unwrap().unwrap();
-        let seen = ledger.read_under(&lock, &serial, &sight).unwrap();
+        let seen = ledger.read_under(&lock, &serial, &sight).await.unwrap();
         assert_eq!(seen.attempts[0].step, Step::Login);
     }
 }

@@ -152,23 +152,33 @@ impl Supply {
     }
 
     /// The record of logins.
-    pub fn record(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, state_dir::Error> {
-        self.ledger.read(serial, sight)
+    pub async fn record(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, state_dir::Error> {
+        self.ledger.read(serial, sight).await
     }
 
     /// What the rules say about the token of `serial` now. Sends nothing.
-    pub fn consider(&mut self, serial: &Serial, heard: Heard, operator: Operator) -> Result<Decision, Error> {
-        self.consider_at(serial, &self.sight(heard), operator)
+    pub async fn consider(
+        &mut self,
+        serial: &Serial,
+        heard: Heard,
+        operator: Operator,
+    ) -> Result<Decision, Error> {
+        self.consider_at(serial, &self.sight(heard), operator).await
     }
 
-    fn consider_at(&mut self, serial: &Serial, sight: &Sight, operator: Operator) -> Result<Decision, Error> {
-        let mut record = self.ledger.read(serial, sight)?;
+    async fn consider_at(
+        &mut self,
+        serial: &Serial,
+        sight: &Sight,
+        operator: Operator,
+    ) -> Result<Decision, Error> {
+        let mut record = self.ledger.read(serial, sight).await?;
         if self.verdicts.completes(serial, &record) {
             self.verdicts.complete(serial, Arc::make_mut(&mut record));
         }
-        let facts = self.stored.known_facts(serial)?;
+        let facts = self.stored.known_facts(serial).await?;
         let question = Question { serial, sight, operator, asked: self.asked() };
-        Ok(self.decide(&record, &facts, &question)?.0)
+        Ok(self.decide(&record, &facts, &question).await?.0)
     }
 
     /// The uptime when a person asked: at the start of a command.
@@ -179,27 +189,27 @@ impl Supply {
     /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
     pub async fn keep_time(&mut self, serial: &Serial, heard: Heard) -> Result<(), Error> {
         let sight = self.sight(heard);
-        if !self.ledger.read(serial, &sight)?.wants_time(&sight) {
+        if !self.ledger.read(serial, &sight).await?.wants_time(&sight) {
             return Ok(());
         }
         let lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read_under(&lock, serial, &sight)?;
+        let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
         if record.wants_time(&sight) {
             record.keep_time(&sight);
-            self.ledger.write(&record)?;
+            self.ledger.write(&record).await?;
         }
         Ok(())
     }
 
     /// The decision, and the credentials to carry it out with.
-    fn decide(
+    async fn decide(
         &mut self,
         record: &Record,
         facts: &[TokenFacts],
         question: &Question<'_>,
     ) -> Result<(Decision, Option<Credentials>), Error> {
         let Question { serial, sight, operator, asked } = *question;
-        let is_newcomer = facts.is_empty() && self.newcomers.is_newcomer(serial, record);
+        let is_newcomer = facts.is_empty() && self.newcomers.is_newcomer(serial, record).await;
         let verdicts = self.verdicts.of(serial).to_vec();
         let mut situation = Situation {
             serial,
@@ -264,7 +274,7 @@ impl Supply {
         patience: Duration,
     ) -> Result<Tended, Error> {
         let (seen, asked) = (self.sight(heard), self.asked());
-        let mut decided = self.consider_at(serial, &seen, operator)?;
+        let mut decided = self.consider_at(serial, &seen, operator).await?;
         // What a person asks for is decided under the lock alone: another process's request may be under way.
         if operator == Operator::Absent && !matches!(decided, Decision::Act { .. }) {
             return Ok(Tended::Left(decided));
@@ -277,15 +287,15 @@ impl Supply {
                 return Ok(Tended::Left(decided));
             }
             let sight = seen.later(self.clock.moment());
-            let mut record = self.ledger.read_under(&lock, serial, &sight)?;
+            let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
             self.verdicts.complete(serial, &mut record);
             self.newcomers.forget();
-            let facts = self.stored.read_facts(serial)?;
+            let facts = self.stored.read_facts(serial).await?;
             let question = Question { serial, sight: &sight, operator, asked };
-            let (decision, credentials) = self.decide(&record, &facts, &question)?;
+            let (decision, credentials) = self.decide(&record, &facts, &question).await?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
             decided = decision;
-            if operator == Operator::Absent && self.take_back(serial)? {
+            if operator == Operator::Absent && self.take_back(serial).await? {
                 continue;
             }
             match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
@@ -296,7 +306,7 @@ impl Supply {
                 }
                 Err(failure) => {
                     let sight = seen.later(self.clock.moment());
-                    let next = self.consider_at(serial, &sight, Operator::Absent)?;
+                    let next = self.consider_at(serial, &sight, Operator::Absent).await?;
                     return Ok(Tended::Failed { step, failure, next });
                 }
             }
@@ -304,9 +314,9 @@ impl Supply {
     }
 
     /// Takes a token back into use that the gateway accepts, and that another process has replaced by a useless one.
-    fn take_back(&mut self, serial: &Serial) -> Result<bool, Error> {
+    async fn take_back(&mut self, serial: &Serial) -> Result<bool, Error> {
         let verdicts = self.verdicts.of(serial);
-        Ok(self.stored.take_back(serial, |token| verdicts.contains(&(token.id(), Verdict::Accepted)))?)
+        Ok(self.stored.take_back(serial, |token| verdicts.contains(&(token.id(), Verdict::Accepted))).await?)
     }
 
     /// Waits until no other process contacts the cloud: what it is about to write down is not known before.

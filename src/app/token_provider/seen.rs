@@ -30,21 +30,22 @@ impl Newcomers {
     }
 
     /// Whether no token may be fetched for `serial`, which has none, without a person.
-    pub(super) fn is_newcomer(&mut self, serial: &Serial, record: &Record) -> bool {
+    pub(super) async fn is_newcomer(&mut self, serial: &Serial, record: &Record) -> bool {
         // The directory's own stamp changes whenever a file in it is replaced, the record among them.
-        let Some(now) = self.state.stamp(".") else {
-            return newcomer::is_newcomer(serial, &self.places, &self.seen(record));
+        let Ok(Some(now)) = self.state.stamp(".").await else {
+            return newcomer::is_newcomer(serial, &self.places, &self.seen(record).await);
         };
         if self.known.as_ref().is_none_or(|(then, _)| *then != now) {
-            self.known = Some((now, self.seen(record)));
+            self.known = Some((now, self.seen(record).await));
         }
         let seen = self.known.as_ref().map(|(_, seen)| seen.as_slice()).unwrap_or_default();
         newcomer::is_newcomer(serial, &self.places, seen)
     }
 
-    fn seen(&self, record: &Record) -> Vec<Seen> {
-        let mut addresses: BTreeMap<Serial, Option<String>> = last_seen(&self.state).into_iter().collect();
-        let with_token = store::serials(&self.state);
+    async fn seen(&self, record: &Record) -> Vec<Seen> {
+        let mut addresses: BTreeMap<Serial, Option<String>> =
+            last_seen(&self.state).await.into_iter().collect();
+        let with_token = store::serials(&self.state).await.unwrap_or_default();
         let tried = record.attempts.iter().filter(|attempt| !attempt.stands_in);
         let tried: Vec<&Serial> = tried.map(|attempt| &attempt.serial).collect();
         for serial in with_token.iter().chain(tried.iter().copied()) {
@@ -67,8 +68,8 @@ mod tests {
     use crate::rules::logins::age::Sight;
     use crate::rules::logins::attempt::{Reason, Step};
 
-    #[test]
-    fn who_was_seen_is_looked_up_again_when_the_directory_has_changed() {
+    #[tokio::test]
+    async fn who_was_seen_is_looked_up_again_when_the_directory_has_changed() {
         let outer = tempfile::tempdir().unwrap();
         let state = StateDir::open(outer.path()).unwrap();
         let (known, other) = ("122300000001".parse().unwrap(), "122300000002".parse().unwrap());
@@ -77,14 +78,14 @@ mod tests {
         let sight = Sight { moment, gateway: None, answers: true };
         let mut record = Record::new(&sight);
         let mut newcomers = Newcomers::new(state.clone());
-        assert!(!newcomers.is_newcomer(&other, &record));
+        assert!(!newcomers.is_newcomer(&other, &record).await);
         assert!(newcomers.known.is_some(), "a directory has a stamp");
         record.begin(Step::Login, Reason::NoToken, &known, &sight);
-        state.write("logins.json", &record).unwrap();
-        assert!(newcomers.is_newcomer(&other, &record));
-        assert!(!newcomers.is_newcomer(&known, &record));
+        state.write("logins.json", &record).await.unwrap();
+        assert!(newcomers.is_newcomer(&other, &record).await);
+        assert!(!newcomers.is_newcomer(&known, &record).await);
         let damaged = Record::after_damage(&known, &sight);
         newcomers.forget();
-        assert!(!newcomers.is_newcomer(&other, &damaged), "what was damaged was made for nobody");
+        assert!(!newcomers.is_newcomer(&other, &damaged).await, "what was damaged was made for nobody");
     }
 }

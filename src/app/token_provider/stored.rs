@@ -38,8 +38,8 @@ impl Stored {
     }
 
     /// The stored tokens of a gateway.
-    pub(super) fn tokens(&mut self, serial: &Serial) -> Result<Tokens, state_dir::Error> {
-        let loaded = match store::load(&self.state, serial) {
+    pub(super) async fn tokens(&mut self, serial: &Serial) -> Result<Tokens, state_dir::Error> {
+        let loaded = match store::load(&self.state, serial).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 let Some(tokens) = self.in_memory(serial) else { return Err(error) };
@@ -53,7 +53,7 @@ impl Stored {
             self.told = None;
             return Ok(loaded.tokens);
         }
-        if is_lost && store::is_forgotten(&self.state, serial) {
+        if is_lost && store::is_forgotten(&self.state, serial).await {
             self.kept.remove(serial);
             return Ok(Tokens::default());
         }
@@ -64,12 +64,12 @@ impl Stored {
             }
             return Ok(tokens);
         }
-        Ok(self.mended(serial, tokens, &loaded))
+        Ok(self.mended(serial, tokens, &loaded).await)
     }
 
     /// Stores `tokens` again, whose file is gone or damaged; returns the tokens that count.
-    fn mended(&mut self, serial: &Serial, tokens: Tokens, loaded: &Loaded) -> Tokens {
-        match self.store_again(serial, &tokens) {
+    async fn mended(&mut self, serial: &Serial, tokens: Tokens, loaded: &Loaded) -> Tokens {
+        match self.store_again(serial, &tokens).await {
             // Another process is at it.
             Ok(None) => tokens,
             Ok(Some(counting)) => {
@@ -94,14 +94,18 @@ impl Stored {
 
     /// Stores `tokens`, unless another process has stored some since; returns those that are stored then. `None` while
     /// another process holds the lock.
-    fn store_again(&self, serial: &Serial, tokens: &Tokens) -> Result<Option<Tokens>, state_dir::Error> {
-        let Some(_lock) = self.state.try_lock(LOCK)? else { return Ok(None) };
-        let now = store::load(&self.state, serial)?;
+    async fn store_again(
+        &self,
+        serial: &Serial,
+        tokens: &Tokens,
+    ) -> Result<Option<Tokens>, state_dir::Error> {
+        let Some(_lock) = self.state.try_lock(LOCK).await? else { return Ok(None) };
+        let now = store::load(&self.state, serial).await?;
         let is_there = now.source == Source::File && now.tokens != Tokens::default();
-        if is_there || store::is_forgotten(&self.state, serial) {
+        if is_there || store::is_forgotten(&self.state, serial).await {
             return Ok(Some(now.tokens));
         }
-        store::save(&self.state, serial, tokens)?;
+        store::save(&self.state, serial, tokens).await?;
         Ok(Some(tokens.clone()))
     }
 
@@ -118,36 +122,36 @@ impl Stored {
     }
 
     /// Stores `tokens`, which are in memory from then on too: what a full disk does not take is used until the restart.
-    pub(super) fn save(&mut self, serial: &Serial, tokens: &Tokens) -> Result<(), state_dir::Error> {
+    pub(super) async fn save(&mut self, serial: &Serial, tokens: &Tokens) -> Result<(), state_dir::Error> {
         self.keep(serial, None, tokens);
-        store::save(&self.state, serial, tokens)
+        store::save(&self.state, serial, tokens).await
     }
 
     /// Forgets the tokens of a gateway, here and in every process that reads them.
-    pub(super) fn forget(&mut self, serial: &Serial) -> Result<(), state_dir::Error> {
-        store::forget(&self.state, serial)?;
+    pub(super) async fn forget(&mut self, serial: &Serial) -> Result<(), state_dir::Error> {
+        store::forget(&self.state, serial).await?;
         self.kept.remove(serial);
         Ok(())
     }
 
     /// Tells one version of the stored tokens from the next, cheaply.
-    pub(super) fn stamp(&self, serial: &Serial) -> Option<Stamp> {
-        store::stamp(&self.state, serial)
+    pub(super) async fn stamp(&self, serial: &Serial) -> Option<Stamp> {
+        store::stamp(&self.state, serial).await.ok().flatten()
     }
 
     /// What the rules need to know of the stored tokens, from the disk only where that has changed: each poll asks.
-    pub(super) fn known_facts(&mut self, serial: &Serial) -> Result<Vec<TokenFacts>, state_dir::Error> {
-        let stamp = self.stamp(serial);
+    pub(super) async fn known_facts(&mut self, serial: &Serial) -> Result<Vec<TokenFacts>, state_dir::Error> {
+        let stamp = self.stamp(serial).await;
         match self.kept.get(serial) {
             Some(kept) if stamp.is_some() && kept.stamp == stamp => Ok(kept.facts.clone()),
-            _ => self.read_facts(serial),
+            _ => self.read_facts(serial).await,
         }
     }
 
     /// What the rules need to know of the stored tokens, from the files themselves.
-    pub(super) fn read_facts(&mut self, serial: &Serial) -> Result<Vec<TokenFacts>, state_dir::Error> {
-        let stamp = self.stamp(serial);
-        let tokens = self.tokens(serial)?;
+    pub(super) async fn read_facts(&mut self, serial: &Serial) -> Result<Vec<TokenFacts>, state_dir::Error> {
+        let stamp = self.stamp(serial).await;
+        let tokens = self.tokens(serial).await?;
         // A file that was written again in between is read once more at the next poll.
         self.keep(serial, stamp, &tokens);
         Ok(facts(&tokens))
@@ -155,15 +159,15 @@ impl Stored {
 
     /// Takes back into use the token that was in use before the files changed, if `is_accepted`: they were changed for the
     /// worse, by an old backup say. Returns whether that changed anything. Under the lock.
-    pub(super) fn take_back(
+    pub(super) async fn take_back(
         &mut self,
         serial: &Serial,
         is_accepted: impl Fn(&Token) -> bool,
     ) -> Result<bool, state_dir::Error> {
         let before = self.kept.get_mut(serial).and_then(|kept| kept.before.take());
         let Some(before) = before.filter(|before| is_accepted(&before.token)) else { return Ok(false) };
-        let tokens = Tokens { current: Some(before), ..self.tokens(serial)? };
-        self.save(serial, &tokens)?;
+        let tokens = Tokens { current: Some(before), ..self.tokens(serial).await? };
+        self.save(serial, &tokens).await?;
         tracing::warn!(
             %serial,
             "the stored token was replaced by one that is of no use; the one that the gateway accepts is stored again"
@@ -228,101 +232,105 @@ mod tests {
         _outer: tempfile::TempDir,
     }
 
-    fn setup() -> Process {
+    async fn setup() -> Process {
         let outer = tempfile::tempdir().unwrap();
         let state = StateDir::open(&outer.path().join("state")).unwrap();
         let (mut stored, first) = (Stored::new(state.clone()), tokens(1_795_170_000));
-        stored.save(&serial(), &first).unwrap();
+        stored.save(&serial(), &first).await.unwrap();
         Process { state, stored, first, _outer: outer }
     }
 
-    fn remove_all(state: &StateDir) {
-        for name in state.names("token-", "") {
+    async fn remove_all(state: &StateDir) {
+        for name in state.names("token-", "").await.unwrap() {
             fs::remove_file(state.path().join(name)).unwrap();
         }
     }
 
-    fn on_disk(state: &StateDir) -> Tokens {
-        store::load(state, &serial()).unwrap().tokens
+    async fn on_disk(state: &StateDir) -> Tokens {
+        store::load(state, &serial()).await.unwrap().tokens
     }
 
-    #[test]
-    fn files_that_are_removed_or_damaged_are_written_again_from_memory() {
-        let Process { state, mut stored, first, _outer } = setup();
-        remove_all(&state);
-        assert_eq!(stored.read_facts(&serial()).unwrap().len(), 1);
-        assert_eq!(on_disk(&state), first);
-        for name in state.names("token-", ".json") {
+    #[tokio::test]
+    async fn files_that_are_removed_or_damaged_are_written_again_from_memory() {
+        let Process { state, mut stored, first, _outer } = setup().await;
+        remove_all(&state).await;
+        assert_eq!(stored.read_facts(&serial()).await.unwrap().len(), 1);
+        assert_eq!(on_disk(&state).await, first);
+        for name in state.names("token-", ".json").await.unwrap() {
             fs::write(state.path().join(name), "{").unwrap();
         }
-        assert_eq!(stored.tokens(&serial()).unwrap(), first);
-        assert_eq!(on_disk(&state), first);
+        assert_eq!(stored.tokens(&serial()).await.unwrap(), first);
+        assert_eq!(on_disk(&state).await, first);
         fs::remove_file(state.path().join("token-122300000001.json")).unwrap();
-        assert_eq!(stored.tokens(&serial()).unwrap(), first, "the copy serves");
-        assert!(stored.stamp(&serial()).is_some());
+        assert_eq!(stored.tokens(&serial()).await.unwrap(), first, "the copy serves");
+        assert!(stored.stamp(&serial()).await.is_some());
     }
 
-    #[test]
-    fn a_directory_that_is_gone_costs_no_token_in_memory() {
-        let Process { state, mut stored, first, _outer } = setup();
+    #[tokio::test]
+    async fn a_directory_that_is_gone_costs_no_token_in_memory() {
+        let Process { state, mut stored, first, _outer } = setup().await;
         fs::remove_dir_all(state.path()).unwrap();
         for _ in 0..2 {
-            assert_eq!(stored.known_facts(&serial()).unwrap().len(), 1);
-            assert_eq!(stored.tokens(&serial()).unwrap(), first);
+            assert_eq!(stored.known_facts(&serial()).await.unwrap().len(), 1);
+            assert_eq!(stored.tokens(&serial()).await.unwrap(), first);
         }
         fs::write(state.path(), "no directory").unwrap();
-        assert_eq!(stored.known_facts(&serial()).unwrap().len(), 1, "one that cannot be read");
-        assert!(Stored::new(state.clone()).tokens(&serial()).is_err(), "who has none in memory says so");
+        assert_eq!(stored.known_facts(&serial()).await.unwrap().len(), 1, "one that cannot be read");
+        assert!(
+            Stored::new(state.clone()).tokens(&serial()).await.is_err(),
+            "who has none in memory says so"
+        );
     }
 
-    #[test]
-    fn what_another_process_stores_or_forgets_counts() {
-        let Process { state, mut stored, first, _outer } = setup();
+    #[tokio::test]
+    async fn what_another_process_stores_or_forgets_counts() {
+        let Process { state, mut stored, first, _outer } = setup().await;
         let second = tokens(1_795_180_000);
-        assert_eq!(stored.tokens(&serial()).unwrap(), first);
-        store::save(&state, &serial(), &second).unwrap();
-        assert_eq!(stored.tokens(&serial()).unwrap(), second);
-        stored.read_facts(&serial()).unwrap();
-        store::forget(&state, &serial()).unwrap();
-        assert!(stored.known_facts(&serial()).unwrap().is_empty());
-        remove_all(&state);
-        assert!(stored.known_facts(&serial()).unwrap().is_empty(), "it does not come back from memory");
+        assert_eq!(stored.tokens(&serial()).await.unwrap(), first);
+        store::save(&state, &serial(), &second).await.unwrap();
+        assert_eq!(stored.tokens(&serial()).await.unwrap(), second);
+        stored.read_facts(&serial()).await.unwrap();
+        store::forget(&state, &serial()).await.unwrap();
+        assert!(stored.known_facts(&serial()).await.unwrap().is_empty());
+        remove_all(&state).await;
+        assert!(stored.known_facts(&serial()).await.unwrap().is_empty(), "it does not come back from memory");
     }
 
-    #[test]
-    fn a_file_without_a_token_is_as_none() {
-        let Process { state, mut stored, first, _outer } = setup();
-        store::save(&state, &serial(), &Tokens::default()).unwrap();
-        assert_eq!(stored.tokens(&serial()).unwrap(), first);
-        assert_eq!(on_disk(&state), first);
+    #[tokio::test]
+    async fn a_file_without_a_token_is_as_none() {
+        let Process { state, mut stored, first, _outer } = setup().await;
+        store::save(&state, &serial(), &Tokens::default()).await.unwrap();
+        assert_eq!(stored.tokens(&serial()).await.unwrap(), first);
+        assert_eq!(on_disk(&state).await, first);
     }
 
-    #[test]
-    fn a_token_that_is_accepted_is_taken_back_after_another_process_has_put_a_useless_one_in_its_place() {
-        let Process { state, mut stored, first, _outer } = setup();
+    #[tokio::test]
+    async fn a_token_that_is_accepted_is_taken_back_after_another_process_has_put_a_useless_one_in_its_place()
+    {
+        let Process { state, mut stored, first, _outer } = setup().await;
         let (backup, in_use) = (tokens(1_795_000_000), first.in_use().unwrap().token.clone());
-        assert!(!stored.take_back(&serial(), |_| true).unwrap(), "nothing has changed");
-        store::save(&state, &serial(), &backup).unwrap();
-        assert_eq!(stored.read_facts(&serial()).unwrap().len(), 1);
-        assert_eq!(stored.known_facts(&serial()).unwrap().len(), 1);
-        assert!(stored.take_back(&serial(), |token| *token == in_use).unwrap());
-        assert_eq!(on_disk(&state).current.unwrap().token, in_use);
-        assert_eq!(on_disk(&state).candidate, backup.candidate, "nothing is lost");
-        store::save(&state, &serial(), &backup).unwrap();
-        stored.read_facts(&serial()).unwrap();
-        assert!(!stored.take_back(&serial(), |_| false).unwrap());
-        assert!(!stored.take_back(&serial(), |_| true).unwrap(), "once");
+        assert!(!stored.take_back(&serial(), |_| true).await.unwrap(), "nothing has changed");
+        store::save(&state, &serial(), &backup).await.unwrap();
+        assert_eq!(stored.read_facts(&serial()).await.unwrap().len(), 1);
+        assert_eq!(stored.known_facts(&serial()).await.unwrap().len(), 1);
+        assert!(stored.take_back(&serial(), |token| *token == in_use).await.unwrap());
+        assert_eq!(on_disk(&state).await.current.unwrap().token, in_use);
+        assert_eq!(on_disk(&state).await.candidate, backup.candidate, "nothing is lost");
+        store::save(&state, &serial(), &backup).await.unwrap();
+        stored.read_facts(&serial()).await.unwrap();
+        assert!(!stored.take_back(&serial(), |_| false).await.unwrap());
+        assert!(!stored.take_back(&serial(), |_| true).await.unwrap(), "once");
     }
 
-    #[test]
-    fn while_another_process_holds_the_lock_nothing_is_written() {
-        let Process { state, mut stored, first, _outer } = setup();
-        remove_all(&state);
-        let lock = state.try_lock(LOCK).unwrap().unwrap();
-        assert_eq!(stored.tokens(&serial()).unwrap(), first);
-        assert_eq!(on_disk(&state), Tokens::default());
+    #[tokio::test]
+    async fn while_another_process_holds_the_lock_nothing_is_written() {
+        let Process { state, mut stored, first, _outer } = setup().await;
+        remove_all(&state).await;
+        let lock = state.try_lock(LOCK).await.unwrap().unwrap();
+        assert_eq!(stored.tokens(&serial()).await.unwrap(), first);
+        assert_eq!(on_disk(&state).await, Tokens::default());
         drop(lock);
-        stored.tokens(&serial()).unwrap();
-        assert_eq!(on_disk(&state), first);
+        stored.tokens(&serial()).await.unwrap();
+        assert_eq!(on_disk(&state).await, first);
     }
 }

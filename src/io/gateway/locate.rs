@@ -25,14 +25,14 @@ pub(super) async fn places(target: &Target, keys: &PinnedKeys) -> Result<Vec<Pla
     if let Some(address) = &target.address {
         return resolved(address).await;
     }
-    let known: BTreeSet<Serial> = keys.serials().into_iter().collect();
+    let known: BTreeSet<Serial> = keys.serials().await.into_iter().collect();
     let wanted = |serial: &Serial| match &target.serial {
         Some(only) => serial == only,
         None => known.contains(serial),
     };
     let announced = mdns::browse(LISTEN, wanted).await?;
     let found = chosen(announced, target.serial.as_ref(), &known)?;
-    let last = keys.load(&found.serial)?.map(|known| known.address);
+    let last = keys.load(&found.serial).await?.map(|known| known.address);
     Ok(in_order(&found.addresses, last.as_deref()))
 }
 

@@ -40,12 +40,12 @@ pub async fn open_among(
     let mut looked = Looked::default();
     if let [place] = places {
         let check = check(target);
-        looked.take(place, look(place.clone(), check).await, target, keys)?;
+        looked.take(place, look(place.clone(), check).await, target, keys).await?;
     } else {
         look_at_all(places, target, keys, &mut looked).await?;
     }
     let candidate = looked.chosen()?;
-    Ok(admit(candidate, target, keys, now))
+    Ok(admit(candidate, target, keys, now).await)
 }
 
 const fn check(target: &Target) -> Check {
@@ -64,7 +64,7 @@ async fn look_at_all(
         for place in places {
             let seen = timeout(LOOK, look(place.clone(), check(target))).await;
             let seen = seen.unwrap_or_else(|_late| Err(late(place)));
-            if looked.take(place, seen, target, keys)? {
+            if looked.take(place, seen, target, keys).await? {
                 break;
             }
         }
@@ -103,7 +103,7 @@ struct Looked {
 
 impl Looked {
     /// Takes what was seen at `place`. `true` when there is nothing more to look for.
-    fn take(
+    async fn take(
         &mut self,
         place: &Place,
         seen: Result<Sighted, Error>,
@@ -124,8 +124,8 @@ impl Looked {
             self.other.get_or_insert(OpenError::OtherGateway { address, found: serial, wanted });
             return Ok(false);
         }
-        let known = keys.load(&serial)?;
-        if known.is_none() && keys.is_lost(&serial) {
+        let known = keys.load(&serial).await?;
+        if known.is_none() && keys.is_lost(&serial).await {
             let seen = proof.key();
             self.changed.get_or_insert(Error::KeyLost { address, serial, seen });
             return Ok(false);
@@ -212,7 +212,7 @@ fn unanswered(mut failures: Vec<(Place, Error)>) -> OpenError {
 }
 
 /// Takes a gateway that nothing speaks against, and remembers it.
-fn admit(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now: Timestamp) -> Connected {
+async fn admit(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now: Timestamp) -> Connected {
     let Candidate { sighted, known, first } = candidate;
     let Peer { serial, proof } = sighted.peer.clone();
     let address = sighted.connection.place().address.to_string();
@@ -220,7 +220,7 @@ fn admit(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now: Time
     let old_firmware = !sighted.info.needs_token();
     let named = target.serial.as_ref() == Some(&serial);
     let takes_password =
-        old_firmware && target.has_password && (named || !keys.sent_to_another(&serial, &place));
+        old_firmware && target.has_password && (named || !keys.sent_to_another(&serial, &place).await);
     let password_of = known.as_ref().and_then(|known| known.password_of.clone());
     let next = Known {
         key: match (proof, &known) {
@@ -234,10 +234,10 @@ fn admit(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now: Time
     if let Some(key) = next.key.filter(|_| first) {
         tracing::info!(%serial, %key, "first contact: this gateway's key is trusted from now on");
     }
-    if known.as_ref() == Some(&next) && keys.has_copy(&serial) {
+    if known.as_ref() == Some(&next) && keys.has_copy(&serial).await {
         keys.keep(&serial, &next);
     } else {
-        keys.remember(&serial, &next);
+        keys.remember(&serial, &next).await;
     }
     Connected::new(sighted, takes_password)
 }

@@ -56,15 +56,18 @@ impl PinnedKeys {
     }
 
     /// What is remembered of `serial`. In place of a damaged file its copy serves, or what this process knows.
-    pub fn load(&self, serial: &Serial) -> Result<Option<Known>, Error> {
+    pub async fn load(&self, serial: &Serial) -> Result<Option<Known>, Error> {
         let remembered = self.memory.get(serial).cloned();
-        match self.file(serial) {
+        match self.file(serial).await {
             Ok(File::Whole(known)) => Ok(Some(known)),
             Ok(File::Absent) => Ok(remembered),
             Ok(File::Damaged) => {
-                let known = remembered.or_else(|| self.copy(serial));
+                let known = match remembered {
+                    Some(known) => Some(known),
+                    None => self.copy(serial).await,
+                };
                 if let Some(known) = &known {
-                    self.store_again(serial, known);
+                    self.store_again(serial, known).await;
                 }
                 Ok(known)
             }
@@ -73,33 +76,33 @@ impl PinnedKeys {
     }
 
     /// Whether a key was known, and which one is lost: the file is damaged, and so is its copy, or there is none.
-    pub fn is_lost(&self, serial: &Serial) -> bool {
-        matches!(self.load(serial), Ok(None)) && matches!(self.file(serial), Ok(File::Damaged))
+    pub async fn is_lost(&self, serial: &Serial) -> bool {
+        matches!(self.load(serial).await, Ok(None)) && matches!(self.file(serial).await, Ok(File::Damaged))
     }
 
-    fn file(&self, serial: &Serial) -> Result<File, Error> {
-        Ok(match self.state.read(&name(serial))? {
+    async fn file(&self, serial: &Serial) -> Result<File, Error> {
+        Ok(match self.state.read(&name(serial)).await? {
             Stored::Found(known) => File::Whole(known),
             // It was set aside before, and no other has taken its place.
-            Stored::Absent if self.has_aside(serial) => File::Damaged,
+            Stored::Absent if self.has_aside(serial).await => File::Damaged,
             Stored::Absent => File::Absent,
             Stored::Damaged(_) => File::Damaged,
         })
     }
 
-    fn has_aside(&self, serial: &Serial) -> bool {
-        self.state.stamp(&aside_name(serial)).is_some()
+    async fn has_aside(&self, serial: &Serial) -> bool {
+        matches!(self.state.stamp(&aside_name(serial)).await, Ok(Some(_)))
     }
 
-    fn copy(&self, serial: &Serial) -> Option<Known> {
-        match self.state.read(&copy_name(serial)) {
+    async fn copy(&self, serial: &Serial) -> Option<Known> {
+        match self.state.read(&copy_name(serial)).await {
             Ok(Stored::Found(known)) => Some(known),
             _ => None,
         }
     }
 
-    fn store_again(&self, serial: &Serial, known: &Known) {
-        match self.store(serial, known) {
+    async fn store_again(&self, serial: &Serial, known: &Known) {
+        match self.store(serial, known).await {
             Ok(()) => {
                 tracing::warn!(%serial, "the remembered key of the gateway was damaged; its copy is used and stored again");
             }
@@ -107,35 +110,35 @@ impl PinnedKeys {
         }
     }
 
-    fn store(&self, serial: &Serial, known: &Known) -> Result<(), Error> {
-        self.state.write(&name(serial), known)?;
-        self.state.write(&copy_name(serial), known)?;
-        if self.has_aside(serial) { self.state.remove(&aside_name(serial)) } else { Ok(()) }
+    async fn store(&self, serial: &Serial, known: &Known) -> Result<(), Error> {
+        self.state.write(&name(serial), known).await?;
+        self.state.write(&copy_name(serial), known).await?;
+        if self.has_aside(serial).await { self.state.remove(&aside_name(serial)).await } else { Ok(()) }
     }
 
     /// Remembers a gateway, on disk.
-    pub fn save(&mut self, serial: &Serial, known: &Known) -> Result<(), Error> {
+    pub async fn save(&mut self, serial: &Serial, known: &Known) -> Result<(), Error> {
         self.keep(serial, known);
-        self.store(serial, known)
+        self.store(serial, known).await
     }
 
     /// Remembers a gateway; where the disk does not serve, until the program ends.
-    pub(super) fn remember(&mut self, serial: &Serial, known: &Known) {
-        let is_new = self.state.stamp(&name(serial)).is_none();
-        if is_new && self.serials().len() >= MOST {
+    pub(super) async fn remember(&mut self, serial: &Serial, known: &Known) {
+        let is_new = matches!(self.state.stamp(&name(serial)).await, Ok(None));
+        if is_new && self.serials().await.len() >= MOST {
             self.keep(serial, known);
             tracing::warn!(
                 "{} remembers {MOST} gateways already; the key of {serial} is trusted until the restart",
                 self.state.path().display()
             );
-        } else if let Err(error) = self.save(serial, known) {
+        } else if let Err(error) = self.save(serial, known).await {
             tracing::error!("{error}; the key is trusted until the restart");
         }
     }
 
     /// Whether the file has its copy, which earlier versions did not write.
-    pub(super) fn has_copy(&self, serial: &Serial) -> bool {
-        self.state.stamp(&copy_name(serial)).is_some()
+    pub(super) async fn has_copy(&self, serial: &Serial) -> bool {
+        !matches!(self.state.stamp(&copy_name(serial)).await, Ok(None))
     }
 
     /// Remembers a gateway until the program ends.
@@ -146,38 +149,51 @@ impl PinnedKeys {
     }
 
     /// The gateways that are remembered on disk.
-    pub(super) fn serials(&self) -> Vec<Serial> {
-        serials(&self.state)
+    pub(super) async fn serials(&self) -> Vec<Serial> {
+        serials(&self.state).await
     }
 
     /// Whether the password configured for `place` has been sent to another gateway than `serial`.
-    pub(super) fn sent_to_another(&self, serial: &Serial, place: &str) -> bool {
-        let others = self.serials().into_iter().chain(self.memory.keys().cloned());
-        others.filter(|other| other != serial).any(|other| {
-            let known = self.load(&other).ok().flatten();
-            known.is_some_and(|known| known.password_of.as_deref() == Some(place))
-        })
+    pub(super) async fn sent_to_another(&self, serial: &Serial, place: &str) -> bool {
+        let others = self.serials().await.into_iter().chain(self.memory.keys().cloned());
+        for other in others.filter(|other| other != serial) {
+            let known = self.load(&other).await.ok().flatten();
+            if known.is_some_and(|known| known.password_of.as_deref() == Some(place)) {
+                return true;
+            }
+        }
+        false
     }
 }
 
 /// The gateways that have answered at `address`, written as in the configuration, and at no other place since.
-pub fn serials_at(state: &StateDir, address: &str) -> Vec<Serial> {
-    let there = last_seen(state).into_iter().filter(|(_, last)| last.as_deref() == Some(address));
+pub async fn serials_at(state: &StateDir, address: &str) -> Vec<Serial> {
+    let there = last_seen(state).await.into_iter().filter(|(_, last)| last.as_deref() == Some(address));
     there.map(|(serial, _)| serial).collect()
 }
 
 /// The gateways that have answered, and where each was last; `None` where its file cannot be understood.
-pub fn last_seen(state: &StateDir) -> Vec<(Serial, Option<String>)> {
-    let address = |serial: &Serial| match state.read::<Known>(&name(serial)) {
-        Ok(Stored::Found(known)) => Some(known.address),
-        _ => None,
-    };
-    serials(state).into_iter().map(|serial| (serial.clone(), address(&serial))).collect()
+pub async fn last_seen(state: &StateDir) -> Vec<(Serial, Option<String>)> {
+    let mut seen = Vec::new();
+    for serial in serials(state).await {
+        let address = match state.read::<Known>(&name(&serial)).await {
+            Ok(Stored::Found(known)) => Some(known.address),
+            _ => None,
+        };
+        seen.push((serial, address));
+    }
+    seen
 }
 
-fn serials(state: &StateDir) -> Vec<Serial> {
+async fn serials(state: &StateDir) -> Vec<Serial> {
     let serial = |name: &String| name.strip_prefix(BEGINNING)?.strip_suffix(END)?.parse().ok();
-    state.names(BEGINNING, END).iter().filter_map(serial).collect()
+    match state.names(BEGINNING, END).await {
+        Ok(names) => names.iter().filter_map(serial).collect(),
+        Err(error) => {
+            tracing::debug!("{error}");
+            Vec::new()
+        }
+    }
 }
 
 fn name(serial: &Serial) -> String {
@@ -242,8 +258,8 @@ mod tests {
         (outer, keys, Serial::parse("122300000001").unwrap())
     }
 
-    #[test]
-    fn a_gateway_that_has_shown_a_key_is_never_the_same_without_it() {
+    #[tokio::test]
+    async fn a_gateway_that_has_shown_a_key_is_never_the_same_without_it() {
         let (one, other) = (key('1'), key('2'));
         let verdict = |known: Option<Option<Fingerprint>>, proof| {
             let known = known.map(self::known);
@@ -260,27 +276,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_key_that_cannot_be_written_is_remembered_until_the_end() {
+    #[tokio::test]
+    async fn a_key_that_cannot_be_written_is_remembered_until_the_end() {
         let (outer, mut keys, serial) = setup();
         let path = outer.path().to_owned();
         drop(outer);
         std::fs::write(&path, "").unwrap();
-        keys.remember(&serial, &known(Some(key('1'))));
-        assert_eq!(keys.load(&serial).unwrap(), Some(known(Some(key('1')))));
+        keys.remember(&serial, &known(Some(key('1')))).await;
+        assert_eq!(keys.load(&serial).await.unwrap(), Some(known(Some(key('1')))));
         std::fs::remove_file(path).unwrap();
     }
 
-    #[test]
-    fn a_damaged_key_is_known_by_its_copy_and_without_one_it_is_lost() {
+    #[tokio::test]
+    async fn a_damaged_key_is_known_by_its_copy_and_without_one_it_is_lost() {
         let (outer, mut keys, serial) = setup();
         let path = |end: &str| outer.path().join(format!("gateway-{serial}{end}"));
         let fresh = || PinnedKeys::new(StateDir::open(outer.path()).unwrap());
-        assert!(!keys.is_lost(&serial));
+        assert!(!keys.is_lost(&serial).await);
         for damaged in ["", "{}", "[]", "null", "{\"key\":\"", "\0\0\0"] {
-            keys.save(&serial, &known(Some(key('1')))).unwrap();
+            keys.save(&serial, &known(Some(key('1')))).await.unwrap();
             std::fs::write(path(".json"), damaged).unwrap();
-            assert_eq!(fresh().load(&serial).unwrap(), Some(known(Some(key('1')))), "{damaged}");
+            assert_eq!(fresh().load(&serial).await.unwrap(), Some(known(Some(key('1')))), "{damaged}");
             assert!(
                 path(".json").exists() && !path(".json.damaged").exists(),
                 "{damaged}: it is stored again"
@@ -288,54 +304,54 @@ mod tests {
             std::fs::write(path(".json"), damaged).unwrap();
             std::fs::write(path(".copy.json"), damaged).unwrap();
             // Other readers set it aside as well.
-            last_seen(&StateDir::open(outer.path()).unwrap());
+            last_seen(&StateDir::open(outer.path()).unwrap()).await;
             for _restart in 0..2 {
-                assert_eq!(fresh().load(&serial).unwrap(), None, "{damaged}");
-                assert!(fresh().is_lost(&serial), "{damaged}");
+                assert_eq!(fresh().load(&serial).await.unwrap(), None, "{damaged}");
+                assert!(fresh().is_lost(&serial).await, "{damaged}");
             }
-            assert!(keys.load(&serial).unwrap().is_some(), "this process knows it");
-            assert!(!fresh().is_lost(&serial), "{damaged}: it is stored again");
+            assert!(keys.load(&serial).await.unwrap().is_some(), "this process knows it");
+            assert!(!fresh().is_lost(&serial).await, "{damaged}: it is stored again");
         }
         std::fs::remove_file(path(".json")).unwrap();
-        assert_eq!(fresh().load(&serial).unwrap(), None, "who removes the file has it forgotten");
-        assert!(!fresh().is_lost(&serial));
+        assert_eq!(fresh().load(&serial).await.unwrap(), None, "who removes the file has it forgotten");
+        assert!(!fresh().is_lost(&serial).await);
     }
 
-    #[test]
-    fn what_an_earlier_version_wrote_is_read() {
+    #[tokio::test]
+    async fn what_an_earlier_version_wrote_is_read() {
         let (outer, keys, serial) = setup();
         let text =
             format!(r#"{{"key":"{}","address":"192.168.1.20","since":"1970-01-01T00:00:00Z"}}"#, key('1'));
         std::fs::write(outer.path().join("gateway-122300000001.json"), text).unwrap();
-        assert_eq!(keys.load(&serial).unwrap(), Some(known(Some(key('1')))));
+        assert_eq!(keys.load(&serial).await.unwrap(), Some(known(Some(key('1')))));
     }
 
-    #[test]
-    fn gateways_are_found_by_their_address_and_by_whose_password_they_were_sent() {
+    #[tokio::test]
+    async fn gateways_are_found_by_their_address_and_by_whose_password_they_were_sent() {
         let (outer, mut keys, serial) = setup();
         let other = Serial::parse("122300000002").unwrap();
         let place = Some("192.168.1.20".to_owned());
-        keys.save(&serial, &Known { password_of: place, ..known(None) }).unwrap();
+        keys.save(&serial, &Known { password_of: place, ..known(None) }).await.unwrap();
         let address = "192.168.1.21".to_owned();
-        keys.save(&other, &Known { address, ..known(Some(key('1'))) }).unwrap();
+        keys.save(&other, &Known { address, ..known(Some(key('1'))) }).await.unwrap();
         std::fs::write(outer.path().join("gateway-..json"), "{}").unwrap();
         let state = StateDir::open(outer.path()).unwrap();
-        assert_eq!(serials_at(&state, "192.168.1.20"), std::slice::from_ref(&serial));
-        assert_eq!(serials_at(&state, "192.168.1.22"), []);
-        assert_eq!(keys.serials(), [serial.clone(), other.clone()]);
-        assert!(keys.sent_to_another(&other, "192.168.1.20"));
-        assert!(!keys.sent_to_another(&serial, "192.168.1.20"));
-        assert!(!keys.sent_to_another(&other, "192.168.1.21"));
+        assert_eq!(serials_at(&state, "192.168.1.20").await, std::slice::from_ref(&serial));
+        assert_eq!(serials_at(&state, "192.168.1.22").await, []);
+        assert_eq!(keys.serials().await, [serial.clone(), other.clone()]);
+        assert!(keys.sent_to_another(&other, "192.168.1.20").await);
+        assert!(!keys.sent_to_another(&serial, "192.168.1.20").await);
+        assert!(!keys.sent_to_another(&other, "192.168.1.21").await);
     }
 
-    #[test]
-    fn no_more_than_so_many_gateways_are_written_down() {
+    #[tokio::test]
+    async fn no_more_than_so_many_gateways_are_written_down() {
         let (outer, mut keys, serial) = setup();
         for number in 0..MOST {
             std::fs::write(outer.path().join(format!("gateway-{number}.json")), "{}").unwrap();
         }
-        keys.remember(&serial, &known(Some(key('1'))));
-        assert_eq!(keys.serials().len(), MOST);
-        assert!(keys.load(&serial).unwrap().is_some());
+        keys.remember(&serial, &known(Some(key('1')))).await;
+        assert_eq!(keys.serials().await.len(), MOST);
+        assert!(keys.load(&serial).await.unwrap().is_some());
     }
 }

@@ -140,10 +140,13 @@ impl Directory {
         }
     }
 
-    /// The identity and age of the file `name`; `None` when it is missing or cannot be seen.
-    pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
-        let data = look(&self.handle().ok()?, name).ok()?;
-        Some(Stamp(data.ino(), data.mtime(), data.mtime_nsec(), data.len()))
+    /// The identity and age of the file `name`; `None` when it is missing.
+    pub(super) fn stamp(&self, name: &str) -> Result<Option<Stamp>, Error> {
+        match look(&self.handle()?, name) {
+            Ok(data) => Ok(Some(Stamp(data.ino(), data.mtime(), data.mtime_nsec(), data.len()))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Unreadable { path: self.path.join(name), source }),
+        }
     }
 
     /// The names that begin with `prefix` and end with `suffix`, sorted.

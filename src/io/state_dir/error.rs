@@ -22,6 +22,15 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The disk did not answer in time.
+    #[error(
+        "the disk does not respond, so {} can be neither read nor written: a worn SD card stalls so, check it",
+        path.display()
+    )]
+    Stalled {
+        /// What was to be read or written.
+        path: PathBuf,
+    },
     /// Root must not work there, because another user decides what lies there or where the path leads.
     #[error("root does not use the state directory {}: {why}", path.display())]
     Foreign {

@@ -4,21 +4,28 @@
 //! directory synced. Writes are rare, because an SD card is under them.
 
 mod directory;
+mod disk;
 mod error;
 mod owner;
 mod place;
+mod saver;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use directory::{Content, Directory};
+pub use disk::{Disk, Job, Worker};
+use disk::{PATIENCE, Stalled};
 pub use error::Error;
 pub use owner::Entrance;
+pub use saver::Saver;
 
 /// The longest file with a secret in it fits in this.
 const ROOM: usize = 16 << 10;
@@ -38,16 +45,56 @@ pub enum Stored<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp(u64, i64, i64, u64);
 
+/// How long a write is waited for. Where it takes longer it is not known to be on disk, though it may come there.
+const WRITING: Duration = Duration::from_secs(60);
+
+/// What a name in the directory stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Who owns it.
+    pub uid: u32,
+    /// Its permissions.
+    pub mode: u32,
+    /// Whether it is a regular file.
+    pub is_file: bool,
+    /// Its length in bytes.
+    pub length: u64,
+    /// When it was last changed, in seconds since 1970.
+    pub modified: i64,
+}
+
+impl Entry {
+    fn new(name: String, data: &Metadata) -> Self {
+        Self {
+            name,
+            uid: data.uid(),
+            mode: data.mode() & 0o7777,
+            is_file: data.is_file(),
+            length: data.len(),
+            modified: data.mtime(),
+        }
+    }
+}
+
 /// A directory of state files.
 #[derive(Clone, Debug)]
 pub struct StateDir {
     directory: Directory,
+    disk: Disk,
 }
 
 impl StateDir {
     /// Opens the directory, making it (mode 0700) where it is missing.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self { directory: Directory::open(path)? })
+        Ok(Self { directory: Directory::open(path)?, disk: Disk::inline() })
+    }
+
+    /// The same directory, reached through `disk`.
+    #[must_use]
+    pub fn on(self, disk: Disk) -> Self {
+        Self { disk, ..self }
     }
 
     /// Where it is.
@@ -55,66 +102,93 @@ impl StateDir {
         &self.directory.path
     }
 
+    /// Lets `job` be done with the file `name`, and waits for it up to `patience`.
+    async fn run<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        name: &str,
+        job: impl FnOnce(&Directory, &str) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (directory, own_name) = (self.directory.clone(), name.to_owned());
+        let done = self.disk.run(patience, move || job(&directory, &own_name)).await;
+        done.unwrap_or_else(|Stalled| Err(Error::Stalled { path: self.path().join(name) }))
+    }
+
     /// Reads the JSON file `name`. A damaged one, or something that is no regular file or far too large, is set
     /// aside, so that it is reported once.
-    pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Stored<T>, Error> {
-        match self.directory.read(name)? {
-            Content::Absent => return Ok(Stored::Absent),
-            Content::Bytes(bytes) => {
-                if let Ok(value) = serde_json::from_slice(&bytes) {
-                    return Ok(Stored::Found(value));
+    pub async fn read<T: DeserializeOwned + Send + 'static>(&self, name: &str) -> Result<Stored<T>, Error> {
+        self.run(PATIENCE, name, |directory, name| {
+            match directory.read(name)? {
+                Content::Absent => return Ok(Stored::Absent),
+                Content::Bytes(bytes) => {
+                    if let Ok(value) = serde_json::from_slice(&bytes) {
+                        return Ok(Stored::Found(value));
+                    }
                 }
+                Content::Odd => {}
             }
-            Content::Odd => {}
-        }
-        Ok(Stored::Damaged(self.directory.set_aside(name)))
+            Ok(Stored::Damaged(directory.set_aside(name)))
+        })
+        .await
     }
 
     /// Replaces the JSON file `name`. When this returns, `value` survives a power cut.
-    pub fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
-        // Room for any token: a buffer that grows leaves copies behind that are not wiped.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
-        let written = serde_json::to_writer_pretty(&mut *bytes, value);
-        written.map_err(|error| Error::Unwritable { path: self.path().join(name), source: error.into() })?;
-        bytes.push(b'\n');
-        self.directory.replace(name, &bytes)
+    pub async fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+        let bytes =
+            json(value).map_err(|source| Error::Unwritable { path: self.path().join(name), source })?;
+        self.run(WRITING, name, move |directory, name| directory.replace(name, &bytes)).await
     }
 
     /// Removes the file `name`, if it is there.
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
-        self.directory.remove(name)
+    pub async fn remove(&self, name: &str) -> Result<(), Error> {
+        self.run(WRITING, name, Directory::remove).await
     }
 
     /// Tells one version of the file `name` from the next without reading it; `None` when it is missing.
-    pub fn stamp(&self, name: &str) -> Option<Stamp> {
-        self.directory.stamp(name)
+    pub async fn stamp(&self, name: &str) -> Result<Option<Stamp>, Error> {
+        self.run(PATIENCE, name, Directory::stamp).await
     }
 
     /// The names of the files that begin with `prefix` and end with `suffix`, sorted.
-    pub fn names(&self, prefix: &str, suffix: &str) -> Vec<String> {
-        self.directory.names(prefix, suffix).unwrap_or_else(|error| {
-            tracing::debug!("{error}");
-            Vec::new()
-        })
+    pub async fn names(&self, prefix: &'static str, suffix: &'static str) -> Result<Vec<String>, Error> {
+        self.run(PATIENCE, "", move |directory, _| directory.names(prefix, suffix)).await
     }
 
     /// Removes temporary files that a process left behind which was killed while it wrote. One that is being
     /// written is locked, and stays.
-    pub fn sweep(&self) {
-        self.directory.sweep().unwrap_or_else(|error| tracing::debug!("{error}"));
+    pub async fn sweep(&self) {
+        let swept = self.run(PATIENCE, "", |directory, _| directory.sweep()).await;
+        swept.unwrap_or_else(|error| tracing::debug!("{error}"));
     }
 
     /// Takes the lock `name`, or gives `None` while another process holds it. It ends with the value, and
     /// with the process however that ends.
-    pub fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
-        self.directory.try_lock(name)
+    pub async fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
+        self.run(PATIENCE, name, Directory::try_lock).await
     }
 
-    /// Files that others than their owner may read or change, by name; there should be none.
-    pub fn readable_by_others(&self) -> Vec<String> {
-        let open = |name: &String| self.directory.metadata(name).is_ok_and(|data| data.mode() & 0o077 != 0);
-        self.names("", "").into_iter().filter(open).collect()
+    /// What lies in the directory, sorted by name.
+    pub async fn entries(&self) -> Result<Vec<Entry>, Error> {
+        self.run(PATIENCE, "", |directory, _| {
+            let entry = |name: String| directory.metadata(&name).ok().map(|data| Entry::new(name, &data));
+            Ok(directory.names("", "")?.into_iter().filter_map(entry).collect())
+        })
+        .await
     }
+
+    /// The directory itself.
+    pub async fn itself(&self) -> Result<Entry, Error> {
+        self.run(PATIENCE, "", |directory, _| Ok(Entry::new(String::new(), &directory.metadata(".")?))).await
+    }
+}
+
+/// The text of a state file.
+fn json<T: Serialize>(value: &T) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Room for any token: a buffer that grows leaves copies behind that are not wiped.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
+    serde_json::to_writer_pretty(&mut *bytes, value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// A lock that is held until dropped.
@@ -133,64 +207,67 @@ mod tests {
         (outer, state)
     }
 
-    #[test]
-    fn what_is_written_is_read_again_and_closed_to_others() {
+    #[tokio::test]
+    async fn what_is_written_is_read_again_and_closed_to_others() {
         let (_outer, state) = directory();
-        state.write("a.json", &[1, 2]).unwrap();
-        assert!(matches!(state.read::<Vec<u8>>("a.json").unwrap(), Stored::Found(list) if list == [1, 2]));
-        assert_eq!(state.readable_by_others(), Vec::<String>::new());
-        assert_eq!(state.names("", ""), ["a.json"], "no temporary file is left");
-        let mode = fs::metadata(state.path()).unwrap().mode();
-        assert_eq!(mode & 0o777, 0o700);
+        state.write("a.json", &[1, 2]).await.unwrap();
+        assert!(
+            matches!(state.read::<Vec<u8>>("a.json").await.unwrap(), Stored::Found(list) if list == [1, 2])
+        );
+        let entries = state.entries().await.unwrap();
+        assert_eq!(entries.len(), 1, "no temporary file is left");
+        assert_eq!((entries[0].name.as_str(), entries[0].mode, entries[0].is_file), ("a.json", 0o600, true));
+        assert_eq!(state.itself().await.unwrap().mode, 0o700);
     }
 
-    #[test]
-    fn a_damaged_file_is_set_aside_once() {
+    #[tokio::test]
+    async fn a_damaged_file_is_set_aside_once() {
         let (_outer, state) = directory();
         fs::write(state.path().join("a.json"), "[1, 2").unwrap();
-        assert!(matches!(state.read::<Vec<u8>>("a.json").unwrap(), Stored::Damaged(_)));
-        assert!(matches!(state.read::<Vec<u8>>("a.json").unwrap(), Stored::Absent));
-        assert_eq!(state.names("", ""), ["a.json.damaged"]);
+        assert!(matches!(state.read::<Vec<u8>>("a.json").await.unwrap(), Stored::Damaged(_)));
+        assert!(matches!(state.read::<Vec<u8>>("a.json").await.unwrap(), Stored::Absent));
+        assert_eq!(state.names("", "").await.unwrap(), ["a.json.damaged"]);
     }
 
     #[test]
     fn writing_and_sweeping_at_once_loses_nothing() {
         let (_outer, state) = directory();
+        let directory = &state.directory;
         std::thread::scope(|scope| {
-            let writer = scope.spawn(|| (0..100).try_for_each(|number| state.write("a.json", &number)));
+            let writer = scope.spawn(|| (0..100).try_for_each(|_| directory.replace("a.json", b"1")));
             while !writer.is_finished() {
-                state.sweep();
+                directory.sweep().unwrap();
             }
             writer.join().unwrap().unwrap();
         });
-        assert_eq!(state.names("", ""), ["a.json"]);
+        assert_eq!(directory.names("", "").unwrap(), ["a.json"]);
     }
 
-    #[test]
-    fn a_lock_keeps_others_out_until_it_is_dropped() {
+    #[tokio::test]
+    async fn a_lock_keeps_others_out_until_it_is_dropped() {
         let (_outer, state) = directory();
-        let held = state.try_lock("login.lock").unwrap();
+        let held = state.try_lock("login.lock").await.unwrap();
         assert!(held.is_some());
-        assert!(state.try_lock("login.lock").unwrap().is_none());
+        assert!(state.try_lock("login.lock").await.unwrap().is_none());
         drop(held);
-        assert!(state.try_lock("login.lock").unwrap().is_some());
+        assert!(state.try_lock("login.lock").await.unwrap().is_some());
     }
 
-    #[test]
-    fn a_directory_that_cannot_be_made_is_explained() {
+    #[tokio::test]
+    async fn a_directory_that_cannot_be_made_is_explained() {
         let (outer, _state) = directory();
         fs::write(outer.path().join("file"), "").unwrap();
         let error = StateDir::open(&outer.path().join("file/state")).unwrap_err();
         assert!(error.to_string().ends_with("state_dir has to be a directory"), "{error}");
     }
 
-    #[test]
-    fn a_replacement_changes_the_stamp() {
+    #[tokio::test]
+    async fn a_replacement_changes_the_stamp() {
         let (_outer, state) = directory();
-        assert_eq!(state.stamp("a.json"), None);
-        state.write("a.json", &1).unwrap();
-        let first = state.stamp("a.json");
-        state.write("a.json", &2).unwrap();
-        assert_ne!(state.stamp("a.json"), first);
+        assert_eq!(state.stamp("a.json").await.unwrap(), None);
+        state.write("a.json", &1).await.unwrap();
+        let first = state.stamp("a.json").await.unwrap();
+        state.write("a.json", &2).await.unwrap();
+        assert_ne!(state.stamp("a.json").await.unwrap(), first);
     }
 }

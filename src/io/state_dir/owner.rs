@@ -11,7 +11,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::directory::Directory;
 use super::place::Place;
-use super::{Error, StateDir};
+use super::{Disk, Error, StateDir};
 
 /// The group in place of root's, which a directory has that was given to a user alone.
 const NOGROUP: u32 = 65_534;
@@ -48,7 +48,7 @@ impl<'a> Entrance<'a> {
             Error::Foreign { path: self.path.to_owned(), why }
         })?;
         let directory = Directory::kept(self.path, place.make()?);
-        Ok(StateDir { directory })
+        Ok(StateDir { directory, disk: Disk::inline() })
     }
 }
 

@@ -186,8 +186,8 @@ fn copy_name(serial: &Serial) -> String {
 }
 
 /// Loads the tokens of `serial`, from the copy where the file itself is damaged.
-pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
-    let file = read(state, serial, &name(serial));
+pub async fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
+    let file = read(state, serial, &name(serial)).await;
     let damaged = match &file {
         Ok(Stored::Found(tokens)) if *tokens != Tokens::default() => {
             return Ok(Loaded { tokens: tokens.clone(), source: Source::File, damaged: None });
@@ -197,7 +197,7 @@ pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
         // Both files are written alike: beside a copy that has a token, one without is damaged too.
         Ok(Stored::Found(_)) | Err(_) => Some(state.path().join(name(serial))),
     };
-    let copy = match read(state, serial, &copy_name(serial)) {
+    let copy = match read(state, serial, &copy_name(serial)).await {
         Ok(Stored::Found(tokens)) if tokens != Tokens::default() => {
             return Ok(Loaded { tokens, source: Source::Copy, damaged });
         }
@@ -213,8 +213,8 @@ pub fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
 }
 
 /// A file whose JSON is whole but whose token is not, or is for another gateway, is damaged too.
-fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<Tokens>, Error> {
-    Ok(match state.read::<OnDisk>(name)? {
+async fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<Tokens>, Error> {
+    Ok(match state.read::<OnDisk>(name).await? {
         Stored::Found(disk) => {
             let whole = |kept: Option<KeptOnDisk>| kept.map(|kept| kept.kept(serial));
             match (whole(disk.current), whole(disk.candidate)) {
@@ -230,27 +230,27 @@ fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<Tokens>,
 }
 
 /// Stores the tokens of `serial`. When the first of the two files is written, they are safe.
-pub fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<(), Error> {
+pub async fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<(), Error> {
     let disk = OnDisk {
         current: tokens.current.as_ref().map(KeptOnDisk::from_kept),
         candidate: tokens.candidate.as_ref().map(KeptOnDisk::from_kept),
     };
-    state.write(&name(serial), &disk)?;
-    state.write(&copy_name(serial), &disk)?;
-    if is_forgotten(state, serial) { state.remove(&forgotten_name(serial)) } else { Ok(()) }
+    state.write(&name(serial), &disk).await?;
+    state.write(&copy_name(serial), &disk).await?;
+    if is_forgotten(state, serial).await { state.remove(&forgotten_name(serial)).await } else { Ok(()) }
 }
 
 /// Forgets the tokens of `serial`, and notes that a person wanted it so: a running daemon that finds no files takes them
 /// for lost, and would store again what it has in memory.
-pub fn forget(state: &StateDir, serial: &Serial) -> Result<(), Error> {
-    state.write(&forgotten_name(serial), &Forgotten {})?;
-    state.remove(&copy_name(serial))?;
-    state.remove(&name(serial))
+pub async fn forget(state: &StateDir, serial: &Serial) -> Result<(), Error> {
+    state.write(&forgotten_name(serial), &Forgotten {}).await?;
+    state.remove(&copy_name(serial)).await?;
+    state.remove(&name(serial)).await
 }
 
 /// Whether a person had the tokens of `serial` forgotten, and none was stored since.
-pub fn is_forgotten(state: &StateDir, serial: &Serial) -> bool {
-    state.stamp(&forgotten_name(serial)).is_some()
+pub async fn is_forgotten(state: &StateDir, serial: &Serial) -> bool {
+    matches!(state.stamp(&forgotten_name(serial)).await, Ok(Some(_)))
 }
 
 #[derive(Serialize)]
@@ -261,16 +261,16 @@ fn forgotten_name(serial: &Serial) -> String {
 }
 
 /// Tells whether another process has stored tokens since; cheap enough for every poll.
-pub fn stamp(state: &StateDir, serial: &Serial) -> Option<Stamp> {
-    state.stamp(&name(serial))
+pub async fn stamp(state: &StateDir, serial: &Serial) -> Result<Option<Stamp>, Error> {
+    state.stamp(&name(serial)).await
 }
 
 /// The gateways that tokens are stored for.
-pub fn serials(state: &StateDir) -> Vec<Serial> {
-    let names = state.names("token-", ".json");
+pub async fn serials(state: &StateDir) -> Result<Vec<Serial>, Error> {
+    let names = state.names("token-", ".json").await?;
     // The copy, `token-SERIAL.copy.json`, names no serial number: a dot is none of its characters.
     let serial = |name: &String| Serial::parse(name.strip_prefix("token-")?.strip_suffix(".json")?).ok();
-    names.iter().filter_map(serial).collect()
+    Ok(names.iter().filter_map(serial).collect())
 }
 
 #[cfg(test)]
@@ -295,53 +295,53 @@ mod tests {
         (outer, state, Serial::parse("122300000001").unwrap(), Timestamp::from_second(1_763_634_000).unwrap())
     }
 
-    #[test]
-    fn a_new_token_waits_beside_the_old_one() {
+    #[tokio::test]
+    async fn a_new_token_waits_beside_the_old_one() {
         let (_outer, state, serial, now) = setup();
         let mut tokens = Tokens::default();
         tokens.arrived(token("old"), Origin::Login, now);
         tokens.promote(now);
         tokens.arrived(token("new"), Origin::Import, now);
-        save(&state, &serial, &tokens).unwrap();
-        let loaded = load(&state, &serial).unwrap().tokens;
+        save(&state, &serial, &tokens).await.unwrap();
+        let loaded = load(&state, &serial).await.unwrap().tokens;
         assert_eq!(loaded, tokens);
         assert_eq!(loaded.in_use().unwrap().token, token("old"));
         tokens.promote(now);
         assert_eq!(tokens.in_use().unwrap().token, token("new"));
-        assert_eq!(serials(&state), [serial]);
-        assert_eq!(state.readable_by_others(), Vec::<String>::new());
+        assert_eq!(serials(&state).await.unwrap(), [serial]);
+        assert!(state.entries().await.unwrap().iter().all(|entry| entry.mode == 0o600));
     }
 
-    #[test]
-    fn a_file_damaged_at_any_byte_loses_no_token() {
+    #[tokio::test]
+    async fn a_file_damaged_at_any_byte_loses_no_token() {
         let (_outer, state, serial, now) = setup();
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);
-        save(&state, &serial, &tokens).unwrap();
+        save(&state, &serial, &tokens).await.unwrap();
         let path = state.path().join("token-122300000001.json");
         let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() - 2 {
             fs::write(&path, &whole[..cut]).unwrap();
-            let loaded = load(&state, &serial).unwrap();
+            let loaded = load(&state, &serial).await.unwrap();
             assert_eq!(loaded.tokens, tokens, "cut at {cut}");
             assert!(loaded.damaged.is_some(), "cut at {cut}");
         }
     }
 
-    #[test]
-    fn a_file_without_a_token_beside_a_copy_with_one_is_damaged() {
+    #[tokio::test]
+    async fn a_file_without_a_token_beside_a_copy_with_one_is_damaged() {
         let (_outer, state, serial, now) = setup();
         let path = state.path().join(name(&serial));
         for empty in ["{}", r#"{"current":null,"candidate":null}"#, r#"{"Current":{}}"#, r#"{"a":[1]}"#] {
             let mut tokens = Tokens::default();
             tokens.arrived(token("a"), Origin::Login, now);
-            save(&state, &serial, &tokens).unwrap();
+            save(&state, &serial, &tokens).await.unwrap();
             fs::write(&path, empty).unwrap();
-            let loaded = load(&state, &serial).unwrap();
+            let loaded = load(&state, &serial).await.unwrap();
             assert_eq!((loaded.tokens, loaded.source), (tokens, Source::Copy), "{empty}");
             assert_eq!(loaded.damaged, Some(path.clone()), "{empty}");
-            save(&state, &serial, &Tokens::default()).unwrap();
-            let loaded = load(&state, &serial).unwrap();
+            save(&state, &serial, &Tokens::default()).await.unwrap();
+            let loaded = load(&state, &serial).await.unwrap();
             assert_eq!(
                 (loaded.tokens, loaded.source, loaded.damaged),
                 (Tokens::default(), Source::File, None)
@@ -349,47 +349,47 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_file_yields_only_tokens_of_the_gateway_that_it_is_named_after() {
+    #[tokio::test]
+    async fn a_file_yields_only_tokens_of_the_gateway_that_it_is_named_after() {
         let (_outer, state, serial, now) = setup();
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);
-        save(&state, &serial, &tokens).unwrap();
+        save(&state, &serial, &tokens).await.unwrap();
         let other = Serial::parse("122300000002").unwrap();
         let path = |name: String| state.path().join(name);
         for (from, to) in [(name(&serial), name(&other)), (copy_name(&serial), copy_name(&other))] {
             fs::copy(path(from), path(to)).unwrap();
         }
-        let loaded = load(&state, &other).unwrap();
+        let loaded = load(&state, &other).await.unwrap();
         assert_eq!((loaded.tokens, loaded.damaged), (Tokens::default(), Some(path(name(&other)))));
-        assert_eq!(load(&state, &serial).unwrap().tokens, tokens);
-        assert_eq!(serials(&state), [serial, other], "no copy is taken for a serial number");
+        assert_eq!(load(&state, &serial).await.unwrap().tokens, tokens);
+        assert_eq!(serials(&state).await.unwrap(), [serial, other], "no copy is taken for a serial number");
     }
 
-    #[test]
-    fn what_is_forgotten_does_not_come_back() {
+    #[tokio::test]
+    async fn what_is_forgotten_does_not_come_back() {
         let (_outer, state, serial, now) = setup();
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);
-        save(&state, &serial, &tokens).unwrap();
-        assert!(!is_forgotten(&state, &serial));
-        forget(&state, &serial).unwrap();
-        let forgotten = load(&state, &serial).unwrap();
+        save(&state, &serial, &tokens).await.unwrap();
+        assert!(!is_forgotten(&state, &serial).await);
+        forget(&state, &serial).await.unwrap();
+        let forgotten = load(&state, &serial).await.unwrap();
         assert_eq!((forgotten.tokens, forgotten.source), (Tokens::default(), Source::Nothing));
-        assert!(is_forgotten(&state, &serial) && serials(&state).is_empty());
-        save(&state, &serial, &tokens).unwrap();
-        assert!(!is_forgotten(&state, &serial), "until one comes");
+        assert!(is_forgotten(&state, &serial).await && serials(&state).await.unwrap().is_empty());
+        save(&state, &serial, &tokens).await.unwrap();
+        assert!(!is_forgotten(&state, &serial).await, "until one comes");
     }
 
-    #[test]
-    fn what_another_version_writes_beside_a_token_does_not_damage_it() {
+    #[tokio::test]
+    async fn what_another_version_writes_beside_a_token_does_not_damage_it() {
         let (_outer, state, serial, now) = setup();
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);
-        save(&state, &serial, &tokens).unwrap();
+        save(&state, &serial, &tokens).await.unwrap();
         let path = state.path().join(name(&serial));
         let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let changed = |key: &str, value: Option<serde_json::Value>| {
+        let changed = async |key: &str, value: Option<serde_json::Value>| {
             let mut other = whole.clone();
             let kept = other["candidate"].as_object_mut().unwrap();
             match value {
@@ -398,29 +398,29 @@ mod tests {
             };
             other["later"] = serde_json::json!({"version": 9});
             fs::write(&path, other.to_string()).unwrap();
-            let loaded = load(&state, &serial).unwrap();
+            let loaded = load(&state, &serial).await.unwrap();
             assert_eq!((loaded.source, loaded.damaged), (Source::File, None), "{key}");
             let kept = loaded.tokens.candidate.clone().unwrap();
             assert_eq!(kept.token, token("a"));
-            save(&state, &serial, &loaded.tokens).unwrap();
-            assert_eq!(load(&state, &serial).unwrap().tokens, loaded.tokens);
+            save(&state, &serial, &loaded.tokens).await.unwrap();
+            assert_eq!(load(&state, &serial).await.unwrap().tokens, loaded.tokens);
             kept.origin
         };
         let word = |word: &str| Some(serde_json::json!(word));
-        assert_eq!(changed("origin", word("passkey")), Origin::Other("passkey".to_owned()));
-        assert_eq!(changed("origin", word("import")), Origin::Import);
+        assert_eq!(changed("origin", word("passkey")).await, Origin::Other("passkey".to_owned()));
+        assert_eq!(changed("origin", word("import")).await, Origin::Import);
         for odd in [serde_json::json!({"kind": "login"}), serde_json::json!(7), serde_json::Value::Null] {
-            assert_eq!(changed("origin", Some(odd)), Origin::default());
+            assert_eq!(changed("origin", Some(odd)).await, Origin::default());
         }
         for key in ["origin", "stored_at", "verified_at", "another"] {
-            changed(key, None);
-            changed(key, word("soon"));
-            changed(key, Some(serde_json::json!(["x"])));
+            changed(key, None).await;
+            changed(key, word("soon")).await;
+            changed(key, Some(serde_json::json!(["x"]))).await;
         }
     }
 
-    #[test]
-    fn the_token_in_use_does_not_become_its_own_candidate() {
+    #[tokio::test]
+    async fn the_token_in_use_does_not_become_its_own_candidate() {
         let (_outer, _state, _serial, now) = setup();
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);

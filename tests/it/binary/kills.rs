@@ -94,14 +94,14 @@ async fn until(point: Point, site: &Site, child: &mut Child, before: (u64, u64))
 }
 
 /// What is stored, without a change to it.
-fn stored(site: &Site, state: &StateDir) -> Option<Token> {
-    for name in state.names("", ".json") {
+async fn stored(site: &Site, state: &StateDir) -> Option<Token> {
+    for name in state.names("", ".json").await.unwrap() {
         let bytes = std::fs::read(state.path().join(&name)).unwrap();
         let whole = serde_json::from_slice::<serde_json::Value>(&bytes).is_ok();
         assert!(whole, "{name} is damaged: {}", text(&bytes));
     }
-    assert_eq!(state.names("", ".damaged"), Vec::<String>::new());
-    let tokens = store::load(state, &Serial::parse(&site.gateway().serial()).unwrap()).unwrap().tokens;
+    assert_eq!(state.names("", ".damaged").await.unwrap(), Vec::<String>::new());
+    let tokens = store::load(state, &Serial::parse(&site.gateway().serial()).unwrap()).await.unwrap().tokens;
     tokens.in_use().map(|kept| kept.token.clone())
 }
 
@@ -119,7 +119,7 @@ async fn house(rng: &mut Rng) -> bool {
         let mut child = command.env("RUST_LOG", "enphased=debug").spawn().unwrap();
         until(point, &site, &mut child, before).await;
         child.kill().await.ok();
-        let now = stored(&site, &state);
+        let now = stored(&site, &state).await;
         assert!(token.is_none() || now == token, "a token is lost: {story:?}");
         token = now;
         let (attempts, _, tokens) = site.logins();
@@ -130,8 +130,8 @@ async fn house(rng: &mut Rng) -> bool {
     let log = text(&output.stderr);
     let code = output.status.code();
     assert!(code == Some(0) || code == Some(75) && log.contains("interrupted"), "{story:?}: {log}");
-    assert_eq!(state.names(".", ""), Vec::<String>::new(), "left behind: {story:?}");
-    let after = stored(&site, &state);
+    assert_eq!(state.names(".", "").await.unwrap(), Vec::<String>::new(), "left behind: {story:?}");
+    let after = stored(&site, &state).await;
     assert!(token.is_none() || after == token, "a token is lost: {story:?}");
     // None when the end came between the record and the request.
     assert!(site.simulation.cloud.counts().login_attempts <= 1, "{story:?}: {log}");

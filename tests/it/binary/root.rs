@@ -39,12 +39,13 @@ fn make_state(path: &Path) {
 }
 
 /// Every command that uses the state directory.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 11] = [
     &["read"],
     &["run", "--once"],
     &["check"],
     &["check", "--bundle"],
     &["gateway", "trust", "--yes"],
+    &["config", "validate", "--reload"],
     &["token", "status"],
     &["token", "refresh"],
     &["token", "refresh", "--force"],

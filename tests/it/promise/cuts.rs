@@ -18,14 +18,14 @@ async fn start(house: &House, whole: &[(String, Vec<u8>)], names: &[&str], cut: 
         let end = if names.contains(&name.as_str()) { cut.min(bytes.len() - 3) } else { bytes.len() };
         fs::write(house.state.path().join(name), &bytes[..end]).unwrap();
     }
-    for name in house.state.names("", ".damaged") {
-        house.state.remove(&name).unwrap();
+    for name in house.state.names("", ".damaged").await.unwrap() {
+        house.state.remove(&name).await.unwrap();
     }
     let (serial, now) = (house.serial(), Heard::Time(house.clock.now()));
     let mut supply = house.supply(PASSWORD);
     supply.tend(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
     assert_eq!(house.counts().login_attempts, 1, "{names:?} cut at {cut} cost a login");
-    supply.tokens(&serial).unwrap().in_use().is_some()
+    supply.tokens(&serial).await.unwrap().in_use().is_some()
 }
 
 #[tokio::test(start_paused = true)]

@@ -193,7 +193,7 @@ async fn serial_numbers_that_nobody_has_seen_cost_no_login_at_a_known_address() 
     }
     let trouble = daemon.poll().await.unwrap_err().to_string();
     assert!(trouble.contains("token refresh --gateway SERIAL"), "{trouble}");
-    let names = house.state.names("token-", "");
+    let names = house.state.names("token-", "").await.unwrap();
     assert_eq!(names.len(), 2, "{names:?}");
     gateway.heal();
     assert!(poll(&mut daemon, 3).await > 0, "the right one is read as before");
@@ -212,7 +212,7 @@ async fn a_replaced_gateway_gets_its_token_when_a_person_asks_for_it() {
     poll(&mut daemon, 3).await;
     let (serial, heard) = (new.parse().unwrap(), Heard::Time(house.clock.now()));
     let mut supply = house.supply(PASSWORD);
-    let decision = supply.consider(&serial, heard, Operator::Absent).unwrap();
+    let decision = supply.consider(&serial, heard, Operator::Absent).await.unwrap();
     assert_eq!(decision, Decision::Stop(Stopped::Newcomer));
     let tended = supply.tend(&serial, heard, Operator::Asks, Duration::ZERO).await.unwrap();
     // The simulated account does not have it; what counts is that it was asked for, and goes on without a person.

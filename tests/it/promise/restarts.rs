@@ -106,7 +106,7 @@ async fn an_imported_token_that_is_over_is_dropped_and_costs_no_login() {
         poller.poll().await.unwrap();
         tokio::time::sleep(MINUTE).await;
     }
-    let tokens = house.supply(PASSWORD).tokens(&house.serial()).unwrap();
+    let tokens = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
     assert!(tokens.candidate.is_none() && tokens.current.is_some());
     assert_eq!(house.counts(), one_login());
 }

@@ -96,7 +96,8 @@ async fn logins_whose_answers_are_lost_open_no_more_than_three_sessions_a_day() 
             "{fault:?}: each opened one and nobody knows"
         );
         let heard = Heard::Time(house.clock.now());
-        let decision = house.supply(PASSWORD).consider(&house.serial(), heard, Operator::Absent).unwrap();
+        let decision =
+            house.supply(PASSWORD).consider(&house.serial(), heard, Operator::Absent).await.unwrap();
         assert!(matches!(decision, Decision::Wait { why: Waiting::ThriceUnclear, .. }), "{decision:?}");
         house.simulation.cloud.heal();
         house.simulation.cloud.end_sessions();
@@ -147,7 +148,7 @@ async fn a_login_that_finds_no_connection_opens_nothing_and_is_tried_on() {
     let house = House::new();
     house.simulation.cloud.unplug();
     insist(&house, DAY).await;
-    let record = house.supply(PASSWORD).record(&house.serial(), &house.sight()).unwrap();
+    let record = house.supply(PASSWORD).record(&house.serial(), &house.sight()).await.unwrap();
     assert!(record.attempts.len() >= 9, "{:?}", record.attempts);
     assert!(record.attempts.iter().all(|attempt| !attempt.may_have_opened()), "{:?}", record.attempts);
     house.simulation.cloud.heal();

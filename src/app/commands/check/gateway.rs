@@ -74,9 +74,9 @@ async fn token(
     let shared = context.shared(state);
     let mut supply = shared.supply.lock().await;
     let serial = gateway.serial().clone();
-    let tokens = supply.tokens(&serial)?;
+    let tokens = supply.tokens(&serial).await?;
     let Some(kept) = tokens.in_use() else {
-        let decision = supply.consider(&serial, heard(gateway), Operator::Absent)?;
+        let decision = supply.consider(&serial, heard(gateway), Operator::Absent).await?;
         report.wrong("token", &Failure::new(Code::Refused, format!("there is none. {decision}")))?;
         return Ok(false);
     };

@@ -38,8 +38,8 @@ pub fn unreadable(error: config::Error, out: &mut dyn Write) -> Result<(), Failu
 pub async fn check(context: &mut Context, out: &mut dyn Write) -> Result<(), Failure> {
     let mut report = Report::new(out, 14);
     configuration(context, &mut report)?;
-    let state = state(context, &mut report)?;
-    permissions::check(&context.config, state.as_ref(), &mut report)?;
+    let state = state(context, &mut report).await?;
+    permissions::check(&context.config, state.as_ref(), &mut report).await?;
     names(context, &mut report).await?;
     account(context, &mut report)?;
     if let Some(state) = &state {
@@ -67,13 +67,8 @@ fn configuration(context: &Context, report: &mut Report<'_>) -> Result<(), Failu
 }
 
 /// Writes and removes a file, as the daemon will.
-fn state(context: &mut Context, report: &mut Report<'_>) -> Result<Option<StateDir>, Failure> {
-    let tried = context.state().and_then(|state| {
-        state.write("check.tmp", &())?;
-        state.remove("check.tmp")?;
-        Ok(state)
-    });
-    match tried {
+async fn state(context: &mut Context, report: &mut Report<'_>) -> Result<Option<StateDir>, Failure> {
+    match tried(context).await {
         Ok(state) => {
             report.good("state", &format!("{} can be written", state.path().display()))?;
             Ok(Some(state))
@@ -83,6 +78,13 @@ fn state(context: &mut Context, report: &mut Report<'_>) -> Result<Option<StateD
             Ok(context.state().ok())
         }
     }
+}
+
+async fn tried(context: &mut Context) -> Result<StateDir, Failure> {
+    let state = context.state()?;
+    state.write("check.tmp", &()).await?;
+    state.remove("check.tmp").await?;
+    Ok(state)
 }
 
 async fn names(context: &Context, report: &mut Report<'_>) -> Result<(), Failure> {

@@ -46,13 +46,18 @@ impl Purpose {
 }
 
 /// Reports what is open to other users, with the command that closes it.
-pub(super) fn check(
+pub(super) async fn check(
     config: &Config,
     state: Option<&StateDir>,
     report: &mut Report<'_>,
 ) -> Result<(), Failure> {
     path(&config.state_dir, Purpose::State, "state", report)?;
-    let open = state.map(StateDir::readable_by_others).unwrap_or_default();
+    let entries = match state {
+        Some(state) => state.entries().await?,
+        None => Vec::new(),
+    };
+    let open = entries.iter().filter(|entry| entry.mode & 0o077 != 0).map(|entry| entry.name.as_str());
+    let open: Vec<&str> = open.collect();
     if !open.is_empty() {
         let message = format!("others can read {}; run chmod 600 on them", open.join(", "));
         report.wrong("state", &Failure::new(Purpose::State.code(), message))?;

@@ -47,7 +47,7 @@ pub async fn forget(
     let mut supply = shared.supply.lock().await;
     let serial = which(context, asked, &state, &mut supply, &mut Reached::default()).await?;
     supply.forget(&serial, PATIENCE).await?;
-    let next = supply.consider(&serial, Heard::NoTime, Operator::Absent)?;
+    let next = supply.consider(&serial, Heard::NoTime, Operator::Absent).await?;
     writeln!(out, "The tokens of gateway {serial} are forgotten. The record of logins stays.")?;
     writeln!(out, "Next: {next}.")?;
     Ok(())

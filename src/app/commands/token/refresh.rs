@@ -38,7 +38,7 @@ pub async fn refresh(
     }
     let operator = if force { Operator::Insists } else { Operator::Asks };
     supply.let_others_finish(PATIENCE).await?;
-    let now = supply.consider(&serial, heard, operator)?;
+    let now = supply.consider(&serial, heard, operator).await?;
     let tended = match now {
         // Another process was faster: its token is the one that was asked for (L5).
         Decision::Rest => Tended::Left(now),
@@ -57,7 +57,7 @@ pub async fn refresh(
     };
     let token = match tended {
         Tended::Arrived(token) => token,
-        Tended::Left(Decision::Rest) => newest(&mut supply, &serial)?,
+        Tended::Left(Decision::Rest) => newest(&mut supply, &serial).await?,
         Tended::Left(decision) => return Err(held_off(&decision)),
         Tended::Failed { failure, next, .. } => {
             let code = match failure.kind {
@@ -76,8 +76,8 @@ pub async fn refresh(
 }
 
 /// The token that has come while this command waited.
-fn newest(supply: &mut Supply, serial: &Serial) -> Result<Token, Failure> {
-    let tokens = supply.tokens(serial)?;
+async fn newest(supply: &mut Supply, serial: &Serial) -> Result<Token, Failure> {
+    let tokens = supply.tokens(serial).await?;
     let newest = tokens.candidate.or(tokens.current).map(|kept| kept.token);
     newest.ok_or_else(|| Failure::new(Code::TryLater, "the new token was removed again; try once more"))
 }

@@ -30,7 +30,7 @@ pub async fn status(
     let mut supply = shared.supply.lock().await;
     let serial = which(context, asked, &state, &mut supply, &mut reached).await?;
     let heard = heard(context, &serial, &state, &mut reached).await;
-    let tokens = supply.tokens(&serial)?;
+    let tokens = supply.tokens(&serial).await?;
     let now = context.clock.now();
     writeln!(
         out,
@@ -46,12 +46,12 @@ pub async fn status(
         writeln!(out, "           a newer one, good until {until:.0}, waits for the gateway to accept it")?;
     }
     let sight = supply.sight(heard);
-    let record = supply.record(&serial, &sight)?;
+    let record = supply.record(&serial, &sight).await?;
     match record.attempts.iter().rfind(|attempt| attempt.serial == serial || attempt.counts_as_login()) {
         None => writeln!(out, "cloud      not contacted yet")?,
         Some(attempt) => writeln!(out, "cloud      {:.0}: {attempt}", attempt.time)?,
     }
-    let decision = supply.consider(&serial, heard, Operator::Absent)?;
+    let decision = supply.consider(&serial, heard, Operator::Absent).await?;
     writeln!(out, "next       {}", next(&decision, tokens.in_use(), now))?;
     Ok(())
 }

@@ -24,9 +24,9 @@ pub(super) async fn which(
     // Also the first that is read of the state directory: without the permission there is nothing to find out.
     let sight = supply.sight(Heard::Nothing);
     let nobody = Serial::parse("0").map_err(|error| Failure::new(Code::Data, error.to_string()))?;
-    let record = supply.record(&nobody, &sight)?;
+    let record = supply.record(&nobody, &sight).await?;
     if let Some(asked) = asked {
-        let known = known(context, state, &record);
+        let known = known(context, state, &record).await?;
         let is_known = known.contains(asked) || reached.serials(context, state).await.contains(asked);
         return if is_known { Ok(asked.clone()) } else { Err(unknown(asked, &known)) };
     }
@@ -38,7 +38,7 @@ pub(super) async fn which(
     if let ([_], [serial]) = (configured.as_slice(), reached.serials(context, state).await.as_slice()) {
         return Ok(serial.clone());
     }
-    match store::serials(state).as_slice() {
+    match store::serials(state).await?.as_slice() {
         [serial] => Ok(serial.clone()),
         [] => Err(Failure::new(
             Code::TryLater,
@@ -53,15 +53,16 @@ pub(super) async fn which(
 }
 
 /// The gateways that are configured, have answered before, or have had a token or an attempt at one.
-fn known(context: &Context, state: &StateDir, record: &Record) -> Vec<Serial> {
+async fn known(context: &Context, state: &StateDir, record: &Record) -> Result<Vec<Serial>, Failure> {
     let configured = context.config.gateways.iter().filter_map(|gateway| gateway.serial.clone());
-    let seen = pinned_key::last_seen(state).into_iter().map(|(serial, _)| serial);
+    let seen = pinned_key::last_seen(state).await.into_iter().map(|(serial, _)| serial);
     let tried = record.attempts.iter().filter(|attempt| !attempt.stands_in);
     let tried = tried.map(|attempt| attempt.serial.clone());
-    let mut known: Vec<Serial> = configured.chain(seen).chain(store::serials(state)).chain(tried).collect();
+    let stored = store::serials(state).await?;
+    let mut known: Vec<Serial> = configured.chain(seen).chain(stored).chain(tried).collect();
     known.sort();
     known.dedup();
-    known
+    Ok(known)
 }
 
 fn unknown(asked: &Serial, known: &[Serial]) -> Failure {

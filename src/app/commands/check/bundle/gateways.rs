@@ -42,7 +42,7 @@ pub(super) async fn lines(context: &Context, settings: &config::Gateway, state: 
     let mut lines = about(gateway.info(), context.clock.now());
     lines.extend(gateway.key().map(|key| format!("key       {key}")));
     if gateway.info().needs_token() {
-        let stored = store::load(state, gateway.serial()).map_err(|error| error.to_string());
+        let stored = store::load(state, gateway.serial()).await.map_err(|error| error.to_string());
         let used = stored.and_then(|loaded| match loaded.tokens.in_use() {
             Some(kept) => gateway.use_token(&kept.token).map_err(|error| error.to_string()),
             None => Ok(()),

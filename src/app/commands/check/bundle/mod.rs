@@ -47,9 +47,9 @@ pub async fn bundle(context: &mut Context, out: &mut dyn Write) -> Result<(), Fa
 }
 
 async fn told(context: &mut Context, state: &StateDir, sections: &mut Vec<Section>) {
-    sections.push(("state", stored::files(state, context.clock.now())));
+    sections.push(("state", stored::files(state, context.clock.now()).await));
     sections.push(("logins", stored::logins(context, state).await));
-    sections.push(("tokens", stored::tokens(state)));
+    sections.push(("tokens", stored::tokens(state).await));
     for settings in &context.config.gateways.clone() {
         sections.push(("gateway", gateways::lines(context, settings, state).await));
     }

@@ -1,28 +1,27 @@
 //! What the state directory holds: its files, the record of logins, and of tokens what they say, not what they are.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-
 use jiff::Timestamp;
 
 use super::super::super::Context;
-use crate::io::state_dir::StateDir;
+use crate::io::state_dir::{Entry, StateDir};
 use crate::io::token::store::{self, Kept, Origin};
 use crate::rules::logins::age::Heard;
 use crate::rules::logins::situation::Operator;
 use crate::rules::logins::words::length;
 
 /// Each file with its mode, size and age.
-pub(super) fn files(state: &StateDir, now: Timestamp) -> Vec<String> {
-    let line = |name: String| {
-        let Ok(data) = fs::metadata(state.path().join(&name)) else {
-            return format!("{name}, which is gone");
-        };
-        let age = Timestamp::from_second(data.mtime()).map(|then| now.duration_since(then));
+pub(super) async fn files(state: &StateDir, now: Timestamp) -> Vec<String> {
+    let line = |entry: &Entry| {
+        let Entry { name, mode, length: bytes, .. } = entry;
+        let age = Timestamp::from_second(entry.modified).map(|then| now.duration_since(then));
         let age = age.map_or_else(|_odd| "unknown".to_owned(), |age| length(age.unsigned_abs()));
-        format!("{name}  mode {:o}, {} bytes, {age} old", data.permissions().mode() & 0o7777, data.len())
+        let kind = if entry.is_file { "" } else { "no file, " };
+        format!("{name}  {kind}mode {mode:o}, {bytes} bytes, {age} old")
     };
-    state.names("", "").into_iter().map(line).collect()
+    match state.entries().await {
+        Ok(entries) => entries.iter().map(line).collect(),
+        Err(error) => vec![error.to_string()],
+    }
 }
 
 /// What was tried at the cloud, what came of it, and what comes next for each gateway.
@@ -30,11 +29,11 @@ pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<Strin
     let shared = context.shared(state);
     let mut supply = shared.supply.lock().await;
     let sight = supply.sight(Heard::Nothing);
-    let serials = store::serials(state);
+    let serials = store::serials(state).await.unwrap_or_default();
     let mut lines = Vec::new();
     // The record is the account's: any serial reads the same.
     let Some(any) = serials.first().cloned().or_else(|| "unknown".parse().ok()) else { return lines };
-    match supply.record(&any, &sight) {
+    match supply.record(&any, &sight).await {
         Ok(record) => {
             let attempt = |one: &crate::rules::logins::attempt::Attempt| {
                 format!("{:.0}  for {}: {one}", one.time, one.serial)
@@ -51,7 +50,7 @@ pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<Strin
         Err(error) => lines.push(error.to_string()),
     }
     for serial in &serials {
-        match supply.consider(serial, Heard::NoTime, Operator::Absent) {
+        match supply.consider(serial, Heard::NoTime, Operator::Absent).await {
             Ok(decision) => lines.push(format!("next for {serial}: {decision}")),
             Err(error) => lines.push(format!("next for {serial}: {error}")),
         }
@@ -60,10 +59,10 @@ pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<Strin
 }
 
 /// What the tokens say of themselves.
-pub(super) fn tokens(state: &StateDir) -> Vec<String> {
+pub(super) async fn tokens(state: &StateDir) -> Vec<String> {
     let mut lines = Vec::new();
-    for serial in store::serials(state) {
-        match store::load(state, &serial) {
+    for serial in store::serials(state).await.unwrap_or_default() {
+        match store::load(state, &serial).await {
             Ok(loaded) => {
                 let tokens = &loaded.tokens;
                 for (name, kept) in [("in use", &tokens.current), ("waiting", &tokens.candidate)] {
