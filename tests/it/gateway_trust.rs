@@ -93,28 +93,28 @@ fn damage(state: &tempfile::TempDir, ends: &[&str]) {
 #[tokio::test]
 async fn after_damage_another_key_is_not_taken_for_the_first() {
     for shown in [Shown::other(), Shown::first()] {
-        let (server, state) = (server(MODERN, shown).await, remembering());
+        let (server, state) = (server(MODERN, shown).await, remembering().await);
         damage(&state, &[".json", ".copy.json"]);
         for _restart in 0..2 {
             let (refused, said) = asked(&[&server], &state, "n\n").await;
             assert_eq!(refused.unwrap_err().code, Code::Refused);
             assert!(said.contains("known: lost, because its file is damaged"), "{said}");
-            assert_eq!(keys(&state).load(&SERIAL.parse().unwrap()).unwrap(), None);
+            assert_eq!(keys(&state).load(&SERIAL.parse().unwrap()).await.unwrap(), None);
         }
         asked(&[&server], &state, "y\n").await.0.unwrap();
-        assert!(remembered(&state).is_some());
+        assert!(remembered(&state).await.is_some());
     }
-    let (server, state) = (server(MODERN, Shown::other()).await, remembering());
+    let (server, state) = (server(MODERN, Shown::other()).await, remembering().await);
     damage(&state, &[".json"]);
     let (refused, said) = asked(&[&server], &state, "n\n").await;
     assert_eq!(refused.unwrap_err().code, Code::Refused);
     assert!(said.contains(&fingerprint(GATEWAY).to_string()), "the copy knows it: {said}");
-    assert_eq!(remembered(&state), Some(fingerprint(GATEWAY)));
+    assert_eq!(remembered(&state).await, Some(fingerprint(GATEWAY)));
 }
 
 #[tokio::test]
 async fn a_key_that_is_lost_is_said_where_the_gateway_is_read() {
-    let (server, state) = (server(MODERN, Shown::other()).await, remembering());
+    let (server, state) = (server(MODERN, Shown::other()).await, remembering().await);
     damage(&state, &[".json", ".copy.json"]);
     let target = Target { address: Some(server.address.to_string().parse().unwrap()), ..Target::default() };
     let opened = gateway::open(&target, &mut keys(&state), Timestamp::UNIX_EPOCH).await;

@@ -26,7 +26,7 @@ use crate::io::streams;
 const USUAL: &str = "warn,enphased=info";
 
 /// What `--verbose` shows: the conversation with the cloud, told without a secret.
-const CONVERSATION: &str = "enphased::cloud";
+const CONVERSATION: &str = "enphased::io::cloud";
 
 /// The most characters of a message.
 const LONGEST_MESSAGE: usize = 1000;

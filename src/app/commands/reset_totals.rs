@@ -96,8 +96,8 @@ async fn which(named: Option<Serial>, state: &StateDir) -> Result<Serial, Failur
         return Ok(serial);
     }
     let serial = |name: &String| name.strip_prefix("counters-")?.strip_suffix(".json")?.parse().ok();
-    let names = state.names("counters-", ".json").await?;
-    let serials: Vec<Serial> = names.iter().filter_map(serial).collect();
+    let files = state.names("counters-", ".json").await?;
+    let serials: Vec<Serial> = files.iter().filter_map(serial).collect();
     match serials.as_slice() {
         [serial] => Ok(serial.clone()),
         [] => Err(Failure::new(Code::TryLater, "no totals are kept yet, so there are none to reset")),

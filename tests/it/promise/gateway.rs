@@ -270,7 +270,7 @@ async fn a_new_token_that_the_check_does_not_judge_is_used_once_a_page_accepts_i
         house.simulation.gateways[0].fail(Fault::Says(unclear.clone()).at(CHECK_JWT));
         let token = bring(&house).await;
         assert_eq!(poll(&mut daemon, 2).await, 2, "{unclear:?}");
-        let stored = house.supply(PASSWORD).tokens(&house.serial()).unwrap();
+        let stored = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
         assert_eq!(stored.current.unwrap().token, token, "{unclear:?}");
         assert_eq!(stored.candidate, None, "{unclear:?}");
         assert_eq!(house.counts(), tokens(1), "{unclear:?}");
@@ -293,7 +293,7 @@ async fn a_new_token_that_nothing_accepts_waits_beside_the_old_one() {
         let token = bring(&house).await;
         let before = gateway.counts().paths["/ivp/meters"];
         poll(&mut daemon, 6).await;
-        let stored = house.supply(PASSWORD).tokens(&house.serial()).unwrap();
+        let stored = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
         assert_eq!(stored.candidate.unwrap().token, token, "{status}");
         assert!(stored.current.is_some_and(|kept| kept.token != token), "{status}");
         let asked = gateway.counts().paths["/ivp/meters"] - before;
@@ -301,7 +301,7 @@ async fn a_new_token_that_nothing_accepts_waits_beside_the_old_one() {
         gateway.heal();
         tokio::time::sleep(DAY).await;
         poll(&mut daemon, 1).await;
-        let stored = house.supply(PASSWORD).tokens(&house.serial()).unwrap();
+        let stored = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
         assert_eq!(stored.current.unwrap().token, token, "{status}: the check judges again");
         assert_eq!(house.counts(), tokens(1), "{status}");
     }
