@@ -1,9 +1,9 @@
-//! Time that no jump of a clock can bend (L9).
+//! Elapsed time that is immune to jumps of the clock (L9).
 //!
-//! All hold-offs are counted in the record's own age, which grows by the time that has really passed since
-//! the record was last written. Within one boot the machine's uptime tells that exactly. Across a reboot the
-//! wall clock tells it, and the gateway's clock is the second opinion; the uptime since the boot is the least
-//! that can have passed, and all that is counted where the gateway was not seen before and after.
+//! All hold-offs are counted in the record's own age, which grows by the time that has passed since the record was
+//! last written. Within one boot, the uptime measures that exactly. Across a reboot, the wall clock and the gateway's
+//! clock have to agree. If the gateway's clock was not seen both before and after the reboot, only the uptime since
+//! the boot is counted: at least that much has passed.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Moment;
 
-/// Two clocks that differ by no more than this agree.
+/// The largest difference at which two clocks agree.
 pub const AGREEMENT: Duration = Duration::from_secs(10 * 60);
 
-/// How long the record has lived.
+/// The age of the record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Age {
@@ -23,46 +23,46 @@ pub struct Age {
 }
 
 impl Age {
-    /// The age `length` later.
+    /// Returns the age `length` later.
     #[must_use]
     pub fn plus(self, length: Duration) -> Self {
         let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         Self { milliseconds: self.milliseconds.saturating_add(length) }
     }
 
-    /// From `earlier` to here; nothing if that is later.
+    /// Returns the time from `earlier` to `self`, or zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.milliseconds.saturating_sub(earlier.milliseconds))
     }
 }
 
-/// What the clocks show.
+/// A reading of the machine's clocks and, if possible, of the gateway's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
     /// The machine's clocks.
     pub moment: Moment,
-    /// The gateway's clock, if `/info` has just answered and told it.
+    /// The gateway's clock, if `/info` has just returned it.
     pub gateway: Option<Timestamp>,
-    /// Whether `/info` has just answered, be it without the time.
+    /// `/info` has just responded, with or without the time.
     pub answers: bool,
 }
 
-/// What a gateway has just told of the time.
+/// The time in the latest response to `/info`.
 ///
-/// Every recorded firmware tells the time in `/info`. One that does not is no second clock (L9), and ours must not
-/// stand in for it: two clocks that are one always agree.
+/// Every recorded firmware returns the time in `/info`. A gateway that does not is no second clock (L9). The machine's
+/// clock must not replace it: a clock always agrees with itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// It does not answer.
+    /// The gateway did not respond.
     Nothing,
-    /// It answers, without the time.
+    /// The gateway responded without the time.
     NoTime,
-    /// Its clock.
+    /// The gateway's clock.
     Time(Timestamp),
 }
 
 impl Sight {
-    /// The machine's clocks beside what the gateway told.
+    /// Combines the machine's clocks with the gateway's response.
     pub fn new(moment: Moment, heard: Heard) -> Self {
         let gateway = match heard {
             Heard::Time(time) => Some(time),
@@ -71,12 +71,12 @@ impl Sight {
         Self { moment, gateway, answers: heard != Heard::Nothing }
     }
 
-    /// Whether the gateway's clock is seen and agrees with ours.
+    /// Returns `true` if the gateway's clock is known and agrees with the machine's.
     pub fn clocks_agree(&self) -> bool {
         self.gateway.is_some_and(|gateway| agree(between(self.moment.wall, gateway), 0))
     }
 
-    /// What the clocks show a while later, at `moment`; the gateway's has gone on as long as the machine has.
+    /// Returns the clocks at the later `moment`, advancing the gateway's by the uptime that has passed.
     #[must_use]
     pub fn later(&self, moment: Moment) -> Self {
         let passed = moment.up.saturating_sub(self.moment.up);
@@ -85,21 +85,21 @@ impl Sight {
     }
 }
 
-/// What the clocks showed when the record was last written.
+/// The clocks when the record was last written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anchor {
     /// The wall clock.
     pub wall: Timestamp,
-    /// Which boot of the machine it was.
+    /// The identifier of the boot.
     pub boot: String,
-    /// How long that boot had lasted.
+    /// The uptime.
     pub up_ms: u64,
     /// The gateway's clock.
     pub gateway: Option<Timestamp>,
 }
 
 impl Anchor {
-    /// Notes what the clocks show.
+    /// Creates an anchor from the current clocks.
     pub fn new(sight: &Sight) -> Self {
         Self {
             wall: sight.moment.wall,
@@ -109,9 +109,8 @@ impl Anchor {
         }
     }
 
-    /// Whether it has to be made anew while the clocks of `now` are seen, because it would tell less after
-    /// the next boot, or something wrong: the clocks were not both seen, the machine has booted since, or one
-    /// of them was set.
+    /// Returns `true` if an anchor made `now` would measure the time better after the next boot: one of the clocks was
+    /// missing, the machine has booted since, or a clock was set.
     pub fn is_stale(&self, now: &Sight) -> bool {
         let Some(gateway_now) = now.gateway else { return false };
         let passed = i64::try_from(now.moment.up.as_millis()).unwrap_or(i64::MAX)
@@ -121,33 +120,33 @@ impl Anchor {
             || self.gateway.is_none_or(|then| !agree(between(then, gateway_now), passed))
     }
 
-    /// How much time has passed since.
+    /// Returns the time that has passed since the anchor.
     pub fn elapsed(&self, now: &Sight) -> Duration {
         let up_then = Duration::from_millis(self.up_ms);
         let same_boot = self.boot == now.moment.boot;
         if same_boot && let Some(passed) = now.moment.up.checked_sub(up_then) {
             return passed;
         }
-        let told = self.gateway.zip(now.gateway).map_or(0, |(gateway_then, gateway_now)| {
+        let by_clocks = self.gateway.zip(now.gateway).map_or(0, |(gateway_then, gateway_now)| {
             let wall = between(self.wall, now.moment.wall);
             let gateway = between(gateway_then, gateway_now);
             let set_back = |passed: i64| passed < 0 && !agree(passed, 0);
             match (set_back(wall), set_back(gateway)) {
-                // A clock that was set back is no witness. One that is back by minutes was not set: of two gateways,
-                // each with a clock of its own, the one was seen before and the other is seen now.
+                // A clock that was set back is ignored. One that is back by minutes was not set: with two gateways,
+                // `gateway_then` and `gateway_now` may be from different clocks.
                 (false, true) => wall,
                 (true, false) => gateway,
-                // Both may be right: nothing opens early.
+                // Both may be right; the smaller one opens no hold-off early.
                 _ => wall.min(gateway),
             }
         });
-        // A boot that came after the anchor has lasted for its uptime at least.
+        // After a reboot, at least the uptime has passed.
         let least = if same_boot || !now.moment.tells_boot() { Duration::ZERO } else { now.moment.up };
-        Duration::from_millis(u64::try_from(told).unwrap_or(0)).max(least)
+        Duration::from_millis(u64::try_from(by_clocks).unwrap_or(0)).max(least)
     }
 }
 
-/// In milliseconds.
+/// Returns the milliseconds from `earlier` to `later`.
 fn between(earlier: Timestamp, later: Timestamp) -> i64 {
     later.as_millisecond() - earlier.as_millisecond()
 }
@@ -156,12 +155,12 @@ fn agree(one: i64, other: i64) -> bool {
     u128::from(one.abs_diff(other)) <= AGREEMENT.as_millis()
 }
 
-/// Whether `deadline` has passed, by the clocks that can be trusted.
+/// Returns `true` if `deadline` has passed by every trusted clock.
 ///
-/// The system's clock is not trusted while it is behind `newest`, the newest time in the state directory,
-/// unless the gateway agrees with it. A token tells the time by the cloud's clock, so being a little behind is
-/// no sign of anything. With both clocks at hand both have to say so: a clock that has jumped
-/// ahead must not make a token look expired.
+/// The system's clock is not trusted while it is behind `newest`, the newest time in the state directory, unless the
+/// gateway's clock agrees with it. The times in a token are from the cloud's clock, so a small difference means
+/// nothing. If both clocks are known, both have to be past `deadline`: a clock that has jumped ahead must not make
+/// a token look expired.
 pub fn has_passed(deadline: Timestamp, newest: Timestamp, sight: &Sight) -> bool {
     let system = sight.moment.wall >= deadline;
     let behind = between(sight.moment.wall, newest);

@@ -1,4 +1,4 @@
-//! One request to the cloud, as the record remembers it.
+//! A request to the cloud as stored in the record.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,23 +7,23 @@ use super::age::Age;
 use crate::base::reading::Serial;
 use crate::io::cloud::answer::Kind;
 
-/// Which request.
+/// The kind of a request to the cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// With the password; it costs the account a session.
+    /// A login with the password. If it succeeds, it opens a session of the account.
     Login,
-    /// For the token, on a session that is open.
+    /// A request for the token on an open session.
     Token,
-    /// The same at another place, after an answer that nobody has seen before.
+    /// A request for the token at the other endpoint, after an unknown response from the first.
     OtherToken,
-    /// With the code of a second factor, which ends a login that asked for one and costs the session.
+    /// The code of a second factor, which completes a login and opens the session.
     Code,
-    /// For another code.
+    /// A request to send another code.
     AnotherCode,
 }
 
-/// Why the cloud was contacted (L2).
+/// The reason for contacting the cloud (L2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -33,82 +33,82 @@ pub enum Reason {
     Expired,
     /// A long-lived token is about to expire.
     Renewal,
-    /// The gateway has refused the token, clearly and twice.
+    /// The gateway has refused the token with a clean 401 twice.
     Refused,
-    /// The operator asked.
+    /// The operator requested a token.
     Operator,
 }
 
 /// One request to the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Which request.
+    /// The kind of the request.
     pub step: Step,
-    /// Why it was made.
+    /// The reason for the request.
     pub reason: Reason,
-    /// For which gateway.
+    /// The gateway that the token is for.
     pub serial: Serial,
-    /// When, by the record's age.
+    /// The record's age when the request was sent.
     pub at: Age,
-    /// When its outcome was written down, by the record's age; unknown for attempts of earlier versions.
+    /// The record's age when the outcome was recorded; `None` in records of earlier versions.
     #[serde(default)]
     pub ended: Option<Age>,
-    /// When, by the wall clock; for people.
+    /// The wall clock when the request was sent, for display only.
     pub time: Timestamp,
-    /// It was not made, but stands for what a damaged record held.
+    /// A placeholder for the attempts of a damaged record; no request was sent.
     #[serde(default)]
     pub stands_in: bool,
-    /// What came of it; `None` while it lasts, and for ever if we crashed meanwhile.
+    /// `None` while the request is in progress, and permanently after a crash.
     pub outcome: Option<Outcome>,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It gave what was asked for.
+    /// The cloud returned the session, the token or the confirmation.
     Success,
-    /// It did not.
+    /// The request failed.
     Failed {
-        /// The row of L6.
+        /// The row in the table of hold-offs (L6).
         kind: Kind,
-        /// In words.
+        /// The description of the failure.
         why: String,
     },
 }
 
 impl Attempt {
-    /// A login that succeeded, or whose end nobody saw.
+    /// Returns `true` for a login that succeeded or was interrupted.
     pub fn counts_as_login(&self) -> bool {
         self.can_open() && matches!(self.outcome, None | Some(Outcome::Success))
     }
 
-    /// A login, or one whose answer does not tell whether it has opened a session.
+    /// Returns `true` for a login that opened a session, or may have opened one without a usable response.
     pub fn may_have_opened(&self) -> bool {
         self.counts_as_login() || self.can_open() && self.failed_as(Kind::Unclear)
     }
 
-    /// Whether it may have opened a session: a login, or the code of a second factor.
+    /// Returns `true` for the kinds of requests that can open a session: a login and the code of a second factor.
     pub fn can_open(&self) -> bool {
         matches!(self.step, Step::Login | Step::Code)
     }
 
-    /// Whether it brought a token.
+    /// Returns `true` if the cloud returned a token.
     pub fn brought_token(&self) -> bool {
         matches!(self.step, Step::Token | Step::OtherToken) && self.outcome == Some(Outcome::Success)
     }
 
-    /// Whether it failed so.
+    /// Returns `true` if the attempt failed as `how`.
     pub fn failed_as(&self, how: Kind) -> bool {
         matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if *kind == how)
     }
 
-    /// Whether it failed with this row of L6.
+    /// Returns `true` if the attempt failed with a kind in `row` of the table of hold-offs (L6).
     pub fn is_in_row(&self, row: Kind) -> bool {
         matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if kind.row() == row)
     }
 
-    /// Whether the other way to a token is tried next, without a hold-off between.
+    /// Returns `true` if the other token endpoint is tried next, without a hold-off.
     pub fn leads_to_other_way(&self) -> bool {
         self.step == Step::Token && self.failed_as(Kind::Unexpected)
     }

@@ -1,21 +1,22 @@
-//! The code of a second factor: how often it may be typed and sent again within one login.
+//! Limits on the codes of a second factor within one login.
 //!
-//! A login that asks for a code is no session yet. The codes typed and the wishes for another one follow it in
-//! the record, each written down before it leaves (L4), and all of them are one login: only the code that is right
-//! opens the session. Whoever types may take long, so no lock is held meanwhile; that nothing else has happened
-//! since is what is looked at.
+//! A login that requires a code has not opened a session yet. The codes and the requests for another code follow it in
+//! the record, each written before it is sent (L4). Together they count as one login: only the correct code opens the
+//! session. A person may take minutes to type a code, so the login lock is released meanwhile. A code is sent only if
+//! the record shows no other attempt since.
 
 use super::attempt::{Attempt, Outcome, Step};
 use super::record::Record;
 use crate::io::cloud::answer::Kind;
 
-/// How many codes may be typed in one login.
+/// The maximum number of codes sent in one login.
 const CODES: usize = 3;
-/// How many more codes may be asked for.
+/// The maximum number of requests for another code in one login.
 const MORE_CODES: usize = 2;
 
-/// How often `step`, a code or the wish for another, may still be sent in the login that waits for a code;
-/// `None` where no login waits for one.
+/// Returns how often `step` (a code, or a request for another) may still be sent in the login that waits for a code.
+///
+/// Returns `None` if no login waits for a code.
 pub fn left(record: &Record, step: Step) -> Option<usize> {
     let mut newest_first = record.attempts.iter().rev();
     let (mut codes, mut more) = (0, 0);
@@ -34,11 +35,11 @@ pub fn left(record: &Record, step: Step) -> Option<usize> {
     })
 }
 
-/// Whether a code may still be typed after it.
+/// Returns `true` if a code may still be sent after `attempt`.
 fn goes_on(attempt: &Attempt) -> bool {
     match (attempt.step, &attempt.outcome) {
         (Step::Code, _) => attempt.failed_as(Kind::WrongCode),
-        // Whether or not another one was sent, the first one may come.
+        // The first code may still arrive, even if the request for another failed.
         (Step::AnotherCode, Some(Outcome::Failed { kind, .. })) => kind.row() == Kind::Transient,
         (_, outcome) => outcome.is_some(),
     }
@@ -73,7 +74,7 @@ mod tests {
         record.failed(&Failure::new(kind, "because"), "hash", &sight(), &mut Rng::with_seed(1));
     }
 
-    /// A login that waits for a code.
+    /// Returns a record with a login that waits for a code.
     fn waiting() -> Record {
         let mut record = Record::new(&sight());
         fail(&mut record, Step::Login, Kind::SecondFactor);

@@ -1,4 +1,4 @@
-//! How long nothing is tried after a failure (L6).
+//! Hold-offs after failures (L6).
 
 use std::time::Duration;
 
@@ -9,40 +9,40 @@ use super::age::{Age, Sight};
 use crate::base::backoff::{doubling, with_jitter};
 use crate::io::cloud::answer::{Failure, Kind};
 
-/// The first hold-off after a failure that may pass by itself, and the longest.
+/// The first hold-off after a transient failure; it doubles up to 6 hours.
 pub const SHORTEST_HOLD: Duration = Duration::from_secs(5 * 60);
 const LONGEST_HOLD: Duration = Duration::from_secs(6 * 3600);
-/// A day: the shortest time between two logins that happen by themselves.
+/// The minimum time between two automatic logins.
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
-/// The time in which at most three logins happen by themselves.
+/// The period in which at most three automatic logins happen.
 pub const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
-/// The most that a `Retry-After` is obeyed for: one of ten years is a mistake.
+/// The cap on `Retry-After`: ten years would be a mistake of the server.
 const LONGEST_RETRY_AFTER: Duration = MONTH;
 
-/// Until when nothing is tried, and why.
+/// The time before which the cloud is not contacted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// By the record's age.
+    /// The record's age at which the hold-off ends.
     pub until: Age,
-    /// The row of L6.
+    /// The failure that caused the hold-off.
     pub kind: Kind,
 }
 
-/// A refusal that only a person can end.
+/// A refusal of credentials, which only a person can resolve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
-    /// Wrong credentials or a second factor.
+    /// Either wrong credentials or a second factor.
     pub kind: Kind,
-    /// The salted hash of the credentials that were refused.
+    /// The salted hash of the refused credentials.
     pub credentials: String,
 }
 
-/// How long nothing is tried after `failure`, the last of so many in a row.
+/// Returns the length of the hold-off after `failure`, the last of `in_a_row` consecutive ones.
 pub fn length(failure: &Failure, in_a_row: u32, sight: &Sight, rng: &mut Rng) -> Duration {
-    hold_off(failure.kind, in_a_row, rng).max(asked_for(failure, sight))
+    hold_off(failure.kind, in_a_row, rng).max(retry_after(failure, sight))
 }
 
-/// The hold-off of a row of L6 after so many such failures in a row.
+/// Returns the hold-off of `kind` in the table (L6) after `in_a_row` consecutive failures.
 fn hold_off(kind: Kind, in_a_row: u32, rng: &mut Rng) -> Duration {
     match kind {
         Kind::TooManySessions => doubling(DAY, 3 * DAY, in_a_row),
@@ -51,7 +51,7 @@ fn hold_off(kind: Kind, in_a_row: u32, rng: &mut Rng) -> Duration {
     }
 }
 
-fn asked_for(failure: &Failure, sight: &Sight) -> Duration {
+fn retry_after(failure: &Failure, sight: &Sight) -> Duration {
     let length = failure.retry_after.map(|retry_after| retry_after.from(sight.moment.wall));
     length.unwrap_or_default().min(LONGEST_RETRY_AFTER)
 }

@@ -1,71 +1,75 @@
-//! Why the cloud is needed, if it is (L2). Nothing else that can happen is a reason (L3).
+//! The reasons for contacting the cloud (L2). Nothing else is a reason (L3).
 
 use super::age::{Sight, has_passed};
 use super::attempt::Reason;
+use super::limits::Waiting;
 use super::record::Record;
 use super::situation::{Operator, Situation, TokenFacts};
 use super::verdict::Verdict;
-use super::wait::Waiting;
 use crate::io::token::Token;
 
-/// What only a person can change.
+/// A condition that only a person can resolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// There are no credentials.
     NoCredentials,
     /// The cloud has refused these credentials.
     WrongCredentials,
-    /// The account wants a second factor.
+    /// The account requires a second factor.
     SecondFactor,
-    /// The token was short-lived and is over; such are not renewed by themselves.
+    /// The token was short-lived and has expired; such tokens are not renewed automatically (L8).
     ShortToken,
-    /// A gateway without a token answers where another one is known. Serial numbers are free to whoever answers there,
-    /// and each would cost a login.
+    /// A gateway without a token responds where another gateway is known. The device there chooses its serial number,
+    /// and each new one would cost a login.
     Newcomer,
 }
 
-/// What the tokens of a gateway need.
+/// The next step for the tokens of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Nothing: one of them is good.
+    /// Do nothing: a token is good.
     Nothing,
-    /// The gateway's word about a token that has expired by the clock alone.
+    /// Wait for the gateway's verdict on a token that has expired by the clock alone.
     Gateway(Waiting),
-    /// The cloud.
+    /// Contact the cloud.
     Cloud(Reason),
-    /// A person.
+    /// Wait for a person.
     Person(Stopped),
 }
 
-/// What the tokens of the gateway need now.
+/// Determines what the tokens of the gateway need.
 pub(super) fn need(record: &Record, situation: &Situation<'_>) -> Need {
     if situation.operator != Operator::Absent {
-        return if has_just_come(record, situation) { Need::Nothing } else { Need::Cloud(Reason::Operator) };
+        return if has_just_arrived(record, situation) {
+            Need::Nothing
+        } else {
+            Need::Cloud(Reason::Operator)
+        };
     }
     if situation.tokens.is_empty() && situation.is_newcomer {
         return Need::Person(Stopped::Newcomer);
     }
-    let mut said = Need::Cloud(Reason::NoToken);
-    // As long as one of them is good there is no reason. Else the newest says what it is, but for a short one
-    // (L8), which does not keep a long one from its renewal.
-    for (place, token) in situation.tokens.iter().rev().enumerate() {
-        said = match (need_of(token, record, situation), said) {
+    let mut combined = Need::Cloud(Reason::NoToken);
+    // One good token is enough. Otherwise the newest token decides, except that a short one (L8) does not prevent the
+    // renewal of a long one.
+    for (index, token) in situation.tokens.iter().rev().enumerate() {
+        combined = match (need_of(token, record, situation), combined) {
             (Need::Nothing, _) => return Need::Nothing,
-            (_, Need::Gateway(why)) if place > 0 => Need::Gateway(why),
-            (Need::Person(_), Need::Cloud(reason)) if place > 0 => Need::Cloud(reason),
+            (_, Need::Gateway(why)) if index > 0 => Need::Gateway(why),
+            (Need::Person(_), Need::Cloud(reason)) if index > 0 => Need::Cloud(reason),
             (need, _) => need,
         };
     }
-    said
+    combined
 }
 
-/// Whether a token came from the cloud while the person who asked for one was waiting (L5): that is the one.
-fn has_just_come(record: &Record, situation: &Situation<'_>) -> bool {
+/// Returns `true` if a token arrived after the operator's request: it is the one that was requested (L5).
+fn has_just_arrived(record: &Record, situation: &Situation<'_>) -> bool {
     !situation.tokens.is_empty()
         && record.token_came_within(situation.serial, situation.asked_ago, situation.sight)
 }
 
-/// What a stored token needs.
+/// Determines what a stored token needs.
 fn need_of(token: &TokenFacts, record: &Record, situation: &Situation<'_>) -> Need {
     let reason = match reason_of(token, record, situation) {
         Ok(None) => return Need::Nothing,
@@ -79,7 +83,9 @@ fn need_of(token: &TokenFacts, record: &Record, situation: &Situation<'_>) -> Ne
     }
 }
 
-/// Why a stored token has to be replaced, if it has to. An error where the gateway has to be asked first.
+/// Returns the reason to replace a stored token, if there is one.
+///
+/// Returns an error if the gateway has to be asked first.
 fn reason_of(
     token: &TokenFacts,
     record: &Record,
@@ -88,8 +94,8 @@ fn reason_of(
     let (serial, sight) = (situation.serial, situation.sight);
     let newest = record.newest_time().max(token.stored_at).max(token.issued_at);
     let passed = |deadline| has_passed(deadline, newest, sight);
-    // Our clock alone is no reason for a renewal: ahead of the truth it would replace a good token once a day. A
-    // gateway that tells no time gets its new token when it refuses the old one.
+    // Our clock alone is no reason for a renewal: if it were ahead, a good token would be replaced every day. A gateway
+    // that returns no time gets a new token when it refuses the old one.
     let has_second_clock = sight.gateway.is_some() || !sight.answers;
     let renewal = || token.is_long_lived && has_second_clock && passed(token.renewal_opens());
     let verdict = situation.verdict(&token.id);
@@ -111,24 +117,24 @@ fn reason_of(
     Ok(renewal().then_some(Reason::Renewal))
 }
 
-/// What a clean 401 to a token proves, when it is repeated (L2).
+/// The meaning of a repeated clean 401 for a token (L2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// The gateway's clock agrees with ours: it refuses the token.
+    /// The gateway refuses the token: its clock agrees with ours.
     Refusal,
-    /// The gateway tells no time, and the token has expired by our clock: it has.
+    /// The token has expired: by our clock it has, and the gateway returns no time.
     Expiry,
-    /// Nothing: the gateway's clock or ours is wrong.
+    /// Nothing follows: the gateway's clock or ours is wrong.
     Nothing,
 }
 
-/// Weighs a clean 401 to `token`.
+/// Determines the meaning of a clean 401 for `token`.
 pub fn weight(token: &Token, record: &Record, sight: &Sight) -> Weight {
     let newest = record.newest_time().max(token.issued_at);
-    let tells_time = sight.gateway.is_some();
+    let has_time = sight.gateway.is_some();
     if sight.clocks_agree() {
         Weight::Refusal
-    } else if sight.answers && !tells_time && has_passed(token.expires_at, newest, sight) {
+    } else if sight.answers && !has_time && has_passed(token.expires_at, newest, sight) {
         Weight::Expiry
     } else {
         Weight::Nothing

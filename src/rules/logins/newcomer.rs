@@ -1,33 +1,32 @@
-//! Gateways that nobody has seen before: no login is made by itself for a second serial number at one place.
+//! Prevents automatic logins for a second serial number in the place of a known gateway.
 //!
-//! A gateway names its serial number before anything is known of it, so whoever answers at its address may name
-//! another one at every poll. The first serial number at a place is believed, because a first installation has nothing
-//! else to go by. A second one is a person's decision: the command that asks for its token, or its serial number in the
-//! configuration.
+//! A gateway reports its serial number before it is authenticated, so a device at its address could report a new one
+//! at every poll. The first serial number in a place is trusted, because a new installation has nothing to compare it
+//! with. For a second one, the operator has to request the token, or to configure the serial number.
 
 use crate::base::reading::Serial;
 
-/// A gateway as it is configured.
+/// A `[[gateway]]` table of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Its serial number: a person's word that it is the right one.
+    /// The configured serial number, which needs no confirmation.
     pub serial: Option<Serial>,
-    /// Its address as it is written; `None` where it is found by mDNS.
+    /// The configured address; `None` if the gateway is found by mDNS.
     pub address: Option<String>,
 }
 
 /// A gateway that has been seen before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Its serial number.
+    /// The serial number.
     pub serial: Serial,
-    /// Where it was last, as written in the configuration or announced; `None` where that is not known.
+    /// The last address, as configured or announced by mDNS; `None` if it is unknown.
     pub address: Option<String>,
-    /// It has a token, or the cloud was contacted for it.
+    /// The gateway has a token, or the cloud was contacted for it.
     pub is_established: bool,
 }
 
-/// Whether no token may be fetched for `serial` without a person, because another gateway is known where it answers.
+/// Returns `true` if another gateway is known in the place of `serial`, so that only the operator may request a token.
 pub fn is_newcomer(serial: &Serial, places: &[Place], seen: &[Seen]) -> bool {
     let own = seen.iter().find(|one| one.serial == *serial);
     let is_configured = places.iter().any(|place| place.serial.as_ref() == Some(serial));
@@ -39,26 +38,27 @@ pub fn is_newcomer(serial: &Serial, places: &[Place], seen: &[Seen]) -> bool {
     if others.iter().any(|other| other.address.is_some() && other.address.as_deref() == address) {
         return true;
     }
-    // A place waits for its gateway while none that is known belongs there; one with a serial number waits for that alone.
-    let waits = |place: &&Place| place.serial.is_none() && !others.iter().any(|other| belongs(other, place));
+    // A place is free while no known gateway belongs there. One with a serial number is reserved for that gateway.
+    let is_free =
+        |place: &&Place| place.serial.is_none() && !others.iter().any(|other| belongs(other, place));
     let has_place = |other: &&Seen| places.iter().any(|place| belongs(other, place));
     let own_place = places.iter().any(|place| place.address.is_some() && place.address.as_deref() == address);
-    let (homeless, free) = if own_place {
-        // Known ones that were last seen at another address were not at this one.
-        let lost = others.iter().filter(|other| other.address.is_none() && !has_place(other));
-        let waiting = places.iter().filter(waits).filter(|place| place.address.as_deref() != address);
-        (lost.count(), waiting.count())
+    let (unplaced, free) = if own_place {
+        // Gateways last seen at another address were not at this one.
+        let unplaced = others.iter().filter(|other| other.address.is_none() && !has_place(other));
+        let free = places.iter().filter(is_free).filter(|place| place.address.as_deref() != address);
+        (unplaced.count(), free.count())
     } else {
-        // Found by mDNS, or where is not known: one of the places that wait is its own.
-        let homeless = others.iter().filter(|other| !has_place(other));
-        let waiting =
-            places.iter().filter(waits).filter(|place| place.address.is_none() || address.is_none());
-        (homeless.count(), waiting.count().saturating_sub(1))
+        // The gateway was found by mDNS, or its address is unknown: it occupies one of the free places.
+        let unplaced = others.iter().filter(|other| !has_place(other));
+        let free = places.iter().filter(is_free);
+        let free = free.filter(|place| place.address.is_none() || address.is_none());
+        (unplaced.count(), free.count().saturating_sub(1))
     };
-    homeless > free
+    unplaced > free
 }
 
-/// Whether a gateway that has been seen is the one of a configured place.
+/// Returns `true` if `seen` is the gateway of the configured `place`.
 fn belongs(seen: &Seen, place: &Place) -> bool {
     let by_serial = place.serial.as_ref() == Some(&seen.serial);
     by_serial || place.serial.is_none() && place.address.is_some() && place.address == seen.address
@@ -84,7 +84,7 @@ mod tests {
         Place::default()
     }
 
-    /// A gateway that has just named itself at an address, as its key was remembered then.
+    /// Returns a gateway without a token that was seen at `address`.
     fn answers(number: u8, address: &str) -> Seen {
         Seen { serial: serial(number), address: Some(address.to_owned()), is_established: false }
     }

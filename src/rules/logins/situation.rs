@@ -1,4 +1,4 @@
-//! What a decision depends on beside the record: tokens, account, clocks, and whether a person asks.
+//! The input of a decision in addition to the record: tokens, account, clocks, and the operator's request.
 
 use std::time::Duration;
 
@@ -10,23 +10,20 @@ use crate::base::reading::Serial;
 use crate::io::cloud::answer::Kind;
 use crate::io::token::{Token, TokenId};
 
-/// What is known of a stored token.
+/// The properties of a stored token.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct TokenFacts {
-    /// Its name.
     pub id: TokenId,
-    /// When it was made.
     pub issued_at: Timestamp,
-    /// When it ends.
     pub expires_at: Timestamp,
-    /// Whether it lives for 30 days or more.
+    /// The lifetime is 30 days or more.
     pub is_long_lived: bool,
-    /// When it was stored.
     pub stored_at: Timestamp,
 }
 
 impl TokenFacts {
-    /// The facts of a token that was stored at `stored_at`.
+    /// Collects the properties of a token that was stored at `stored_at`.
     pub fn new(token: &Token, stored_at: Timestamp) -> Self {
         Self {
             id: token.id(),
@@ -37,8 +34,8 @@ impl TokenFacts {
         }
     }
 
-    /// When a long-lived token may be renewed: 30 days before its end, or in the last third of a life of less
-    /// than 90 days, moved by up to a day that differs from token to token.
+    /// Returns when a long-lived token may be renewed: 30 days before it expires, or after two thirds of a lifetime
+    /// under 90 days. An offset of up to a day, derived from the token, is added.
     pub fn renewal_opens(&self) -> Timestamp {
         let life = self.expires_at.duration_since(self.issued_at);
         let month = SignedDuration::from_hours(30 * 24);
@@ -50,55 +47,55 @@ impl TokenFacts {
     }
 }
 
-/// Who wants it.
+/// The operator's part in a request for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
-    /// Nobody: the daemon looks by itself.
+    /// The daemon acts on its own.
     Absent,
-    /// A person asked; the hold-offs are obeyed.
+    /// A person requested a token; the hold-offs are obeyed.
     Asks,
-    /// A person insists, and was told what it risks.
+    /// A person used `--force`, which explains the risk.
     Insists,
 }
 
-/// What there is to log in with.
+/// The state of the configured credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Account {
-    /// Nothing.
+    /// No credentials are configured.
     Missing,
-    /// Credentials that were refused before (wrong), or that a second factor is wanted for.
+    /// The credentials were refused before, or the account requires a second factor.
     Refused(Kind),
-    /// Credentials that nothing speaks against.
+    /// The credentials are new or were accepted.
     Ready,
 }
 
-/// Everything a decision looks at beside the record.
+/// The input of a decision in addition to the record.
 #[derive(Debug)]
 pub struct Situation<'a> {
-    /// The gateway the token is for.
+    /// The gateway that the token is for.
     pub serial: &'a Serial,
-    /// The account's name, to know whether an open session is its own.
+    /// The account; an open session is used only if it belongs to it.
     pub username: &'a str,
-    /// The stored tokens, the newest first: a candidate, and the one in use.
+    /// The stored tokens, newest first: a candidate, and the one in use.
     pub tokens: &'a [TokenFacts],
-    /// What the clocks show; the gateway's is seen only when it has just answered.
+    /// The clocks; the gateway's is known only if it has just responded.
     pub sight: &'a Sight,
-    /// Who wants it.
+    /// The operator's part in the request.
     pub operator: Operator,
-    /// How long ago that person asked.
+    /// The time since the operator's request.
     pub asked_ago: Duration,
-    /// What the gateway said of its tokens, as far as it was asked.
+    /// The gateway's latest verdicts on its tokens.
     pub verdicts: &'a [(TokenId, Verdict)],
-    /// Whether the gateway has never had a token, and answers where another one is known.
+    /// The gateway has never had a token, and responds in the place of a known gateway.
     pub is_newcomer: bool,
-    /// What there is to log in with.
+    /// The state of the credentials.
     pub account: Account,
-    /// Whether the configuration allows to renew short tokens (L8).
+    /// The configuration key `renew_short_tokens` (L8).
     pub renew_short_tokens: bool,
 }
 
 impl Situation<'_> {
-    /// What the gateway said of a token.
+    /// Returns the gateway's latest verdict on a token.
     pub(super) fn verdict(&self, token: &TokenId) -> Option<Verdict> {
         self.verdicts.iter().find(|(known, _)| known == token).map(|(_, verdict)| *verdict)
     }

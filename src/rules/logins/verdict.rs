@@ -1,4 +1,4 @@
-//! What a gateway says of a token, which outranks every clock (L2).
+//! The verdicts of gateways on their tokens, which outrank every clock (L2).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,30 +6,30 @@ use super::record::Record;
 use crate::base::reading::Serial;
 use crate::io::token::TokenId;
 
-/// How many tokens of a gateway are remembered: the one in use, its candidate, and one that has just replaced another.
+/// The maximum number of verdicts kept for each gateway: the token in use, its candidate, and a just replaced one.
 const TOKENS: usize = 3;
 
-/// What a gateway said of a token when it was asked last.
+/// The latest response of a gateway to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It accepts the token: whatever a clock shows, the token has not expired.
+    /// The gateway accepts the token, so the token has not expired, whatever a clock shows.
     Accepted,
-    /// It refused the token with a clean 401.
+    /// The gateway refused the token with a clean 401.
     Refused,
-    /// It was asked, and its response says nothing about the token.
+    /// The gateway's response neither accepts nor refuses the token.
     Unclear,
 }
 
-/// The newest verdicts of each gateway. They are kept for as long as the process lives: a new process asks again.
+/// The latest verdicts of each gateway. They are kept in memory only; a new process asks the gateways again.
 #[derive(Debug, Default)]
 pub struct Verdicts {
     newest_last: BTreeMap<Serial, Vec<(TokenId, Verdict)>>,
-    /// Tokens that were accepted, which the record does not know yet: it may hold refusals that are over.
+    /// Accepted tokens whose acceptance is not in the record yet; the record may contain outdated refusals of them.
     unwritten: BTreeSet<TokenId>,
 }
 
 impl Verdicts {
-    /// Remembers what the gateway has just said of `token`.
+    /// Stores the gateway's verdict on `token`.
     pub fn note(&mut self, serial: &Serial, token: &TokenId, verdict: Verdict) {
         let of_gateway = match self.newest_last.get_mut(serial) {
             Some(of_gateway) => of_gateway,
@@ -47,7 +47,7 @@ impl Verdicts {
         of_gateway.drain(..forgotten);
     }
 
-    /// Remembers whether the record lacks an acceptance of `token`.
+    /// Marks or unmarks the acceptance of `token` as missing in the record.
     pub fn note_unwritten(&mut self, token: &TokenId, is_unwritten: bool) {
         if is_unwritten {
             self.unwritten.insert(token.clone());
@@ -56,22 +56,22 @@ impl Verdicts {
         }
     }
 
-    /// Takes the acceptances that `record` lacks into it; returns whether that changed it.
+    /// Adds the missing acceptances to `record`. Returns `true` if the record changed.
     pub fn complete(&self, serial: &Serial, record: &mut Record) -> bool {
         self.unwritten.iter().filter(|token| record.accepted(serial, token)).count() > 0
     }
 
-    /// Whether the record of `serial` has refusals that are over.
+    /// Returns `true` if `record` contains outdated refusals of tokens of `serial`.
     pub fn completes(&self, serial: &Serial, record: &Record) -> bool {
         self.unwritten.iter().any(|token| record.has_refusal(serial, token))
     }
 
-    /// Whether the record lacks an acceptance of `token`.
+    /// Returns `true` if the acceptance of `token` is missing in the record.
     pub fn is_unwritten(&self, token: &TokenId) -> bool {
         self.unwritten.contains(token)
     }
 
-    /// The verdicts of the gateway `serial`.
+    /// Returns the verdicts of the gateway `serial`, oldest first.
     pub fn of(&self, serial: &Serial) -> &[(TokenId, Verdict)] {
         self.newest_last.get(serial).map(Vec::as_slice).unwrap_or_default()
     }

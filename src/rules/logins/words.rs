@@ -1,4 +1,4 @@
-//! Decisions in plain words, for the log, `token status` and systemd's status line.
+//! Displays decisions, for the log, `token status` and the status line of the service.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::attempt::{Attempt, Outcome, Reason, Step};
 use super::decision::{Decision, Stopped, Waiting};
 use crate::io::cloud::answer::Kind;
 
-/// A length of time as a person says it: `3 days`, `2 h 5 min`, `40 s`.
+/// Formats a duration for people, as `3 days`, `2 h 5 min` or `40 s`.
 pub fn length(length: Duration) -> String {
     let seconds = length.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -27,7 +27,7 @@ impl fmt::Display for Reason {
             Self::Expired => "the token has expired",
             Self::Renewal => "the token is about to expire",
             Self::Refused => "the gateway has refused the token twice",
-            Self::Operator => "the operator asked",
+            Self::Operator => "the operator requested it",
         })
     }
 }
@@ -35,24 +35,23 @@ impl fmt::Display for Reason {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::GatewaySilent => "the gateway does not answer, so a token would be of no use yet",
-            Self::GatewayNotAsked => "the gateway is asked first, because it may accept the token all the same",
+            Self::GatewaySilent => "the gateway does not respond, so a token would be of no use yet",
+            Self::GatewayNotAsked => "the gateway is asked first, because it may still accept the token",
             Self::GatewayUnsure => {
-                "the gateway tells no time, so only our clock says so; the gateway has to refuse the token twice, at \
-                 least five minutes apart"
+                "the token has expired by this machine's clock, and the gateway returns no time; the gateway has to \
+                 refuse the token twice, at least five minutes apart"
             }
-            Self::HoldOff(Kind::TooManySessions) => {
-                "the cloud said that the account has too many active sessions"
+            Self::HoldOff(Kind::TooManySessions) => "the cloud reported too many active sessions",
+            Self::HoldOff(Kind::Blocked) => "the cloud rejected the last attempt",
+            Self::HoldOff(Kind::Unclear) => {
+                "the last login got no complete response, and may have opened a session"
             }
-            Self::HoldOff(Kind::Blocked) => "the cloud turned the last attempt away",
-            Self::HoldOff(Kind::Unclear) => "the last login was not answered, and may have opened a session",
             Self::HoldOff(_) => "the last attempt at the cloud failed",
             Self::Interrupted => "the last attempt was interrupted, and may have been a login",
-            Self::OnceADay => "the last one was less than a day ago, and one a day is the most",
-            Self::ThriceAMonth => "there were three within the last 30 days, which is the most",
+            Self::OnceADay => "the last login was less than a day ago, and the limit is one a day",
+            Self::ThriceAMonth => "there were three logins within the last 30 days, which is the limit",
             Self::ThriceUnclear => {
-                "three within the last day may have opened a session, though the cloud did not say so, and three are \
-                 the most"
+                "three logins within the last day may have opened a session, which is the limit"
             }
         })
     }
@@ -62,27 +61,27 @@ impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoCredentials => {
-                "there is no account to log in with: run `enphased token refresh`, which asks for it, or \
-                 `enphased token import`, or put the username and the password into the configuration"
+                "there is no account to log in with: run `enphased token refresh`, which prompts for it, or \
+                 `enphased token import`, or set the username and the password in the configuration"
             }
             Self::WrongCredentials => {
-                "the cloud refused this e-mail address or password, and is not asked again until they change: \
+                "the cloud refused this e-mail address or password, and is not contacted again until they change: \
                  correct them in the configuration, or run `enphased token refresh`"
             }
             Self::SecondFactor => {
-                "the account asks for a second factor, which a daemon cannot give: run `enphased token refresh` on a \
-                 terminal, which asks for the code, or get a token at https://entrez.enphaseenergy.com and store it \
-                 with `enphased token import`"
+                "the account requires a second factor, which the daemon cannot provide: run `enphased token refresh` \
+                 on a terminal, which prompts for the code, or get a token at https://entrez.enphaseenergy.com and \
+                 store it with `enphased token import`"
             }
             Self::ShortToken => {
-                "the token was one of those that live for hours (installers get them), and such are not renewed \
-                 by themselves: run `enphased token refresh` or `enphased token import`, or set \
-                 renew_short_tokens = true in the configuration"
+                "the token was short-lived (installer tokens last hours) and is not renewed automatically: run \
+                 `enphased token refresh` or `enphased token import`, or set renew_short_tokens = true in the \
+                 configuration"
             }
             Self::Newcomer => {
-                "another gateway is known at this place, and a login for every serial number that shows up there could \
-                 be provoked by anybody: if the gateway was replaced, run `enphased token refresh --gateway SERIAL` with \
-                 its serial number, or write `serial = \"...\"` below [[gateway]]"
+                "another gateway is known in its place, so no login is made automatically for this serial number: if \
+                 the gateway was replaced, run `enphased token refresh --gateway SERIAL` with its serial number, or \
+                 write `serial = \"...\"` below [[gateway]]"
             }
         })
     }
@@ -94,11 +93,11 @@ impl fmt::Display for Decision {
             Self::Rest => f.write_str("no login is needed"),
             Self::Act { reason, .. } => write!(f, "a login is due, because {reason}"),
             Self::Wait { reason, left: None, why } => {
-                write!(f, "a login is wanted, because {reason}, and waits: {why}")
+                write!(f, "a login is needed, because {reason}, and waits: {why}")
             }
             Self::Wait { reason, left: Some(left), why } => {
                 let left = length(*left);
-                write!(f, "a login is wanted, because {reason}, and waits for {left}: {why}")
+                write!(f, "a login is needed, because {reason}, and waits for {left}: {why}")
             }
             Self::Stop(stopped) => stopped.fmt(f),
         }
@@ -110,7 +109,7 @@ impl fmt::Display for Attempt {
         let step = match self.step {
             Step::Login => "login",
             Step::Token => "request for the token",
-            Step::OtherToken => "request for the token by the other way",
+            Step::OtherToken => "request for the token at the other endpoint",
             Step::Code => "login with a code",
             Step::AnotherCode => "request for another code",
         };
@@ -140,8 +139,8 @@ mod tests {
         let wait = Decision::Wait { reason: Reason::NoToken, left, why };
         assert_eq!(
             wait.to_string(),
-            "a login is wanted, because there is no token yet, and waits for 24 h: the cloud said that the \
-             account has too many active sessions"
+            "a login is needed, because there is no token yet, and waits for 24 h: the cloud reported too many \
+             active sessions"
         );
     }
 }

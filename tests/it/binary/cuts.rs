@@ -79,7 +79,7 @@ async fn a_token_and_its_copy_cut_off_wait_for_the_day_to_pass() {
         let (code, log) = files.run().await;
         assert_eq!(code, 75, "cut at {cut}: {log}");
         assert!(log.contains("was damaged, and has no copy"), "cut at {cut}: {log}");
-        assert!(log.contains("the last one was less than a day ago"), "cut at {cut}: {log}");
+        assert!(log.contains("the last login was less than a day ago"), "cut at {cut}: {log}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! The world around the daemons: the true time, clocks that may lie or are not told, one gateway or two of one account
-//! that change their mind and their names, a cloud and a disk that loses files.
+//! The world around the daemons: the true time, clocks that may be wrong or missing, one or two gateways that change
+//! their verdicts and serial numbers, a cloud, and a disk that loses files.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,62 +22,61 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
-/// Which clock may show anything in a history. The other is right to five minutes.
+/// The clock that may show any time in a history. The other is correct to five minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Liar {
-    Nobody,
+pub(super) enum WrongClock {
+    Neither,
     Machine,
     Gateway,
-    /// Beyond what the design can promise: there is no honest clock to ask.
+    /// Beyond what the design can promise: there is no correct clock.
     Both,
 }
 
-/// How many serial numbers there are: those of the two gateways, one that a gateway is replaced by, and some that
-/// somebody makes up.
+/// The number of serial numbers: two gateways, the replacement of one, and some invented ones.
 pub(super) const SERIALS: usize = 6;
-/// The serial number of the gateway that comes in place of the first.
+/// The serial number of the gateway that replaces the first.
 pub(super) const REPLACEMENT: usize = 2;
 
-/// The files, which outlive processes and boots.
+/// The state directory, which survives processes and boots.
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) record: Option<Rc<Record>>,
     /// A damaged record was set aside.
     pub(super) aside: bool,
     pub(super) is_damaged: bool,
-    /// Of each serial number; `None` where there is no file.
+    /// The tokens of each serial number; `None` if there is no file.
     pub(super) tokens: [Option<Rc<Tokens>>; SERIALS],
     /// An old backup of those files.
     pub(super) backup: [Option<Rc<Tokens>>; SERIALS],
-    /// A person had the tokens forgotten.
+    /// The operator ran `token forget`.
     pub(super) is_forgotten: [bool; SERIALS],
-    /// At which of the two places each serial number was seen last, as its key is remembered.
+    /// The place in which each serial number was seen last, as stored with its key.
     pub(super) seen_at: [Option<usize>; SERIALS],
     pub(super) is_writable: bool,
     writes: u32,
 }
 
-/// What a gateway says of tokens for a while.
+/// The behavior of a gateway toward tokens for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
-    /// What is right.
+    /// Returns the correct verdict.
     Judges,
-    /// A clean 401 to every token, as in the first seconds after a boot.
+    /// Returns a clean 401 for every token, as in the first seconds after a boot.
     Refuses,
-    /// 404, 500, a redirect: nothing about the token.
+    /// Returns 404, 500 or a redirect: no verdict on the token.
     SaysNothing,
 }
 
 impl Disk {
-    /// Writes the record as the program does: whole or not at all, as JSON that tells the same.
+    /// Writes the record as the program does: atomically, as JSON that decodes to the same record.
     pub(super) fn write(&mut self, record: &Record) -> bool {
         if self.is_writable {
             self.writes += 1;
-            // JSON is slow: by samples.
+            // JSON is slow, so only a sample of the writes is checked.
             if self.writes % 16 == 1 {
                 let json = serde_json::to_vec(record).unwrap();
                 let read: Record = serde_json::from_slice(&json).unwrap();
-                assert_eq!(read, *record, "the file tells the same");
+                assert_eq!(read, *record, "the file decodes to the same record");
             }
             self.record = Some(Rc::new(record.clone()));
         }
@@ -88,30 +87,30 @@ impl Disk {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) rng: Rng,
-    pub(super) liar: Liar,
-    /// The truth.
+    pub(super) wrong_clock: WrongClock,
+    /// The true time.
     pub(super) now: Timestamp,
     machine_is_off_by: SignedDuration,
-    /// How many gateways the account has.
+    /// The number of gateways of the account.
     pub(super) gateways: usize,
     gateway_is_off_by: [SignedDuration; 2],
     boot: u32,
     booted: Timestamp,
     pub(super) gateway_answers: [bool; 2],
-    /// Whether `/info` tells the time.
-    pub(super) tells_time: [bool; 2],
+    /// `/info` returns the time.
+    pub(super) has_time: [bool; 2],
     pub(super) mood: [Mood; 2],
-    /// A login that succeeds brings no reading: only the token is judged.
+    /// The data pages fail although the gateway accepts the token.
     pub(super) pages_fail: [bool; 2],
-    /// The serial number that each gateway names.
+    /// The serial number that each gateway reports.
     pub(super) named: [usize; 2],
-    /// The one gateway is found by mDNS, not by an address.
+    /// The only gateway is found by mDNS, not by an address.
     pub(super) by_mdns: bool,
-    /// Each gateway refuses tokens that were made up to then.
+    /// The gateway refuses tokens issued before this time.
     revoked_until: [Timestamp; 2],
-    /// Which of the answers the cloud gives; beyond the list it does what it should.
+    /// The index of the cloud's response in [`ANSWERS`]; beyond the list the cloud works correctly.
     cloud_mood: usize,
-    /// The credentials that are right.
+    /// The correct credentials.
     pub(super) right: u8,
     pub(super) lifetime: Duration,
     pub(super) disk: Disk,
@@ -143,7 +142,7 @@ const ANSWERS: [(u16, Option<&str>, &str); 21] = [
 ];
 
 impl World {
-    pub(super) fn new(mut rng: Rng, liar: Liar) -> Self {
+    pub(super) fn new(mut rng: Rng, wrong_clock: WrongClock) -> Self {
         let now: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
         let mut small = || SignedDuration::from_secs(rng.i64(-290..290));
         let (machine_is_off_by, gateway_is_off_by) = (small(), [small(), small()]);
@@ -163,7 +162,7 @@ impl World {
         let by_mdns = gateways == 1 && rng.bool();
         Self {
             rng,
-            liar,
+            wrong_clock,
             now,
             machine_is_off_by,
             gateways,
@@ -171,7 +170,7 @@ impl World {
             boot: 0,
             booted: now,
             gateway_answers: [true; 2],
-            tells_time: [true; 2],
+            has_time: [true; 2],
             mood: [Mood::Judges; 2],
             pages_fail: [false; 2],
             named: [0, 1],
@@ -189,7 +188,7 @@ impl World {
         Serial::parse(names[number]).unwrap()
     }
 
-    /// The gateways as they are configured: by address, or not at all.
+    /// Returns the configured gateways: by address, or found by mDNS.
     pub(super) fn places(&self) -> Vec<Place> {
         let address = |place: usize| (!self.by_mdns).then(|| Self::address(place));
         (0..self.gateways).map(|place| Place { serial: None, address: address(place) }).collect()
@@ -199,62 +198,62 @@ impl World {
         ["192.168.1.20", "192.168.1.21"][place].to_owned()
     }
 
-    /// Whether the account has this gateway, so that the cloud has a token for it.
+    /// Returns `true` if the gateway belongs to the account, so that the cloud issues tokens for it.
     fn owns(number: usize) -> bool {
         number <= REPLACEMENT
     }
 
     fn gateway_time(&self, gateway: usize) -> Timestamp {
-        // It tells whole seconds.
+        // The gateway returns whole seconds.
         Timestamp::from_second((self.now + self.gateway_is_off_by[gateway]).as_second()).unwrap()
     }
 
-    /// By how much the clocks of two gateways differ that are right to five minutes.
+    /// Returns the difference between the clocks of the two gateways.
     pub(super) fn gateways_differ_by(&self) -> Duration {
         let [one, other] = self.gateway_is_off_by;
         if self.gateways == 1 { Duration::ZERO } else { Duration::try_from((one - other).abs()).unwrap() }
     }
 
-    /// What a daemon sees of the clocks; `asked` is the gateway that it asks.
+    /// Returns the clocks as a daemon sees them; `asked` is the gateway that it requests the time from.
     pub(super) fn sight(&self, asked: Option<usize>) -> Sight {
         let up = Duration::try_from(self.now.duration_since(self.booted)).unwrap();
         let moment = Moment { wall: self.now + self.machine_is_off_by, boot: self.boot.to_string(), up };
         let answers = asked.filter(|gateway| self.gateway_answers[*gateway]);
-        let heard = |gateway: usize| {
-            if self.tells_time[gateway] { Heard::Time(self.gateway_time(gateway)) } else { Heard::NoTime }
+        let response = |gateway: usize| {
+            if self.has_time[gateway] { Heard::Time(self.gateway_time(gateway)) } else { Heard::NoTime }
         };
-        Sight::new(moment, answers.map_or(Heard::Nothing, heard))
+        Sight::new(moment, answers.map_or(Heard::Nothing, response))
     }
 
     pub(super) fn pass(&mut self, length: Duration) {
         self.now += length;
     }
 
-    /// Sets the clock of whoever lies in this history: by minutes, days or years, or right again.
+    /// Sets the wrong clock of this history off by minutes, days or years, or corrects it.
     pub(super) fn set_clock(&mut self) {
         let length = [11 * MINUTE, 26 * HOUR, 40 * DAY, 400 * DAY, 7000 * DAY][self.rng.usize(..5)];
         let length = SignedDuration::try_from(length).unwrap();
         let off_by = [length, -length, SignedDuration::ZERO][self.rng.usize(..3)];
         let gateway = self.rng.usize(..2);
-        match self.liar {
-            Liar::Machine => self.machine_is_off_by = off_by,
-            Liar::Both if self.rng.bool() => self.machine_is_off_by = off_by,
-            Liar::Gateway | Liar::Both => self.gateway_is_off_by[gateway] = off_by,
-            Liar::Nobody => {}
+        match self.wrong_clock {
+            WrongClock::Machine => self.machine_is_off_by = off_by,
+            WrongClock::Both if self.rng.bool() => self.machine_is_off_by = off_by,
+            WrongClock::Gateway | WrongClock::Both => self.gateway_is_off_by[gateway] = off_by,
+            WrongClock::Neither => {}
         }
     }
 
-    /// The machine is off for a while. A Pi has no battery: its clock may stand still meanwhile, or begin anew.
+    /// Reboots the machine after a while. A Pi has no clock battery: its clock may stop meanwhile, or be reset.
     pub(super) fn reboot(&mut self) {
         let length = [MINUTE, HOUR, 30 * HOUR, 40 * DAY][self.rng.usize(..4)];
         self.pass(length);
         self.boot += 1;
         self.booted = self.now;
-        if matches!(self.liar, Liar::Machine | Liar::Both) {
+        if matches!(self.wrong_clock, WrongClock::Machine | WrongClock::Both) {
             let off_by = self.machine_is_off_by;
-            let still = off_by - SignedDuration::try_from(length).unwrap();
-            let anew = "2020-01-01T00:00:00Z".parse::<Timestamp>().unwrap().duration_since(self.now);
-            self.machine_is_off_by = [still, anew, off_by][self.rng.usize(..3)];
+            let stopped = off_by - SignedDuration::try_from(length).unwrap();
+            let reset = "2020-01-01T00:00:00Z".parse::<Timestamp>().unwrap().duration_since(self.now);
+            self.machine_is_off_by = [stopped, reset, off_by][self.rng.usize(..3)];
         }
     }
 
@@ -262,7 +261,7 @@ impl World {
         self.revoked_until[gateway] = self.now;
     }
 
-    /// Whether the gateway lets `token` in, by its own clock, when it is itself.
+    /// Returns `true` if the gateway, working correctly, accepts `token` by its own clock.
     pub(super) fn accepts(&self, gateway: usize, token: &Token) -> bool {
         let is_its_own = token.serial == Self::serial(self.named[gateway]);
         is_its_own
@@ -270,7 +269,7 @@ impl World {
             && token.issued_at > self.revoked_until[gateway]
     }
 
-    /// What the gateway says of `token`.
+    /// Returns the gateway's verdict on `token`.
     pub(super) fn verdict(&self, gateway: usize, token: &Token) -> Verdict {
         match self.mood[gateway] {
             Mood::Judges if self.accepts(gateway, token) => Verdict::Accepted,
@@ -279,14 +278,14 @@ impl World {
         }
     }
 
-    /// A gateway changes its mind, its name, or what it tells.
+    /// Changes a gateway's behavior, serial number, clock or pages.
     pub(super) fn change_gateway(&mut self, gateway: usize) {
         match self.rng.u8(..12) {
             0..4 => self.mood[gateway] = [Mood::Refuses, Mood::SaysNothing][self.rng.usize(..2)],
             4..7 => self.mood[gateway] = Mood::Judges,
-            7 => self.tells_time[gateway] = self.rng.bool(),
+            7 => self.has_time[gateway] = self.rng.bool(),
             8 => self.pages_fail[gateway] = self.rng.bool(),
-            // Somebody else answers at its address.
+            // Another device responds at its address.
             9 => self.named[gateway] = self.rng.usize(REPLACEMENT + 1..SERIALS),
             10 if gateway == 0 && self.rng.u8(..8) == 0 => self.named[gateway] = REPLACEMENT,
             _ => self.named[gateway] = gateway,
@@ -307,7 +306,7 @@ impl World {
         Answer { status, body: body.as_bytes().to_vec().into(), ..Answer::default() }
     }
 
-    /// Asks the cloud for a session.
+    /// Logs in at the cloud.
     pub(super) fn log_in(&mut self, credentials: u8) -> Result<Secret, Failure> {
         self.not_lost()?;
         let right = credentials == self.right;
@@ -318,7 +317,7 @@ impl World {
         answer::login(&self.answer().unwrap_or_else(well))
     }
 
-    /// A request that opens a session may not leave, or its answer may not come.
+    /// Fails at random: the login may not be sent, or its response may be lost.
     fn not_lost(&mut self) -> Result<(), Failure> {
         match self.rng.u8(..20) {
             0 => Err(Failure::transient("no connection")),
@@ -327,7 +326,7 @@ impl World {
         }
     }
 
-    /// Ends a login with the code of a second factor.
+    /// Completes a login with the code of a second factor.
     pub(super) fn enter_code(&mut self) -> Result<Secret, Failure> {
         self.not_lost()?;
         let right = self.rng.bool();
@@ -338,7 +337,7 @@ impl World {
         answer::code(&self.answer().unwrap_or_else(well))
     }
 
-    /// Asks the cloud for the token of a serial number.
+    /// Fetches the token of a serial number from the cloud.
     pub(super) fn fetch(&mut self, number: usize) -> Result<Token, Failure> {
         if self.rng.u8(..20) == 0 {
             return Err(Failure::transient("connection reset"));
@@ -351,7 +350,7 @@ impl World {
         answer::token(&answer).map(|_| token)
     }
 
-    /// A token as Entrez makes it, signed with nothing.
+    /// Creates a token like those of Entrez, without a signature.
     pub(super) fn token(&mut self, number: usize, issued_at: Timestamp, lifetime: Duration) -> Token {
         use base64::Engine;
         use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;

@@ -1,12 +1,12 @@
-//! Two daemons on one state directory, their operator and his commands: the steps of `supply` and `poller`, one by one,
-//! so that anything can happen between them.
+//! Two daemons on one state directory, and the commands of the operator. The steps of `token_provider` and `poller` are
+//! separate, so that other events can happen between them.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::process::{Answer, Attempt, DAEMONS, Process, Wish};
+use super::process::{Answer, Attempt, DAEMONS, Goal, Process};
 use super::promises::{Promises, TokenEvent};
 use super::world::{DAY, HOUR, MINUTE, SERIALS, World};
 use crate::io::token::Token;
@@ -15,27 +15,27 @@ use crate::rules::logins::age::Sight;
 use crate::rules::logins::attempt::{Outcome, Reason, Step};
 use crate::rules::logins::code;
 use crate::rules::logins::decision::{Decision, decide};
+use crate::rules::logins::limits::Waiting;
 use crate::rules::logins::need::{Weight, weight};
 use crate::rules::logins::newcomer::{Seen, is_newcomer};
 use crate::rules::logins::record::Record;
 use crate::rules::logins::situation::{Account, Operator, Situation, TokenFacts};
 use crate::rules::logins::verdict::Verdict;
-use crate::rules::logins::wait::Waiting;
 
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct Model {
     pub(super) world: World,
     pub(super) promises: Promises,
-    /// The daemons, and behind them the commands that run.
+    /// The daemons, followed by the running commands.
     processes: Vec<Process>,
     renews_short: bool,
-    /// The tokens with what is known of them, because that is slow to find.
+    /// A cache of the token properties, because computing them is slow.
     facts: [(Rc<Tokens>, Vec<TokenFacts>); SERIALS],
-    /// The gateway and honest clocks were seen when the record was last written, and since.
+    /// The gateway and correct clocks were seen when the record was last written, and since.
     certain: bool,
 }
 
-impl Story {
+impl Model {
     pub(super) fn new(mut world: World) -> Self {
         let promises = Promises::new(&world);
         let renews_short = world.rng.u8(..4) == 0;
@@ -43,7 +43,7 @@ impl Story {
         Self { world, promises, processes, renews_short, facts: Default::default(), certain: false }
     }
 
-    /// One thing happens.
+    /// Performs one random event, and checks that no token is lost.
     pub(super) fn step(&mut self) {
         let before = self.world.disk.tokens.clone();
         let event = self.happen();
@@ -81,7 +81,7 @@ impl Story {
             860..865 => self.world.revoke(gateway),
             865..900 => self.world.change_mood(),
             900..915 => self.world.disk.is_writable = self.world.rng.u8(..3) != 0,
-            // Not in the seconds of a request: who makes it would put its own record, whole, over the damage.
+            // Not during a request: its process would overwrite the damaged record.
             915..919 if !self.is_locked() => {
                 self.world.disk.is_damaged = self.world.disk.record.is_some();
             }
@@ -91,14 +91,14 @@ impl Story {
             956..960 => return self.import(gateway),
             960..962 => return self.forget(gateway),
             962..966 => {
-                // A person removes the files; not in the seconds of a request, as above.
+                // A person removes the files.
                 self.world.disk.tokens[self.world.named[gateway]] = None;
                 return TokenEvent::Removed;
             }
             966..968 if !self.is_locked() => self.remove_record(),
             968 => self.world.disk.backup = self.world.disk.tokens.clone(),
             969..971 if !self.is_locked() => {
-                // A person puts a backup back, however old.
+                // A person restores a backup.
                 let number = self.world.named[gateway];
                 if let Some(backup) = self.world.disk.backup[number].clone() {
                     self.world.disk.tokens[number] = Some(backup);
@@ -113,7 +113,7 @@ impl Story {
         TokenEvent::Nothing
     }
 
-    /// A person removes the record. A daemon that has lived for a poll knows what was in it.
+    /// Removes the record. A daemon that has polled still has a copy in memory.
     fn remove_record(&mut self) {
         let record = self.world.disk.record.take();
         self.promises.record_was_removed();
@@ -130,7 +130,7 @@ impl Story {
         self.promises.rebooted(&self.world);
     }
 
-    /// SIGTERM: a request that is under way is waited for, and its outcome is written down.
+    /// Stops a daemon with SIGTERM: it waits for a request in progress, and records the outcome.
     fn terminate(&mut self, which: usize) -> TokenEvent {
         let (mut event, was_under_way) = (TokenEvent::Nothing, self.processes[which].attempt.is_some());
         while let Some(attempt) = self.processes[which].attempt.take() {
@@ -138,14 +138,14 @@ impl Story {
         }
         if was_under_way && self.world.disk.is_writable {
             Promises::no_request_is_cut_off_by_a_stop(self.world.disk.record.as_deref());
-            self.promises.judged.stops += 1;
+            self.promises.coverage.stops += 1;
         }
         self.processes[which].end();
         self.promises.process_ended(which);
         event
     }
 
-    /// The operator asks for a token with one command, or with several at once.
+    /// Starts one or several commands of the operator that request a token.
     fn ask_at_once(&mut self, gateway: usize) {
         let rng = &mut self.world.rng;
         let operator = if rng.u8(..3) == 0 { Operator::Insists } else { Operator::Asks };
@@ -154,15 +154,15 @@ impl Story {
         let sees_gateway = rng.u8(..4) != 0;
         let credentials = self.processes[0].credentials;
         for _ in 0..at_once {
-            let wish = Wish { gateway, number, operator, asked: Some(self.world.now), sees_gateway };
-            self.processes.push(Process { credentials, command: Some(wish), ..Process::default() });
+            let goal = Goal { gateway, number, operator, asked: Some(self.world.now), sees_gateway };
+            self.processes.push(Process { credentials, command: Some(goal), ..Process::default() });
         }
     }
 
-    /// A command waits for the lock, or makes its next request; it may also be killed.
+    /// Advances a command: it waits for the lock, makes its next request, or is killed.
     fn command_goes_on(&mut self, which: usize) -> TokenEvent {
         self.world.pass(MINUTE / 60);
-        let Some(wish) = self.processes[which].command else { return TokenEvent::Nothing };
+        let Some(goal) = self.processes[which].command else { return TokenEvent::Nothing };
         let is_over = if self.world.rng.u8(..50) == 0 {
             true
         } else if let Some(attempt) = self.processes[which].attempt.take() {
@@ -180,7 +180,7 @@ impl Story {
         } else if self.is_locked() {
             false
         } else {
-            self.tend(which, wish);
+            self.tend(which, goal);
             self.processes[which].attempt.is_none()
         };
         if is_over {
@@ -190,7 +190,7 @@ impl Story {
     }
 
     fn end_command(&mut self, which: usize) {
-        // Those behind it have other numbers now, and none of them asks the gateway.
+        // The following commands change their index, which is harmless: commands do not ask the gateway about tokens.
         self.processes.remove(which);
     }
 
@@ -212,7 +212,7 @@ impl Story {
         TokenEvent::Forgotten
     }
 
-    /// The lock is held for as long as an attempt lasts.
+    /// Returns `true` while an attempt is in progress: its process holds the lock.
     fn is_locked(&self) -> bool {
         self.processes.iter().any(|process| process.attempt.is_some())
     }
@@ -228,14 +228,14 @@ impl Story {
             self.world.disk.seen_at[number] = Some(gateway);
             self.promises.seen(number, gateway);
         }
-        let wish = Wish { gateway, number, operator: Operator::Absent, asked: None, sees_gateway: true };
-        let event = self.tend(which, wish);
-        // The poll waits for a login of its own, and reads then.
+        let goal = Goal { gateway, number, operator: Operator::Absent, asked: None, sees_gateway: true };
+        let event = self.tend(which, goal);
+        // A poll waits for its own login before it reads pages.
         let reads = self.processes[which].attempt.is_none() && self.world.gateway_answers[gateway];
         if event == TokenEvent::Nothing && reads { self.ask_gateway(which, gateway) } else { event }
     }
 
-    /// The record as `supply::ledger` reads it; `None` where it cannot be written.
+    /// Reads the record as `token_provider` does. Returns `None` if a damaged record cannot be replaced.
     fn read(&mut self, which: usize, sight: &Sight) -> Option<Rc<Record>> {
         let disk = &mut self.world.disk;
         if disk.is_damaged {
@@ -253,7 +253,7 @@ impl Story {
                 Rc::new(record)
             }
             None => {
-                // It is back at the next poll of any daemon, seconds later.
+                // The next poll of any daemon, seconds later, writes it again.
                 let known = self.processes.iter().filter_map(|process| process.record.clone());
                 let known = known.max_by_key(|record| record.age(sight));
                 let Some(record) = known else {
@@ -293,7 +293,7 @@ impl Story {
         right(sight.moment.wall) && sight.gateway.is_some_and(right)
     }
 
-    /// The stored tokens as `supply::stored` reads them: from memory where the files are gone.
+    /// Reads the stored tokens as `token_provider` does: from memory if the files are gone.
     fn tokens(&mut self, which: usize, number: usize, is_locked: bool) -> Rc<Tokens> {
         let process = &mut self.processes[which];
         match (&self.world.disk.tokens[number], &process.tokens[number]) {
@@ -309,7 +309,7 @@ impl Story {
                 let kept = Rc::clone(kept);
                 if self.world.disk.is_writable && !is_locked {
                     self.world.disk.tokens[number] = Some(Rc::clone(&kept));
-                    self.promises.judged.restored += 1;
+                    self.promises.coverage.restored += 1;
                 }
                 kept
             }
@@ -326,7 +326,7 @@ impl Story {
         self.facts[number].1.clone()
     }
 
-    /// The gateways that the disk remembers.
+    /// Returns the gateways that the state directory knows.
     fn seen(&self, record: &Record) -> Vec<Seen> {
         let seen = |number: usize| {
             let serial = World::serial(number);
@@ -344,22 +344,22 @@ impl Story {
         which: usize,
         record: &Record,
         tokens: &Rc<Tokens>,
-        wish: &Wish,
+        goal: &Goal,
         sight: &Sight,
     ) -> Decision {
-        let facts = self.facts(wish.number, tokens);
+        let facts = self.facts(goal.number, tokens);
         let process = &self.processes[which];
         let name = process.credentials.to_string();
         let halt = record.halts.iter().rev().find(|halt| halt.credentials == name);
-        let serial = World::serial(wish.number);
+        let serial = World::serial(goal.number);
         let is_newcomer = facts.is_empty() && is_newcomer(&serial, &self.world.places(), &self.seen(record));
-        let asked_ago = wish.asked.map(|asked| self.world.now.duration_since(asked));
+        let asked_ago = goal.asked.map(|asked| self.world.now.duration_since(asked));
         let situation = Situation {
             serial: &serial,
             username: if process.credentials < 2 { "owner" } else { "neighbour" },
             tokens: &facts,
             sight,
-            operator: wish.operator,
+            operator: goal.operator,
             asked_ago: asked_ago.and_then(|ago| Duration::try_from(ago).ok()).unwrap_or_default(),
             verdicts: process.verdicts.of(&serial),
             is_newcomer,
@@ -369,10 +369,10 @@ impl Story {
         decide(record, &situation)
     }
 
-    /// `Supply::tend`, up to its first request.
-    fn tend(&mut self, which: usize, wish: Wish) -> TokenEvent {
-        let Wish { gateway, number, operator, sees_gateway, .. } = wish;
-        // A command asks the gateway that names the serial number it is about.
+    /// Does what `TokenProvider` does for each poll and command, up to its first request.
+    fn tend(&mut self, which: usize, goal: Goal) -> TokenEvent {
+        let Goal { gateway, number, operator, sees_gateway, .. } = goal;
+        // A command requests the time only from the gateway with its serial number.
         let sees_gateway = sees_gateway && self.world.named[gateway] == number;
         let sight = self.world.sight(sees_gateway.then_some(gateway));
         let Some(mut record) = self.read(which, &sight) else { return TokenEvent::Nothing };
@@ -396,7 +396,7 @@ impl Story {
         } else {
             TokenEvent::Nothing
         };
-        let mut decision = self.decide(which, &record, &tokens, &wish, &sight);
+        let mut decision = self.decide(which, &record, &tokens, &goal, &sight);
         if operator == Operator::Absent
             && matches!(decision, Decision::Wait { why: Waiting::GatewayNotAsked, .. })
         {
@@ -404,8 +404,8 @@ impl Story {
             let Some(again) = self.read(which, &sight) else { return event };
             record = again;
             self.complete(which, number, &mut record);
-            decision = self.decide(which, &record, &tokens, &wish, &sight);
-            self.promises.judged.asked_first += 1;
+            decision = self.decide(which, &record, &tokens, &goal, &sight);
+            self.promises.coverage.asked_first += 1;
         }
         if operator == Operator::Absent && self.world.disk.record.is_some() && !self.is_locked() {
             self.promises.no_wait_outlives_its_length(&decision, &self.world);
@@ -417,13 +417,13 @@ impl Story {
         if !self.is_locked() {
             let credentials = self.processes[which].credentials;
             let record = Rc::unwrap_or_clone(record);
-            let attempt = Attempt { record, wish, step, credentials, sight, answer: None };
+            let attempt = Attempt { record, goal, step, credentials, sight, answer: None };
             self.begin(which, attempt, reason);
         }
         event
     }
 
-    /// A token that the gateway accepts comes back in place of a useless one that somebody has put there.
+    /// Restores a token that the gateway accepts after the files were replaced by ones with a useless token.
     fn take_back(&mut self, which: usize, number: usize, tokens: &Rc<Tokens>) -> bool {
         let Some(before) = self.processes[which].before[number].take() else { return false };
         let accepted = (before.token.id(), Verdict::Accepted);
@@ -435,11 +435,11 @@ impl Story {
             self.processes[which].remember(number, &tokens);
             self.world.disk.tokens[number] = Some(tokens);
         }
-        // Where it cannot be written there is no login either.
+        // If the disk cannot be written, there is no login either.
         true
     }
 
-    /// Acceptances that are not on disk count for their process.
+    /// Adds acceptances that are only in the memory of the process.
     fn complete(&self, which: usize, number: usize, record: &mut Rc<Record>) {
         let (serial, verdicts) = (World::serial(number), &self.processes[which].verdicts);
         if verdicts.completes(&serial, record) {
@@ -447,14 +447,14 @@ impl Story {
         }
     }
 
-    /// The gateway is asked about tokens that have expired by the clock.
+    /// Asks the gateway about tokens that have expired by the clock.
     fn ask_about(&mut self, which: usize, gateway: usize, tokens: &Rc<Tokens>) {
         for kept in tokens.candidate.iter().chain(&tokens.current) {
             self.note(which, gateway, &kept.token);
         }
     }
 
-    /// The operator types the code of a second factor, where a login waits for one.
+    /// Enters the code of a second factor if a login waits for one.
     fn type_code(&mut self, which: usize, gateway: usize) {
         let sight = self.world.sight(Some(gateway));
         if self.is_locked() {
@@ -467,18 +467,18 @@ impl Story {
         let (record, step) = (Rc::unwrap_or_clone(record), Step::Code);
         let credentials = self.processes[which].credentials;
         let number = self.world.named[gateway];
-        let wish = Wish { gateway, number, operator: Operator::Asks, asked: None, sees_gateway: true };
-        let attempt = Attempt { record, wish, step, credentials, sight, answer: None };
+        let goal = Goal { gateway, number, operator: Operator::Asks, asked: None, sees_gateway: true };
+        let attempt = Attempt { record, goal, step, credentials, sight, answer: None };
         self.begin(which, attempt, Reason::Operator);
     }
 
     fn begin(&mut self, which: usize, mut attempt: Attempt, reason: Reason) {
         let sight = attempt.sight.clone();
-        attempt.record.begin(attempt.step, reason, &World::serial(attempt.wish.number), &sight);
+        attempt.record.begin(attempt.step, reason, &World::serial(attempt.goal.number), &sight);
         if !self.write(which, &attempt.record, &sight) {
             return;
         }
-        self.promises.began(attempt.step, &attempt.wish, attempt.credentials, &self.world);
+        self.promises.began(attempt.step, &attempt.goal, attempt.credentials, &self.world);
         self.processes[which].attempt = Some(attempt);
     }
 
@@ -491,28 +491,28 @@ impl Story {
         self.end(which, attempt, answer)
     }
 
-    /// The request leaves.
+    /// Checks the promises, and sends the request.
     fn send(&mut self, which: usize, attempt: &Attempt) -> Answer {
         Promises::no_request_without_a_record(attempt.step, self.world.disk.record.as_deref());
-        let kept = &self.processes[which].tokens[attempt.wish.number];
-        let kept = kept.as_ref().filter(|_| !self.world.disk.is_forgotten[attempt.wish.number]);
-        let stored = self.world.disk.tokens[attempt.wish.number].as_ref().or(kept);
+        let kept = &self.processes[which].tokens[attempt.goal.number];
+        let kept = kept.as_ref().filter(|_| !self.world.disk.is_forgotten[attempt.goal.number]);
+        let stored = self.world.disk.tokens[attempt.goal.number].as_ref().or(kept);
         let stored = stored.cloned().unwrap_or_default();
         self.promises.judge(which, attempt, &stored, self.renews_short, &self.world);
-        if let Some(before) = &self.processes[which].before[attempt.wish.number] {
+        if let Some(before) = &self.processes[which].before[attempt.goal.number] {
             self.promises.no_request_while_another_is_accepted(which, attempt, before, &self.world);
         }
         let answer = match attempt.step {
             Step::Login => self.world.log_in(attempt.credentials).map(Answer::Session),
             Step::Code => self.world.enter_code().map(Answer::Session),
-            _ => self.world.fetch(attempt.wish.number).map(|token| Answer::Token(Box::new(token))),
+            _ => self.world.fetch(attempt.goal.number).map(|token| Answer::Token(Box::new(token))),
         };
         answer.unwrap_or_else(Answer::Failure)
     }
 
-    /// The outcome is written down, if it can be.
+    /// Records the outcome if the disk is writable.
     fn end(&mut self, which: usize, attempt: Attempt, answer: Answer) -> TokenEvent {
-        let Attempt { mut record, wish, credentials, sight, .. } = attempt;
+        let Attempt { mut record, goal, credentials, sight, .. } = attempt;
         let sight = sight.later(self.world.sight(None).moment);
         let mut event = TokenEvent::Nothing;
         let failure = match answer {
@@ -523,12 +523,12 @@ impl Story {
             }
             Answer::Token(token) => {
                 let mut process = std::mem::take(&mut self.processes[which]);
-                event = self.keep(&mut process, wish.number, *token, Origin::Login, false);
+                event = self.keep(&mut process, goal.number, *token, Origin::Login, false);
                 self.processes[which] = process;
                 if event == TokenEvent::Unwritten {
                     return event;
                 }
-                record.token_came(&World::serial(wish.number), self.world.gateways > 1, &sight);
+                record.token_came(&World::serial(goal.number), self.world.gateways > 1, &sight);
                 None
             }
             Answer::Failure(failure) => {
@@ -546,7 +546,7 @@ impl Story {
         event
     }
 
-    /// A token that has come is stored, if it can be.
+    /// Stores a new token if the disk is writable.
     fn keep(
         &mut self,
         process: &mut Process,
@@ -567,7 +567,7 @@ impl Story {
         TokenEvent::Arrived
     }
 
-    /// What the poller asks the gateway: first about a candidate, then with the token in use.
+    /// Does what the poller does at the gateway: shows it the candidate, then the token in use.
     fn ask_gateway(&mut self, which: usize, gateway: usize) -> TokenEvent {
         let number = self.world.named[gateway];
         let is_locked = self.is_locked();
@@ -599,7 +599,7 @@ impl Story {
         event
     }
 
-    /// Asks the gateway about `token`, and writes down what it says: `Supply::accepted`, `refused` and `unclear`.
+    /// Asks the gateway about `token`, and records the verdict as `TokenProvider` does.
     fn note(&mut self, which: usize, gateway: usize, token: &Token) -> Noted {
         let (serial, id) = (token.serial.clone(), token.id());
         let verdict = self.world.verdict(gateway, token);
@@ -618,7 +618,7 @@ impl Story {
         }
     }
 
-    /// `Supply::refused`.
+    /// Records a refusal. Returns `true` if the gateway has refused the token twice.
     fn note_refusal(&mut self, which: usize, gateway: usize, token: &Token) -> bool {
         let (serial, id) = (token.serial.clone(), token.id());
         let sight = self.world.sight(Some(gateway));
@@ -647,7 +647,7 @@ impl Story {
         record.is_refused(&serial, &id)
     }
 
-    /// `Supply::accepted`.
+    /// Records an acceptance.
     fn note_acceptance(&mut self, which: usize, token: &Token) {
         let (serial, id) = (token.serial.clone(), token.id());
         let sight = self.world.sight(None);
@@ -667,7 +667,7 @@ impl Story {
     }
 }
 
-/// What a gateway said of a token, as far as it has consequences.
+/// The consequence of a gateway's verdict on a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Noted {
     Accepted,

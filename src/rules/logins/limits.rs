@@ -1,4 +1,4 @@
-//! What speaks against contacting the cloud now, and for how long (L6).
+//! Hold-offs and ceilings that delay contacting the cloud (L6).
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use super::hold::{DAY, MONTH, SHORTEST_HOLD};
 use super::record::Record;
 use crate::io::cloud::answer::Kind;
 
-/// How many logins happen by themselves in a month.
+/// The maximum number of automatic logins in a month.
 const LOGINS_IN_A_MONTH: usize = 3;
-/// How many sessions may be opened by themselves in a day, when answers are lost and nobody knows.
+/// The maximum number of automatic logins in a day that may have opened a session, if their responses are lost.
 const SESSIONS_IN_A_DAY: usize = 3;
 
-/// What speaks against contacting the cloud now.
+/// The reason to wait before contacting the cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// The gateway does not answer: a token would be of no use, and there is no second clock.
+    /// The gateway does not respond: a token would be of no use, and there is no second clock.
     GatewaySilent,
-    /// The token has expired by the clock, and the gateway has not been asked yet whether it accepts it all the same.
+    /// The token has expired by the clock, and the gateway has not been asked about it yet.
     GatewayNotAsked,
-    /// The same, and the gateway, which tells no time, has not refused the token clearly and twice.
+    /// The token has expired by our clock; the gateway returns no time and has not refused the token twice.
     GatewayUnsure,
-    /// The hold-off after a failure.
+    /// A hold-off follows a failure.
     HoldOff(Kind),
     /// An attempt was interrupted, and counts as a login.
     Interrupted,
@@ -30,18 +30,20 @@ pub enum Waiting {
     OnceADay,
     /// There were three logins within the last month.
     ThriceAMonth,
-    /// There were three within the last day that may have opened a session each, though no answer told so.
+    /// There were three logins within the last day that may have opened a session.
     ThriceUnclear,
 }
 
-/// Of all that speaks against it now, what lasts longest.
+/// Returns the longest wait that is in force for `step`, if there is one.
 pub fn longest_wait(record: &Record, step: Step, reason: Reason, now: Age) -> Option<(Duration, Waiting)> {
     let mut waits = Vec::new();
     let mut wait = |since: Age, length: Duration, why: Waiting| {
         waits.push((length.saturating_sub(now.since(since)), why));
     };
-    if let Some(attempt) = record.attempts.last().filter(|attempt| attempt.outcome.is_none()) {
-        // Without an outcome a login counts as one, and is found below.
+    if let Some(attempt) = record.attempts.last()
+        && attempt.outcome.is_none()
+    {
+        // If it was a login, it also counts below.
         wait(attempt.at, SHORTEST_HOLD, Waiting::Interrupted);
     }
     if step == Step::Login {
@@ -51,15 +53,18 @@ pub fn longest_wait(record: &Record, step: Step, reason: Reason, now: Age) -> Op
             let interrupted = last.outcome.is_none();
             wait(last.at, DAY, if interrupted { Waiting::Interrupted } else { Waiting::OnceADay });
         }
-        // When the third last login leaves the month, one more may be made.
+        // The next login is allowed when the third last one is a month old.
         if let Some(third) = logins.get(LOGINS_IN_A_MONTH - 1) {
             wait(third.at, MONTH, Waiting::ThriceAMonth);
         }
         if let Some(third) = newest_first().filter(|one| one.may_have_opened()).nth(SESSIONS_IN_A_DAY - 1) {
             wait(third.at, DAY, Waiting::ThriceUnclear);
         }
-        let tried = |attempt: &&Attempt| attempt.step == Step::Login && attempt.reason == Reason::Renewal;
-        if let Some(attempt) = newest_first().find(tried).filter(|_| reason == Reason::Renewal) {
+        let is_renewal =
+            |attempt: &&Attempt| attempt.step == Step::Login && attempt.reason == Reason::Renewal;
+        if reason == Reason::Renewal
+            && let Some(attempt) = newest_first().find(is_renewal)
+        {
             wait(attempt.at, DAY, Waiting::OnceADay);
         }
     }

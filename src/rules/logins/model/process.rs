@@ -1,4 +1,4 @@
-//! What one process remembers: a daemon, or a command of the operator.
+//! The memory of one process: a daemon, or a command of the operator.
 
 use std::rc::Rc;
 
@@ -15,14 +15,14 @@ use crate::rules::logins::record::Record;
 use crate::rules::logins::situation::Operator;
 use crate::rules::logins::verdict::Verdicts;
 
-/// How many of the processes are daemons; those behind them are commands.
+/// The number of daemons; the processes after them are commands.
 pub(super) const DAEMONS: usize = 2;
 
-/// An attempt under way; it ends with its process.
+/// An attempt in progress; it ends with its process.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) record: Record,
-    pub(super) wish: Wish,
+    pub(super) goal: Goal,
     pub(super) step: Step,
     pub(super) credentials: u8,
     pub(super) sight: Sight,
@@ -36,37 +36,37 @@ pub(super) enum Answer {
     Failure(Failure),
 }
 
-/// What is wanted of whom.
+/// The gateway and the operator that a process acts for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish {
+pub(super) struct Goal {
     pub(super) gateway: usize,
-    /// The serial number.
+    /// The index of the serial number.
     pub(super) number: usize,
     pub(super) operator: Operator,
-    /// When a person asked with a command.
+    /// The time of the operator's command.
     pub(super) asked: Option<Timestamp>,
-    /// Whether the gateway is asked for the time.
+    /// The process requests the gateway's time.
     pub(super) sees_gateway: bool,
 }
 
-/// What one process remembers.
+/// The memory of one process.
 #[derive(Debug, Default)]
 pub(super) struct Process {
     pub(super) credentials: u8,
     pub(super) attempt: Option<Attempt>,
-    /// The tokens that it has read or written last.
+    /// The tokens that the process has read or written last.
     pub(super) tokens: [Option<Rc<Tokens>>; SERIALS],
-    /// The tokens that were in use before somebody changed the files.
+    /// The tokens that were in use before the files were changed by another process or person.
     pub(super) before: [Option<Kept>; SERIALS],
-    /// The record that it has read or written last.
+    /// The record that the process has read or written last.
     pub(super) record: Option<Rc<Record>>,
     pub(super) verdicts: Verdicts,
     /// `None` for a daemon.
-    pub(super) command: Option<Wish>,
+    pub(super) command: Option<Goal>,
 }
 
 impl Process {
-    /// Remembers the tokens that are stored now.
+    /// Stores a copy of the tokens on disk.
     pub(super) fn remember(&mut self, number: usize, stored: &Rc<Tokens>) {
         let last = self.tokens[number].replace(Rc::clone(stored));
         let is_stored =
@@ -77,7 +77,7 @@ impl Process {
         }
     }
 
-    /// It is killed or stopped; a daemon is started again, and remembers nothing.
+    /// Ends the process. A daemon is started again with empty memory.
     pub(super) fn end(&mut self) {
         *self = Self { credentials: self.credentials, ..Self::default() };
     }

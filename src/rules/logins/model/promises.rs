@@ -1,27 +1,26 @@
-//! What is promised, checked in true time and without a look at what the record thinks of it.
+//! The login promise as checks in true time, independent of the record.
 //!
-//! What the promises take for granted, because nobody could know better:
+//! The checks assume:
 //!
-//! - One of the two clocks is right to five minutes, or both are ([`Liar`]). Where both may show anything, only
-//!   the promises that have nothing to do with time are checked.
-//! - What was in a record that the disk has damaged is lost: the hold-offs and refusals of before. It counts
-//!   as a login made when the damage is seen, so that one login a day stays the most.
-//! - A login whose answer was lost on the way may have opened a session. It is tried again after 5 minutes,
-//!   doubling, as L6 says of what is transient, but no more than three may have opened one in 24 hours.
-//! - The clocks of two gateways may differ by ten minutes. After a boot the record may take one for the other.
-//! - A success ends the hold-offs before it.
-//! - A person who removes the record or the token files while no process remembers them starts anew: what was in them
-//!   is not known to anybody.
-//! - An acceptance that could not be written down is known to its process alone, until that ends.
-//! - A gateway that says no to a good token twice, five minutes apart, has refused it; nobody can know better.
+//! - One of the two clocks is correct to five minutes, or both are ([`WrongClock`]). If both are wrong, only the
+//!   promises that do not depend on time are checked.
+//! - The hold-offs and refusals in a damaged record are lost. The damage counts as a login made when it is noticed,
+//!   so there is still at most one login a day.
+//! - A login whose response was lost may have opened a session. It is retried after 5 minutes, doubling, as L6 says of
+//!   transient failures, but at most three in 24 hours may have opened a session.
+//! - The clocks of two gateways may differ by ten minutes. After a boot, the record may mistake one for the other.
+//! - A success ends the earlier hold-offs.
+//! - If a person removes the record or the token files while no process has them in memory, their content is lost.
+//! - An acceptance that could not be written is known only to its process, until that ends.
+//! - A gateway that refuses a good token twice, five minutes apart, has refused it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::process::{Attempt, Wish};
-use super::world::{DAY, HOUR, Liar, MINUTE, SERIALS, World};
+use super::process::{Attempt, Goal};
+use super::world::{DAY, HOUR, MINUTE, SERIALS, World, WrongClock};
 use crate::base::backoff::doubling;
 use crate::io::cloud::answer::{Failure, Kind, RetryAfter};
 use crate::io::token::TokenId;
@@ -33,17 +32,17 @@ use crate::rules::logins::record::Record;
 use crate::rules::logins::situation::{Operator, TokenFacts};
 use crate::rules::logins::verdict::Verdict;
 
-/// The gateway tells whole seconds: so much may be lost or won at a boot.
+/// The error at a boot: the gateway returns whole seconds.
 const ROUNDING: Duration = Duration::from_secs(2);
 
-/// One request, as it really went.
+/// A request that was really sent.
 #[derive(Clone, Debug)]
 struct Request {
     at: Timestamp,
     step: Step,
     number: usize,
     credentials: u8,
-    /// `None`: it was never written down.
+    /// `None` if the outcome was never recorded.
     outcome: Option<Result<(), Kind>>,
 }
 
@@ -65,114 +64,114 @@ impl Request {
     }
 }
 
-/// How often something was judged.
+/// Counts of how often each case was checked.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Judged {
+pub(super) struct Coverage {
     pub(super) logins: u64,
     pub(super) waits: u64,
-    /// Tokens of another gateway than the one that the login was for.
+    /// Tokens for another gateway than the one that the login was for.
     pub(super) shared: u64,
-    /// Requests by the other way to a token.
-    pub(super) otherwise: u64,
-    /// Sessions that a code opened.
+    /// Requests at the other token endpoint.
+    pub(super) other_endpoint: u64,
+    /// Sessions opened by a code.
     pub(super) codes: u64,
     /// Waits because three logins may have opened a session.
     pub(super) unclear: u64,
-    /// Gateways that were asked about a token that had expired by the clock.
+    /// Tokens expired by the clock that the gateway was asked about.
     pub(super) asked_first: u64,
-    /// Requests that a person asked for.
-    pub(super) wished: u64,
-    /// Gateways whose first request was judged beside others.
-    pub(super) strangers: u64,
+    /// Requests on behalf of the operator.
+    pub(super) requested: u64,
+    /// First requests for a gateway while others were known.
+    pub(super) newcomers: u64,
     /// Tokens that were written again from memory.
     pub(super) restored: u64,
     /// Stops during a request.
     pub(super) stops: u64,
 }
 
-impl Judged {
+impl Coverage {
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             logins: self.logins + other.logins,
             waits: self.waits + other.waits,
             shared: self.shared + other.shared,
-            otherwise: self.otherwise + other.otherwise,
+            other_endpoint: self.other_endpoint + other.other_endpoint,
             codes: self.codes + other.codes,
             unclear: self.unclear + other.unclear,
             asked_first: self.asked_first + other.asked_first,
-            wished: self.wished + other.wished,
-            strangers: self.strangers + other.strangers,
+            requested: self.requested + other.requested,
+            newcomers: self.newcomers + other.newcomers,
             restored: self.restored + other.restored,
             stops: self.stops + other.stops,
         }
     }
 }
 
-/// What has really happened.
+/// The true history, with a check for each promise.
 #[derive(Debug)]
 pub(super) struct Promises {
-    liar: Liar,
+    wrong_clock: WrongClock,
     requests: Vec<Request>,
-    /// Nothing may be asked before, by the failures since the last success.
+    /// The end of the hold-off after the failures since the last success.
     hold_until: Timestamp,
-    /// Credentials that were refused, and as what.
+    /// The refused credentials, and the kind of refusal.
     refused: Vec<(u8, Kind)>,
-    /// When the gateway refused which token while the clocks agreed.
+    /// The times at which the gateway refused each token while the clocks agreed.
     refusals: BTreeMap<TokenId, Vec<Timestamp>>,
-    /// Acceptances that are not on disk: whose process, which token, when.
+    /// Acceptances that are not on disk: process, token, time.
     unwritten: Vec<(usize, TokenId, Timestamp)>,
-    /// What each process heard last of each token.
-    heard: BTreeMap<(usize, TokenId), Verdict>,
-    /// When a token came last for each serial number, and was written down.
-    came: [Option<Timestamp>; SERIALS],
-    /// How many requests the record holds for each serial number.
+    /// The last verdict on each token that each process received.
+    last_verdicts: BTreeMap<(usize, TokenId), Verdict>,
+    /// The time at which the last token for each serial number was stored.
+    arrived_at: [Option<Timestamp>; SERIALS],
+    /// The number of requests in the record for each serial number.
     began_for: [u32; SERIALS],
-    /// Where each serial number was seen last.
+    /// The place in which each serial number was seen last.
     last_seen: [Option<usize>; SERIALS],
-    /// When the record was begun, for its age.
+    /// The time at which the record was created.
     born: Timestamp,
-    /// By how much its age was behind when it was last looked at, and during which boot.
+    /// The difference between the true age of the record and its own at the last check.
     behind: Duration,
-    /// When a record was damaged last.
+    /// The time at which a record was last damaged.
     damaged: Timestamp,
-    /// What the clocks may have lost or won at the boots that the record has lived through.
+    /// The largest error of the record's age from the boots since it was created.
     slack: Duration,
-    /// What was judged, so that a search that finds nothing is seen.
-    pub(super) judged: Judged,
+    /// Counts that reveal a search in which nothing was checked.
+    pub(super) coverage: Coverage,
 }
 
 impl Promises {
     pub(super) fn new(world: &World) -> Self {
         Self {
-            liar: world.liar,
+            wrong_clock: world.wrong_clock,
             requests: Vec::new(),
             hold_until: world.now,
             refused: Vec::new(),
             refusals: BTreeMap::new(),
             unwritten: Vec::new(),
-            heard: BTreeMap::new(),
-            came: Default::default(),
+            last_verdicts: BTreeMap::new(),
+            arrived_at: Default::default(),
             began_for: Default::default(),
             last_seen: Default::default(),
             born: world.now,
             behind: Duration::ZERO,
             damaged: world.now,
             slack: Duration::ZERO,
-            judged: Judged::default(),
+            coverage: Coverage::default(),
         }
     }
 
     fn knows_time(&self) -> bool {
-        self.liar != Liar::Both
+        self.wrong_clock != WrongClock::Both
     }
 
-    // What happens.
+    // Events.
 
     pub(super) fn record_began(&mut self, world: &World) {
         (self.born, self.behind, self.slack) = (world.now, Duration::ZERO, Duration::ZERO);
     }
 
-    /// What the record held is lost, and it counts as a login.
+    /// Records that the content of the record is lost, which counts as a login.
     pub(super) fn record_was_damaged(&mut self, world: &World) {
         self.forget(world);
         self.record_began(world);
@@ -181,50 +180,50 @@ impl Promises {
         self.requests.push(Request { at, step, number: 0, credentials: u8::MAX, outcome: None });
     }
 
-    /// A person removes the record: a command that waits then may not learn that a token came meanwhile.
+    /// Records that a person removed the record. A waiting command may not learn of a token that arrived meanwhile.
     pub(super) fn record_was_removed(&mut self) {
-        self.came = Default::default();
+        self.arrived_at = Default::default();
     }
 
-    /// The record was removed, and no process remembers it.
+    /// Records that the record was removed while no process had it in memory.
     pub(super) fn record_was_lost(&mut self, world: &World) {
         self.forget(world);
         self.requests.clear();
     }
 
-    /// What was written down is not known to anybody.
+    /// Clears the history that was only in the record.
     fn forget(&mut self, world: &World) {
         self.hold_until = world.now;
         self.damaged = world.now;
         self.refused.clear();
         self.refusals.clear();
-        self.came = Default::default();
+        self.arrived_at = Default::default();
         self.began_for = Default::default();
     }
 
     pub(super) fn process_ended(&mut self, which: usize) {
         self.unwritten.retain(|(whose, ..)| *whose != which);
-        self.heard.retain(|(whose, _), _| *whose != which);
+        self.last_verdicts.retain(|(whose, _), _| *whose != which);
     }
 
     pub(super) fn gateway_said(&mut self, which: usize, token: &TokenId, verdict: Verdict) {
-        self.heard.insert((which, token.clone()), verdict);
+        self.last_verdicts.insert((which, token.clone()), verdict);
     }
 
-    /// A serial number was seen at a place, and the disk has it.
+    /// Records that a serial number was seen in a place, and stored.
     pub(super) fn seen(&mut self, number: usize, place: usize) {
         self.last_seen[number] = Some(place);
     }
 
     pub(super) fn rebooted(&mut self, world: &World) {
         self.slack += ROUNDING;
-        if world.liar == Liar::Machine {
+        if world.wrong_clock == WrongClock::Machine {
             self.slack += world.gateways_differ_by();
         }
     }
 
-    pub(super) fn began(&mut self, step: Step, wish: &Wish, credentials: u8, world: &World) {
-        let number = wish.number;
+    pub(super) fn began(&mut self, step: Step, goal: &Goal, credentials: u8, world: &World) {
+        let number = goal.number;
         self.requests.push(Request { at: world.now, step, number, credentials, outcome: None });
         self.began_for[number] += 1;
     }
@@ -236,11 +235,11 @@ impl Promises {
         let (opens, step, number) = (last.opens(), last.step, last.number);
         if opens {
             self.refused.clear();
-            self.judged.codes += u64::from(step == Step::Code);
+            self.coverage.codes += u64::from(step == Step::Code);
         } else {
             let login = self.requests.iter().rev().find(|request| request.counts_as_login());
-            self.judged.shared += u64::from(login.is_some_and(|login| login.number != number));
-            self.came[number] = Some(world.now);
+            self.coverage.shared += u64::from(login.is_some_and(|login| login.number != number));
+            self.arrived_at[number] = Some(world.now);
         }
     }
 
@@ -252,7 +251,7 @@ impl Promises {
             self.refused.push((last.credentials, kind));
             return;
         }
-        // The other way is next, and the code may be typed again.
+        // The other endpoint is next, or the code may be entered again.
         if last.leads_to_other_way() || kind == Kind::WrongCode {
             return;
         }
@@ -273,7 +272,7 @@ impl Promises {
         self.hold_until = self.hold_until.max(world.now + table.max(asked));
     }
 
-    /// A refusal is one only while the gateway's clock is within ten minutes of ours, if it has one.
+    /// Records a refusal, which counts only if the gateway's clock, if it has one, is within ten minutes of ours.
     pub(super) fn gateway_refused(&mut self, token: &TokenId, sight: &Sight, world: &World) {
         let apart = sight.gateway.map(|gateway| gateway.duration_since(sight.moment.wall).abs());
         if apart.is_none_or(|apart| apart <= SignedDuration::from_mins(10)) {
@@ -281,7 +280,7 @@ impl Promises {
         }
     }
 
-    /// A gateway accepts a token; `unwritten` is the process that alone knows of it.
+    /// Records an acceptance; `unwritten` is the only process that knows of it, if it could not be stored.
     pub(super) fn gateway_accepted(&mut self, token: &TokenId, unwritten: Option<usize>, world: &World) {
         if let Some(which) = unwritten {
             self.unwritten.push((which, token.clone(), world.now));
@@ -291,22 +290,22 @@ impl Promises {
         }
     }
 
-    // What is promised.
+    // Promises.
 
-    /// A request never leaves without being on disk.
+    /// Checks that a request is on disk before it is sent.
     pub(super) fn no_request_without_a_record(step: Step, on_disk: Option<&Record>) {
         let last = on_disk.and_then(|record| record.attempts.last());
         let written = last.is_some_and(|last| last.step == step && last.outcome.is_none());
         assert!(written, "a request leaves and is not on disk: {last:?}");
     }
 
-    /// After a stop no request of its process is without an outcome.
+    /// Checks that a stopped process leaves no request without an outcome.
     pub(super) fn no_request_is_cut_off_by_a_stop(on_disk: Option<&Record>) {
         let last = on_disk.and_then(|record| record.attempts.last());
         assert!(last.is_some_and(|last| last.outcome.is_some()), "a stop cut off {last:?}");
     }
 
-    /// A request that leaves keeps every promise; `tokens` are those that its process knows of.
+    /// Checks every promise for a request; `tokens` are those known to its process.
     pub(super) fn judge(
         &mut self,
         which: usize,
@@ -315,34 +314,35 @@ impl Promises {
         renews_short: bool,
         world: &World,
     ) {
-        let Attempt { wish, step, credentials, .. } = attempt;
-        match wish.operator {
+        let Attempt { goal, step, credentials, .. } = attempt;
+        match goal.operator {
             Operator::Absent => {
-                self.by_itself(which, wish, *step, *credentials, tokens, renews_short, world);
+                self.by_itself(which, goal, *step, *credentials, tokens, renews_short, world);
             }
-            Operator::Asks | Operator::Insists => self.by_a_person(wish, *step, tokens, world),
+            Operator::Asks | Operator::Insists => self.by_a_person(goal, *step, tokens, world),
         }
     }
-    #[expect(clippy::too_many_arguments, reason = "everything that is judged")]
+
+    #[expect(clippy::too_many_arguments, reason = "the checks need all of them")]
     fn by_itself(
         &mut self,
         which: usize,
-        wish: &Wish,
+        goal: &Goal,
         step: Step,
         credentials: u8,
         tokens: &Tokens,
         renews_short: bool,
         world: &World,
     ) {
-        self.judged.logins += u64::from(step == Step::Login);
-        self.judged.otherwise += u64::from(step == Step::OtherToken);
-        // The last is this one.
+        self.coverage.logins += u64::from(step == Step::Login);
+        self.coverage.other_endpoint += u64::from(step == Step::OtherToken);
+        // The last request is the current one.
         let before = self.requests.split_last().map(|(_, before)| before.to_vec()).unwrap_or_default();
         self.no_request_with_refused_credentials(step, credentials);
         assert_ne!(step, Step::Code, "only a person types a code");
-        Self::the_other_way_is_taken_only_after_a_riddle(step, &before);
+        Self::the_other_endpoint_is_used_only_after_an_unknown_response(step, &before);
         Self::no_short_token_is_renewed_by_itself(renews_short, tokens);
-        self.no_second_serial_number_at_a_place(wish, tokens, world);
+        self.no_second_serial_number_at_a_place(goal, tokens, world);
         self.no_request_while_a_token_is_accepted(which, tokens, world);
         if self.knows_time() {
             self.no_request_while_a_token_is_good(which, tokens, world);
@@ -350,18 +350,18 @@ impl Promises {
         self.within_the_ceilings(step, &before, world);
     }
 
-    /// No request for a token that its process knows to be accepted, but for a renewal that every clock agrees on.
+    /// Checks that no request is made while its process knows that a token is accepted, except for a renewal.
     fn no_request_while_a_token_is_accepted(&self, which: usize, tokens: &Tokens, world: &World) {
         for kept in stored(tokens) {
             let facts = TokenFacts::new(&kept.token, kept.stored_at);
             let is_due = facts.is_long_lived && world.now + 5 * MINUTE >= facts.renewal_opens();
-            let heard = self.heard.get(&(which, facts.id.clone()));
-            let accepted = heard == Some(&Verdict::Accepted) && (self.knows_time() || !facts.is_long_lived);
+            let verdict = self.last_verdicts.get(&(which, facts.id.clone()));
+            let accepted = verdict == Some(&Verdict::Accepted) && (self.knows_time() || !facts.is_long_lived);
             assert!(is_due || !accepted, "a request while a token is accepted: {facts:?}");
         }
     }
 
-    /// Nor while its process knows another one that is accepted, in whose place somebody has put a useless one.
+    /// Checks the same for an accepted token whose file was replaced by one with a useless token.
     pub(super) fn no_request_while_another_is_accepted(
         &self,
         which: usize,
@@ -369,21 +369,21 @@ impl Promises {
         before: &Kept,
         world: &World,
     ) {
-        if attempt.wish.operator == Operator::Absent {
+        if attempt.goal.operator == Operator::Absent {
             let known = Tokens { current: Some(before.clone()), candidate: None };
             self.no_request_while_a_token_is_accepted(which, &known, world);
         }
     }
 
-    /// A person is obeyed, but not for what came while he waited (L5).
-    fn by_a_person(&mut self, wish: &Wish, step: Step, tokens: &Tokens, world: &World) {
-        self.judged.wished += 1;
+    /// Checks a request on behalf of the operator: no token may have arrived while the operator waited (L5).
+    fn by_a_person(&mut self, goal: &Goal, step: Step, tokens: &Tokens, world: &World) {
+        self.coverage.requested += 1;
         let before = self.requests.split_last().map(|(_, before)| before.to_vec()).unwrap_or_default();
-        let Some(asked) = wish.asked else { return };
-        let came = self.came[wish.number].is_some_and(|came| came > asked);
-        assert!(!came || *tokens == Tokens::default(), "a token came while he waited: {:?}", self.came);
+        let Some(asked) = goal.asked else { return };
+        let arrived = self.arrived_at[goal.number].is_some_and(|at| at > asked);
+        assert!(!arrived || *tokens == Tokens::default(), "a token arrived meanwhile: {:?}", self.arrived_at);
         let is_news = |request: &Request| request.opens() && request.at > asked;
-        if wish.operator == Operator::Asks || step == Step::Login && before.iter().any(is_news) {
+        if goal.operator == Operator::Asks || step == Step::Login && before.iter().any(is_news) {
             self.within_the_ceilings(step, &before, world);
         }
     }
@@ -400,28 +400,28 @@ impl Promises {
         }
     }
 
-    /// No first request for a serial number where another one is known, without a person.
-    fn no_second_serial_number_at_a_place(&mut self, wish: &Wish, tokens: &Tokens, world: &World) {
+    /// Checks that no automatic request is made for a new serial number in the place of a known one.
+    fn no_second_serial_number_at_a_place(&mut self, goal: &Goal, tokens: &Tokens, world: &World) {
         let is_known = |number: usize| self.began_for[number] > 0 || world.disk.tokens[number].is_some();
-        // This one is the first.
-        if self.began_for[wish.number] > 1 || *tokens != Tokens::default() {
+        // The current request is counted already.
+        if self.began_for[goal.number] > 1 || *tokens != Tokens::default() {
             return;
         }
-        let here = |number: &usize| world.by_mdns || self.last_seen[*number] == Some(wish.gateway);
+        let here = |number: &usize| world.by_mdns || self.last_seen[*number] == Some(goal.gateway);
         let others: Vec<usize> =
-            (0..SERIALS).filter(|number| *number != wish.number && is_known(*number)).collect();
-        self.judged.strangers += u64::from(!others.is_empty());
+            (0..SERIALS).filter(|number| *number != goal.number && is_known(*number)).collect();
+        self.coverage.newcomers += u64::from(!others.is_empty());
         let known = others.iter().find(|number| here(number));
-        assert!(known.is_none(), "a login for {} where {known:?} is known", wish.number);
+        assert!(known.is_none(), "a login for {} where {known:?} is known", goal.number);
     }
 
-    /// The other way to a token is for an answer that nobody has seen, on the session of that request.
-    fn the_other_way_is_taken_only_after_a_riddle(step: Step, before: &[Request]) {
-        let led = before.last().is_some_and(Request::leads_to_other_way);
-        assert!(step != Step::OtherToken || led, "the other way after {:?}", before.last());
+    /// Checks that the other token endpoint is used only directly after an unknown response from the first.
+    fn the_other_endpoint_is_used_only_after_an_unknown_response(step: Step, before: &[Request]) {
+        let is_next = before.last().is_some_and(Request::leads_to_other_way);
+        assert!(step != Step::OtherToken || is_next, "the other endpoint after {:?}", before.last());
     }
 
-    /// At most three logins in 24 hours may have opened a session, seen or not.
+    /// Checks that at most three logins in 24 hours may have opened a session.
     fn three_sessions_a_day(&self, before: &[Request], world: &World) {
         let day = DAY.saturating_sub(self.slack);
         let recent = |request: &&Request| request.may_have_opened() && since(request.at, world.now) < day;
@@ -429,22 +429,23 @@ impl Promises {
         assert!(logins.len() < 3, "a fourth session in a day, perhaps: {logins:?}");
     }
 
-    /// After wrong credentials nothing is tried by itself until they change; nor after a second factor.
+    /// Checks that refused credentials, or ones that need a second factor, are not used again automatically.
     fn no_request_with_refused_credentials(&self, step: Step, credentials: u8) {
         let refused = self.refused.iter().find(|(refused, _)| *refused == credentials);
         assert!(step != Step::Login || refused.is_none(), "a login with {refused:?}");
     }
 
-    /// L8.
+    /// Checks that short tokens are not renewed automatically unless configured (L8).
     fn no_short_token_is_renewed_by_itself(renews_short: bool, tokens: &Tokens) {
         let mut stored = stored(tokens).peekable();
         let short = stored.peek().is_some() && stored.all(|kept| !kept.token.is_long_lived());
         assert!(renews_short || !short, "a short token is renewed");
     }
 
-    /// No request while a stored token is valid, the gateway has not clearly refused it (twice, at least five
-    /// minutes apart, while the clocks agree), and it is outside its renewal window. A clock that is right to
-    /// five minutes may be wrong by so much.
+    /// Checks that no request is made while a stored token is good.
+    ///
+    /// A token is good if it has not expired, is outside its renewal window, and was not refused twice, at least five
+    /// minutes apart, while the clocks agreed. The clock may be wrong by five minutes.
     fn no_request_while_a_token_is_good(&self, which: usize, tokens: &Tokens, world: &World) {
         let soon = world.now + 5 * MINUTE;
         for kept in stored(tokens) {
@@ -461,20 +462,20 @@ impl Promises {
         }
     }
 
-    /// Never two within the hold-off of the first's outcome.
+    /// Checks that no request is made during a hold-off.
     fn no_request_within_a_hold_off(&self, world: &World) {
         let left = since(world.now, self.hold_until);
         assert!(left <= self.slack, "a request {left:?} too early");
     }
 
-    /// At most one login (success, or an end that nobody saw) in 24 hours.
+    /// Checks that at most one login in 24 hours succeeds or is interrupted.
     fn one_login_a_day(&self, before: &[Request], world: &World) {
         let last = before.iter().rev().find(|request| request.counts_as_login());
         let early = last.map(|last| DAY.saturating_sub(since(last.at, world.now)));
         assert!(early.unwrap_or_default() <= self.slack, "two logins in a day: {last:?}");
     }
 
-    /// At most three in 30 days.
+    /// Checks that at most three logins in 30 days succeed or are interrupted.
     fn three_logins_a_month(&self, before: &[Request], world: &World) {
         let month = (30 * DAY).saturating_sub(self.slack);
         let recent = |request: &&Request| {
@@ -485,9 +486,11 @@ impl Promises {
         assert!(logins.len() < 3, "a fourth login in a month: {logins:?}");
     }
 
-    /// The record's age never runs ahead of the truth, so that no hold-off opens early by a jump of a clock;
-    /// and falls behind only at a boot, so that none is prolonged by a jump while the machine runs, and at a
-    /// boot with honest clocks seen before and after (`certain`) not at all.
+    /// Checks that jumps of the clock do not change the record's age.
+    ///
+    /// The age is never ahead of the truth, so that no hold-off ends early. It falls behind only at a boot, so that no
+    /// hold-off is extended while the machine runs. If correct clocks were seen before and after the boot (`certain`),
+    /// it does not fall behind at all.
     pub(super) fn no_jump_of_a_clock_counts(
         &mut self,
         record: &Record,
@@ -503,22 +506,23 @@ impl Promises {
         assert!(age <= truth + self.slack, "the record is {age:?} old, in truth {truth:?}");
         let behind = truth.saturating_sub(age);
         if certain {
-            // Of two that nearly agree the slower is believed.
-            let slower = if self.liar == Liar::Nobody { world.gateways_differ_by() } else { AGREEMENT };
+            // If two clocks nearly agree, the slower is trusted.
+            let slower =
+                if self.wrong_clock == WrongClock::Neither { world.gateways_differ_by() } else { AGREEMENT };
             let lost = ROUNDING + slower;
             assert!(behind <= self.behind + lost, "{behind:?} behind, before {:?}", self.behind);
         }
         self.behind = behind;
     }
 
-    /// What is waited for ends when the table says, prolonged by nothing but what the record's age is behind.
+    /// Checks that no wait is longer than its rule says, plus the amount that the record's age is behind.
     pub(super) fn no_wait_outlives_its_length(&mut self, decision: &Decision, world: &World) {
         let Decision::Wait { left: Some(left), why, .. } = decision else { return };
         if !self.knows_time() {
             return;
         }
-        self.judged.waits += 1;
-        self.judged.unclear += u64::from(*why == Waiting::ThriceUnclear);
+        self.coverage.waits += 1;
+        self.coverage.unclear += u64::from(*why == Waiting::ThriceUnclear);
         let counted = |nth: usize, length: Duration| {
             let mut logins = self.requests.iter().rev().filter(|request| request.counts_as_login());
             logins.nth(nth).map(|login| login.at + length)
@@ -544,11 +548,12 @@ impl Promises {
         assert!(*left <= longest, "waits {left:?} for {why:?}, and {longest:?} is the most");
     }
 
-    /// A stored token is lost only when the operator forgets it or removes its files, when the gateway has accepted
-    /// another in its place, when it was refused clearly beside a good one, or, while the gateway has not seen it yet,
-    /// when a newer comes.
+    /// Checks that no stored token is lost without a good reason.
+    ///
+    /// The reasons are: the operator forgets it or removes its files, the gateway has accepted another in its place, it
+    /// was refused twice and there is a good one, or a newer one arrives before the gateway has seen it.
     pub(super) fn no_token_is_lost(before: Option<&Tokens>, after: Option<&Tokens>, event: TokenEvent) {
-        // Files that were gone are written again from memory.
+        // Missing files are written again from memory.
         let Some(before) = before else { return };
         let Some(after) = after else {
             assert!(
@@ -569,7 +574,7 @@ impl Promises {
     }
 }
 
-/// What has happened to the tokens.
+/// A change of the stored tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenEvent {
     Nothing,
@@ -577,11 +582,11 @@ pub(super) enum TokenEvent {
     Accepted,
     Dropped,
     Forgotten,
-    /// A person has removed the files, or put others in their place.
+    /// A person has removed or replaced the files.
     Removed,
     /// The files were written again from memory.
     Restored,
-    /// The disk did not take it.
+    /// The disk was not writable.
     Unwritten,
 }
 
@@ -589,7 +594,7 @@ fn stored(tokens: &Tokens) -> impl Iterator<Item = &Kept> {
     tokens.candidate.iter().chain(&tokens.current)
 }
 
-/// From `earlier` to `later`; nothing if that comes first.
+/// Returns the time from `earlier` to `later`, or zero if `later` comes first.
 fn since(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
