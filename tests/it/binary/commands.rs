@@ -36,7 +36,7 @@ async fn a_refresh_obeys_the_hold_offs_unless_forced() {
     let again = site.run(&["token", "refresh"]).await;
     assert_eq!(again.status.code(), Some(75));
     let words = text(&again.stderr);
-    assert!(words.contains("one a day is the most") && words.contains("--force"), "{words}");
+    assert!(words.contains("the limit is one a day") && words.contains("--force"), "{words}");
     assert_eq!(site.logins(), (1, 1, 1));
     let forced = site.run(&["token", "refresh", "--force"]).await;
     assert!(forced.status.success(), "{}", text(&forced.stderr));
