@@ -6,14 +6,14 @@
 //!
 //! `docs/login-promise.md` numbers the rules. Each has its module:
 //!
-//! - [`need`]: L2 (reasons) and L8 (short tokens)
-//! - [`decision`]: L7 (one login, all tokens)
-//! - [`limits`]: L6 (hold-offs and ceilings)
-//! - [`record`], made of [`attempt`] and [`hold`]: the state that an attempt leaves behind (L4, L6, L7)
-//! - [`age`]: L9 (clocks)
-//! - [`verdict`]: the responses of gateways to their tokens
-//! - [`newcomer`]: gateways that have not been seen before
-//! - [`code`]: accounts with a second factor
+//! - L2 (reasons) and L8 (short tokens): [`need`]
+//! - L4, L6, L7, the state that an attempt leaves behind: [`record`], made of [`attempt`] and [`hold`]
+//! - L6 (hold-offs and ceilings): [`limits`]
+//! - L7 (one login, all tokens): [`decision`]
+//! - L9 (clocks): [`age`]
+//! - the responses of gateways to their tokens: [`verdict`]
+//! - gateways that have not been seen before: [`newcomer`]
+//! - accounts with a second factor: [`code`]
 
 pub mod age;
 pub mod attempt;
