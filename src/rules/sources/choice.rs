@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 
 use super::flow::Metered;
-use super::production;
+use super::pages::Kept;
 use super::site::{Metering, Site};
 use super::slow;
 use super::table::{Value, Way};
 use super::visits::When;
+use super::{inverters, production};
 use crate::io::gateway::Endpoint;
+use crate::io::gateway::wire::inverters::Inverters;
 
 /// The way that each value is taken from, if any.
 #[derive(Clone, Copy, Debug)]
@@ -87,11 +89,13 @@ fn serves(site: &Site<'_>, way: Way, value: Value) -> bool {
         (_, Way::Meters) => meters_serve(site, value),
         (_, Way::MeterRows) => slow::serves(site, value),
         (Value::Inverters, Way::Details) => {
-            site.pages.has(Endpoint::DeviceData) && !site.device_data_is_cut()
+            let whole = site.pages.has(Endpoint::DeviceData) && !site.device_data_is_cut();
+            whole && !inverters::others_report(site)
         }
         (Value::Inverters, Way::Reports) => {
             let reports = site.pages.inverters.as_ref();
-            reports.is_some_and(|kept| !kept.page.0.is_empty() || !site.past.served(value, way))
+            let named = |kept: &Kept<Inverters>| kept.page.0.iter().any(|row| row.serial.is_some());
+            reports.is_some_and(|kept| named(kept) || !site.past.served(value, way))
         }
         (Value::Batteries, way) => {
             site.pages.has(way.page()) && (site.has_ensemble() || !site.past.served(value, way))
@@ -156,9 +160,24 @@ pub(super) fn shortfall(site: &Site<'_>, way: Way, value: Value) -> Option<(Endp
             let lacking = site.past.served(value, way).then_some(Shortfall::Lacking);
             Some((way.page(), stale.or(lacking)?))
         }
-        Way::Reports | Way::Page(_) if site.past.served(value, way) => Some((way.page(), Shortfall::Lacking)),
-        // The oddities of the firmware say why the other pages may have nothing.
-        _ => None,
+        Way::Details if inverters::details_stand_still(site) => {
+            let newest = site
+                .pages
+                .device_data
+                .as_ref()?
+                .page
+                .inverters
+                .iter()
+                .filter_map(|it| it.reported.at())
+                .max();
+            Some((way.page(), newest.map_or(Shortfall::Lacking, Shortfall::Stale)))
+        }
+        // By night no inverter reports.
+        Way::Details | Way::Reports if value == Value::ProductionPower => None,
+        // The oddities of the firmware say why these may have nothing.
+        Way::Details if site.device_data_has_no_room() => None,
+        Way::Totals if site.totals_are_zero() || site.stale_meter().is_some() => None,
+        _ => site.past.served(value, way).then_some((way.page(), Shortfall::Lacking)),
     }
 }
 

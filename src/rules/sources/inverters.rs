@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::age;
+use super::site::Site;
 use crate::base::reading::Inverter;
 use crate::base::units::{WattHours, Watts};
+use crate::io::gateway::Endpoint;
 use crate::io::gateway::wire::Stamp;
 use crate::io::gateway::wire::device_data::{Device, DeviceData};
 use crate::io::gateway::wire::inverters::{InverterReport, Inverters};
@@ -43,6 +45,21 @@ fn has_lived(reported: Stamp, max_power: Option<Watts>, energy: Option<WattHours
     reported != Stamp::Never
         || max_power.is_some_and(|power| power > Watts::ZERO)
         || energy.is_some_and(|energy| energy > WattHours::ZERO)
+}
+
+/// Whether no report in detail can be believed any more.
+pub(super) fn details_stand_still(site: &Site<'_>) -> bool {
+    let devices = site.pages.device_data.as_ref().map_or(&[][..], |kept| &kept.page.inverters);
+    !devices.is_empty() && !devices.iter().any(|device| age::is_believed(device.reported, site.time))
+}
+
+/// Whether the reports in detail stand still, and the plain ones do not or may not.
+pub(super) fn others_report(site: &Site<'_>) -> bool {
+    details_stand_still(site)
+        && match &site.pages.inverters {
+            Some(kept) => kept.page.0.iter().any(|row| age::is_believed(row.reported, site.time)),
+            None => site.offers(Endpoint::Inverters) && site.visits.why(Endpoint::Inverters).is_none(),
+        }
 }
 
 fn of_device(device: &Device, clock: Option<Timestamp>) -> Option<Inverter> {

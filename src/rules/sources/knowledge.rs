@@ -10,6 +10,7 @@ use super::oddities::Oddity;
 use super::pages::Pages;
 use super::past::Past;
 use super::site::{Metering, Site};
+use super::table::Value;
 use super::visits::{Failure, Visits, When};
 use super::{Level, Options, Refusal};
 use crate::io::gateway::Endpoint;
@@ -96,12 +97,14 @@ impl Knowledge {
             return Err(malformed);
         }
         self.past.shows(endpoint, wire::holds_no_number(body));
-        let empty = !self.site().has_ensemble();
+        // Batteries that were there are missing, and looked for as often as before.
+        let empty = !self.site().has_ensemble() && !self.past.had(Value::Batteries);
         let hold = match endpoint {
             Endpoint::EnsembleInventory => self.past.inventory_hold(empty),
             _ => endpoint.period(),
         };
         self.visits.answered(endpoint, when, hold);
+        notices.permitted(endpoint);
         if endpoint == Endpoint::Meters {
             self.past.hidden_feed = self.site().lists_hidden_feed();
         }
@@ -129,7 +132,7 @@ impl Knowledge {
             Endpoint::Meters if site.metering() == Metering::Without && site.totals_stand_still() => {
                 Some(Oddity::StalledTotals)
             }
-            Endpoint::DeviceData if site.device_data_is_cut() => Some(Oddity::CutDeviceData),
+            Endpoint::DeviceData if site.device_data_has_no_room() => Some(Oddity::CutDeviceData),
             _ => None,
         }
     }

@@ -17,6 +17,7 @@ mod flow;
 mod gateway_clock;
 mod inverters;
 mod knowledge;
+mod lost;
 mod meters;
 mod notices;
 pub mod oddities;
@@ -44,6 +45,7 @@ use self::bridge::Bridges;
 use self::choice::Choices;
 use self::course::Course;
 use self::knowledge::Knowledge;
+use self::lost::ShownFields;
 use self::notices::Notices;
 use self::oddities::Oddity;
 use self::pages::Pages;
@@ -59,6 +61,9 @@ use crate::io::gateway::{Endpoint, Error};
 /// A slow page that yields nothing is asked for this often, to see whether it does by now.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 
+/// A list of meters that names fewer than before is asked for again so soon.
+const DOUBTFUL: Duration = Duration::from_secs(5 * 60);
+
 /// The sources of one gateway.
 #[derive(Debug)]
 pub struct Sources {
@@ -66,6 +71,7 @@ pub struct Sources {
     course: Course,
     troubles: Troubles,
     bridges: Bridges,
+    shown: ShownFields,
     stream: Stream,
     notices: Notices,
     /// The choices of the last reading.
@@ -82,6 +88,7 @@ impl Sources {
             course: Course::over(),
             troubles: Troubles::default(),
             bridges: Bridges::default(),
+            shown: ShownFields::default(),
             stream: Stream::default(),
             notices: Notices::default(),
             chosen: Choices::none(),
@@ -177,6 +184,12 @@ impl Sources {
         }
         if !self.course.has_ended() {
             self.short = trouble::shortfalls(&site, &choices);
+            if self.course.has_answered() {
+                self.shown.see((&reading, negative_house), &choices, &mut self.short);
+            }
+            if self.short.contains_key(&Endpoint::Meters) && self.known.visits.succeeded(Endpoint::Meters) {
+                self.known.visits.hold(Endpoint::Meters, DOUBTFUL);
+            }
             let asked = |page| self.known.visits.asked(page, self.known.cycle);
             self.notices.extend(self.troubles.see(&self.short, asked, self.known.now));
         }
@@ -195,14 +208,20 @@ impl Sources {
             self.notices.oddity(Oddity::NegativeHouse);
         }
         for (endpoint, refusal) in known.visits.refusals() {
-            if refusal == Refusal::Role && !endpoint.page().is_certain(known.info.firmware) {
+            // Of one that answered before it is said that it fails.
+            let always = known.visits.always_refused(endpoint).is_some();
+            if refusal == Refusal::Role && always && !endpoint.page().is_certain(known.info.firmware) {
                 self.notices.forbidden(&known.info, endpoint);
             }
         }
         known.past.learn(choices.iter(), reading);
         for endpoint in Endpoint::ALL {
             let page = endpoint.page();
-            let idle = page.cost == Cost::Slow && page.period < IDLE && !known.past.has_served(endpoint);
+            let idle = page.cost == Cost::Slow
+                && page.period < IDLE
+                && !known.past.has_served(endpoint)
+                // What it falls short of is over when the page says so, not when it is forgotten.
+                && !self.short.contains_key(&endpoint);
             if idle && known.visits.asked(endpoint, known.cycle) && known.visits.succeeded(endpoint) {
                 known.visits.hold(endpoint, IDLE);
             }

@@ -38,6 +38,14 @@ impl Notices {
         }
     }
 
+    /// Reports that a page is read that was left out because of the role.
+    pub(super) fn permitted(&mut self, endpoint: Endpoint) {
+        if self.refused.remove(&endpoint) {
+            let message = format!("{} may be read now", endpoint.path());
+            self.add(Level::Info, "endpoint_permitted", message);
+        }
+    }
+
     /// Reports that a page is left out because of the role, the first time, in the words of the access that is used.
     pub(super) fn forbidden(&mut self, info: &Info, endpoint: Endpoint) {
         if !self.refused.insert(endpoint) {

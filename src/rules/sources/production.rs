@@ -2,15 +2,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::inverters;
 use super::oddities::Oddity;
 use super::pages::Kept;
 use super::site::Site;
 use super::slow::Rows;
 use super::table::Way;
+use super::{age, inverters, slow};
 use crate::base::reading::{Inverter, Production, Source};
 use crate::base::units::{WattHours, Watts};
 use crate::io::gateway::Endpoint;
+use crate::io::gateway::wire::production_json::Row;
 
 /// Inverters report every 5 to 15 minutes, some once an hour; one that is silent for longer gives nothing.
 const REPORTING: SignedDuration = SignedDuration::from_mins(65);
@@ -40,7 +41,8 @@ pub(super) fn by(site: &Site<'_>, way: Way) -> Option<Production> {
         Way::MeterRows => Rows::fresh(site)?.production(),
         Way::InverterRow => {
             let row = site.slow_page()?.inverters()?;
-            Some(sum(row.power, row.energy().filter(|_| !wraps(site)), row.measured_at))
+            let power = row.power.filter(|_| !stands_still(site, row));
+            Some(sum(power, row.energy().filter(|_| !wraps(site)), row.measured_at))
         }
         Way::Totals => {
             // Where the meter stands still this page does too, and has no stamp that shows it.
@@ -68,6 +70,14 @@ pub(super) fn by(site: &Site<'_>, way: Way) -> Option<Production> {
         }
         Way::Page(_) => None,
     }
+}
+
+/// Whether the inverters' sum is too old to be their power: nothing was reported for a day, or the whole page stands still.
+/// By night its stamp is that of dusk, or 0.
+fn stands_still(site: &Site<'_>, row: &Row) -> bool {
+    let is_behind = |bound| age::is_stale(row.measured_at, site.time, bound);
+    let reports = row.measured_at.is_some() && !is_behind(REPORTING);
+    is_behind(age::DEVICE) || (slow::stale(site).is_some() && !reports)
 }
 
 /// Whether the inverters' total of `production.json` may lack multiples of 2^32 J and only stands in for the fast one,

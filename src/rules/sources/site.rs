@@ -240,6 +240,11 @@ impl<'a> Site<'a> {
         })
     }
 
+    /// See [`Oddity::CutDeviceData`].
+    pub(super) fn device_data_has_no_room(&self) -> bool {
+        Kept::page(self.pages.device_data.as_ref()).is_some_and(|page| !page.has_room())
+    }
+
     pub(super) fn device_data_is_cut(&self) -> bool {
         Kept::page(self.pages.device_data.as_ref()).is_some_and(|page| !page.complete())
     }

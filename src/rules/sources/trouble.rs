@@ -127,7 +127,7 @@ pub(super) fn shortfalls(site: &Site<'_>, choices: &Choices) -> BTreeMap<Endpoin
     let mut words: BTreeMap<Endpoint, String> = short
         .into_iter()
         .map(|(page, (why, consequences))| {
-            (page, format!("{}: {}", why_in_words(site, page, why), consequences.in_words()))
+            (page, format!("{}: {}", why_in_words(site, page, why), consequences.in_words(page)))
         })
         .collect();
     // The last list of meters is as good; that its page fails is said all the same.
@@ -167,13 +167,16 @@ impl Consequences {
         }
     }
 
-    fn in_words(&self) -> String {
+    fn in_words(&self, failing: Endpoint) -> String {
         let parts: Vec<String> = self
             .0
             .iter()
             .map(|(instead, values)| {
                 let names: Vec<&str> = values.iter().map(|value| value.name()).collect();
                 match instead {
+                    Some(page) if *page == failing => {
+                        format!("{} from the sum of the inverters instead", names.join(", "))
+                    }
                     Some(page) => format!("{} from {} instead", names.join(", "), page.path()),
                     None => format!("{} missing", names.join(", ")),
                 }
@@ -256,7 +259,7 @@ mod tests {
         consequences.add(Value::GridEnergy, None);
         consequences.add(Value::HousePower, Some(Endpoint::ProductionJson));
         assert_eq!(
-            consequences.in_words(),
+            consequences.in_words(Endpoint::MeterReadings),
             "production power, house power from /production.json?details=1 instead; import and export missing"
         );
     }

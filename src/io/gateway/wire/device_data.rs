@@ -57,15 +57,19 @@ impl<'de> Deserialize<'de> for DeviceData {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut page = DeviceData::default();
+                let mut is_list = false;
                 while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
                     match key.as_ref() {
                         "deviceCount" => page.count = map.next_value::<Count>()?.0,
                         "deviceDataLimit" => page.limit = map.next_value::<Count>()?.0,
-                        _ => page.add(map.next_value::<Object<Row>>()?.0),
+                        _ => is_list |= page.add(map.next_value::<Object<Row>>()?.0),
                     }
                     if page.inverters.len().max(page.ac_batteries.len()) > DEVICES {
                         return Err(A::Error::custom("too many devices"));
                     }
+                }
+                if !is_list && page.count.is_none() {
+                    return Err(A::Error::custom("no devices, and no count of them"));
                 }
                 page.inverters.shrink_to_fit();
                 Ok(page)
@@ -77,18 +81,19 @@ impl<'de> Deserialize<'de> for DeviceData {
 
 impl DeviceData {
     /// Removed inverters stay listed with nothing in them (firmware 8.3.5289, 8.3.5433); meters are listed too,
-    /// as removed, and are better read elsewhere.
-    fn add(&mut self, row: Option<Row>) {
-        let Some(row) = row else { return };
-        let kind = row.kind.unwrap_or_default();
+    /// as removed, and are better read elsewhere. Returns whether `row` is a device.
+    fn add(&mut self, row: Option<Row>) -> bool {
+        let Some(row) = row else { return false };
+        let Some(kind) = row.kind else { return false };
         let gone = row.active == Some(false)
             || (row.gone == Some(true) && row.channels.iter().all(Channel::is_empty));
-        let Some(serial) = row.serial.filter(|_| !gone) else { return };
+        let Some(serial) = row.serial.filter(|_| !gone) else { return true };
         match kind.as_str() {
             "pcu" => self.inverters.push(Device::of(serial, row.channels)),
             "acb" => self.ac_batteries.push(AcBattery::of(serial, row.channels)),
             _ => {}
         }
+        true
     }
 }
 
@@ -411,6 +416,14 @@ mod tests {
     fn a_page_at_its_limit_is_not_complete() {
         let full = PAGE.replace("\"deviceCount\":5", "\"deviceCount\":50");
         assert!(!DeviceData::parse(full.as_bytes()).unwrap().complete());
-        assert!(!DeviceData::parse(b"{}").unwrap().complete());
+        let none = DeviceData::parse(br#"{"deviceCount":0,"deviceDataLimit":50}"#).unwrap();
+        assert!(!none.complete() && none.has_room());
+    }
+
+    #[test]
+    fn an_object_that_names_neither_devices_nor_their_number_is_another_page() {
+        for page in ["{}", r#"{"state":"busy"}"#, r#"{"1":{},"2":null,"deviceDataLimit":50}"#] {
+            assert_eq!(DeviceData::parse(page.as_bytes()), Err(Malformed::OtherForm), "{page}");
+        }
     }
 }

@@ -157,13 +157,17 @@ impl Power {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Page {
-            #[serde(rename = "devices:", deserialize_with = "lenient::devices")]
-            misspelt: Vec<BatteryPower>,
-            #[serde(deserialize_with = "lenient::devices")]
-            devices: Vec<BatteryPower>,
+            #[serde(rename = "devices:")]
+            misspelt: Option<Devices>,
+            devices: Option<Devices>,
         }
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Devices(#[serde(deserialize_with = "lenient::devices")] Vec<BatteryPower>);
         let page = document::<lenient::Object<Page>>(body)?.0.ok_or(Malformed::OtherForm)?;
-        Ok(Self(if page.misspelt.is_empty() { page.devices } else { page.misspelt }))
+        let lists = [page.misspelt, page.devices].into_iter().flatten().map(|list| list.0);
+        let longest = lists.max_by_key(Vec::len).ok_or(Malformed::OtherForm)?;
+        Ok(Self(longest))
     }
 }
 
@@ -212,7 +216,8 @@ pub struct Secctrl {
 impl Secctrl {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        document::<lenient::Object<Self>>(body)?.0.ok_or(Malformed::OtherForm)
+        let page = document::<lenient::Object<Self>>(body)?.0;
+        page.filter(|page| *page != Self::default()).ok_or(Malformed::OtherForm)
     }
 }
 
@@ -237,6 +242,16 @@ mod tests {
         for key in ["devices:", "devices"] {
             let body = format!(r#"{{"{key}":[{{"serial_num":"1","real_power_mw":-136000,"soc":21}}]}}"#);
             assert_eq!(Power::parse(body.as_bytes()).unwrap().0[0].power, Watts::new(-136.0));
+        }
+    }
+    #[test]
+    fn an_object_with_nothing_of_a_page_is_another_page() {
+        for odd in ["{}", r#"{"state":"busy"}"#, r#"{"device":[]}"#] {
+            assert_eq!(Power::parse(odd.as_bytes()), Err(Malformed::OtherForm), "{odd}");
+            assert_eq!(Secctrl::parse(odd.as_bytes()), Err(Malformed::OtherForm), "{odd}");
+        }
+        for none in [r#"{"devices:":[]}"#, r#"{"devices:":[],"devices":[]}"#] {
+            assert_eq!(Power::parse(none.as_bytes()), Ok(Power::default()), "{none}");
         }
     }
 }

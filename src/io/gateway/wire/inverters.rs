@@ -3,10 +3,14 @@
 use serde::Deserialize;
 
 use super::Malformed;
-use super::lenient::{self, DEVICES, Stamp};
+use super::lenient::{self, Stamp};
 use super::meters::list;
 use crate::base::reading::Serial;
 use crate::base::units::Watts;
+
+/// The most rows: so many fit into a response (see [`Endpoint::Inverters`](crate::io::gateway::Endpoint)). No gateway serves
+/// more than 600; what is published has its own limit.
+const MOST: usize = 1_750;
 
 /// The page. Fewer rows than inverters installed can appear.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,7 +19,7 @@ pub struct Inverters(pub Vec<InverterReport>);
 impl Inverters {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        Ok(Self(list::<InverterReport, DEVICES>(body)?.objects()))
+        Ok(Self(list::<InverterReport, MOST>(body)?.objects()))
     }
 }
 
@@ -64,5 +68,15 @@ mod tests {
         assert_eq!(rows[0].serial.as_ref().unwrap().as_str(), "122310000101");
         assert!(rows[0].is_inverter() && rows[1].is_ac_battery());
         assert_eq!((rows[0].reported, rows[1].reported), (Stamp::Unknown, Stamp::Never));
+    }
+    #[test]
+    fn more_rows_than_any_gateway_has_are_rows_all_the_same() {
+        let page = |count: u32| {
+            let rows: Vec<String> =
+                (0..count).map(|n| format!(r#"{{"serialNumber":"{n}","lastReportWatts":5}}"#)).collect();
+            Inverters::parse(format!("[{}]", rows.join(",")).as_bytes()).map(|page| page.0.len())
+        };
+        assert_eq!((page(1_001), page(1_700)), (Ok(1_001), Ok(1_700)));
+        assert_eq!(page(2_000), Err(Malformed::OtherForm));
     }
 }

@@ -13,7 +13,20 @@ pub struct Meters(pub Vec<Meter>);
 impl Meters {
     /// Reads the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        Ok(Self(list::<Meter, FEW>(body)?.objects()))
+        let mut rows = list::<Meter, FEW>(body)?.objects();
+        let is_empty = rows.is_empty();
+        rows.retain(|row| *row != Meter::default());
+        let list = Self(rows);
+        let understood = is_empty || (!list.0.is_empty() && list.tells_of_production());
+        if understood { Ok(list) } else { Err(Malformed::OtherForm) }
+    }
+
+    /// Whether the list says which meter is that of production, or that there is none: each of its meters says if it is switched
+    /// on, and what it measures. Without that, production would be taken for that of a gateway without meters.
+    fn tells_of_production(&self) -> bool {
+        let tells = |row: &Meter| row.state.is_some() && (!row.enabled() || row.is_of_something());
+        let is_production = |row: &Meter| row.measurement_type.as_deref() == Some("production") && tells(row);
+        self.0.iter().all(tells) || self.0.iter().any(is_production)
     }
 }
 
@@ -55,7 +68,12 @@ pub struct Meter {
 impl Meter {
     /// Whether the installer has switched it on.
     pub fn enabled(&self) -> bool {
-        self.state.as_deref() == Some("enabled")
+        self.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("enabled"))
+    }
+
+    /// Whether it says what it measures, and which readings are its own.
+    fn is_of_something(&self) -> bool {
+        self.measurement_type.is_some() && self.eid.is_some()
     }
 
     /// How many of its channels mean something, 1 to 3. A three-phase gateway may have one phase wired: the
@@ -84,5 +102,26 @@ mod tests {
         assert_eq!(meters[0].phases(), 3);
         assert_eq!(meters[1].eid, Some(704_643_584));
         assert!(!meters[1].enabled());
+    }
+
+    #[test]
+    fn a_list_that_does_not_tell_which_meter_is_that_of_production_is_none() {
+        for odd in [
+            "{}",
+            "{},null,7",
+            r#"{"eid":1,"measurementType":"production"},{"eid":2,"state":"enabled","measurementType":"net-consumption"}"#,
+            r#"{"eid":1,"state":"enabled"},{"eid":2,"state":"disabled","measurementType":"net-consumption"}"#,
+            r#"{"eid":null,"state":"enabled","measurementType":"production"}"#,
+        ] {
+            assert_eq!(Meters::parse(format!("[{odd}]").as_bytes()), Err(Malformed::OtherForm), "{odd}");
+        }
+        for well in [
+            "",
+            r#"{"eid":1,"state":"disabled"}"#,
+            r#"{"eid":1,"state":"ENABLED","measurementType":"storage"},{}"#,
+        ] {
+            let list = Meters::parse(format!("[{well}]").as_bytes()).unwrap().0;
+            assert_eq!(list.iter().any(Meter::enabled), well.contains("ENABLED"), "{well}");
+        }
     }
 }

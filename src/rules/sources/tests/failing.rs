@@ -489,3 +489,222 @@ proptest! {
         prop_assert_eq!(inverters > 0, reports);
     }
 }
+
+/// The metered gateway with a battery, one of its pages changed.
+fn changed(page: Endpoint, from: &str, to: &str) -> impl Fn(Endpoint) -> Result<&'static str, Error> {
+    let body = with_battery(page).unwrap();
+    assert!(body.contains(from), "{page:?} has no {from}");
+    let body: &'static str = body.replacen(from, to, 1).leak();
+    move |endpoint| if endpoint == page { Ok(body) } else { with_battery(endpoint) }
+}
+
+fn with_battery(endpoint: Endpoint) -> Result<&'static str, Error> {
+    match endpoint {
+        Endpoint::EnsembleInventory => Ok(r#"[{"type":"ENCHARGE","devices":[{"serial_num":"122320000401",
+            "percentFull":50,"temperature":22,"encharge_capacity":3360,"last_rpt_date":1787399900}]}]"#),
+        Endpoint::EnsemblePower => {
+            Ok(r#"{"devices:":[{"serial_num":"122320000401","real_power_mw":500000,"soc":50}]}"#)
+        }
+        Endpoint::EnsembleSecctrl => Ok(
+            r#"{"agg_soc":50,"ENC_agg_soc":50,"ENC_agg_avail_energy":1680,"Enc_max_available_capacity":3360}"#,
+        ),
+        _ => well(endpoint).ok_or(Error::Missing { path: endpoint.path() }),
+    }
+}
+
+/// Twenty minutes well, an hour of `ill`, and twenty minutes well: what is said before, meanwhile and after.
+fn told(ill: impl Fn(Endpoint) -> Result<&'static str, Error>) -> [Vec<String>; 3] {
+    let (mut sources, start) = (metered(), Instant::now());
+    let mut part = |from: u32, until: u32, answer: &dyn Fn(Endpoint) -> Result<&'static str, Error>| {
+        for tick in 2 * from..2 * until {
+            poll(&mut sources, start + 30 * SECOND * tick, answer);
+        }
+        sources.notices().into_iter().map(|notice| notice.message).collect()
+    };
+    [part(0, 20, &with_battery), part(20, 80, &ill), part(80, 150, &with_battery)]
+}
+
+#[test]
+fn a_field_that_a_page_no_longer_shows_is_said_to_be_missing_and_to_be_back() {
+    for (page, from, to, words) in [
+        (Endpoint::MeterReadings, r#""voltage":230"#, r#""voltage":7"#, "power of production on L1"),
+        (Endpoint::MeterReadings, r#""voltage":230"#, r#""voltage":null"#, "voltage of production on L1"),
+        (Endpoint::EnsembleSecctrl, "1680", "-1", "available energy of storage"),
+        (Endpoint::EnsembleSecctrl, "1680", r#""n/a""#, "available energy of storage"),
+        (Endpoint::EnsemblePower, "500000", "99999999999", "power of storage, power of each battery"),
+        (
+            Endpoint::EnsembleInventory,
+            "\"temperature\":22",
+            "\"temperature\":255",
+            "temperature of each battery",
+        ),
+        (Endpoint::DeviceData, "1787399880", "1787300000", "power of the inverters"),
+        (
+            Endpoint::Meters,
+            r#""state":"enabled","measurementType":"net"#,
+            r#""state":null,"measurementType":"net"#,
+            "power of the grid, import and export of the grid, power of the house, energy of the house",
+        ),
+    ] {
+        // The plain reports are gone too, so that nothing is read in place of the details.
+        let ill = changed(page, from, to);
+        let ill =
+            |endpoint| if endpoint == Endpoint::Inverters { failing(endpoint, "404") } else { ill(endpoint) };
+        let [before, meanwhile, after] = told(ill);
+        assert_eq!(before, [""; 0]);
+        let expected = format!("{} no longer shows {words}", page.path());
+        assert!(meanwhile.len() == 1 && meanwhile[0].starts_with(&expected), "{expected}: {meanwhile:?}");
+        assert!(
+            after.len() == 1 && after[0].starts_with(&format!("{} is read again after", page.path())),
+            "{after:?}"
+        );
+    }
+}
+
+#[test]
+fn details_that_stand_still_are_replaced_by_the_plain_reports() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let old = changed(Endpoint::DeviceData, "1787399880", "1787300000");
+    for tick in 0..3 {
+        let reading = poll(&mut sources, start + 10 * MINUTE * tick, &old).1.unwrap();
+        let powers: Vec<_> = reading.inverters.iter().map(|inverter| inverter.power_w).collect();
+        assert_eq!(powers, [Watts::new(740.0); 2]);
+    }
+    let notices = sources.notices();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].message.contains("device_data stands still"), "{notices:?}");
+    // Where both do, what stays true is shown.
+    let neither = |endpoint| match endpoint {
+        Endpoint::Inverters => Ok(
+            r#"[{"serialNumber":"1","lastReportDate":1787300000,"lastReportWatts":740,"maxReportWatts":900}]"#,
+        ),
+        _ => old(endpoint),
+    };
+    let inverters = poll(&mut sources, start + 60 * MINUTE, neither).1.unwrap().inverters;
+    assert_eq!((inverters[0].power_w, inverters[0].energy_wh), (None, WattHours::new(10_000.0)));
+}
+
+#[test]
+fn batteries_that_are_gone_are_not_said_to_be_back_before_they_are() {
+    for odd in ["[]", "[{}]", r#"[{"type":"ENCHARGE","devices":[]}]"#] {
+        let ill =
+            |endpoint| if endpoint == Endpoint::EnsembleInventory { Ok(odd) } else { with_battery(endpoint) };
+        let [_, meanwhile, after] = told(ill);
+        assert!(meanwhile.len() == 1 && meanwhile[0].ends_with("batteries missing"), "{odd}: {meanwhile:?}");
+        assert_eq!(after, ["/ivp/ensemble/inventory is read again after 1 h"], "{odd}");
+    }
+}
+
+#[test]
+fn a_page_that_stands_still_from_the_start_is_not_said_to_be_back_because_it_is_forgotten() {
+    let info = Info {
+        time: Timestamp::from_second(NOW + 900).ok(),
+        firmware: Firmware::new(5, 0, 49),
+        metered_model: None,
+        ..info()
+    };
+    let (mut sources, start) = (Sources::new(info, Options::default(), Instant::now()), Instant::now());
+    let only = |endpoint| match endpoint {
+        Endpoint::ProductionJson => {
+            Ok(r#"{"production":[{"type":"eim","activeCount":1,"readingTime":1787400000,"wNow":5}]}"#)
+        }
+        Endpoint::Inverters => {
+            Ok(r#"[{"serialNumber":"1","lastReportDate":1787400890,"lastReportWatts":740}]"#)
+        }
+        _ => failing(endpoint, "404"),
+    };
+    for tick in 0..120 {
+        poll(&mut sources, start + 30 * SECOND * tick, only);
+    }
+    let notices: Vec<_> = sources.notices().into_iter().map(|notice| notice.message).collect();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].contains("stands still"), "{notices:?}");
+}
+
+#[test]
+fn the_inverters_sum_of_a_page_that_stands_still_is_no_power() {
+    let (mut sources, start) = (metered(), Instant::now());
+    poll(&mut sources, start, answering(&[]));
+    // All of it is a day old, or has no stamp; then the meters alone stand still.
+    for (stamp, power) in [("1787300000", 1490.0), ("0", 1490.0), ("1787399940", 1488.0)] {
+        let old = well(Endpoint::ProductionJson).unwrap();
+        let old = old.replace("1787400000", "1787300000").replace("1787399940", stamp);
+        let old: &'static str = old.replace("\"wNow\":1490", "\"wNow\":1488").leak();
+        let page = |endpoint| match endpoint {
+            Endpoint::MeterReadings => failing(endpoint, "500"),
+            Endpoint::ProductionJson => Ok(old),
+            _ => answering(&[])(endpoint),
+        };
+        let production = poll(&mut sources, start + 10 * MINUTE, page).1.unwrap().production.unwrap();
+        assert_eq!(production.power_w, Watts::new(power), "{stamp}");
+        assert_eq!(production.energy_wh, None);
+        sources = metered();
+        poll(&mut sources, start, answering(&[]));
+    }
+}
+
+#[test]
+fn a_sum_on_the_page_that_lacks_its_meter_is_named_as_such() {
+    let (mut sources, start) = (metered(), Instant::now());
+    let odd: &'static str = well(Endpoint::ProductionJson).unwrap().replacen("1502.5", "null", 1).leak();
+    minutes(&mut sources, start, 5, &[(Endpoint::MeterReadings, "500")]);
+    let page = |endpoint| match endpoint {
+        Endpoint::MeterReadings => failing(endpoint, "500"),
+        Endpoint::ProductionJson => Ok(odd),
+        _ => answering(&[])(endpoint),
+    };
+    for tick in 5..9 {
+        poll(&mut sources, start + MINUTE * tick, page);
+    }
+    let said: Vec<_> = sources.notices().into_iter().map(|notice| notice.message).collect();
+    assert!(
+        said.iter().any(|words| words.contains("production power from the sum of the inverters instead")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_page_that_is_refused_is_said_once_whether_it_answered_before_or_not() {
+    for (from, count) in [(0, 1), (5, 1)] {
+        let (mut sources, start) = (metered(), Instant::now());
+        minutes(&mut sources, start, from, &[]);
+        minutes(&mut sources, start + from * MINUTE, 30, &[(Endpoint::DeviceData, "401")]);
+        let begun: Vec<_> = sources.notices().into_iter().map(|notice| notice.message).collect();
+        assert_eq!(begun.len(), count, "{begun:?}");
+        minutes(&mut sources, start + 40 * MINUTE, 90, &[]);
+        let ended: Vec<_> = sources.notices().into_iter().map(|notice| notice.message).collect();
+        assert_eq!(ended.len(), 1, "{from}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_total_that_its_page_loses_is_said() {
+    let (mut sources, start) = (
+        Sources::new(Info { metered_model: Some(false), ..info() }, Options::default(), Instant::now()),
+        Instant::now(),
+    );
+    let gateway = |lifetime: &'static str| {
+        move |endpoint: Endpoint| match endpoint {
+            Endpoint::Production => Ok(lifetime),
+            _ => failing(endpoint, "404"),
+        }
+    };
+    poll(
+        &mut sources,
+        start,
+        gateway(r#"{"wattHoursLifetime":9000000,"wattHoursToday":3000,"wattsNow":1502}"#),
+    );
+    for tick in 1..5 {
+        poll(
+            &mut sources,
+            start + MINUTE * tick,
+            gateway(r#"{"wattHoursLifetime":null,"wattHoursToday":3000,"wattsNow":1502}"#),
+        );
+    }
+    let said: Vec<_> = sources.notices().into_iter().map(|notice| notice.message).collect();
+    assert!(
+        said.iter().any(|words| words
+            .starts_with("/api/v1/production does not show what it should: production energy missing")),
+        "{said:?}"
+    );
+}
