@@ -32,7 +32,11 @@ pub(super) fn reading(
     reading.consumption = consumption(choices, &metered, bridges, joined);
     reading.grid = grid(choices, &metered);
     reading.phases = phases(choices, &metered, bridges, joined);
-    reading.storage = ensemble::storage(metered.meters.storage.clone(), &view);
+    reading.storage = match metered.meters.storage.clone() {
+        // Of some batteries alone it would look like that of all.
+        metered if site.misses_batteries() => metered,
+        metered => ensemble::storage(metered, &view),
+    };
     reading.inverters = inverters(site, choices);
     reading.batteries = ensemble::batteries(&view);
     let inventory = Kept::page(site.pages.inventory.as_ref());
@@ -67,8 +71,11 @@ pub(super) fn inverters(site: &Site<'_>, choices: &Choices) -> Vec<Inverter> {
 
 fn metered(site: &Site<'_>, choices: &Choices) -> Metered {
     let view = site.view();
-    let batteries =
-        if site.has_batteries() { Batteries::Power(ensemble::power(&view)) } else { Batteries::None };
+    let batteries = match site.has_batteries() {
+        _ if site.misses_batteries() => Batteries::Power(None),
+        true => Batteries::Power(ensemble::power(&view)),
+        false => Batteries::None,
+    };
     let unmetered = Unmetered { batteries, generator: ensemble::generator_power(&view) };
     let meters = match site.listed().filter(|_| site.pages.readings.is_some()) {
         Some(list) => meters::groups(list, &site.fresh_readings(), unmetered, site.info.firmware),

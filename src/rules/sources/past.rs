@@ -12,6 +12,13 @@ const NO_BATTERIES: u32 = 3;
 /// The same for a list without meters, asked for once a minute, where the model has them.
 const NO_METERS: u32 = 5;
 
+/// The kinds of batteries that there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Batteries {
+    pub(super) iq: bool,
+    pub(super) acb: bool,
+}
+
 /// The past of one gateway.
 #[derive(Debug, Default)]
 pub(super) struct Past {
@@ -21,6 +28,8 @@ pub(super) struct Past {
     pub(super) meter_seen: bool,
     /// The last list of meters has one that feeds the house and is on no row of `production.json`.
     pub(super) hidden_feed: bool,
+    /// The batteries that a reading had.
+    pub(super) had: Batteries,
     /// Lists of meters in a row that had none.
     empty_lists: u32,
     /// Pages in a row without a battery, controller or collar.
@@ -48,6 +57,8 @@ impl Past {
 
     /// Records by which ways the values of `reading` came.
     pub(super) fn learn(&mut self, ways: impl Iterator<Item = (Value, Option<Way>)>, reading: &Reading) {
+        let has = |kind: &str| reading.batteries.iter().any(|battery| battery.kind == kind);
+        self.had = Batteries { iq: self.had.iq || has("encharge"), acb: self.had.acb || has("acb") };
         let is_empty = |value: Value| match value {
             // An empty list is an answer, and nothing to miss later.
             Value::Batteries => reading.batteries.is_empty() && reading.grid_connection.is_none(),

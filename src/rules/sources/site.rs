@@ -229,6 +229,11 @@ impl<'a> Site<'a> {
         self.batteries_listed() > 0 || acb::known(self.pages)
     }
 
+    /// Whether batteries of a kind that were there are not shown now: what is computed of all batteries is not known then.
+    pub(super) fn misses_batteries(&self) -> bool {
+        (self.past.had.iq && self.batteries_listed() == 0) || (self.past.had.acb && !acb::known(self.pages))
+    }
+
     fn has_controller(&self) -> bool {
         Kept::page(self.pages.inventory.as_ref()).is_some_and(|page| page.controller.is_some())
     }

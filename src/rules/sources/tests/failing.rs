@@ -708,3 +708,59 @@ fn a_total_that_its_page_loses_is_said() {
         "{said:?}"
     );
 }
+
+#[test]
+fn batteries_whose_page_fails_are_not_taken_for_batteries_that_do_nothing() {
+    let ac = |endpoint| match endpoint {
+        Endpoint::DeviceData => failing(endpoint, "404"),
+        Endpoint::Inverters => {
+            Ok(r#"[{"serialNumber":"1","lastReportDate":1787399880,"lastReportWatts":740,"devType":1},
+            {"serialNumber":"9","lastReportDate":1787399880,"devType":11}]"#)
+        }
+        Endpoint::ProductionJson => {
+            Ok(r#"{"production":[{"type":"inverters","activeCount":1,"wNow":740,"whLifetime":5}],
+            "storage":[{"type":"acb","activeCount":1,"wNow":-120,"whNow":500,"percentFull":40}]}"#)
+        }
+        _ => with_battery(endpoint),
+    };
+    for (page, kind) in [
+        (Endpoint::EnsembleInventory, "both"),
+        (Endpoint::EnsembleInventory, "iq"),
+        (Endpoint::Inverters, "both"),
+    ] {
+        let site = |endpoint| if kind == "iq" { with_battery(endpoint) } else { ac(endpoint) };
+        let expected = if kind == "iq" { 1302.5 } else { 1182.5 };
+        for how in FAILURES {
+            let (mut sources, start) = (metered(), Instant::now());
+            let ill = |endpoint| if endpoint == page { failing(endpoint, how) } else { site(endpoint) };
+            let (mut shown, mut missing) = (0, 0);
+            for tick in 0..120 {
+                let now = start + 30 * SECOND * tick;
+                let well = !(10..80).contains(&tick);
+                let Some(reading) =
+                    (if well { poll(&mut sources, now, site) } else { poll(&mut sources, now, ill) }).1
+                else {
+                    continue;
+                };
+                match reading.consumption.as_ref().and_then(|house| house.power_w) {
+                    Some(power) => assert_eq!(
+                        power,
+                        Watts::new(expected).unwrap(),
+                        "{page:?}, {kind}, {how}, poll {tick}"
+                    ),
+                    None => missing += 1,
+                }
+                shown += u32::from(well && reading.consumption.is_some());
+                assert!(
+                    reading.storage.is_none_or(|it| it.power_w == Watts::new(expected - 802.5)),
+                    "{page:?}, {kind}, {how}, poll {tick}"
+                );
+                assert!(reading.grid.is_some() && reading.production.is_some(), "{page:?}, {kind}, {how}");
+            }
+            assert!(
+                shown >= 38 && (missing > 0) == (page == Endpoint::EnsembleInventory),
+                "{page:?}, {kind}, {how}: {shown}, {missing}"
+            );
+        }
+    }
+}
