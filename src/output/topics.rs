@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::base::message::Message;
+use crate::base::printable::is_printable;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::output::json::{self, List};
 
@@ -104,6 +105,12 @@ pub fn reading_topic(prefix: &str, serial: &Serial) -> String {
 pub fn level(text: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
     text.chars().map(keep).collect()
+}
+
+/// Whether `text` can be a topic that is published to, or the beginning of one. Brokers end the connection over control
+/// characters and wildcards.
+pub fn is_topic(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| is_printable(c) && !matches!(c, '+' | '#'))
 }
 
 fn base(prefix: &str, serial: &Serial) -> String {

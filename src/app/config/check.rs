@@ -10,7 +10,7 @@ use reqwest::Url;
 use super::environment::Environment;
 use super::error::Problem;
 use super::file::{CloudTable, File, GatewayTable, MqttTable, StdoutTable};
-use super::same_gateway::is_same;
+use super::same_gateway::doubles;
 use super::secret::{Account, SecretSource, UnreadableSecret, stripped};
 use super::settings::{Config, Format, Gateway, Mqtt, Stdout};
 use super::zone;
@@ -18,10 +18,15 @@ use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::cloud::Addresses;
 use crate::io::mqtt;
+use crate::output::topics;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 /// Polled more often than this, some gateways stop answering (docs/protocol.md, section 3.10).
+/// A topic has at most 256 characters, and the longest that is put after a prefix has about 80.
+const LONGEST_PREFIX: usize = 128;
+/// MQTT has two bytes for the length of a user or a password.
+const LONGEST_LOGIN: usize = 65_535;
 const WISE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a configuration cannot be completed.
@@ -194,13 +199,11 @@ fn alone_where_they_must_be(
     if gateways.len() > 1 && by_idx {
         findings.wrong("domoticz", "one idx cannot show several gateways; use homeassistant = true for them");
     }
-    for (place, gateway) in gateways.iter().enumerate() {
-        if let Some(first) = gateways.iter().take(place).find(|first| is_same(first, gateway)) {
-            let why = format!(
-                "two [[gateway]] tables name the same gateway: {first}, and {gateway}; remove one of them"
-            );
-            findings.wrong("gateway", &why);
-        }
+    for (first, gateway) in doubles(gateways) {
+        let why = format!(
+            "two [[gateway]] tables name the same gateway: {first}, and {gateway}; remove one of them"
+        );
+        findings.wrong("gateway", &why);
     }
 }
 
@@ -268,6 +271,10 @@ fn broker(table: MqttTable, environment: &Environment, findings: &mut Findings) 
     let password =
         environment.secret(table.password_file, "mqtt-password", environment.mqtt_password.as_ref());
     let password = password.and_then(|source| findings.secret("mqtt", source.read("broker's password")));
+    let (user, secret) = (table.user.as_deref(), password.as_ref().map(Secret::expose));
+    if [user, secret].into_iter().flatten().any(|text| text.len() > LONGEST_LOGIN) {
+        findings.wrong("mqtt user", "the user or the password is longer than MQTT allows (65535 bytes)");
+    }
     if !address.tls && (table.ca_file.is_some() || table.client_cert.is_some()) {
         findings
             .warnings
@@ -295,7 +302,7 @@ fn broker(table: MqttTable, environment: &Environment, findings: &mut Findings) 
 /// The first levels of topics.
 fn level(text: &str) -> Result<String, &'static str> {
     let text = text.trim_matches('/');
-    if text.is_empty() || text.starts_with('$') || text.contains(['+', '#', '\0']) {
+    if text.starts_with('$') || text.len() > LONGEST_PREFIX || !topics::is_topic(text) {
         return Err("this cannot begin a topic; write a plain word such as \"enphased\"");
     }
     Ok(text.to_owned())

@@ -129,6 +129,25 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_that_brokers_refuse_and_a_login_that_mqtt_has_no_room_for_are_problems() {
+        let broker = |line: &str| format!("[mqtt]\n{line}\n");
+        for word in
+            ["a\\nb", "\\u0000", "a\\u0085", "a\\u202eb", "\\u001b[31m", "a/#", "$SYS", "", &"p".repeat(129)]
+        {
+            for key in ["prefix", "discovery_prefix"] {
+                let problems = problems(&broker(&format!("{key} = \"{word}\"")));
+                assert!(problems.contains("this cannot begin a topic"), "{key} {word}: {problems}");
+            }
+        }
+        for word in ["enphased", "häuser/süd 1", &"p".repeat(128)] {
+            completed(&broker(&format!("prefix = \"{word}\"\ndiscovery_prefix = \"{word}\"")));
+        }
+        let problems = problems(&broker(&format!("user = \"{}\"", "u".repeat(65_536))));
+        assert!(problems.contains("longer than MQTT allows"), "{problems}");
+        completed(&broker(&format!("user = \"{}\"", "u".repeat(65_535))));
+    }
+
+    #[test]
     fn the_example_shows_every_key() {
         let written = format!("{:?}", file::parse(&whole_example()).unwrap());
         assert!(!written.contains("None"), "a key is missing in the example: {written}");

@@ -1,21 +1,53 @@
 //! Two tables for one gateway, however its place is spelt. It would be polled twice, on two connections.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Gateway;
 use crate::io::gateway::address::{Address, Scheme};
 
-/// Whether two tables name the same gateway for certain. That two names lead to one shows only when it is asked.
-pub(super) fn is_same(one: &Gateway, other: &Gateway) -> bool {
-    let serials = one.serial.as_ref().zip(other.serial.as_ref());
-    if serials.is_some_and(|(a, b)| a.as_str().eq_ignore_ascii_case(b.as_str())) {
-        return true;
+/// What two tables have in common that name the same gateway for certain. That two names lead to one shows only when it
+/// is asked.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    Serial(String),
+    Port(String, u16),
+    /// A gateway listens at 443 and 80, and is one gateway at both; other ports of one host may be forwarded to several.
+    UsualPorts(String),
+    /// Any that announces itself.
+    Any,
+}
+
+/// Each table that names the same gateway as an earlier one, with the first of those. Of any number of tables each is looked
+/// at once.
+pub(super) fn doubles(gateways: &[Gateway]) -> Vec<(&Gateway, &Gateway)> {
+    let mut first_with: BTreeMap<Mark, usize> = BTreeMap::new();
+    let mut doubles = Vec::new();
+    for (place, gateway) in gateways.iter().enumerate() {
+        let marks = marks(gateway);
+        let first =
+            marks.iter().filter_map(|mark| first_with.get(mark)).min().and_then(|place| gateways.get(*place));
+        doubles.extend(first.map(|first| (first, gateway)));
+        for mark in marks {
+            first_with.entry(mark).or_insert(place);
+        }
     }
-    match (&one.address, &other.address) {
-        (Some(a), Some(b)) => host(a) == host(b) && meet(a, b),
-        (None, None) => one.serial.is_none() && other.serial.is_none(),
-        _ => false,
+    doubles
+}
+
+fn marks(gateway: &Gateway) -> Vec<Mark> {
+    let serial = gateway.serial.as_ref().map(|serial| Mark::Serial(serial.as_str().to_ascii_lowercase()));
+    let mut marks: Vec<Mark> = serial.into_iter().collect();
+    if let Some(address) = &gateway.address {
+        let (host, ports) = (host(address), ports(address));
+        if ports.iter().all(|port| [443, 80].contains(port)) {
+            marks.push(Mark::UsualPorts(host.clone()));
+        }
+        marks.extend(ports.into_iter().map(|port| Mark::Port(host.clone(), port)));
+    } else if marks.is_empty() {
+        marks.push(Mark::Any);
     }
+    marks
 }
 
 /// The host in one spelling.
@@ -23,14 +55,6 @@ fn host(address: &Address) -> String {
     let name = address.host().trim_end_matches('.').to_ascii_lowercase();
     let ip = name.trim_matches(['[', ']']).parse::<IpAddr>();
     ip.map_or(name, |ip| ip.to_canonical().to_string())
-}
-
-/// Whether both lead to the same port. A gateway listens at 443 and 80, and is one gateway at both; other ports of one
-/// host may be forwarded to several.
-fn meet(one: &Address, other: &Address) -> bool {
-    let (a, b) = (ports(one), ports(other));
-    let usual = |ports: &[u16]| ports.iter().all(|port| [443, 80].contains(port));
-    (usual(&a) && usual(&b)) || a.iter().any(|port| b.contains(port))
 }
 
 fn ports(address: &Address) -> Vec<u16> {
@@ -90,5 +114,20 @@ mod tests {
         }
         assert_eq!(problem(["serial = \"122300000001\"", "serial = \"122300000002\""]), None);
         assert_eq!(problem([&at("envoy.local"), "serial = \"122300000002\""]), None);
+    }
+
+    #[test]
+    fn thousands_of_tables_are_checked_at_once() {
+        let tables = |number: u32| -> String {
+            let place = |place: u32| format!("10.{}.{}.{}", place >> 16, (place >> 8) & 255, place & 255);
+            let table = |number| ["[[gateway]]\naddress = \"", &place(number), "\"\n"].concat();
+            (0..number).map(table).collect()
+        };
+        // Each with each would be 200 million pairs.
+        let text = tables(20_000);
+        let config = config::complete(&text, None, &Environment::default()).unwrap();
+        assert_eq!(config.gateways.len(), 20_000);
+        let error = config::complete(&(text + &tables(1)), None, &Environment::default()).unwrap_err();
+        assert_eq!(error.problems().len(), 1);
     }
 }

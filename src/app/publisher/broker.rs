@@ -42,9 +42,7 @@ pub async fn run(
     let (state, wishes) = (options.state.clone(), options.wishes.clone());
     let mut outbox = Outbox::new(options, Instant::now());
     if let Some(state) = &state {
-        for (serial, memory) in memory::load(state).await {
-            outbox.remember(serial, memory);
-        }
+        outbox.recall(state).await;
     }
     let mut publisher = Publisher {
         outbox,

@@ -55,6 +55,15 @@ impl Memory {
         Self { prefix: prefix.to_owned(), ..Self::default() }
     }
 
+    /// What is left of `stored` that can be topics: a broker ends the connection over any other, each time anew. `None`
+    /// where that is nothing.
+    fn publishable(mut stored: Self) -> Option<Self> {
+        stored.entities.retain(|topic, _| topics::is_topic(topic));
+        stored.values.retain(|pattern| topics::is_topic(&pattern.replacen("/+/", "/", 1)));
+        stored.entries.retain(topics::is_topic);
+        topics::is_topic(&stored.prefix).then_some(stored)
+    }
+
     /// Takes leave of all that the configuration does not want any more.
     pub(super) fn retire(&mut self, serial: &Serial, options: &Options) {
         let too_many = self.entries.trim();
@@ -208,7 +217,7 @@ pub(super) async fn load(state: &StateDir) -> Vec<(Serial, Memory)> {
     for name in names {
         let serial = name.strip_prefix(BEGINNING).and_then(|rest| rest.strip_suffix(END)?.parse().ok());
         match state.read(&name).await {
-            Ok(Stored::Found(memory)) => known.extend(serial.map(|serial| (serial, memory))),
+            Ok(Stored::Found(memory)) => known.extend(serial.zip(Memory::publishable(memory))),
             // What is not known stays at the broker, which harms nobody.
             Ok(Stored::Absent | Stored::Damaged(_)) => {}
             Err(error) => tracing::debug!(%error, "what was announced is not known"),
@@ -472,5 +481,30 @@ mod tests {
         let gone = leaving(memory);
         assert!(!gone.iter().any(|it| it == topic || it == value), "{gone:?}");
         assert!(gone.len() > 100);
+    }
+
+    #[tokio::test]
+    async fn what_can_be_no_topic_is_forgotten_when_it_is_read() {
+        const NAME: &str = "announced-122300000000.json";
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let serial = Serial::parse("122300000000").unwrap();
+        for odd in ["a\nb", "a#", "a+b", "a\u{85}b", "\u{0}", ""] {
+            let mut memory = remembered();
+            let whole = memory.entities.len();
+            memory.entities.insert(odd.to_owned(), Mark { device: None, detail: false });
+            memory.values.insert(odd.to_owned());
+            state.write(NAME, &memory).await.unwrap();
+            let (_, mut read) = load(&state).await.pop().unwrap();
+            assert_eq!(read.entities.len(), whole, "{odd:?}");
+            read.retire(&serial, &Options { topics: false, homeassistant: None, ..options() });
+            let left = leaving(read);
+            assert!(
+                left.len() > 100 && left.iter().all(|topic| topics::is_topic(topic)),
+                "{odd:?}: {left:?}"
+            );
+            state.write(NAME, &Memory { prefix: odd.to_owned(), ..remembered() }).await.unwrap();
+            assert!(load(&state).await.is_empty(), "{odd:?}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::complaint::{Complaint, Complaints};
 use super::content::Options;
 use super::incoming::{Incoming, Meaning};
 use super::leaving::Leaving;
-use super::memory::Memory;
+use super::memory::{self, Memory};
 use super::sent::Sent;
 use super::walk::Walk;
 use crate::app::latest::Sheet;
@@ -21,6 +21,7 @@ use crate::base::message::Message;
 use crate::base::rate_limit::RateLimit;
 use crate::base::reading::Serial;
 use crate::io::mqtt::Order;
+use crate::io::state_dir::StateDir;
 use crate::output::topics;
 
 /// How many announcements may go at once: all of a house without details. Domoticz takes ten messages a second (2022.2 to
@@ -70,6 +71,13 @@ impl Outbox {
             told: 0,
             leaving: Leaving::default(),
             complaints: Complaints::default(),
+        }
+    }
+
+    /// What the gateways had left at the broker, as written down in `state`.
+    pub async fn recall(&mut self, state: &StateDir) {
+        for (serial, memory) in memory::load(state).await {
+            self.remember(serial, memory);
         }
     }
 

@@ -83,6 +83,11 @@ pub(super) struct Look {
 }
 
 impl Roster {
+    /// Forgets the entries that are not `wanted`.
+    pub(super) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.entries.retain(|entry, _| wanted(entry));
+    }
+
     /// Looks for the devices that a new reading has and has not.
     pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> Look {
         let mut look = Look::default();

@@ -53,6 +53,9 @@ impl FromStr for Address {
             return Err(BadAddress::WithPath);
         }
         let port = url.port().unwrap_or(if tls { 8883 } else { 1883 });
+        if port == 0 {
+            return Err(BadAddress::NoUrl);
+        }
         Ok(Self { host: host.to_owned(), port, tls })
     }
 }
@@ -85,6 +88,7 @@ mod tests {
         assert_eq!(parsed("localhost"), Err(BadAddress::NoUrl));
         assert_eq!(parsed("localhost:1883"), Err(BadAddress::NoUrl));
         assert_eq!(parsed("mqtt://"), Err(BadAddress::NoUrl));
+        assert_eq!(parsed("mqtt://host:0"), Err(BadAddress::NoUrl));
         assert_eq!(parsed("mqtt://host:99999"), Err(BadAddress::NoUrl));
         assert_eq!(parsed("http://host"), Err(BadAddress::OtherScheme));
         assert_eq!(parsed("wss://host"), Err(BadAddress::OtherScheme));
