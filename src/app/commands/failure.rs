@@ -14,6 +14,7 @@ use crate::io::files;
 use crate::io::gateway;
 use crate::io::gateway::OpenError;
 use crate::io::state_dir;
+use crate::rules::logins::decision::{Decision, Stopped};
 
 /// The most characters of one line of a message.
 const LONGEST: usize = 1000;
@@ -44,6 +45,15 @@ pub enum Code {
 }
 
 impl Code {
+    /// Of what keeps a gateway from having a token.
+    pub(super) const fn of_decision(decision: &Decision) -> Self {
+        match decision {
+            Decision::Stop(Stopped::NoCredentials) => Self::Configuration,
+            Decision::Stop(_) => Self::Refused,
+            Decision::Rest | Decision::Act { .. } | Decision::Wait { .. } => Self::TryLater,
+        }
+    }
+
     /// The code for an error of the system: nothing that a person wrote is wrong.
     fn of(error: &io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
@@ -154,8 +164,8 @@ impl From<Trouble> for Failure {
                 | gateway::Error::KeyChanged { .. }
                 | gateway::Error::KeyLost { .. }
                 | gateway::Error::KeyMissing { .. },
-            )
-            | Trouble::NoToken(_) => Code::Refused,
+            ) => Code::Refused,
+            Trouble::NoToken(decision) => Code::of_decision(decision),
             Trouble::Gateway(gateway::Error::NotEncrypted { .. })
             | Trouble::Open(
                 OpenError::OtherGateway { .. } | OpenError::SeveralFound(_) | OpenError::SeveralKeys { .. },
@@ -173,6 +183,9 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::io::cloud::answer::Kind;
+    use crate::rules::logins::attempt::{Reason, Step};
+    use crate::rules::logins::decision::Waiting;
 
     fn unreadable(errno: Errno) -> Code {
         let source = files::Error::System(io::Error::from(errno));
@@ -195,6 +208,21 @@ mod tests {
         let odd =
             config::Error::Unreadable { path: PathBuf::new(), source: files::Error::NotAFile("a FIFO") };
         assert_eq!(Failure::from(odd).code, Code::Configuration);
+    }
+
+    #[test]
+    fn only_a_refusal_is_one_and_a_login_that_waits_is_tried_later() {
+        let code = |decision: Decision| Failure::from(Trouble::NoToken(decision)).code;
+        let (reason, why) = (Reason::NoToken, Waiting::HoldOff(Kind::Transient));
+        assert_eq!(code(Decision::Wait { reason, left: None, why }), Code::TryLater);
+        assert_eq!(code(Decision::Act { step: Step::Login, reason }), Code::TryLater);
+        assert_eq!(code(Decision::Rest), Code::TryLater);
+        for stopped in
+            [Stopped::WrongCredentials, Stopped::SecondFactor, Stopped::ShortToken, Stopped::Newcomer]
+        {
+            assert_eq!(code(Decision::Stop(stopped)), Code::Refused, "{stopped:?}");
+        }
+        assert_eq!(code(Decision::Stop(Stopped::NoCredentials)), Code::Configuration);
     }
 
     #[test]

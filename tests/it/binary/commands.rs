@@ -112,7 +112,7 @@ async fn check_says_what_is_good_and_what_is_not_and_never_logs_in() {
     let site = Site::new();
     let before = site.run(&["check"]).await;
     let words = text(&before.stdout);
-    assert_eq!(before.status.code(), Some(77), "{words}");
+    assert_eq!(before.status.code(), Some(75), "{words}");
     assert!(words.contains("WRONG  token"), "{words}");
     assert_eq!(site.logins(), (0, 0, 0));
     assert!(site.run(&["token", "refresh"]).await.status.success());
@@ -124,6 +124,32 @@ async fn check_says_what_is_good_and_what_is_not_and_never_logs_in() {
     let away = site.run(&["check"]).await;
     assert_eq!(away.status.code(), Some(75));
     assert!(text(&away.stdout).contains("WRONG  gateway"), "{}", text(&away.stdout));
+}
+
+#[tokio::test]
+async fn check_names_the_tables_that_lead_to_one_gateway() {
+    let site = Site::new();
+    assert!(site.import(&site.token(Role::Owner, Duration::from_secs(365 * 86_400))).await.status.success());
+    let second = site.gateway().address().replace("127.0.0.1", "localhost");
+    site.configure(&format!("[[gateway]]\naddress = {second:?}\n"));
+    let output = site.run(&["check"]).await;
+    let words = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(78), "{words}");
+    let line = words.lines().find(|line| line.starts_with("WRONG  gateway")).unwrap();
+    assert!(line.contains("127.0.0.1") && line.contains("localhost"), "{words}");
+    assert_eq!(words.matches("good   token").count(), 1, "the first is looked at: {words}");
+}
+
+#[tokio::test]
+async fn a_login_that_is_held_off_is_tried_later_and_not_refused() {
+    let site = Site::new();
+    site.simulation.cloud.fail(Fault::Says(Answer::empty(503)));
+    for arguments in [&["token", "refresh"][..], &["read"], &["run", "--once"], &["check"]] {
+        let output = site.run(arguments).await;
+        let words = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "{arguments:?}: {words}");
+        assert!(words.contains("the last attempt at the cloud failed"), "{arguments:?}: {words}");
+    }
 }
 
 #[tokio::test]

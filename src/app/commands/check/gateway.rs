@@ -6,23 +6,34 @@ use super::super::reach::open;
 use super::pages::Look;
 use super::report::Report;
 use crate::app::config;
+use crate::app::poller::claims::{Claim, Claims};
 use crate::app::poller::identity::heard;
+use crate::app::poller::trouble::Trouble;
 use crate::io::gateway::Connected;
 use crate::io::state_dir::StateDir;
 use crate::rules::logins::age::{AGREEMENT, Heard, Sight};
 use crate::rules::logins::situation::Operator;
 use crate::rules::logins::words::length;
 
-/// Looks at one gateway.
+/// Looks at one gateway. Returns the claim to it, which another table that leads to it does not get.
 pub(super) async fn gateway(
     context: &mut Context,
     settings: &config::Gateway,
     state: &StateDir,
+    claims: &Claims,
     report: &mut Report<'_>,
-) -> Result<(), Failure> {
+) -> Result<Option<Claim>, Failure> {
     let mut gateway = match open(context, settings, state).await {
         Ok(gateway) => gateway,
-        Err(trouble) => return report.wrong("gateway", &trouble.into()),
+        Err(trouble) => return report.wrong("gateway", &trouble.into()).map(|()| None),
+    };
+    let claim = match claims.claim(gateway.serial(), &settings.to_string()) {
+        Ok(claim) => claim,
+        Err(first) => {
+            let (serial, second) = (gateway.serial().clone(), settings.to_string());
+            let trouble = Trouble::ReadAlready { serial, first, second };
+            return report.wrong("gateway", &trouble.into()).map(|()| None);
+        }
     };
     let firmware = &gateway.info().software;
     report.good("gateway", &format!("{} with firmware {firmware} answers", gateway.serial()))?;
@@ -35,12 +46,13 @@ pub(super) async fn gateway(
     }
     clock(context, &gateway, report)?;
     if gateway.info().needs_token() && !token(context, state, &mut gateway, report).await? {
-        return Ok(());
+        return Ok(Some(claim));
     }
     let mut look = Look::at(&gateway, settings.live_data);
     look.read(&mut gateway, context.clock.now()).await;
     look.ask_the_rest(&mut gateway).await;
-    look.write(gateway.info().needs_token(), report)
+    look.write(gateway.info().needs_token(), report)?;
+    Ok(Some(claim))
 }
 
 fn clock(context: &Context, gateway: &Connected, report: &mut Report<'_>) -> Result<(), Failure> {
@@ -77,7 +89,8 @@ async fn token(
     let tokens = supply.tokens(&serial).await?;
     let Some(kept) = tokens.in_use() else {
         let decision = supply.consider(&serial, heard(gateway), Operator::Absent).await?;
-        report.wrong("token", &Failure::new(Code::Refused, format!("there is none. {decision}")))?;
+        let code = Code::of_decision(&decision);
+        report.wrong("token", &Failure::new(code, format!("there is none. {decision}")))?;
         return Ok(false);
     };
     let about = format!("{}, good until {:.0}", kept.token.role, kept.token.expires_at);
@@ -96,7 +109,8 @@ async fn token(
             report.note("token", &message)?;
         }
         Err(error) => {
-            report.wrong("token", &Failure::new(Code::Refused, format!("{about}; {error}")))?;
+            let message = format!("{about}; {error}");
+            report.wrong("token", &Failure { message, ..Trouble::from(error).into() })?;
             return Ok(false);
         }
     }

@@ -19,6 +19,7 @@ use super::failure::{Code, Failure};
 use crate::app::config;
 use crate::app::config::secret::STRIPPED;
 use crate::app::daemon::outputs;
+use crate::app::poller::claims::Claims;
 use crate::io::mqtt::{self, Happened};
 use crate::io::state_dir::StateDir;
 use report::Report;
@@ -43,8 +44,9 @@ pub async fn check(context: &mut Context, out: &mut dyn Write) -> Result<(), Fai
     names(context, &mut report).await?;
     account(context, &mut report)?;
     if let Some(state) = &state {
+        let (claims, mut held) = (Claims::default(), Vec::new());
         for settings in &context.config.gateways.clone() {
-            gateway::gateway(context, settings, state, &mut report).await?;
+            held.push(gateway::gateway(context, settings, state, &claims, &mut report).await?);
         }
     }
     broker(context, &mut report).await?;

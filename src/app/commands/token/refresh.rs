@@ -83,18 +83,16 @@ async fn newest(supply: &mut Supply, serial: &Serial) -> Result<Token, Failure> 
 }
 
 fn held_off(decision: &Decision) -> Failure {
-    match decision {
-        Decision::Stop(Stopped::NoCredentials) => Failure::new(
-            Code::Configuration,
+    let message = match decision {
+        Decision::Stop(Stopped::NoCredentials) => {
             "there is no username or password, and no terminal to ask for them: run this on a terminal, or write \
-             them into the configuration",
-        ),
-        Decision::Stop(stopped) => Failure::new(Code::Refused, stopped.to_string()),
-        other => Failure::new(
-            Code::TryLater,
-            format!("{other}. `--force` would try at once, and says what it risks"),
-        ),
-    }
+             them into the configuration"
+                .to_owned()
+        }
+        Decision::Stop(stopped) => stopped.to_string(),
+        other => format!("{other}. `--force` would try at once, and says what it risks"),
+    };
+    Failure::new(Code::of_decision(decision), message)
 }
 
 /// Asks for the half of the account that is not configured. The answers are not kept.
