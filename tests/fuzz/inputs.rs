@@ -11,7 +11,12 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use enphased::app::config::secret::{Account, SecretSource};
 use enphased::app::config::{self, environment::Environment};
+use enphased::app::latest::Board;
+use enphased::app::publisher::{self, outbox::Outbox};
+use enphased::app::token_provider::{Settings, Supply};
+use enphased::base::clock::Clock;
 use enphased::base::reading::{Reading, Serial};
 use enphased::base::secrets::{Credentials, Secret};
 use enphased::io::cloud::{self, Addresses};
@@ -19,6 +24,7 @@ use enphased::io::gateway::firmware::Firmware;
 use enphased::io::gateway::info::Info;
 use enphased::io::gateway::pinned_key::PinnedKeys;
 use enphased::io::gateway::{self, Endpoint, Target};
+use enphased::io::mqtt::Order;
 use enphased::io::state_dir::StateDir;
 use enphased::io::token::{Token, store};
 use enphased::output::homeassistant::{self, Discovery};
@@ -27,6 +33,8 @@ use enphased::output::json;
 use enphased::output::text;
 use enphased::output::topics;
 use enphased::rules::counters::{Guard, GuardState};
+use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::situation::Operator;
 use enphased::rules::sources::{Cycle, Options, Sources};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -125,24 +133,96 @@ pub fn configuration(data: &[u8]) {
     drop(config::complete(text, None, &Environment::collect(|_name| None)));
 }
 
+/// The state files of the gateway.
+const STATE_FILES: [&str; 8] = [
+    "token-122300000000.json",
+    "token-122300000000.copy.json",
+    "counters-122300000000.json",
+    "logins.json",
+    "announced-122300000000.json",
+    "gateway-122300000000.json",
+    "gateway-122300000000.copy.json",
+    "forgotten-122300000000.json",
+];
+
 /// A state file: the first byte says which.
 pub fn state(data: &[u8]) {
     let Some((which, bytes)) = data.split_first() else { return };
     DIRECTORY.with_borrow(|directory| {
         let state = StateDir::open(directory.path()).expect("a directory of our own");
-        let names = ["token-122300000000.json", "token-122300000000.copy.json", "counters-122300000000.json"];
-        let name = names[usize::from(*which) % names.len()];
+        let name = STATE_FILES[usize::from(*which) % STATE_FILES.len()];
         std::fs::write(directory.path().join(name), bytes).expect("a disk with room");
         RUNTIME.with(|runtime| {
             runtime.block_on(async {
                 drop(store::load(&state, &serial()).await);
                 enphased::app::poller::totals::Totals::new(&serial()).load(&state).await;
+                logins(&state).await;
+                announced(&state).await;
+                known_keys(&state, name, bytes).await;
                 for name in state.names("", "").await.expect("a directory of our own") {
                     state.remove(&name).await.expect("a file of our own");
                 }
             });
         });
     });
+}
+
+/// The record of logins, and what is decided by it. A second look finds what the first has made of a damaged one.
+async fn logins(state: &StateDir) {
+    let settings = Settings {
+        cloud: Addresses {
+            enlighten: "http://127.0.0.1:9".to_owned(),
+            entrez: "http://127.0.0.1:9".to_owned(),
+        },
+        account: Account {
+            username: Some("owner@example.com".to_owned()),
+            password: Some(SecretSource::Given(Secret::new("password".to_owned()))),
+        },
+        renew_short_tokens: true,
+        several_gateways: false,
+    };
+    let clock = Clock::simulated(time(0));
+    let mut supply = Supply::new(state.clone(), clock, settings, fastrand::Rng::with_seed(1));
+    for heard in [Heard::Nothing, Heard::NoTime, Heard::Time(time(1)), Heard::Time(Timestamp::MAX)] {
+        for operator in [Operator::Absent, Operator::Asks, Operator::Insists] {
+            let decided = supply.consider(&serial(), heard, operator).await;
+            drop(decided.map(|decision| decision.to_string()));
+        }
+    }
+}
+
+/// What was announced at the broker: all of it leaves, and each topic is one.
+async fn announced(state: &StateDir) {
+    let options = publisher::Options {
+        prefix: "other".to_owned(),
+        topics: false,
+        homeassistant: None,
+        domoticz: None,
+        interval: Duration::from_secs(30),
+        instance: "us".to_owned(),
+        wishes: None,
+        state: None,
+    };
+    let (board, start) = (Board::new(), Instant::now());
+    let mut outbox = Outbox::new(options, start);
+    outbox.recall(state).await;
+    outbox.connected();
+    let reader = board.reader();
+    for second in 0..10 {
+        while let Some(order) = outbox.next(&reader.borrow(), start + Duration::from_secs(second)) {
+            if let Order::Publish(message) = order {
+                assert!(topics::is_topic(&message.topic), "{:?}", message.topic);
+            }
+        }
+    }
+}
+
+/// A remembered key: a damaged file never means that none was known.
+async fn known_keys(state: &StateDir, name: &str, bytes: &[u8]) {
+    let keys = PinnedKeys::new(state.clone());
+    let known = keys.load(&serial()).await.expect("a disk that can be read");
+    let is_there = name == STATE_FILES[5];
+    assert!(known.is_some() || !is_there || keys.is_lost(&serial()).await, "{bytes:?} is as no file");
 }
 
 fn split(data: &[u8]) -> Vec<&[u8]> {
