@@ -1,5 +1,7 @@
-//! Growing delays between attempts. The only user of `backoff`, which nobody maintains any more: as a pure
-//! series of numbers it has nothing left to go wrong, and leaving it is a change to this file alone.
+//! Growing delays between attempts.
+//!
+//! This is the only user of the crate `backoff`, which is not maintained any more. It only computes a series of numbers,
+//! and replacing it would change only this file.
 
 use std::time::Duration;
 
@@ -7,10 +9,10 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use fastrand::Rng;
 
-/// The share of a delay that chance may add, so that a street of daemons does not call at once.
+/// The largest random share added to a delay, so that many daemons do not send requests at the same time.
 const JITTER: f64 = 0.1;
 
-/// Delays that double from the first to the longest and then stay there.
+/// A series of delays that double from the first up to the longest.
 #[derive(Debug)]
 pub struct Delays {
     series: ExponentialBackoff,
@@ -18,7 +20,7 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// A series that begins with `first`.
+    /// Creates a series that begins with `first`.
     pub fn new(first: Duration, longest: Duration) -> Self {
         let mut series = ExponentialBackoff {
             initial_interval: first,
@@ -32,25 +34,25 @@ impl Delays {
         Self { series, longest }
     }
 
-    /// The next delay of the row.
+    /// Returns the next delay of the series.
     pub fn next_delay(&mut self) -> Duration {
         self.series.next_backoff().unwrap_or(self.longest).min(self.longest)
     }
 
-    /// Begins again with the first delay.
+    /// Restarts the series.
     pub fn reset(&mut self) {
         self.series.reset();
     }
 }
 
-/// The delay after `failures` failures in a row: `first`, twice that, and so on up to `longest`.
+/// Returns the delay after `failures` consecutive failures: `first`, twice that, and so on up to `longest`.
 pub fn doubling(first: Duration, longest: Duration, failures: u32) -> Duration {
     let mut delays = Delays::new(first, longest);
-    // Far fewer doublings than this reach any `longest`; the record's count may be larger.
+    // 64 doublings reach any `longest`; the number of failures may be larger.
     (1..failures.min(64)).fold(delays.next_delay(), |_, _| delays.next_delay())
 }
 
-/// `delay` and up to a tenth more; never less, so that no hold-off opens early.
+/// Returns `delay` plus up to a tenth; never less, so that no hold-off ends early.
 pub fn with_jitter(delay: Duration, rng: &mut Rng) -> Duration {
     delay.mul_f64(1.0 + JITTER * rng.f64())
 }

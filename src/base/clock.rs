@@ -1,8 +1,7 @@
-//! Time as an argument. The one place that reads the system's clock.
+//! Time as an argument. Only this module reads the system's clock.
 //!
-//! A Raspberry Pi has no clock battery: after a power cut its wall clock may be wrong until the network time
-//! arrives. So a [`Moment`] carries, beside the wall clock, how long the machine has been up and in which
-//! boot, which no correction of the clock can move.
+//! A Raspberry Pi has no clock battery: after a power cut its wall clock may be wrong until network time arrives. So a
+//! [`Moment`] also has the uptime and the boot id, which corrections of the clock do not change.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,47 +10,48 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// What the name of a boot begins with where only the process is known.
+/// The prefix of a boot id that identifies only the process.
 const PROCESS: &str = "process-";
 
-/// One instant, told by two clocks.
+/// A point in time on the wall clock and on the uptime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// The wall clock, which may jump.
     pub wall: Timestamp,
-    /// Which run of the machine it is: a new value after each boot.
+    /// The boot id, which is new after each boot.
     pub boot: String,
-    /// How long that run has lasted, sleep included; it never jumps.
+    /// The uptime, including sleep; it never jumps.
     pub up: Duration,
 }
 
 impl Moment {
-    /// Whether `boot` stands for the machine's boot. Where the machine does not tell, it stands for this
-    /// process, and the uptime is the process's.
-    pub fn tells_boot(&self) -> bool {
+    /// Returns `true` if `boot` identifies the machine's boot.
+    ///
+    /// If the machine has no boot id, `boot` identifies the process, and `up` is the age of the process.
+    pub fn has_boot_id(&self) -> bool {
         !self.boot.starts_with(PROCESS)
     }
 }
 
-/// Where the time comes from.
+/// A source of time.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's.
+    /// The machine's clock.
     System(SystemClock),
-    /// One that moves with tokio's, so that a test or the demo can choose the date.
+    /// A clock that follows tokio's time, so that a test or the demo can choose the date.
     Simulated(SimulatedClock),
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// Returns the machine's clock.
     pub fn system() -> Self {
         let boot = read_trimmed("/proc/sys/kernel/random/boot_id");
-        // Without Linux's own boot id each process is a boot of its own: careful, never wrong.
+        // Without a boot id, each process counts as a boot, which is always safe.
         let boot = boot.unwrap_or_else(|| format!("{PROCESS}{:016x}", fastrand::u64(..)));
         Self::System(SystemClock { boot: boot.into(), started: Instant::now(), process_began: None })
     }
 
-    /// The machine's clock, which knows when this process was started: for what a person asks for with a command.
+    /// Returns the machine's clock with the start time of this process, which is the time of the operator's command.
     pub fn of_process() -> Self {
         match Self::system() {
             Self::System(clock) => Self::System(SystemClock { process_began: process_began(), ..clock }),
@@ -59,7 +59,7 @@ impl Clock {
         }
     }
 
-    /// The uptime when the process was started, where that is known.
+    /// Returns the uptime at the start of the process, if it is known.
     pub fn process_began(&self) -> Option<Duration> {
         match self {
             Self::System(clock) => clock.process_began,
@@ -67,18 +67,18 @@ impl Clock {
         }
     }
 
-    /// A clock that shows `start` now and moves with tokio's time.
+    /// Returns a clock that shows `start` now and follows tokio's time.
     pub fn simulated(start: Timestamp) -> Self {
-        Self::hurried(start, 1)
+        Self::accelerated(start, 1)
     }
 
-    /// The same, `speed` times as fast.
-    pub fn hurried(start: Timestamp, speed: u32) -> Self {
+    /// Returns a clock that shows `start` now and runs `speed` times as fast as tokio's time.
+    pub fn accelerated(start: Timestamp, speed: u32) -> Self {
         let dial = Dial { wall: start, since: Instant::now(), boot: 0, booted: Instant::now(), speed };
         Self::Simulated(SimulatedClock(Arc::new(Mutex::new(dial))))
     }
 
-    /// The wall clock.
+    /// Returns the wall clock.
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System(_) => system_now(),
@@ -86,7 +86,7 @@ impl Clock {
         }
     }
 
-    /// The wall clock and the machine's uptime, taken together.
+    /// Returns the wall clock and the uptime.
     pub fn moment(&self) -> Moment {
         match self {
             Self::System(clock) => {
@@ -97,7 +97,7 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one lawful place")]
+#[expect(clippy::disallowed_methods, reason = "only this module reads the system's clock")]
 fn system_now() -> Timestamp {
     Timestamp::now()
 }
@@ -112,15 +112,16 @@ fn since_boot() -> Option<Duration> {
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
-/// The kernel's note of when this process was started, which no delay of a busy machine moves (proc(5), field 22 of
-/// `/proc/self/stat`).
+/// Returns the uptime at the start of the process, as recorded by the kernel (proc(5), field 22 of `/proc/self/stat`).
+///
+/// Unlike a reading of the clock, it does not depend on the load of the machine.
 #[cfg(target_os = "linux")]
 fn process_began() -> Option<Duration> {
     let stat = read_trimmed("/proc/self/stat")?;
-    // The name of the program, in parentheses, may hold anything.
+    // The name of the program, in parentheses, may contain any character.
     let (_name, rest) = stat.rsplit_once(')')?;
     let ticks: u64 = rest.split_ascii_whitespace().nth(19)?.parse().ok()?;
-    // The kernel rounds down; what happened in the tick before the start was not after it.
+    // The kernel rounds down. Rounding up assigns events of that tick to the time before the start.
     let milliseconds = ticks.checked_add(1)?.checked_mul(1000)?;
     milliseconds.checked_div(rustix::param::clock_ticks_per_second()).map(Duration::from_millis)
 }
@@ -135,7 +136,7 @@ fn since_boot() -> Option<Duration> {
     None
 }
 
-/// The machine's clock; see [`Clock::system`].
+/// The machine's clock, created by [`Clock::system`].
 #[derive(Clone, Debug)]
 pub struct SystemClock {
     boot: Arc<str>,
@@ -144,13 +145,13 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Linux counts suspended time too; elsewhere the life of this process.
+    /// Returns the uptime, including suspended time, on Linux; elsewhere the age of this process.
     fn up(&self) -> Duration {
         since_boot().unwrap_or_else(|| self.started.elapsed())
     }
 }
 
-/// A clock for tests and the demo; clones show the same time.
+/// A clock for tests and the demo. Clones share the time.
 #[derive(Clone)]
 pub struct SimulatedClock(Arc<Mutex<Dial>>);
 
@@ -184,14 +185,14 @@ impl SimulatedClock {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the wall clock to `wall`, as a correction by network time does.
+    /// Sets the wall clock, like a correction by network time.
     pub fn set(&self, wall: Timestamp) {
         let mut dial = self.dial();
         dial.wall = wall;
         dial.since = Instant::now();
     }
 
-    /// A new boot of the machine: uptime begins again.
+    /// Simulates a boot: the uptime restarts.
     pub fn reboot(&self) {
         let mut dial = self.dial();
         dial.boot += 1;
@@ -228,7 +229,7 @@ mod tests {
         let clock = Clock::of_process();
         assert_eq!(Clock::system().process_began(), None);
         let began = clock.process_began().unwrap();
-        // Rounded up to a tick, of which there are a hundred in a second.
+        // Rounded up to a tick of 10 ms.
         assert!(began <= clock.moment().up + Duration::from_millis(20), "{began:?}");
         assert!(!began.is_zero());
     }

@@ -1,4 +1,4 @@
-//! Shows that a loop still turns, for the watchdog of systemd.
+//! Heartbeats of tasks, for systemd's watchdog.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How often a loop beats while it waits.
+/// The interval between beats while a task waits.
 pub const BEAT: Duration = Duration::from_secs(20);
 
-/// The pulse of one loop. The loop beats, clones of it are looked at elsewhere.
+/// The heartbeat of one task. The task beats; clones of the heartbeat are monitored elsewhere.
 #[derive(Clone, Debug)]
 pub struct Pulse {
     born: Instant,
@@ -19,18 +19,18 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// A pulse that has just beaten.
+    /// Creates a heartbeat that has just beaten.
     pub fn new() -> Self {
         Self { born: Instant::now(), beat: Arc::new(AtomicU64::new(0)) }
     }
 
-    /// The loop has come around.
+    /// Records that the task is alive.
     pub fn beat(&self) {
         let passed = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.beat.store(passed, Ordering::Relaxed);
     }
 
-    /// Waits for `work` and beats meanwhile, for `most` at most: the limits of what it waits for end it before.
+    /// Waits for `work` and beats meanwhile, for at most `most`, which is longer than the timeouts within `work`.
     pub async fn during<T>(&self, most: Duration, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let start = Instant::now();
@@ -46,7 +46,7 @@ impl Pulse {
         }
     }
 
-    /// How long ago the newest beat was, to the millisecond.
+    /// Returns the time since the last beat, to the millisecond.
     pub fn age(&self) -> Duration {
         self.born.elapsed().saturating_sub(Duration::from_millis(self.beat.load(Ordering::Relaxed)))
     }

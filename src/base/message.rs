@@ -1,19 +1,19 @@
-//! What is handed to the broker: the one form that all outputs for MQTT make and the publisher sends.
+//! MQTT messages, as created by the outputs and sent by the publisher.
 
 /// A message for an MQTT 3.1.1 broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The full topic, without wildcards.
     pub topic: String,
-    /// The text; empty with `retain` it removes what the broker keeps under the topic.
+    /// The text. An empty payload with `retain` removes the topic's retained message.
     pub payload: String,
-    /// Whether the broker keeps it for those who come later.
+    /// The broker keeps the message for later subscribers.
     pub retain: bool,
-    /// How sure the delivery has to be.
+    /// The quality of service.
     pub qos: Qos,
 }
 
-/// How sure a delivery has to be. MQTT's third level is not used: nothing here harms when it comes twice.
+/// The quality of service of a delivery. Level 2 is not used: all messages may be delivered twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Qos {
     /// Level 0, for state: the next poll brings a newer one. A burst at level 1 beyond the broker's queue
@@ -24,17 +24,17 @@ pub enum Qos {
 }
 
 impl Message {
-    /// The state of something: kept by the broker, replaced by the next.
+    /// Creates a retained message with a state, which the next one replaces.
     pub fn state(topic: String, payload: String) -> Self {
         Self { topic, payload, retain: true, qos: Qos::AtMostOnce }
     }
 
-    /// What must be known to whoever comes later: status, availability, discovery.
+    /// Creates a retained message that later subscribers need: status, availability, discovery.
     pub fn announcement(topic: String, payload: String) -> Self {
         Self { topic, payload, retain: true, qos: Qos::AtLeastOnce }
     }
 
-    /// What happens once: not kept, so that nobody takes it for new at a later connect.
+    /// Creates a message about an event. It is not retained, so that later subscribers do not mistake it for a new one.
     pub fn once(topic: String, payload: String) -> Self {
         Self { topic, payload, retain: false, qos: Qos::AtLeastOnce }
     }

@@ -1,5 +1,4 @@
-//! What everything else speaks: values with their units, time, delays, secrets. Nothing here touches the network or a
-//! file.
+//! The vocabulary of all layers: values with units, time, delays, secrets. Nothing here touches the network or a file.
 
 pub mod backoff;
 pub mod clock;

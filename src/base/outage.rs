@@ -1,70 +1,70 @@
-//! What is said of something outside that is away, or comes and goes: once when it begins, and once when it ends.
+//! Decides which outages of an external service are reported: once when one begins, and once when it ends.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many outages, each soon after the one before, are said together.
+/// The number of outages in quick succession after which further ones are not reported.
 const FLAPS: u32 = 3;
 
-/// What to say.
+/// The report to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Say {
-    /// It is away, or away for another reason that is new.
+    /// An outage has begun, or has a new cause.
     Gone,
-    /// It has gone away so often that the next times are not said any more.
+    /// There were this many outages; further ones are not reported.
     Flaps(u32),
-    /// It is there, after so long if it was said that it is away.
+    /// The service is available, after an outage of this length if one was reported.
     Back(Option<Duration>),
-    /// It has gone away so often in so long, and is steady now.
+    /// The service is stable after this many outages in this time.
     Holds(u32, Duration),
-    /// Nothing that would be news.
+    /// There is nothing to report.
     Nothing,
 }
 
-/// The outages since it was steady. `K` is the kind of a failure.
+/// The outages since the service was last stable. `K` is the kind of a failure.
 #[derive(Debug)]
 pub struct Outage<K> {
-    /// What has been there for so long is steady.
+    /// The time without an outage after which the service is stable.
     steady: Duration,
-    /// When the first of them began, and how many there were.
+    /// The beginning of the first outage.
     first: Option<Instant>,
+    /// The number of outages.
     count: u32,
-    /// The kinds that were said.
+    /// The kinds of failures that were reported.
     said: Vec<K>,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Nothing is known.
     Unknown,
-    There {
+    Available {
         since: Instant,
     },
-    Away {
+    Unavailable {
         since: Instant,
-        /// Whether it is one of those that are counted: not while it is quiet, nor when it was never there.
+        /// The outage is counted; one at a quiet time is not, nor is one before the service was first available.
         counted: bool,
         said: bool,
     },
 }
 
 impl<K: PartialEq> Outage<K> {
-    /// Nothing is known yet; what has been there for `steady` is steady.
+    /// Creates the state of a service that is stable after `steady` without an outage.
     pub const fn new(steady: Duration) -> Self {
         Self { steady, first: None, count: 0, said: Vec::new(), state: State::Unknown }
     }
 
-    /// It is away. In a `quiet` time, such as the nightly restart of a gateway, nothing is said unless it lasts.
+    /// Records a failure. At a `quiet` time, such as the nightly restart of a gateway, nothing is reported.
     pub fn failed(&mut self, kind: K, quiet: bool, now: Instant) -> Say {
         let (since, counted, said) = match self.state {
             State::Unknown => (now, true, false),
-            State::There { .. } => (now, false, false),
-            State::Away { since, counted, said } => (since, counted, said),
+            State::Available { .. } => (now, false, false),
+            State::Unavailable { since, counted, said } => (since, counted, said),
         };
         if quiet {
-            self.state = State::Away { since, counted, said };
+            self.state = State::Unavailable { since, counted, said };
             return Say::Nothing;
         }
         if !counted {
@@ -81,24 +81,24 @@ impl<K: PartialEq> Outage<K> {
             _ if new => Say::Gone,
             _ => Say::Nothing,
         };
-        self.state = State::Away { since, counted: true, said: said || say != Say::Nothing };
+        self.state = State::Unavailable { since, counted: true, said: said || say != Say::Nothing };
         say
     }
 
-    /// It is there.
+    /// Records that the service is available.
     pub fn ended(&mut self, now: Instant) -> Say {
         let away = match self.state {
-            State::There { .. } => return self.steady(now),
-            State::Away { since, said: true, .. } => Some(now.saturating_duration_since(since)),
-            State::Away { .. } | State::Unknown => None,
+            State::Available { .. } => return self.steady(now),
+            State::Unavailable { since, said: true, .. } => Some(now.saturating_duration_since(since)),
+            State::Unavailable { .. } | State::Unknown => None,
         };
-        self.state = State::There { since: now };
+        self.state = State::Available { since: now };
         if self.count < FLAPS { Say::Back(away) } else { Say::Nothing }
     }
 
-    /// Time has passed.
+    /// Checks if the service has become stable by `now`.
     pub fn steady(&mut self, now: Instant) -> Say {
-        let State::There { since } = self.state else { return Say::Nothing };
+        let State::Available { since } = self.state else { return Say::Nothing };
         if now.saturating_duration_since(since) < self.steady {
             return Say::Nothing;
         }
@@ -110,11 +110,11 @@ impl<K: PartialEq> Outage<K> {
         }
     }
 
-    /// How long it has been away.
+    /// Returns the length of the current outage, or zero.
     pub fn lasts(&self, now: Instant) -> Duration {
         match self.state {
-            State::Away { since, .. } => now.saturating_duration_since(since),
-            State::Unknown | State::There { .. } => Duration::ZERO,
+            State::Unavailable { since, .. } => now.saturating_duration_since(since),
+            State::Unknown | State::Available { .. } => Duration::ZERO,
         }
     }
 }

@@ -1,24 +1,28 @@
-//! Text from outside, made safe to print. A gateway, the cloud, a broker or a configuration file may send line
-//! breaks, which forge a line of a log, escape sequences, which steer a terminal, and marks that reverse the
-//! direction of writing. What is not printable is escaped, as Rust's own `Debug` does, and long texts are cut.
+//! Escapes external text for printing.
+//!
+//! A gateway, the cloud, a broker or a configuration file may contain line breaks, which forge log lines, escape
+//! sequences, which control a terminal, and marks that reverse the direction of writing. Characters that are not printable
+//! are escaped as in Rust's `Debug`, and long texts are truncated.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
-/// The most characters of one text from outside that stand in a line.
+/// The maximum number of characters of one external text in a line.
 pub const LONGEST: usize = 200;
 
-/// Whether `c` can be printed as it is: not a control character, a line or paragraph separator, a mark that changes
-/// the direction of writing or has no width, or a code point without a character.
+/// Returns `true` if `c` can be printed unchanged.
+///
+/// Control characters, line and paragraph separators, marks that change the direction of writing or have no width, and
+/// unassigned code points cannot.
 pub fn is_printable(c: char) -> bool {
-    // Quotes and the backslash are escaped for other reasons than their looks.
+    // `escape_debug` also escapes quotes and the backslash, which are printable.
     matches!(c, ' '..='~') || (!c.is_ascii() && c.escape_debug().len() == 1)
 }
 
-/// `text` on one line of at most `limit` characters and a note of how many were left out.
+/// Returns `text` escaped on one line, truncated to `limit` characters with a note of the number left out.
 pub fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
-    // Most texts are short and plain; no copy is made of them.
+    // Avoids a copy of short printable texts, which are the most frequent ones.
     if text.len() <= limit && text.chars().all(is_printable) {
         return Cow::Borrowed(text);
     }
@@ -43,8 +47,9 @@ fn push(c: char, line: &mut String) {
     }
 }
 
-/// JSON whose texts are printable too: what `serde_json` leaves as it is (delete, C1 and the marks above) is written
-/// as `\u` and its number, which every parser reads as the same text.
+/// Escapes the characters of a JSON document that are not printable and that `serde_json` does not escape.
+///
+/// They are written as `\u` sequences, which every parser reads as the same text.
 pub fn json(document: String) -> String {
     if document.chars().all(is_printable) {
         return document;
@@ -62,7 +67,7 @@ pub fn json(document: String) -> String {
     clean
 }
 
-/// Prints a text from outside as [`one_line`] of [`LONGEST`] characters.
+/// Displays an external text as [`one_line`] of [`LONGEST`] characters.
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<'a>(pub &'a str);
 
@@ -72,8 +77,9 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Passes on lines of text, with everything escaped that is not printable. The second barrier of commands, whose
-/// words come from many places; line breaks pass.
+/// A writer that escapes characters that are not printable, except line breaks.
+///
+/// A second barrier for the output of commands, which contains texts from many sources.
 #[derive(Debug)]
 pub struct Cleaned<W>(pub W);
 
@@ -102,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// One of each kind that steers a terminal or a log.
+    /// One character of each kind that affects a terminal or a log.
     const HOSTILE: &str = "\0\t\n\r\x1b\x7f\u{85}\u{9b}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}\u{e0001}\u{ad}";
 
     #[test]
@@ -153,7 +159,7 @@ mod tests {
         fn a_line_is_printable_and_short(text in any::<String>(), limit in 0_usize..50) {
             let line = one_line(&text, limit);
             prop_assert!(line.chars().all(is_printable), "{line:?}");
-            // An escape takes ten characters at most.
+            // An escape has at most ten characters.
             prop_assert!(line.chars().count() <= 10 * limit + 40, "{line:?}");
         }
     }

@@ -1,36 +1,36 @@
-//! How often something may happen: a burst at once, and then one each gap.
+//! A rate limit that allows a burst, and then one action per interval.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Lets a burst through and then one a gap.
+/// A limit on the rate of actions.
 #[derive(Debug)]
 pub struct RateLimit {
     burst: u32,
     gap: Duration,
-    /// When what was let through so far would be done at one a gap.
+    /// The time at which the actions so far would be done at one per `gap`.
     done: Instant,
 }
 
 impl RateLimit {
-    /// Lets `burst` through at once, at least one.
+    /// Creates a limit that allows `burst` actions at once, at least one, and then one per `gap`.
     pub const fn new(burst: u32, gap: Duration, now: Instant) -> Self {
         Self { burst, gap, done: now }
     }
 
-    /// When the next one may go.
+    /// Returns the time of the next allowed action.
     pub fn opens(&self) -> Instant {
         self.done.checked_sub(self.gap * self.burst.saturating_sub(1)).unwrap_or(self.done)
     }
 
-    /// Whether one may go now; if so it counts.
+    /// Returns `true` if an action is allowed `now`, and counts it.
     pub fn take(&mut self, now: Instant) -> bool {
-        let open = self.opens() <= now;
-        if open {
+        let is_allowed = self.opens() <= now;
+        if is_allowed {
             self.done = self.done.max(now) + self.gap;
         }
-        open
+        is_allowed
     }
 }
 

@@ -1,11 +1,10 @@
-//! Passwords, tokens, session ids and cookies: wrapped so that they cannot be printed by mistake, and wiped
-//! when dropped.
+//! Passwords, tokens, session ids and cookies, wrapped so that they cannot be printed by mistake, and wiped when dropped.
 //!
-//! What is ours is wiped: every [`Secret`], the files that held one, the bodies of the cloud's answers and what was
-//! parsed from them, the bodies and headers that are sent. What libraries copy is not: the buffers in which hyper
-//! puts a request together and rustls encrypts it, the headers of an answer, the broker's password in its client's
-//! options, the environment that the kernel keeps for the process. Against those there is only this: no core dump,
-//! and no look into the memory but for root.
+//! The program wipes its own memory: every [`Secret`], the content of files with secrets, the bodies of the cloud's
+//! responses and their parsed form, the bodies and headers of requests. It cannot wipe copies made by libraries: the
+//! buffers of hyper and rustls, the headers of responses, the broker's password in the options of its client, and the
+//! process environment in the kernel. Those are only protected by disabling core dumps and access to the memory by other
+//! users than root.
 
 use std::fmt;
 
@@ -15,30 +14,30 @@ use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
-/// A text that never reaches a log, an error, argv, MQTT or a readable file. Its `Debug` hides it, it has no
-/// `Display` and no `Serialize`.
+/// A text that must not reach a log, an error, argv, MQTT or a readable file. Its `Debug` hides it, and it has no
+/// `Display` or `Serialize`.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Wraps `text`; the caller keeps no copy.
+    /// Wraps `text`. The caller must not keep a copy.
     pub fn new(text: String) -> Self {
-        // A text with room to spare would be moved to a smaller place, and the old one be left as it was.
+        // Converting a string with spare capacity would reallocate it, without wiping the old memory.
         let text = Zeroizing::new(text);
         Self(SecretString::from(Box::from(text.as_str())))
     }
 
-    /// The text itself, for the one place that has to send or store it.
+    /// Returns the text, for code that sends or stores it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// For a library that shares what it sends: wiped when the last share is let go.
+    /// Copies the text for sending. The copy is wiped when its last clone is dropped.
     pub fn to_bytes(&self) -> Bytes {
         shared(Zeroizing::new(self.expose().as_bytes().to_vec()))
     }
 
-    /// Whether there is nothing in it.
+    /// Returns `true` if the text is empty.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
     }
@@ -64,27 +63,27 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// For the fields of state files (mode 0600) that hold a secret: `#[serde(serialize_with = "secrets::store")]`.
+/// Serializes a secret in a state file (mode 0600): `#[serde(serialize_with = "secrets::store")]`.
 pub fn store<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
 
-/// What is to be sent and holds a secret; wiped when the last share of it is let go.
+/// Converts `bytes` for sending. They are wiped when the last clone is dropped.
 pub fn shared(bytes: Zeroizing<Vec<u8>>) -> Bytes {
     Bytes::from_owner(bytes)
 }
 
-/// A JSON document that may hold secrets: its texts are wiped when it is dropped. It has no `Debug`.
-#[expect(missing_debug_implementations, reason = "nobody may print it")]
+/// A JSON document that may contain secrets. Its texts are wiped when it is dropped, and it has no `Debug`.
+#[expect(missing_debug_implementations, reason = "it must not be printed")]
 pub struct Document(Value);
 
 impl Document {
-    /// Parses `bytes`; nothing for what is no JSON.
+    /// Parses `bytes`, or returns `None` if they are not JSON.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok().map(Self)
     }
 
-    /// The document.
+    /// Returns the document.
     pub fn value(&self) -> &Value {
         &self.0
     }
@@ -105,12 +104,12 @@ fn wipe(value: &mut Value) {
     }
 }
 
-/// The owner's account in the Enphase cloud.
+/// The credentials of the owner's account in the Enphase cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Credentials {
     /// The e-mail address.
     pub username: String,
-    /// The password.
     pub password: Secret,
 }
 

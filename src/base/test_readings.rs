@@ -1,5 +1,5 @@
-//! Readings for the tests of the outputs: one in which everything is measured, one of a gateway without
-//! meters, and any other. The literals name every field, so that a new one cannot be forgotten here.
+//! Readings for the tests of the outputs: a full one, one of a gateway without meters, and random ones. The literals list
+//! all fields, so that a new field cannot be forgotten here.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -10,12 +10,12 @@ use crate::base::reading::{
 };
 use crate::base::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Volts, WattHours, Watts};
 
-/// A moment of the day of the sample, e.g. `10:19:31`, in UTC.
+/// Returns a time, e.g. `10:19:31` UTC, on the day of the readings.
 pub(crate) fn at(time: &str) -> Timestamp {
     format!("2026-11-20T{time}Z").parse().unwrap()
 }
 
-/// Everything that a gateway can measure, at noon on a sunny day, while a battery charges.
+/// Returns a reading with all values, at noon on a sunny day, while a battery charges.
 pub(crate) fn full() -> Reading {
     let measured_at = Some(at("11:19:30"));
     Reading {
@@ -63,7 +63,7 @@ pub(crate) fn full() -> Reading {
     }
 }
 
-/// The parts of [`full`] that are many or beside the flow of power.
+/// Returns the lists and settings of [`full`].
 fn surroundings() -> Reading {
     Reading {
         phases: vec![phase("L1", 0.0), phase("L2", 1.0), phase("L3", 2.0)],
@@ -96,7 +96,7 @@ fn surroundings() -> Reading {
     }
 }
 
-/// What a gateway without meters gives: the sum of its inverters, and their own reports.
+/// Returns a reading of a gateway without meters: the inverters and their sum.
 pub(crate) fn bare() -> Reading {
     let mut reading = Reading::empty(
         at("11:19:31"),
@@ -159,7 +159,7 @@ fn phase(name: &str, step: f64) -> Phase {
     }
 }
 
-/// An inverter that reported `minutes` past eleven.
+/// Returns an inverter that reported at 11:00 plus `minutes`.
 pub(crate) fn inverter(serial: &str, power: f64, minutes: u32) -> Inverter {
     Inverter {
         serial: Serial::parse(serial).unwrap(),
@@ -189,7 +189,7 @@ fn battery(serial: &str, kind: &str) -> Battery {
     }
 }
 
-/// Any reading: groups there or not, values of any size, names with any character in them.
+/// Returns a strategy for readings with any groups, values of any size, and names with any characters.
 pub(crate) fn any() -> impl Strategy<Value = Reading> {
     let number = || prop::option::of(prop_oneof![-1e9..1e9, -10.0..10.0]);
     let numbers = (number(), number(), number(), number());

@@ -1,12 +1,13 @@
-//! The physical quantities of the program, one type each, so that a power can never be published as an
-//! energy. An impossible value does not exist: `new` returns `None`, and so does a sum.
+//! Physical quantities, with one type each, so that a power can never be published as an energy.
+//!
+//! The types cannot contain impossible values: `new` and sums return `None` instead.
 
 use std::fmt;
 use std::ops::Neg;
 
 use serde::{Serialize, Serializer};
 
-/// Rounds for publication and turns `-0` into `0`, which Domoticz would show as it is.
+/// Rounds for publication, and converts `-0` to `0`, because Domoticz would show the sign.
 fn rounded(value: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
     (value * scale).round() / scale + 0.0
@@ -19,25 +20,26 @@ macro_rules! quantity {
         pub struct $name(f64);
 
         impl $name {
-            /// The unit's symbol.
+            /// The symbol of the unit.
             pub const UNIT: &'static str = $unit;
-            /// The least that can be.
+            /// The lowest possible value.
             pub const LEAST: f64 = $least;
-            /// The most that can be.
+            /// The highest possible value.
             pub const MOST: f64 = $most;
 
-            /// `None` when `value` is impossible: not a number, or below [`Self::LEAST`] or above [`Self::MOST`].
+            /// Creates a quantity, or returns `None` if `value` is not a number, below [`Self::LEAST`] or above
+            /// [`Self::MOST`].
             pub fn new(value: f64) -> Option<Self> {
-                // No comparison with NaN holds.
+                // Comparisons with NaN are false.
                 (Self::LEAST..=Self::MOST).contains(&value).then_some(Self(value))
             }
 
-            /// The number, in the unit of the type.
+            /// Returns the number, in the unit of the type.
             pub const fn value(self) -> f64 {
                 self.0
             }
 
-            /// The number as it is published.
+            /// Returns the number rounded for publication.
             pub fn published(self) -> f64 {
                 rounded(self.0, $decimals)
             }
@@ -54,11 +56,12 @@ macro_rules! quantity {
 macro_rules! adds_up {
     ($($name:ident),*) => {$(
         impl $name {
-            /// Nothing of it.
+            /// Zero.
             pub const ZERO: Self = Self(0.0);
 
-            /// The sum of all `parts`. A sum is of all its parts or absent: `None` when a part is absent, when there
-            /// is none, or when the sum is impossible.
+            /// Returns the sum of all `parts`.
+            ///
+            /// Returns `None` if a part is absent, if there are no parts, or if the sum is impossible.
             pub fn total(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
                 let mut sum = None;
                 for part in parts {
@@ -67,7 +70,7 @@ macro_rules! adds_up {
                 Self::new(sum?)
             }
 
-            /// What flows in the positive direction, else nothing.
+            /// Returns the value if it is positive, otherwise zero.
             #[must_use]
             pub fn positive(self) -> Self {
                 if self.0 > 0.0 { self } else { Self::ZERO }
@@ -93,34 +96,34 @@ macro_rules! published_as_number {
     )*};
 }
 
-// The bounds are generous on purpose: they catch what no gateway can measure (1e308, -1 and i64::MAX for "unknown",
-// 4294967292 for -4), and what is odd within them is for the rules to judge.
-quantity!(/** Active power. A gateway has at most some hundred inverters, together well below 1 MW; a factory's
-    grid connection is ten times that. */ Watts, "W", 3, -1e7 to 1e7);
-quantity!(/** Energy, at most what 10 MW give in 11 years; published whole, because consumers print doubles with as few as
-    six digits. */ WattHours, "Wh", 0, -1e12 to 1e12);
+// The bounds are generous on purpose: they exclude values that no gateway can measure (1e308, -1 and i64::MAX for
+// "unknown", 4294967292 for -4). The rules handle implausible values within the bounds.
+quantity!(/** Active power. A gateway has at most some hundred inverters with well below 1 MW in total; the grid
+    connection of a factory has ten times that. */ Watts, "W", 3, -1e7 to 1e7);
+quantity!(/** Energy, at most 10 MW for 11 years. It is published as a whole number, because consumers print doubles with as
+    few as six digits. */ WattHours, "Wh", 0, -1e12 to 1e12);
 quantity!(/** Voltage (RMS). The phases of a 480 V system add up to 831 V, panels reach 60 V. */
     Volts, "V", 3, 0.0 to 1e3);
-quantity!(/** Current; negative against the direction of the meter. */ Amperes, "A", 3, -1e4 to 1e4);
+quantity!(/** Current, negative against the direction of the meter. */ Amperes, "A", 3, -1e4 to 1e4);
 quantity!(/** Mains frequency. Off the grid a site runs at up to 64 Hz to throttle its inverters. */
     Hertz, "Hz", 3, 40.0 to 70.0);
 quantity!(/** Temperature. Devices are built for -40 to 85 °C; -128, 127 and 255 stand for "unknown". */
     Celsius, "°C", 1, -60.0 to 120.0);
-quantity!(/** A share of the whole: state of charge, reserve. -1 and 255 stand for "unknown". */
+quantity!(/** A percentage: state of charge, reserve. -1 and 255 stand for "unknown". */
     Percent, "%", 1, 0.0 to 100.0);
-quantity!(/** Active over apparent power. What exceeds 1 is rounding as long as it is published as 1; firmware 8.3.5433
-    adds up those of the phases. */ PowerFactor, "", 3, -1.000_499 to 1.000_499);
+quantity!(/** Active divided by apparent power. Values that round to 1 are possible; firmware 8.3.5433 returns the sum over
+    the phases, which is not. */ PowerFactor, "", 3, -1.000_499 to 1.000_499);
 adds_up!(Watts, WattHours, Amperes);
 published_as_number!(Watts, Volts, Amperes, Hertz, Celsius, Percent, PowerFactor);
 
 impl WattHours {
-    /// The energy as it is published: whole watt-hours.
+    /// Returns the energy in whole watt-hours, as published.
     #[expect(clippy::cast_possible_truncation, reason = "bounded by its type")]
     pub fn whole(self) -> i64 {
         self.0.round() as i64
     }
 
-    /// A lifetime total, which never goes below zero: gateways show less for phases that are not connected.
+    /// Creates a lifetime total, or returns `None` if it is negative. Gateways show negative ones for unconnected phases.
     pub fn lifetime(value: f64) -> Option<Self> {
         Self::new(value).filter(|energy| energy.0 >= 0.0)
     }

@@ -1,9 +1,9 @@
-//! The reading in InfluxDB's line protocol, ready for telegraf's `execd` input.
+//! Formats readings in InfluxDB's line protocol, for telegraf's `execd` input.
 //!
-//! One line for each group that has values: `enphase_production,gateway=1223…
-//! power_w=3781.2,energy_wh=4545926i 1795173570000000000`. A group's time is when it was measured, so a
-//! repeated old value does not look new: it falls on the point that is already there. Whole energies are
-//! integers and everything else is a float, in every line, since a field's type is fixed by its first point.
+//! There is one line for each group with values: `enphase_production,gateway=1223…
+//! power_w=3781.2,energy_wh=4545926i 1795173570000000000`. The time of a group is that of its measurement, so that a
+//! repeated value falls on the existing point. Energies are always integers and other numbers always floats, because the
+//! first point of a field determines its type.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -12,10 +12,10 @@ use crate::base::printable::is_printable;
 use crate::base::reading::Reading;
 use crate::output::json::{self, List};
 
-/// Fields that say when the values of their group are from.
+/// The fields with the time of a group.
 const TIMES: [&str; 2] = ["measured_at", "reported_at"];
 
-/// Adds a line for each group, phase and device of the reading.
+/// Appends a line for each group, phase and device of the reading.
 pub fn write(reading: &Reading, out: &mut String) {
     let gateway = tag("gateway", reading.gateway.serial.as_str());
     let root = &json::tree(reading);
@@ -33,24 +33,24 @@ pub fn write(reading: &Reading, out: &mut String) {
                     Point { head, time: reading.time, root }.write(entry, list.key, out);
                 }
             }
-            // The form's version and the time of the poll are no measurements.
+            // The version of the format and the time of the poll are not measurements.
             _ => {}
         }
     }
 }
 
-/// What one line begins and ends with.
+/// The beginning and end of a line.
 struct Point<'a> {
-    /// Measurement and tags.
+    /// The measurement and tags.
     head: String,
-    /// When, unless the group knows better.
+    /// The time of a group without a time of its own.
     time: Timestamp,
-    /// The whole document, which knows when the meters were read.
+    /// The whole document, with the times of the meters.
     root: &'a Map<String, Value>,
 }
 
 impl Point<'_> {
-    /// Adds a line for `fields`, and one for each group inside them; the field `key` is in the tags already.
+    /// Appends a line for `fields` and one for each group inside them, without the field `key`, which is in the tags.
     fn write(&self, fields: &Map<String, Value>, key: &str, out: &mut String) {
         let time = measured(fields).unwrap_or(self.time);
         let values: Vec<String> = fields
@@ -64,7 +64,7 @@ impl Point<'_> {
         }
         for (name, inner) in fields {
             let Some(inner) = inner.as_object() else { continue };
-            // What a meter says of one phase is as old as what it says of all.
+            // The values of a phase have the time of the whole group.
             let whole = self.root.get(name).and_then(Value::as_object).and_then(measured);
             let head = format!("{}{}", self.head, tag("meter", name));
             Point { head, time: whole.unwrap_or(time), root: self.root }.write(inner, "", out);
@@ -72,12 +72,12 @@ impl Point<'_> {
     }
 }
 
-/// When a group was measured, if it says so.
+/// Returns the time of a group, if it has one.
 fn measured(fields: &Map<String, Value>) -> Option<Timestamp> {
     TIMES.iter().find_map(|name| fields.get(*name)?.as_str()?.parse().ok())
 }
 
-/// `name=value` as a field; `None` for what is no single value.
+/// Formats `name=value` as a field, or returns `None` for lists, objects and null.
 fn field(name: &str, value: &Value) -> Option<String> {
     match value {
         Value::Bool(value) => Some(format!("{name}={value}")),
@@ -88,13 +88,13 @@ fn field(name: &str, value: &Value) -> Option<String> {
     }
 }
 
-/// `,name=value` as a tag, or nothing: the protocol has no empty tags.
+/// Formats `,name=value` as a tag. An empty value yields an empty string, because the protocol has no empty tags.
 fn tag(name: &str, value: &str) -> String {
     let mut text = String::new();
     for c in value.chars() {
         match c {
             ',' | '=' | ' ' => text.extend(['\\', c]),
-            // A line's end would end the point, and a backslash before a separator would hide it.
+            // A line break would end the point, and a backslash would escape a separator.
             '\\' => text.push('_'),
             c if !is_printable(c) => text.push('_'),
             c => text.push(c),
@@ -103,7 +103,7 @@ fn tag(name: &str, value: &str) -> String {
     if text.is_empty() { text } else { format!(",{name}={text}") }
 }
 
-/// The inside of a text field.
+/// Escapes the content of a text field.
 fn quoted(text: &str) -> String {
     let mut quoted = String::new();
     for c in text.chars() {
@@ -177,7 +177,7 @@ mod tests {
                 let (rest, time) = line.rsplit_once(' ').unwrap();
                 prop_assert!(time.parse::<i64>().is_ok(), "{line}");
                 let (_, fields) = rest.split_once(' ').unwrap();
-                // Outside of texts nothing is left that would end the fields early.
+                // Outside of texts there is no blank, which would end the fields early.
                 let unquoted = fields.replace("\\\\", "").replace("\\\"", "");
                 let bare: String = unquoted.split('"').step_by(2).collect();
                 prop_assert!(!bare.contains(' '), "{line}");

@@ -1,5 +1,5 @@
-//! The document as JSON: one line for programs that read a pipe, and a tree from which the other outputs are
-//! made without a second list of the fields.
+//! Converts readings to JSON: to one line for programs that read a pipe, and to a tree from which the other outputs are
+//! made, so that only one list of fields is needed.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -7,18 +7,18 @@ use serde_json::{Map, Value};
 use crate::base::printable;
 use crate::base::reading::Reading;
 
-/// A list in the document whose entries have a name of their own.
+/// A list in the document, with entries identified by a key.
 #[derive(Clone, Copy, Debug)]
 pub struct List {
-    /// The list's field, e.g. `inverters`.
+    /// The field of the list, e.g. `inverters`.
     pub field: &'static str,
-    /// What one entry is, e.g. `inverter`.
+    /// The name of one entry, e.g. `inverter`.
     pub entry: &'static str,
-    /// The entry's field that names it, e.g. `serial`.
+    /// The field that identifies an entry, e.g. `serial`.
     pub key: &'static str,
 }
 
-/// Every list of the document. Places in a list change when a device comes or goes, names do not.
+/// The lists of the document. An index in a list changes when devices are added or removed; a key does not.
 pub const LISTS: [List; 4] = [
     List { field: "phases", entry: "phase", key: "phase" },
     List { field: "inverters", entry: "inverter", key: "serial" },
@@ -27,30 +27,31 @@ pub const LISTS: [List; 4] = [
 ];
 
 impl List {
-    /// The list that is the document's field `field`.
+    /// Returns the list in `field`, if it is one.
     pub fn of(field: &str) -> Option<&'static Self> {
         LISTS.iter().find(|list| list.field == field)
     }
 }
 
-/// Any of the program's own values as JSON on one line, without the line's end. What is not printable is escaped, so that
-/// a document on a terminal cannot steer it.
+/// Formats a value as JSON on one line, without a line break.
+///
+/// Characters that are not printable are escaped, so that a document cannot control a terminal.
 ///
 /// # Panics
 ///
-/// For a map whose keys are no texts; the program has none.
+/// Panics if a map has keys that are not texts; the program has none.
 #[expect(clippy::expect_used, reason = "see Panics")]
 pub fn one_line<T: Serialize>(value: &T) -> String {
     printable::json(serde_json::to_string(value).expect("keys are texts"))
 }
 
-/// Adds the document and a line's end.
+/// Appends the document and a line break.
 pub fn write(reading: &Reading, out: &mut String) {
     out.push_str(&one_line(reading));
     out.push('\n');
 }
 
-/// The document as a tree.
+/// Converts a reading to a JSON tree.
 pub fn tree(reading: &Reading) -> Map<String, Value> {
     match serde_json::to_value(reading) {
         Ok(Value::Object(fields)) => fields,
@@ -95,7 +96,7 @@ mod tests {
             prop_assert!(line.trim_end_matches('\n').chars().all(printable::is_printable), "{line:?}");
             let parsed: Map<String, Value> = serde_json::from_str(&line).unwrap();
             prop_assert_eq!(&parsed, &tree(&reading));
-            // Domoticz takes these at the root for its own.
+            // Domoticz interprets these keys at the root.
             for taken in ["battery", "state", "value", "linkquality"] {
                 prop_assert!(!parsed.contains_key(taken));
             }

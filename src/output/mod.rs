@@ -1,4 +1,4 @@
-//! A reading in, text or messages out. Nothing here sends anything.
+//! Converts readings to text and messages. Nothing here sends anything.
 
 pub mod domoticz;
 pub mod homeassistant;

@@ -1,19 +1,18 @@
-//! The plain MQTT topics: status, availability, the document, one topic for each value, events, the token's
-//! state.
+//! The MQTT topics: status, availability, the document, one topic for each value, events, the state of the token.
 //!
 //! | topic | payload | retained |
 //! |---|---|---|
 //! | `<prefix>/status` | `online` or `offline`; the last will | yes |
-//! | `<prefix>/<serial>/availability` | whether the gateway answers: `online` or `offline` | yes |
+//! | `<prefix>/<serial>/availability` | `online` or `offline`, for the gateway | yes |
 //! | `<prefix>/<serial>/reading` | the document | yes |
 //! | `<prefix>/<serial>/production/power_w` and so on | one value | yes |
 //! | `<prefix>/<serial>/phases/L1/grid/import_wh`, `…/inverters/<serial>/power_w` | one value | yes |
 //! | `<prefix>/<serial>/token` | expiry and state, no secret | yes |
-//! | `<prefix>/<serial>/event` | what happened | no |
-//! | `<prefix>/<serial>/set` | what is asked of us: `poll` or `refresh_token` | must not be |
-//! | `<prefix>/instance` | the client id of the daemon, by which a second one is seen | yes |
+//! | `<prefix>/<serial>/event` | an event | no |
+//! | `<prefix>/<serial>/set` | a request: `poll` or `refresh_token` | must not be |
+//! | `<prefix>/instance` | the client id of the daemon, which reveals a second daemon | yes |
 //!
-//! The topics of the values are made by walking the document, so that a new field needs no second list.
+//! The topics of the values follow the structure of the document, so that only one list of fields is needed.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -23,27 +22,27 @@ use crate::base::printable::is_printable;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::output::json::{self, List};
 
-/// Whether the daemon is connected. The `offline` form is its last will.
+/// Creates the message about the daemon's connection. With `online` false it is the last will.
 pub fn status(prefix: &str, online: bool) -> Message {
     Message::announcement(status_topic(prefix), word(online))
 }
 
-/// Whether the gateway answers.
+/// Creates the message about the gateway's availability.
 pub fn availability(prefix: &str, serial: &Serial, online: bool) -> Message {
     Message::announcement(availability_topic(prefix, serial), word(online))
 }
 
-/// Something that happened; not retained, so that it is never taken for new later.
+/// Creates the message for an event. It is not retained, so that it is never mistaken for a new one.
 pub fn event(prefix: &str, serial: &Serial, event: &Event) -> Message {
     Message::once(format!("{}/event", base(prefix, serial)), json::one_line(event))
 }
 
-/// The token's state, which has no secret in it.
+/// Creates the message about the state of the token, which contains no secret.
 pub fn token<T: Serialize>(prefix: &str, serial: &Serial, state: &T) -> Message {
     Message::announcement(format!("{}/token", base(prefix, serial)), json::one_line(state))
 }
 
-/// The document. `entities` is what discovery adds to it; without discovery nothing is added.
+/// Creates the message with the document, extended by the `entities` of discovery.
 pub fn document(prefix: &str, reading: &Reading, entities: Option<&Map<String, Value>>) -> Message {
     /// The reading's fields come first, in their order.
     #[derive(Serialize)]
@@ -57,51 +56,52 @@ pub fn document(prefix: &str, reading: &Reading, entities: Option<&Map<String, V
     Message::state(topic, json::one_line(&Document { reading, entities }))
 }
 
-/// The values of the reading that `wanted` picks by topic and payload, each under a topic of its own: numbers without
-/// exponent, texts and times as they are. No message is made of the others, which at most polls are most.
+/// Creates a message for each value of the reading for which `wanted` returns `true`, given topic and payload.
+///
+/// Numbers have no exponent. At most polls most values are unchanged, so no messages are created for them.
 pub fn values(prefix: &str, reading: &Reading, wanted: impl FnMut(&str, &str) -> bool) -> Vec<Message> {
     let mut walk = Walk { topic: base(prefix, &reading.gateway.serial), wanted, messages: Vec::new() };
     walk.branch(&json::tree(reading), None);
     walk.messages
 }
 
-/// Which daemon publishes here: `id` differs from process to process.
+/// Creates the message with the `id` of this process, which reveals a second daemon.
 pub fn instance(prefix: &str, id: &str) -> Message {
     Message::announcement(instance_topic(prefix), id.to_owned())
 }
 
-/// The topics under which something is asked of us.
-pub fn asked_filter(prefix: &str) -> String {
+/// Returns the topic filter for requests.
+pub fn request_filter(prefix: &str) -> String {
     format!("{prefix}/+/set")
 }
 
-/// The level of the gateway of which something is asked under `topic`, if it is such a topic.
-pub fn asked_of<'a>(prefix: &str, topic: &'a str) -> Option<&'a str> {
+/// Returns the level with the serial number in `topic`, if it is a topic for requests.
+pub fn request_target<'a>(prefix: &str, topic: &'a str) -> Option<&'a str> {
     let level = topic.strip_prefix(prefix)?.strip_prefix('/')?.strip_suffix("/set")?;
     (!level.is_empty() && !level.contains('/')).then_some(level)
 }
 
-/// Where [`instance`] goes.
+/// Returns the topic of [`instance`].
 pub fn instance_topic(prefix: &str) -> String {
     format!("{prefix}/instance")
 }
 
-/// Where [`status`] goes.
+/// Returns the topic of [`status`].
 pub fn status_topic(prefix: &str) -> String {
     format!("{prefix}/status")
 }
 
-/// Where [`availability`] goes.
+/// Returns the topic of [`availability`].
 pub fn availability_topic(prefix: &str, serial: &Serial) -> String {
     format!("{}/availability", base(prefix, serial))
 }
 
-/// Where [`document`] goes.
+/// Returns the topic of [`document`].
 pub fn reading_topic(prefix: &str, serial: &Serial) -> String {
     format!("{}/reading", base(prefix, serial))
 }
 
-/// `text` as one level of a topic: a gateway's odd name must neither open another level nor be a wildcard.
+/// Converts `text` to one level of a topic, by replacing separators, wildcards and other special characters.
 pub fn level(text: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
     text.chars().map(keep).collect()
@@ -121,18 +121,18 @@ fn word(online: bool) -> String {
     if online { "online" } else { "offline" }.to_owned()
 }
 
-/// A walk along the branches of the document.
+/// A traversal of the document.
 struct Walk<W> {
-    /// Where it is.
+    /// The topic of the current branch.
     topic: String,
     wanted: W,
     messages: Vec<Message>,
 }
 
 impl<W: FnMut(&str, &str) -> bool> Walk<W> {
-    /// All fields but the one that has named this branch.
-    fn branch(&mut self, fields: &Map<String, Value>, name: Option<&str>) {
-        for (field, value) in fields.iter().filter(|(field, _)| Some(field.as_str()) != name) {
+    /// Visits all fields except `key`, which is in the topic already.
+    fn branch(&mut self, fields: &Map<String, Value>, key: Option<&str>) {
+        for (field, value) in fields.iter().filter(|(field, _)| Some(field.as_str()) != key) {
             self.below(field, |walk| match value {
                 Value::Object(inner) => walk.branch(inner, None),
                 Value::Array(entries) => {
@@ -149,7 +149,7 @@ impl<W: FnMut(&str, &str) -> bool> Walk<W> {
         }
     }
 
-    /// The entries of a list under their names, which are not repeated as values.
+    /// Visits the entries of a list, each under its key.
     fn named_entries(&mut self, list: &List, entries: &[Value]) {
         for entry in entries.iter().filter_map(Value::as_object) {
             let name = entry.get(list.key).and_then(Value::as_str).filter(|name| !name.is_empty());
@@ -159,7 +159,7 @@ impl<W: FnMut(&str, &str) -> bool> Walk<W> {
         }
     }
 
-    /// One level down and up again.
+    /// Visits one level below the current branch.
     fn below(&mut self, level: &str, walk: impl FnOnce(&mut Self)) {
         let here = self.topic.len();
         self.topic.extend(["/", level]);
@@ -174,7 +174,7 @@ impl<W: FnMut(&str, &str) -> bool> Walk<W> {
     }
 }
 
-/// Without exponent and without an idle `.0`.
+/// Formats a number without an exponent and without a trailing `.0`.
 fn plain(number: &serde_json::Number) -> String {
     match number.as_f64() {
         Some(value) if number.is_f64() => value.to_string(),
@@ -266,11 +266,11 @@ mod tests {
 
     #[test]
     fn what_is_asked_of_a_gateway_is_known_by_its_topic() {
-        assert_eq!(asked_of("home/solar", "home/solar/1223/set"), Some("1223"));
+        assert_eq!(request_target("home/solar", "home/solar/1223/set"), Some("1223"));
         for other in
             ["home/solar/set", "home/solar//set", "home/solar/1/2/set", "home/solar/1223/sets", "x/1223/set"]
         {
-            assert_eq!(asked_of("home/solar", other), None, "{other}");
+            assert_eq!(request_target("home/solar", other), None, "{other}");
         }
     }
 

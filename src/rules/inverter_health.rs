@@ -1,11 +1,10 @@
-//! Inverters that are silent or weak, judged by their siblings alone: whether the sun shines on this roof nobody knows
-//! better, and no cloud is asked.
+//! Detects silent or weak inverters by comparing them with the others on the roof.
 //!
-//! A sample is taken whenever reports are five minutes newer. It is sunny when the median of the inverters makes
-//! at least 50 W. At the end of a local day with an hour of sunny samples an inverter is *silent* if it reported next to
-//! nothing in them, and *weak* if it made less than a third of what the median made: the sunny and the shady
-//! side of a roof differ by less over a day. Fewer than three inverters have no siblings to be judged by. An inverter that was
-//! silent for a week is no longer asked about the sun, and after a month it is no fault any more: it was taken down.
+//! A sample is taken whenever the reports are five minutes newer. It is sunny if the median power of the inverters is at
+//! least 50 W. At the end of a local day with an hour of sunny samples, an inverter is *silent* if it reported in hardly
+//! any of them, and *weak* if it produced less than a third of the median: the sunny and the shady side of a roof differ
+//! by less over a day. At least three inverters are needed. An inverter that was silent for a week does not count in the
+//! median any more. After a month it is not reported any more: it was removed.
 
 use std::collections::BTreeMap;
 
@@ -15,29 +14,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::reading::{Condition, Event, Inverter, Serial};
 
-/// The median power that makes a sample sunny.
+/// The minimum median power of a sunny sample.
 const SUNNY_W: f64 = 50.0;
-/// Samples are so far apart.
+/// The interval between samples.
 const STEP: SignedDuration = SignedDuration::from_mins(5);
-/// So many of them make a judgement.
+/// The minimum number of sunny samples for a result.
 const ENOUGH: u32 = 12;
-/// A report that is older than the newest one by this does not count: inverters report every 5 to 15 minutes, some
-/// gateways once an hour.
+/// The age, relative to the newest report, from which a report is ignored. Inverters report every 5 to 15 minutes, some
+/// gateways hourly.
 const LATE: SignedDuration = SignedDuration::from_mins(65);
-/// One that has not reported for longer has nothing to say about the sun on the others.
+/// The time after which a silent inverter does not count in the median.
 const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// One that has not reported for longer was taken down: it is no fault any more, after a month of being reported.
+/// The time after which a silent inverter counts as removed, and is not reported any more.
 const GONE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// No gateway has more.
+/// The maximum number of inverters stored; no gateway has more.
 const MOST: usize = 1_000;
-/// Below this share of the median an inverter is weak.
+/// The share of the median below which an inverter is weak.
 const WEAK: f64 = 1.0 / 3.0;
-/// In less than this share of the samples a silent inverter reports.
+/// The share of the samples below which an inverter is silent.
 const SILENT: f64 = 0.1;
-/// Fewer inverters cannot be compared.
+/// The minimum number of inverters to compare.
 const FEWEST: usize = 3;
 
-/// The inverters of one gateway over one day, and what the day before has shown.
+/// The inverters of one gateway over one day, and the result of the day before.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Siblings {
     date: Option<Date>,
@@ -47,7 +46,7 @@ pub struct Siblings {
     conditions: BTreeMap<Serial, Condition>,
 }
 
-/// One inverter in the sunny samples.
+/// The sums of one inverter over the sunny samples.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Tally {
     reports: u32,
@@ -55,12 +54,13 @@ struct Tally {
 }
 
 impl Siblings {
-    /// Takes the inverters as a reading at `time`, on the local `date`, shows them, and marks each with what
-    /// the last sunny day has shown. When a day has ended, gives what is to be said of it.
+    /// Records the inverters of a reading at `time`, on the local `date`, and sets the condition of each.
+    ///
+    /// Returns the events to report after the end of a day.
     pub fn see(&mut self, inverters: &mut [Inverter], date: Date, time: Timestamp) -> Vec<Event> {
         let ended = self.date.is_some_and(|day| day != date) && self.samples >= ENOUGH;
         if ended {
-            self.conditions = self.judge();
+            self.conditions = self.evaluate();
         }
         let events = if ended { self.events(time) } else { Vec::new() };
         if self.date.is_some_and(|day| day != date) {
@@ -79,7 +79,7 @@ impl Siblings {
         let Some(newest) = newest_report(inverters) else { return };
         if let Some(last) = self.newest {
             let passed = newest.duration_since(last);
-            // Further back than an hour is another clock.
+            // If the time is further back than an hour, the clock was set.
             if passed < STEP && passed > -LATE {
                 return;
             }
@@ -87,8 +87,8 @@ impl Siblings {
         self.newest = Some(newest);
         let silent_for = |inverter: &Inverter| inverter.reported_at.map(|at| newest.duration_since(at));
         let reported = |inverter: &Inverter| {
-            let fresh = silent_for(inverter).is_some_and(|age| age < LATE);
-            inverter.power_w.filter(|_| fresh).map(crate::base::units::Watts::value)
+            let is_fresh = silent_for(inverter).is_some_and(|age| age < LATE);
+            if is_fresh { inverter.power_w.map(crate::base::units::Watts::value) } else { None }
         };
         let within = |inverter: &&Inverter, bound| silent_for(inverter).is_none_or(|age| age < bound);
         let recent = inverters.iter().filter(|inverter| within(inverter, RECENT));
@@ -109,8 +109,8 @@ impl Siblings {
         }
     }
 
-    /// How each did over the samples of the day.
-    fn judge(&self) -> BTreeMap<Serial, Condition> {
+    /// Determines the condition of each inverter from the samples of the day.
+    fn evaluate(&self) -> BTreeMap<Serial, Condition> {
         let typical = self.typical();
         let condition = |tally: &Tally| {
             if self.is_silent(tally) {
@@ -124,7 +124,7 @@ impl Siblings {
         self.tallies.iter().map(|(serial, tally)| (serial.clone(), condition(tally))).collect()
     }
 
-    /// What the median inverter made of those that made something, summed over the samples.
+    /// Returns the median of the sums of the inverters that are not silent.
     fn typical(&self) -> f64 {
         let working = self.tallies.values().filter(|tally| !self.is_silent(tally));
         median(working.map(|tally| tally.watts).collect())
@@ -138,13 +138,13 @@ impl Siblings {
         let mean = self.typical() / f64::from(self.samples.max(1));
         let kinds = [
             (Condition::Silent, "inverter_silent", "reported nothing"),
-            (Condition::Weak, "inverter_weak", "made less than a third of its siblings"),
+            (Condition::Weak, "inverter_weak", "produced less than a third of the others"),
         ];
         let event = |(condition, kind, what)| {
             let found = self.conditions.iter().filter(|(_, is)| **is == condition);
             let serials: Vec<&str> = found.map(|(serial, _)| serial.as_str()).collect();
             let message = format!(
-                "yesterday {} {what} in sunny hours, when the others made {mean:.0} W",
+                "yesterday {} {what} in sunny hours (median of the others: {mean:.0} W)",
                 serials.join(", ")
             );
             (!serials.is_empty()).then_some(Event { time, kind, message })
@@ -153,7 +153,7 @@ impl Siblings {
     }
 }
 
-/// The newest report that is not alone: one of a clock that is far ahead says nothing about the others.
+/// Returns the newest time near which several inverters reported, so that one clock that is far ahead is ignored.
 fn newest_report(inverters: &[Inverter]) -> Option<Timestamp> {
     let mut reports: Vec<Timestamp> = inverters.iter().filter_map(|inverter| inverter.reported_at).collect();
     reports.sort_unstable_by(|one, other| other.cmp(one));
@@ -164,7 +164,7 @@ fn newest_report(inverters: &[Inverter]) -> Option<Timestamp> {
     together.first().copied()
 }
 
-/// The middle one, 0 of none.
+/// Returns the median, or 0 if there are no values.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// What is said after a day of readings every 5 minutes; `inverters` gives those of a minute.
+    /// Returns the events after a day with a reading every 5 minutes; `inverters` returns the inverters at a minute.
     fn day(inverters: impl Fn(i64) -> Vec<Inverter>) -> Vec<(&'static str, String)> {
         let mut siblings = Siblings::default();
         for minute in (0..600).step_by(5) {
@@ -227,11 +227,11 @@ mod tests {
         [
             (
                 "inverter_silent",
-                "yesterday 4 reported nothing in sunny hours, when the others made 200 W",
+                "yesterday 4 reported nothing in sunny hours (median of the others: 200 W)",
             ),
             (
                 "inverter_weak",
-                "yesterday 5 made less than a third of its siblings in sunny hours, when the others made 200 W",
+                "yesterday 5 produced less than a third of the others in sunny hours (median of the others: 200 W)",
             ),
         ]
         "#);
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(said, []);
     }
 
-    /// An inverter that last reported so many days ago.
+    /// Returns an inverter that last reported `days` ago.
     fn long_silent(serial: &str, days: i64) -> Inverter {
         Inverter { power_w: None, ..inverter(serial, 0.0, -days * 24 * 60) }
     }

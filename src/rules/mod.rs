@@ -1,5 +1,5 @@
-//! Decisions as pure functions: whether the cloud may be contacted, which page yields which value, what a total may be,
-//! when to ask again.
+//! Decisions as pure functions: when the cloud may be contacted, which page yields which value, which totals are
+//! plausible, when to poll again.
 
 pub mod counters;
 pub mod inverter_health;

@@ -1,11 +1,12 @@
-//! Detects a production meter that sees nothing, or next to nothing, of what the inverters report: a transformer that lies
-//! the wrong way round or around the wrong wire, an open breaker, a meter that is not enabled as it is wired. Production, house
-//! and their totals are too low then, and nothing else shows it.
+//! Detects a production meter that measures far less than the inverters report.
 //!
-//! Inverters report means of 5 to 15 minutes, some gateways once an hour, and the meter shows this second. So the meter must
-//! be below a fifth at every reading while each inverter has reported three times anew: no cloud and no dusk lasts through
-//! that with the inverters still at some power. A meter around a fifth or more of the panels is taken for one that covers a part
-//! on purpose; one below that is reported once, with these words.
+//! The causes are a reversed transformer or one around the wrong wire, an open breaker, or a meter with the wrong phases.
+//! Production, house and their totals are too low then, and nothing else shows it.
+//!
+//! Inverters report means over 5 to 15 minutes, some gateways hourly, while the meter shows the current second. So the
+//! meter must be below a fifth in every reading while each inverter sends three new reports: no cloud and no dusk lasts
+//! that long while the inverters still produce. A meter that shows a fifth or more may cover only a part of the panels on
+//! purpose. One that shows less is reported once.
 
 use std::fmt;
 
@@ -15,32 +16,32 @@ use serde::{Deserialize, Serialize};
 use crate::base::reading::{Event, Inverter, Reading, Source};
 use crate::base::units::Watts;
 
-/// Below this the comparison says nothing: dusk, and what a transformer does not notice.
+/// The minimum power of the inverters for a comparison: it excludes dusk, and powers too small for a transformer.
 const ENOUGH_W: f64 = 500.0;
-/// A meter below this share of the inverters' sum is blind.
+/// The share of the inverters' sum below which a meter is blind.
 const BLIND: f64 = 0.2;
-/// Inverters report every 5 to 15 minutes, some gateways show reports once an hour.
+/// The age from which a report is ignored. Inverters report every 5 to 15 minutes, some gateways hourly.
 const LATE: SignedDuration = SignedDuration::from_mins(65);
-/// How often each inverter must have reported anew.
+/// The number of new reports of each inverter before a result.
 const ROUNDS: u32 = 3;
-/// And for how long at least.
+/// The minimum time before a result.
 const LASTING: SignedDuration = SignedDuration::from_mins(45);
 
-/// What a meter shows beside the inverters.
+/// A comparison of the production meter with the inverters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
-    /// What the production meter shows.
+    /// The power of the production meter.
     pub meter: Watts,
-    /// What the inverters report together, less what charges batteries, which may be wired to the same meter.
+    /// The sum of the inverters in W, minus the charging power of batteries, which may be behind the same meter.
     pub inverters: f64,
-    /// The meter's moment.
+    /// The time of the meter's value.
     at: Timestamp,
-    /// The oldest and the newest of the reports.
+    /// The times of the oldest and newest report.
     reports: (Timestamp, Timestamp),
 }
 
 impl Comparison {
-    /// Compares what `reading` has, when it has enough for that.
+    /// Compares the meter and the inverters of `reading`, if it has enough data.
     pub fn of(reading: &Reading) -> Option<Self> {
         let production =
             reading.production.as_ref().filter(|production| production.source == Source::Meter)?;
@@ -60,7 +61,7 @@ impl Comparison {
         (inverters >= ENOUGH_W).then_some(Self { meter, inverters, at, reports: reports? })
     }
 
-    /// Whether the meter shows next to nothing of what the inverters report.
+    /// Returns `true` if the meter measures less than a fifth of the inverters' sum.
     pub fn is_blind(&self) -> bool {
         self.meter.value() < BLIND * self.inverters
     }
@@ -77,13 +78,13 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// What to look at when the meter is blind.
-pub const ADVICE: &str = "production, house and their totals are too low. Look at the production transformer (its arrow, the \
-                          wire it is around, its plug), at the breaker of its voltage, and whether the meter is enabled \
-                          with the right phases in the Enphase Installer app. If it measures only a part of the panels on \
-                          purpose, all is well";
+/// The advice for a blind meter.
+pub const ADVICE: &str = "production, house and their totals are too low. Check the production transformer (its arrow, the \
+                          wire it is around, its plug), the breaker of its voltage, and that the meter is enabled with \
+                          the right phases in the Enphase Installer app. If it measures only a part of the panels on \
+                          purpose, ignore this message";
 
-/// What charges the batteries; `None` when there are some that do not tell.
+/// Returns the charging power of the batteries, or `None` if it is unknown.
 fn charging(reading: &Reading) -> Option<f64> {
     match reading.storage.as_ref().and_then(|storage| storage.power_w) {
         Some(power) => Some((-power).positive().value()),
@@ -92,31 +93,31 @@ fn charging(reading: &Reading) -> Option<f64> {
     }
 }
 
-/// The production meter of one gateway, as far as it was compared. That it was reported is kept, so that a restart does not
-/// report it again.
+/// The comparisons of one gateway's production meter. The report is stored, so that a restart does not repeat it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ProductionMeter {
     #[serde(skip)]
     stretch: Option<Stretch>,
-    /// Since when it is blind, once that was reported.
+    /// The time since when the meter has been blind, if that was reported.
     #[serde(default)]
     reported: Option<Timestamp>,
 }
 
-/// A stretch of readings that all say the same.
+/// A period of readings with the same result.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     blind: bool,
     since: Timestamp,
     last: Timestamp,
-    /// How often each inverter has reported anew, and the newest report when the last round began.
+    /// The number of new reports of each inverter.
     rounds: u32,
+    /// The time of the newest report when the last round began.
     round_began: Timestamp,
 }
 
 impl Stretch {
-    /// Goes on with `before`, or begins anew where it says something else or was interrupted.
-    fn see(before: Option<Self>, comparison: &Comparison) -> Self {
+    /// Extends `before`, or begins a new stretch if the result differs or there was a gap.
+    fn extend(before: Option<Self>, comparison: &Comparison) -> Self {
         let (at, (oldest, newest)) = (comparison.at, comparison.reports);
         let goes_on = |stretch: &Self| {
             let gap = at.duration_since(stretch.last);
@@ -139,10 +140,10 @@ impl Stretch {
 }
 
 impl ProductionMeter {
-    /// Compares the meter with the inverters of `reading`; returns an event when the meter has become blind, or sees again.
+    /// Compares the meter with the inverters of `reading`. Returns an event if the meter has become blind or recovered.
     pub fn see(&mut self, reading: &Reading) -> Option<Event> {
         let comparison = Comparison::of(reading)?;
-        let stretch = Stretch::see(self.stretch, &comparison);
+        let stretch = Stretch::extend(self.stretch, &comparison);
         self.stretch = Some(stretch);
         if !stretch.has_lasted() {
             return None;
@@ -157,7 +158,8 @@ impl ProductionMeter {
             (false, Some(since)) => {
                 self.reported = None;
                 let length = stretch.since.duration_since(since).as_hours();
-                let message = format!("{comparison}: it sees the production again, after {length} h");
+                let message =
+                    format!("{comparison}: the meter measures the production again, after {length} h");
                 Some(Event { time, kind: "production_meter_sees", message })
             }
             _ => None,
@@ -178,8 +180,8 @@ mod tests {
         Serial::parse(&number.to_string()).unwrap()
     }
 
-    /// At the second, what the meter shows and what ten inverters make in truth, each of them reporting the mean of
-    /// the last `period` seconds at another second of it.
+    /// Returns a reading with a meter and ten inverters. Each inverter reports the mean of the last `period` seconds, at
+    /// a different second.
     fn reading(second: i64, meter: f64, sun: impl Fn(i64) -> f64, period: i64) -> Reading {
         let gateway = GatewayFacts {
             serial: serial(1),
@@ -211,7 +213,7 @@ mod tests {
 
     const DAY: i64 = 86_400;
 
-    /// The sun over one day, at most `most`, in W.
+    /// Returns the production over one day in W, at most `most`.
     fn sunny(most: f64) -> impl Fn(i64) -> f64 {
         move |second| {
             let hour = f64::from(i32::try_from(second.rem_euclid(DAY)).unwrap()) / 3600.0;
@@ -219,18 +221,19 @@ mod tests {
         }
     }
 
-    /// The kinds of the events of some days, a reading every 30 seconds; `meter` makes of the sun what the meter shows.
+    /// Returns the events of some days with a reading every 30 seconds; `meter` returns the meter's value for the sun's.
     fn days(
         days: i64,
         period: i64,
         sun: impl Fn(i64) -> f64,
         meter: impl Fn(i64, f64) -> f64,
     ) -> Vec<(i64, &'static str)> {
-        let mut it = ProductionMeter::default();
+        let mut production_meter = ProductionMeter::default();
         (0..days * DAY)
             .step_by(30)
             .filter_map(|second| {
-                let event = it.see(&reading(second, meter(second, sun(second)), &sun, period))?;
+                let event =
+                    production_meter.see(&reading(second, meter(second, sun(second)), &sun, period))?;
                 Some((second, event.kind))
             })
             .collect()
@@ -250,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_sound_meter_is_never_reported_not_at_dusk_nor_under_clouds_nor_at_night() {
-        // A front every two hours, 40 minutes dark, and flickering between; meters show a little less than inverters.
+        // A cloud front of 40 minutes every two hours, with flicker between; meters show slightly less than inverters.
         let cloudy = |second: i64| {
             let clear = second.rem_euclid(7200) > 2400;
             let flickers = second.rem_euclid(600) < 200;
@@ -276,15 +279,15 @@ mod tests {
 
     #[test]
     fn a_restart_does_not_report_it_again() {
-        let mut it = ProductionMeter::default();
-        let mut told = 0;
+        let mut meter = ProductionMeter::default();
+        let mut events = 0;
         for second in (DAY / 3..DAY / 3 * 2).step_by(30) {
-            told += usize::from(it.see(&reading(second, 0.0, sunny(4_000.0), 900)).is_some());
+            events += usize::from(meter.see(&reading(second, 0.0, sunny(4_000.0), 900)).is_some());
             if second == DAY / 2 {
-                it = serde_json::from_str(&serde_json::to_string(&it).unwrap()).unwrap();
+                meter = serde_json::from_str(&serde_json::to_string(&meter).unwrap()).unwrap();
             }
         }
-        assert_eq!(told, 1);
+        assert_eq!(events, 1);
     }
 
     #[test]

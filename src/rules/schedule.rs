@@ -1,6 +1,6 @@
-//! When to poll again: on a grid of the interval, further apart while the gateway is away.
+//! The schedule of polls: at multiples of the interval, and less often while the gateway is unreachable.
 //!
-//! Ticks are skipped, never bunched: after a poll that took long the next one is on the grid again.
+//! Ticks are skipped, never bunched: after a long poll, the next one is at a multiple of the interval again.
 
 use std::time::Duration;
 
@@ -10,20 +10,19 @@ use tokio::time::Instant;
 use crate::base::backoff::Delays;
 use crate::io::gateway::Error;
 
-/// While the gateway is away, polls are no further apart than this, so that it is noticed soon when it is back.
+/// The longest delay between polls while the gateway is unreachable.
 const LONGEST_AWAY: Duration = Duration::from_secs(5 * 60);
-/// A gateway that responds while nothing can be read may be starting: polls are no further apart than this.
+/// The longest delay between polls while the gateway responds but nothing can be read: it may be starting.
 const LONGEST_UNREAD: Duration = Duration::from_secs(60);
-/// A gateway that asks to be left alone is heard, for minutes: some name years.
+/// The cap on the delay that a gateway asks for: some ask for years.
 const LONGEST_BUSY: Duration = Duration::from_secs(10 * 60);
-/// Gateways restart about 23:00 local time and are away for 1 to 3 minutes: minutes of the day from and to
-/// which failures there are expected.
+/// The minutes of the day in which failures are expected: gateways restart about 23:00 local time, for 1 to 3 minutes.
 const QUIET: std::ops::Range<i16> = 22 * 60 + 55..23 * 60 + 10;
 
-/// Asked more often than this, some gateways stop answering (docs/protocol.md, section 3.10).
+/// The minimum time between polls: if polled more often, some gateways stop responding (docs/protocol.md, section 3.10).
 const CLOSEST: Duration = Duration::from_secs(5);
 
-/// When to poll one gateway.
+/// The schedule of one gateway.
 #[derive(Debug)]
 pub struct Schedule {
     start: Instant,
@@ -31,32 +30,32 @@ pub struct Schedule {
     away: Delays,
     unread: Delays,
     next: Instant,
-    /// No poll out of turn before this, and why.
+    /// The time before which no on-demand poll is made, and the reason.
     closed: Option<(Instant, Closed)>,
 }
 
-/// Why there is no poll out of turn.
+/// The reason for refusing an on-demand poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Closed {
-    /// The last one was just now.
-    JustAsked,
-    /// The gateway asked to be left alone.
+    /// The last poll was too recent.
+    JustPolled,
+    /// The gateway asked clients to back off.
     Busy,
 }
 
-/// Whether a poll may be made out of turn.
+/// The answer to a request for an on-demand poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Early {
-    /// It may.
+    /// A poll may be made now.
     Now,
-    /// The last one was too short a time ago; how long to wait.
+    /// The last poll was too recent; the remaining time.
     TooSoon(Duration),
-    /// The gateway has asked to be left alone; how long to wait.
+    /// The gateway asked clients to back off; the remaining time.
     LeftAlone(Duration),
 }
 
 impl Schedule {
-    /// Polls every `interval` from `start` on; the first at `start`. An interval of zero counts as a second.
+    /// Creates a schedule that polls every `interval` from `start` on. An interval of less than a second counts as one.
     pub fn new(start: Instant, interval: Duration) -> Self {
         let interval = interval.max(Duration::from_secs(1));
         let away = Delays::new(interval, LONGEST_AWAY.max(interval));
@@ -64,45 +63,46 @@ impl Schedule {
         Self { start, interval, away, unread, next: start, closed: None }
     }
 
-    /// When the next poll is due.
+    /// Returns the time of the next poll.
     pub fn next(&self) -> Instant {
         self.next
     }
 
-    /// Whether a poll may be made at `now`, although none is due.
+    /// Decides whether an on-demand poll may be made at `now`.
     pub fn early(&self, now: Instant) -> Early {
         match self.closed {
             Some((until, why)) if until > now => match why {
-                Closed::JustAsked => Early::TooSoon(until - now),
+                Closed::JustPolled => Early::TooSoon(until - now),
                 Closed::Busy => Early::LeftAlone(until - now),
             },
             _ => Early::Now,
         }
     }
 
-    /// The gateway answered the poll that ended at `now`: the next is on the grid.
+    /// Records a successful poll that ended at `now`.
     pub fn answered(&mut self, now: Instant) {
         self.away.reset();
         self.unread.reset();
         self.next = next_tick(self.start, self.interval, now);
-        self.closed = Some((now + CLOSEST, Closed::JustAsked));
+        self.closed = Some((now + CLOSEST, Closed::JustPolled));
     }
 
-    /// There is nothing to read here until something changes: the next look is as late as while the gateway is away.
+    /// Schedules the next poll as for an unreachable gateway, because nothing can be read until something changes.
     pub fn rest(&mut self, now: Instant) {
         self.next = next_tick(self.start, self.interval, now + LONGEST_AWAY);
-        self.closed = Some((now + CLOSEST, Closed::JustAsked));
+        self.closed = Some((now + CLOSEST, Closed::JustPolled));
     }
 
-    /// The poll that ended at `now` failed, with `error` if one page or the gateway as a whole did. While the gateway is
-    /// unreachable, the next poll is later each time. One that responds is asked again within a minute, or as late as it
-    /// asked for.
+    /// Records a failed poll that ended at `now`, with the `error` of a page or of the whole gateway.
+    ///
+    /// While the gateway is unreachable, the delay grows. If it responds, the next poll is within a minute, or after the
+    /// delay that it asked for.
     pub fn failed(&mut self, now: Instant, error: Option<&Error>) {
-        // A gateway that fails is not asked out of turn more often than one that is well is in turn.
-        self.closed = Some((now + self.interval.max(CLOSEST), Closed::JustAsked));
+        // While the gateway fails, on-demand polls are limited to one per interval.
+        self.closed = Some((now + self.interval.max(CLOSEST), Closed::JustPolled));
         let delay = match error {
             Some(Error::Unreachable { .. }) => self.away.next_delay(),
-            // A gateway that starts may refuse the token for a moment; one that goes on is asked no more often than usual.
+            // A starting gateway may refuse the token briefly; if it continues, polls are no more frequent than usual.
             Some(Error::TokenRefused) => self.unread.next_delay().max(self.interval),
             Some(error) if error.is_about_every_page() => self.away.next_delay(),
             _ => {
@@ -110,7 +110,7 @@ impl Schedule {
                 self.unread.next_delay()
             }
         };
-        // On the grid again, so that many gateways of one process keep apart as they began.
+        // At a multiple of the interval, so that several gateways stay staggered as they began.
         self.next = match delay.checked_sub(self.interval) {
             Some(more) => next_tick(self.start, self.interval, now + more),
             None => now + delay,
@@ -125,7 +125,7 @@ impl Schedule {
     }
 }
 
-/// The first instant after `now` that is a whole number of intervals after `start`.
+/// Returns the first instant after `now` that is a whole number of intervals after `start`.
 pub fn next_tick(start: Instant, interval: Duration, now: Instant) -> Instant {
     let since = now.saturating_duration_since(start).as_nanos();
     let step = interval.as_nanos().max(1);
@@ -133,7 +133,7 @@ pub fn next_tick(start: Instant, interval: Duration, now: Instant) -> Instant {
     start + Duration::from_nanos(whole)
 }
 
-/// Whether `local` is in the nightly restart, when a gateway that is away is no news.
+/// Returns `true` if `local` is within the nightly restart, when an unreachable gateway is not reported.
 pub fn is_quiet(local: &Zoned) -> bool {
     QUIET.contains(&(i16::from(local.hour()) * 60 + i16::from(local.minute())))
 }
@@ -206,7 +206,7 @@ mod tests {
             schedule.failed(now, Some(&Error::TokenRefused));
             assert_eq!((schedule.next() - now).as_secs(), gap);
         }
-        // Between the ticks of a long interval the grid is found again.
+        // After a retry within a long interval, the next poll is at a multiple of the interval again.
         let start = Instant::now();
         let mut schedule = Schedule::new(start, Duration::from_secs(600));
         schedule.failed(start, None);

@@ -26,7 +26,7 @@ const HURRY: u32 = 60;
 
 /// Runs the daemon for one house with a roof and batteries, until Ctrl-C. Its state is forgotten afterwards.
 pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), Failure> {
-    let clock = Clock::hurried(morning(), HURRY);
+    let clock = Clock::accelerated(morning(), HURRY);
     let mut options = SimulationOptions::demo();
     // Of the gateways that can be simulated the one with batteries shows most.
     options.gateways = options.gateways.pop().into_iter().collect();

@@ -16,7 +16,7 @@ use crate::app::daemon::outputs;
 use crate::io::mqtt::{self, Happened, Order, Session};
 use crate::output::domoticz::devices::{DEVICES, Kind};
 use crate::output::domoticz::idx::Idx;
-use crate::output::domoticz::inspection::{ANSWERS, Told, answer, judge, question};
+use crate::output::domoticz::inspection::{ANSWERS, DeviceInfo, answer, check_device, question};
 
 /// How long the broker, and then each answer, is waited for. Domoticz takes ten messages a second, and there may
 /// be others before ours.
@@ -29,7 +29,7 @@ const WIDTH: usize = 19;
 /// What came back.
 #[derive(Debug, Default)]
 struct Heard {
-    devices: BTreeMap<u32, Told>,
+    devices: BTreeMap<u32, DeviceInfo>,
     /// Whether Domoticz has said anything at all.
     alive: bool,
 }
@@ -43,7 +43,7 @@ pub async fn check(context: &mut Context, patience: Duration, out: &mut dyn Writ
     }
     let mut report = Report::new(out, WIDTH);
     for (device, idx) in idx.devices() {
-        match judge(device, idx, heard.devices.get(&idx)) {
+        match check_device(device, idx, heard.devices.get(&idx)) {
             Ok(words) => report.good(device.key, &words)?,
             Err(words) => report.wrong(device.key, &Failure::new(Code::Configuration, words))?,
         }

@@ -99,7 +99,7 @@ impl Incoming {
         if topic == topics::instance_topic(&options.prefix) {
             return self.twin(payload, &options.instance);
         }
-        let asked = topics::asked_of(&options.prefix, topic).filter(|_| options.wishes.is_some());
+        let asked = topics::request_target(&options.prefix, topic).filter(|_| options.wishes.is_some());
         asked.map_or(Meaning::Nothing, |level| Meaning::Asked(level.to_owned()))
     }
 

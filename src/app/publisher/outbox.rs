@@ -112,7 +112,7 @@ impl Outbox {
         let prefix = &self.options.prefix;
         self.begun.push_back(Order::Subscribe(topics::instance_topic(prefix)));
         self.begun.push_back(Order::Subscribe(topics::status_topic(prefix)));
-        let asked = self.options.wishes.as_ref().map(|_| topics::asked_filter(prefix));
+        let asked = self.options.wishes.as_ref().map(|_| topics::request_filter(prefix));
         self.begun.extend(asked.map(Order::Subscribe));
         self.begun.extend(self.options.birth_topic().map(Order::Subscribe));
     }

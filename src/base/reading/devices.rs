@@ -1,4 +1,4 @@
-//! What is measured of single devices: inverters, batteries, and what surrounds them.
+//! Values of single devices: inverters, batteries, the grid connection, dry contacts, the generator.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,48 +6,46 @@ use serde::{Deserialize, Serialize};
 use super::Serial;
 use crate::base::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
 
-/// One microinverter, as of its own last report.
+/// A microinverter, as of its last report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Inverter {
-    /// Its serial number.
     pub serial: Serial,
-    /// At its last report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_w: Option<Watts>,
-    /// The most it ever reported.
+    /// The highest power that the inverter has ever reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_power_w: Option<Watts>,
-    /// Over its life.
+    /// The lifetime total.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_wh: Option<WattHours>,
-    /// On the mains side.
+    /// The mains voltage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voltage_v: Option<Volts>,
-    /// On the mains side.
+    /// The current on the mains side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_a: Option<Amperes>,
-    /// Of the mains.
+    /// The mains frequency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_hz: Option<Hertz>,
-    /// On the panel's side.
+    /// The voltage of the panel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dc_voltage_v: Option<Volts>,
-    /// On the panel's side.
+    /// The current of the panel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dc_current_a: Option<Amperes>,
-    /// Inside the inverter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<Celsius>,
-    /// When it reported, by the gateway's clock: 5 to 15 minutes ago by day, hours by night.
+    /// The time of the last report, by the gateway's clock: 5 to 15 minutes ago by day, hours ago at night.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported_at: Option<Timestamp>,
-    /// How it did beside its siblings over the sunny hours of the last day that had any; absent before.
+    /// The result of the comparison with the other inverters on the last sunny day; absent before that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
 }
 
 impl Inverter {
-    /// An inverter of which nothing is known.
+    /// Creates an inverter without measured values.
     pub fn unmeasured(serial: Serial) -> Self {
         Self {
             serial,
@@ -66,44 +64,42 @@ impl Inverter {
     }
 }
 
-/// How an inverter does, as far as its siblings show.
+/// The condition of an inverter, compared with the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
-    /// As the others.
+    /// The production is similar to that of the others.
     Good,
-    /// It reported nothing while the others did.
+    /// The inverter reported nothing while the others did.
     Silent,
-    /// It made less than a third of what the others made.
+    /// The production is less than a third of that of the others.
     Weak,
 }
 
-/// One battery.
+/// A battery.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Battery {
-    /// Its serial number.
     pub serial: Serial,
     /// `encharge` (IQ Battery) or `acb` (AC Battery).
     pub kind: String,
-    /// State of charge.
+    /// The state of charge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soc_percent: Option<Percent>,
-    /// Positive when discharging.
+    /// The power, positive when discharging.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_w: Option<Watts>,
-    /// Inside the battery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<Celsius>,
-    /// What it holds when full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity_wh: Option<WattHours>,
-    /// When it reported, by the gateway's clock.
+    /// The time of the last report, by the gateway's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported_at: Option<Timestamp>,
 }
 
 impl Battery {
-    /// A battery of which nothing is known.
+    /// Creates a battery without measured values.
     pub fn unmeasured(serial: Serial, kind: &str) -> Self {
         Self {
             serial,
@@ -120,19 +116,19 @@ impl Battery {
 /// The switch between the house and the grid.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct GridConnection {
-    /// `closed` when the house is on the grid, else `open`.
+    /// `closed` while the house is connected to the grid, otherwise `open`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// The mode in the gateway's own word, e.g. `multimode-ongrid`.
+    /// The mode as named by the gateway, e.g. `multimode-ongrid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
-    /// What is asked of the switch, in the gateway's own word.
+    /// The requested state of the switch as named by the gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wanted: Option<String>,
-    /// Of the system controller.
+    /// The temperature of the system controller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<Celsius>,
-    /// Serial of the system controller or the collar.
+    /// The serial number of the system controller or the collar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
 }
@@ -145,7 +141,7 @@ pub struct DryContact {
     /// `open` or `closed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// What the owner calls the load behind it.
+    /// The owner's name for the connected load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -153,16 +149,16 @@ pub struct DryContact {
 /// The generator.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Generator {
-    /// The gateway's word for what it does, e.g. `on` or `off`.
+    /// The state as named by the gateway, e.g. `on` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// The gateway's word for how it is controlled.
+    /// The mode of control as named by the gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
-    /// It is started below this state of charge.
+    /// The state of charge below which the generator starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_soc_percent: Option<Percent>,
-    /// It is stopped above this state of charge.
+    /// The state of charge above which the generator stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_soc_percent: Option<Percent>,
 }
@@ -170,13 +166,13 @@ pub struct Generator {
 /// The storage settings of the tariff.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Tariff {
-    /// The storage mode in the gateway's own word, e.g. `self-consumption`.
+    /// The storage mode as named by the gateway, e.g. `self-consumption`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
-    /// What is kept back for a power cut.
+    /// The reserve for a power cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserve_percent: Option<Percent>,
-    /// Whether the batteries may be charged from the grid.
+    /// The batteries may be charged from the grid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub charge_from_grid: Option<bool>,
 }

@@ -1,8 +1,8 @@
-//! What one poll of a gateway yields: the document that every output is made from.
+//! The reading of a gateway by one poll, from which all outputs are made.
 //!
-//! What a gateway does not measure is absent, never 0. Signs: production is positive when generating, grid
-//! when importing, storage when discharging. The names of the fields are the names in the JSON document;
-//! they are kept for ever, more may be added.
+//! Values that a gateway does not measure are absent, never 0. Signs: production is positive when generating, grid when
+//! importing, storage when discharging. The names of the fields are those in the JSON document. They never change, but
+//! fields may be added.
 
 mod devices;
 mod groups;
@@ -15,34 +15,31 @@ pub use devices::{Battery, Condition, DryContact, Generator, GridConnection, Inv
 pub use groups::{Consumption, Grid, Phase, PhaseValues, Production, Source, Storage};
 pub use serial::{NotASerial, Serial};
 
-/// One reading of one gateway.
+/// A reading of one gateway.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Reading {
-    /// The version of this document's form: 1.
+    /// The version of the document format, 1.
     pub schema: u8,
-    /// When the poll was made, by our clock.
+    /// The time of the poll, by our clock.
     pub time: Timestamp,
-    /// Whose reading it is.
     pub gateway: GatewayFacts,
-    /// What the sun gives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub production: Option<Production>,
-    /// What the house uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumption: Option<Consumption>,
-    /// What goes through the connection to the grid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grid: Option<Grid>,
-    /// The batteries together.
+    /// The sums over all batteries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
-    /// Each phase that the meters watch, in the order L1, L2, L3.
+    /// The metered phases, in the order L1, L2, L3.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<Phase>,
-    /// Each inverter, sorted by serial.
+    /// The inverters, sorted by serial number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inverters: Vec<Inverter>,
-    /// Each battery, sorted by serial.
+    /// The batteries, sorted by serial number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub batteries: Vec<Battery>,
     /// The switch between the house and the grid (system controller or meter collar).
@@ -51,7 +48,6 @@ pub struct Reading {
     /// The dry contacts of the system controller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dry_contacts: Vec<DryContact>,
-    /// The generator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<Generator>,
     /// The storage settings of the tariff.
@@ -60,7 +56,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// A reading in which nothing is measured yet.
+    /// Creates a reading without measured values.
     pub fn empty(time: Timestamp, gateway: GatewayFacts) -> Self {
         Self {
             schema: 1,
@@ -81,33 +77,33 @@ impl Reading {
     }
 }
 
-/// What a gateway says of itself at `/info`.
+/// The identity of a gateway in a reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct GatewayFacts {
-    /// Its serial number, 12 digits.
     pub serial: Serial,
-    /// Its firmware without the leading letter, e.g. `8.3.5289`.
+    /// The firmware version without the leading letter, e.g. `8.3.5289`.
     pub firmware: String,
-    /// Its part number, e.g. `800-00555-r03`.
+    /// The part number, e.g. `800-00555-r03`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part_number: Option<String>,
-    /// Whether it has current transformers for production or consumption that measure.
+    /// The gateway has active meters for production or consumption.
     pub metered: bool,
 }
 
-/// Something worth telling that is not a reading.
+/// An event to report in addition to the readings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
-    /// When, by our clock.
+    /// The time, by our clock.
     pub time: Timestamp,
-    /// A stable word for programs, e.g. `firmware_changed`.
+    /// A stable identifier for programs, e.g. `firmware_changed`.
     pub kind: &'static str,
-    /// A sentence for people.
+    /// A message for people.
     pub message: String,
 }
 
 impl Event {
-    /// Whether it says that a problem is over.
+    /// Returns `true` if the event reports the end of a problem.
     pub fn is_an_end(&self) -> bool {
         matches!(self.kind, "counter_returned" | "production_meter_sees")
     }

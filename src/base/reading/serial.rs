@@ -1,4 +1,4 @@
-//! Serial numbers: the identity of a gateway, an inverter or a battery.
+//! Serial numbers, which identify gateways, inverters and batteries.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,30 +7,30 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest serial number; those of gateways and inverters have 12 digits.
+/// The maximum length of a serial number. Those of gateways and inverters have 12 digits.
 const LONGEST: usize = 16;
 
 /// The serial number of a gateway, an inverter or a battery: 1 to 16 ASCII letters and digits.
 ///
-/// Serial numbers arrive from the network and become parts of file names and topics, so nothing else is ever one.
+/// Serial numbers arrive from the network and become parts of file names and topics, so other characters are rejected.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "Arc<str>", try_from = "Cow<'_, str>")]
 pub struct Serial(Arc<str>);
 
-/// The text is not a serial number. The text itself is not repeated, because it may come from anybody.
+/// The error for a text that is not a serial number. It does not repeat the text, which may come from an attacker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a serial number has 1 to 16 letters and digits, usually 12 digits")]
 pub struct NotASerial;
 
 impl Serial {
-    /// Reads the letters and digits as the device prints them, without anything around them.
+    /// Parses a serial number. Surrounding blanks are not accepted.
     pub fn parse(text: &str) -> Result<Self, NotASerial> {
         let is_serial =
             (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
         if is_serial { Ok(Self(text.into())) } else { Err(NotASerial) }
     }
 
-    /// The letters and digits.
+    /// Returns the letters and digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,46 +1,43 @@
-//! The devices that a user can make in Domoticz, and what each is sent: one table, for sending, for checking
-//! the configuration and for showing what to create.
+//! The table of devices that a user can create in Domoticz, with their values.
 //!
-//! `grid` is a P1 smart meter because it alone holds both directions of a connection in one device, with
-//! counters that only grow. A kWh device for the net would need a counter that goes back whenever the house
-//! exports, which Domoticz books as a negative day; who prefers kWh devices takes `grid_import` and
-//! `grid_export`, one for each direction. The same is true of the batteries.
+//! The table is used for sending, for checking the configuration, and for the example. `grid` is a P1 smart meter, the only type
+//! with both directions in one device and counters that only grow. A kWh device for the net would need a counter that
+//! decreases while the house exports, which Domoticz records as a negative day. For kWh devices there are `grid_import`
+//! and `grid_export`, one for each direction. The same applies to the batteries.
 
 use std::fmt;
 
 use crate::base::reading::{Inverter, Phase, PhaseValues, Reading};
 use crate::base::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
 
-/// A type of dummy device, by its name in Domoticz.
+/// A type of dummy device in Domoticz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Power alone; may be negative.
+    /// Power, which may be negative.
     Usage,
     /// `W;Wh`; the power may be negative.
     Kwh,
-    /// `import;0;export;0;W in;W out`, six whole numbers that are not negative: Domoticz reads them as
-    /// unsigned.
+    /// `import;0;export;0;W in;W out`, six whole numbers that Domoticz parses as unsigned.
     P1,
     /// 0 to 100.
     Percentage,
-    /// Volts.
+    /// In V.
     Voltage,
-    /// Amperes of one phase.
+    /// In A, of one phase.
     Current,
-    /// Hertz: a custom sensor whose axis label the user sets to `Hz`.
+    /// In Hz, a custom sensor whose axis label the user sets to `Hz`.
     Frequency,
-    /// Degrees Celsius.
+    /// In °C.
     Temperature,
-    /// Words.
+    /// A text.
     Text,
     /// On or off.
     Switch,
 }
 
 impl Kind {
-    /// What Domoticz calls the type and, where there is only one that fits, the subtype, when it tells of a
-    /// device.
-    pub const fn told(self) -> (&'static str, Option<&'static str>) {
+    /// Returns the type in Domoticz's responses and, if only one subtype fits, the subtype.
+    pub const fn type_names(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Usage => ("Usage", Some("Electric")),
             Self::Kwh => ("General", Some("kWh")),
@@ -79,13 +76,13 @@ type Sent = (u8, String);
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Device {
-    /// Its key in the configuration.
+    /// The key in the configuration.
     pub key: &'static str,
-    /// What to create in Domoticz.
+    /// The type of the device in Domoticz.
     pub kind: Kind,
-    /// What it shows.
+    /// The description of the value.
     pub shows: &'static str,
-    /// What it is sent; nothing when not all of its parts are known.
+    /// The function that returns the value, or `None` if a part of it is unknown.
     pub value: fn(&Reading) -> Option<Sent>,
 }
 
@@ -98,62 +95,62 @@ const fn device(
     Device { key, kind, shows, value }
 }
 
-/// Every device there can be.
+/// All devices.
 pub const DEVICES: [Device; 26] = [
-    device("production", Kind::Kwh, "what the sun gives", |r| {
+    device("production", Kind::Kwh, "production", |r| {
         r.production.as_ref().and_then(|p| kwh(p.power_w, p.energy_wh))
     }),
-    device("consumption", Kind::Kwh, "what the house uses", |r| {
+    device("consumption", Kind::Kwh, "consumption of the house", |r| {
         r.consumption.as_ref().and_then(|c| kwh(c.power_w, c.energy_wh))
     }),
-    device("grid", Kind::P1, "the connection to the grid, both ways", |r| {
+    device("grid", Kind::P1, "import and export", |r| {
         r.grid.as_ref().and_then(|g| p1(g.power_w, g.import_wh, g.export_wh))
     }),
-    device("grid_import", Kind::Kwh, "what is bought", |r| {
+    device("grid_import", Kind::Kwh, "import from the grid", |r| {
         r.grid.as_ref().and_then(|g| kwh(forward(g.power_w), g.import_wh))
     }),
-    device("grid_export", Kind::Kwh, "what is fed in", |r| {
+    device("grid_export", Kind::Kwh, "export to the grid", |r| {
         r.grid.as_ref().and_then(|g| kwh(backward(g.power_w), g.export_wh))
     }),
-    device("storage_charge", Kind::Kwh, "what goes into the batteries", |r| {
+    device("storage_charge", Kind::Kwh, "charge of the batteries", |r| {
         r.storage.as_ref().and_then(|s| kwh(backward(s.power_w), s.charged_wh))
     }),
-    device("storage_discharge", Kind::Kwh, "what comes out of the batteries", |r| {
+    device("storage_discharge", Kind::Kwh, "discharge of the batteries", |r| {
         r.storage.as_ref().and_then(|s| kwh(forward(s.power_w), s.discharged_wh))
     }),
-    device("production_power", Kind::Usage, "what the sun gives now", |r| {
+    device("production_power", Kind::Usage, "power of the production", |r| {
         watts(r.production.as_ref()?.power_w)
     }),
-    device("consumption_power", Kind::Usage, "what the house uses now", |r| {
+    device("consumption_power", Kind::Usage, "power of the house", |r| {
         watts(r.consumption.as_ref()?.power_w)
     }),
-    device("grid_power", Kind::Usage, "the grid now, negative when exporting", |r| {
+    device("grid_power", Kind::Usage, "power of the grid, negative when exporting", |r| {
         watts(r.grid.as_ref()?.power_w)
     }),
-    device("storage_power", Kind::Usage, "the batteries now, negative when charging", |r| {
+    device("storage_power", Kind::Usage, "power of the batteries, negative when charging", |r| {
         watts(r.storage.as_ref()?.power_w)
     }),
     device("soc", Kind::Percentage, "state of charge of the batteries", |r| {
         number(r.storage.as_ref()?.soc_percent.map(Percent::published))
     }),
-    device("reserve", Kind::Percentage, "what is kept back for a power cut", |r| {
+    device("reserve", Kind::Percentage, "reserve for a power cut", |r| {
         number(r.tariff.as_ref()?.reserve_percent.map(Percent::published))
     }),
-    device("battery_temperature", Kind::Temperature, "the warmest battery", warmest_battery),
+    device("battery_temperature", Kind::Temperature, "temperature of the warmest battery", warmest_battery),
     device("voltage_l1", Kind::Voltage, "voltage of L1", |r| voltage(r, "L1")),
     device("voltage_l2", Kind::Voltage, "voltage of L2", |r| voltage(r, "L2")),
     device("voltage_l3", Kind::Voltage, "voltage of L3", |r| voltage(r, "L3")),
     device("current_l1", Kind::Current, "current between L1 and the grid", |r| current(r, "L1")),
     device("current_l2", Kind::Current, "current between L2 and the grid", |r| current(r, "L2")),
     device("current_l3", Kind::Current, "current between L3 and the grid", |r| current(r, "L3")),
-    device("grid_power_l1", Kind::Usage, "the grid on L1 now", |r| grid_power(r, "L1")),
-    device("grid_power_l2", Kind::Usage, "the grid on L2 now", |r| grid_power(r, "L2")),
-    device("grid_power_l3", Kind::Usage, "the grid on L3 now", |r| grid_power(r, "L3")),
+    device("grid_power_l1", Kind::Usage, "power of the grid on L1", |r| grid_power(r, "L1")),
+    device("grid_power_l2", Kind::Usage, "power of the grid on L2", |r| grid_power(r, "L2")),
+    device("grid_power_l3", Kind::Usage, "power of the grid on L3", |r| grid_power(r, "L3")),
     device("frequency", Kind::Frequency, "frequency of the mains", frequency),
-    device("inverters", Kind::Text, "how many inverters report, e.g. 24/24 inverters", |r| {
+    device("inverters", Kind::Text, "number of reporting inverters, e.g. 24/24 inverters", |r| {
         reporting(&r.inverters)
     }),
-    device("grid_connection", Kind::Switch, "on while the house is on the grid", |r| {
+    device("grid_connection", Kind::Switch, "on while the house is connected to the grid", |r| {
         match r.grid_connection.as_ref()?.state.as_deref()? {
             "closed" => Some((1, String::new())),
             "open" => Some((0, String::new())),
@@ -163,7 +160,7 @@ pub const DEVICES: [Device; 26] = [
 ];
 
 fn number(published: Option<f64>) -> Option<Sent> {
-    // `Display` of a float never writes an exponent, which Domoticz reads in some types and not in others.
+    // `Display` of a float never writes an exponent, which Domoticz supports only for some types.
     Some((0, published?.to_string()))
 }
 
@@ -183,7 +180,7 @@ fn kwh(power: Option<Watts>, energy: Option<WattHours>) -> Option<Sent> {
     Some((0, format!("{};{}", power?.published(), energy?.whole())))
 }
 
-/// Tariff 2 stays 0: the gateway knows no tariffs.
+/// Formats the value of a P1 meter. Tariff 2 stays 0, because the gateway does not distinguish tariffs.
 fn p1(power: Option<Watts>, import: Option<WattHours>, export: Option<WattHours>) -> Option<Sent> {
     let whole = |energy: WattHours| u64::try_from(energy.whole()).ok();
     let (import, export) = (whole(import?)?, whole(export?)?);
@@ -195,7 +192,7 @@ fn phase<'a>(reading: &'a Reading, name: &str) -> Option<&'a Phase> {
     reading.phases.iter().find(|phase| phase.phase == name)
 }
 
-/// Every meter of a phase sees the same mains; the grid's is asked first.
+/// Returns a mains value of a phase, which is the same at every meter. The grid meter has precedence.
 fn of_any_meter<T>(phase: &Phase, value: fn(&PhaseValues) -> Option<T>) -> Option<T> {
     [&phase.grid, &phase.production, &phase.consumption].into_iter().flatten().find_map(value)
 }
@@ -222,8 +219,7 @@ fn warmest_battery(reading: &Reading) -> Option<Sent> {
     number(temperatures.map(Celsius::published).reduce(f64::max))
 }
 
-/// Of how many inverters is there a report at most an hour older than the newest of all. By night they are
-/// silent together, which is no fault.
+/// Counts the inverters with a report at most an hour older than the newest one. At night all are silent, which is normal.
 fn reporting(inverters: &[Inverter]) -> Option<Sent> {
     let newest = inverters.iter().filter_map(|inverter| inverter.reported_at).max()?;
     let fresh = |inverter: &&Inverter| {

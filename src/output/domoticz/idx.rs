@@ -1,5 +1,4 @@
-//! Which value goes to which device: the table `domoticz = { production = 12, grid = 13 }` of the
-//! configuration.
+//! The configuration key `domoticz = { production = 12, grid = 13 }`, which assigns values to devices.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,18 +11,18 @@ use crate::output::domoticz::devices::{DEVICES, Device};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Idx(BTreeMap<&'static str, u32>);
 
-/// What is wrong with the table.
+/// An error in the table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No device has this key.
     #[error("there is no value `{key}` for Domoticz{}", suggestion(*.nearest))]
     Unknown {
-        /// What was written.
+        /// The unknown key.
         key: String,
-        /// The known key that is most like it.
+        /// The most similar known key.
         nearest: Option<&'static str>,
     },
-    /// The key is there twice.
+    /// The key occurs twice.
     #[error("`{0}` is named twice")]
     Twice(&'static str),
     /// Domoticz counts from 1.
@@ -32,11 +31,11 @@ pub enum Error {
     /// Two values would overwrite each other.
     #[error("`{first}` and `{second}` have the same idx {idx}; each needs a device of its own")]
     Shared {
-        /// The one.
+        /// The first key.
         first: &'static str,
-        /// The other.
+        /// The second key.
         second: &'static str,
-        /// Their number.
+        /// The number of both.
         idx: u32,
     },
 }
@@ -46,14 +45,14 @@ fn suggestion(nearest: Option<&'static str>) -> String {
 }
 
 impl Idx {
-    /// The table of `pairs`, each a key and its number.
+    /// Creates a table from pairs of a key and a number.
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, u32)>) -> Result<Self, Error> {
         let mut table = Self::default();
         pairs.into_iter().try_for_each(|(key, idx)| table.add(key, idx))?;
         Ok(table)
     }
 
-    /// The number of the device for `key`, if the user wants one.
+    /// Returns the number of the device for `key`, if one is configured.
     pub fn of(&self, key: &str) -> Option<u32> {
         self.0.get(key).copied()
     }
@@ -63,7 +62,7 @@ impl Idx {
         DEVICES.iter().filter_map(|device| Some((device, self.of(device.key)?)))
     }
 
-    /// Whether the user wants none.
+    /// Returns `true` if no device is configured.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -85,7 +84,7 @@ impl Idx {
     }
 }
 
-/// The known key most like `key`, unless it is like none.
+/// Returns the known key most similar to `key`, if one is similar enough.
 fn nearest(key: &str) -> Option<&'static str> {
     let likeness = |known: &'static str| (strsim::jaro_winkler(known, key), known);
     let (best, known) = DEVICES

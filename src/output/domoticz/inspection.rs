@@ -1,9 +1,8 @@
-//! Whether the devices that the configuration names are there and of the right type: what Domoticz is asked,
-//! and what its answers mean.
+//! Checks that the configured devices exist in Domoticz and have the right type.
 //!
-//! `{"command":"getdeviceinfo","idx":2}` on `domoticz/in` is answered at once on `domoticz/out`, or below it where
-//! the publish scheme is one by floor, index or name; an idx that does not exist or is not in use is met with
-//! silence (V2025.1, found by driving it).
+//! Domoticz responds to `{"command":"getdeviceinfo","idx":2}` on `domoticz/in` immediately on `domoticz/out`, or below it
+//! if the publish scheme is by floor, index or name. It does not respond if the idx does not exist or is not in use
+//! (tested with V2025.1).
 
 use serde::Deserialize;
 
@@ -13,15 +12,15 @@ use crate::output::domoticz::TOPIC;
 use crate::output::domoticz::devices::{Device, Kind};
 use crate::output::json;
 
-/// Everything that Domoticz publishes, whatever its publish scheme.
+/// The topic filter for all messages of Domoticz, independent of its publish scheme.
 pub const ANSWERS: &str = "domoticz/out/#";
 
-/// What Domoticz tells of a device; the rest of its answer is of no use here.
+/// The used fields of Domoticz's response about a device.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Told {
-    /// Its number.
+pub struct DeviceInfo {
+    /// The number of the device.
     pub idx: u32,
-    /// What the user calls it.
+    /// The name chosen by the user.
     #[serde(default)]
     pub name: String,
     /// The type, e.g. `General`.
@@ -30,13 +29,12 @@ pub struct Told {
     /// The subtype, e.g. `kWh`.
     #[serde(default)]
     pub stype: String,
-    /// `1` where a counter ignores the energy that is sent and computes its own; options of a device are
-    /// members of the answer.
+    /// `1` if a counter ignores the sent energy and computes its own. The options of a device are members of the response.
     #[serde(default, rename = "EnergyMeterMode")]
     pub energy_meter_mode: Option<String>,
 }
 
-/// The question for one device.
+/// Creates the request for one device.
 pub fn question(idx: u32) -> Message {
     #[derive(serde::Serialize)]
     struct Question {
@@ -47,40 +45,40 @@ pub fn question(idx: u32) -> Message {
     Message { topic: TOPIC.to_owned(), payload, retain: false, qos: Qos::AtLeastOnce }
 }
 
-/// What a message below `domoticz/out` tells, if it is about a device.
-pub fn answer(payload: &[u8]) -> Option<Told> {
+/// Parses a message below `domoticz/out`, if it is about a device.
+pub fn answer(payload: &[u8]) -> Option<DeviceInfo> {
     serde_json::from_slice(payload).ok()
 }
 
-/// Whether `device` with this `idx` will show its value: what is there, or what to change.
-pub fn judge(device: &Device, idx: u32, told: Option<&Told>) -> Result<String, String> {
-    let Some(told) = told else {
+/// Checks that `device` with this `idx` will show its value. Returns its description, or an error with advice.
+pub fn check_device(device: &Device, idx: u32, info: Option<&DeviceInfo>) -> Result<String, String> {
+    let Some(info) = info else {
         return Err(format!(
-            "Domoticz has no device in use with idx {idx}. Its page Setup > Devices shows the right number; a device \
-             that is listed there and not in use is taken into use by its green arrow"
+            "Domoticz has no device in use with idx {idx}. Its page Setup > Devices shows the right number; the green \
+             arrow there activates a device that is not in use"
         ));
     };
-    let name = Printable(&told.name);
-    let seen = format!("{}/{}", Printable(&told.dtype), Printable(&told.stype));
-    if !fits(device.kind, told) {
+    let name = Printable(&info.name);
+    let found = format!("{}/{}", Printable(&info.dtype), Printable(&info.stype));
+    if !fits(device.kind, info) {
         return Err(format!(
-            "idx {idx} is \"{name}\" of the type {seen}, which cannot show this. Create a virtual sensor of the type \
+            "idx {idx} is \"{name}\" of the type {found}, which cannot show this. Create a virtual sensor of the type \
              \"{}\" and write its idx into the configuration",
             device.kind
         ));
     }
-    if device.kind == Kind::Kwh && told.energy_meter_mode.as_deref() == Some("1") {
+    if device.kind == Kind::Kwh && info.energy_meter_mode.as_deref() == Some("1") {
         return Err(format!(
             "idx {idx}, \"{name}\", ignores the energy that is sent and computes its own: press Edit at the device and \
              set Energy read to From Device"
         ));
     }
-    Ok(format!("idx {idx} is \"{name}\", {seen}"))
+    Ok(format!("idx {idx} is \"{name}\", {found}"))
 }
 
-fn fits(kind: Kind, told: &Told) -> bool {
-    let (dtype, stype) = kind.told();
-    told.dtype == dtype && stype.is_none_or(|stype| told.stype == stype)
+fn fits(kind: Kind, info: &DeviceInfo) -> bool {
+    let (dtype, stype) = kind.type_names();
+    info.dtype == dtype && stype.is_none_or(|stype| info.stype == stype)
 }
 
 #[cfg(test)]
@@ -88,8 +86,8 @@ mod tests {
     use super::*;
     use crate::output::domoticz::devices::DEVICES;
 
-    fn told(dtype: &str, stype: &str) -> Told {
-        Told {
+    fn info(dtype: &str, stype: &str) -> DeviceInfo {
+        DeviceInfo {
             idx: 12,
             name: "Sun".to_owned(),
             dtype: dtype.to_owned(),
@@ -98,35 +96,35 @@ mod tests {
         }
     }
 
-    fn judged(key: &str, told: Option<&Told>) -> Result<String, String> {
-        judge(DEVICES.iter().find(|device| device.key == key).unwrap(), 12, told)
+    fn checked(key: &str, info: Option<&DeviceInfo>) -> Result<String, String> {
+        check_device(DEVICES.iter().find(|device| device.key == key).unwrap(), 12, info)
     }
 
     #[test]
     fn each_type_is_known_by_what_domoticz_calls_it() {
         for device in &DEVICES {
-            let (dtype, stype) = device.kind.told();
-            let right = told(dtype, stype.unwrap_or("any"));
-            assert!(judge(device, 12, Some(&right)).is_ok(), "{}", device.key);
-            assert!(judge(device, 12, Some(&told("Rain", "WS2300"))).is_err(), "{}", device.key);
+            let (dtype, stype) = device.kind.type_names();
+            let right = info(dtype, stype.unwrap_or("any"));
+            assert!(check_device(device, 12, Some(&right)).is_ok(), "{}", device.key);
+            assert!(check_device(device, 12, Some(&info("Rain", "WS2300"))).is_err(), "{}", device.key);
         }
-        assert!(judged("production", Some(&told("Usage", "Electric"))).is_err());
-        assert!(judged("production_power", Some(&told("General", "kWh"))).is_err());
-        assert!(judged("soc", Some(&told("General", "Voltage"))).is_err());
+        assert!(checked("production", Some(&info("Usage", "Electric"))).is_err());
+        assert!(checked("production_power", Some(&info("General", "kWh"))).is_err());
+        assert!(checked("soc", Some(&info("General", "Voltage"))).is_err());
     }
 
     #[test]
     fn what_is_wrong_is_said_with_what_to_do() {
-        let computed = Told { energy_meter_mode: Some("1".to_owned()), ..told("General", "kWh") };
-        let from_device = Told { energy_meter_mode: Some("0".to_owned()), ..computed.clone() };
+        let computed = DeviceInfo { energy_meter_mode: Some("1".to_owned()), ..info("General", "kWh") };
+        let from_device = DeviceInfo { energy_meter_mode: Some("0".to_owned()), ..computed.clone() };
         let said = [
-            judged("production", Some(&told("General", "kWh"))),
-            judged("production", Some(&from_device)),
-            judged("production", Some(&computed)),
-            judged("grid", Some(&told("General", "kWh"))),
-            judged("grid", None),
+            checked("production", Some(&info("General", "kWh"))),
+            checked("production", Some(&from_device)),
+            checked("production", Some(&computed)),
+            checked("grid", Some(&info("General", "kWh"))),
+            checked("grid", None),
         ];
-        let said: Vec<String> = said.into_iter().map(|it| format!("{it:?}")).collect();
+        let said: Vec<String> = said.into_iter().map(|result| format!("{result:?}")).collect();
         insta::assert_snapshot!(said.join("\n"));
     }
 
@@ -136,7 +134,7 @@ mod tests {
                     \"description\" : \"\",\n\t\"dtype\" : \"General\",\n\t\"hwid\" : \"2\",\n\t\"id\" : \"00082052\",\n\t\
                     \"idx\" : 12,\n\t\"name\" : \"Sun\",\n\t\"nvalue\" : 0,\n\t\"org_hwid\" : \"2\",\n\t\"stype\" : \
                     \"kWh\",\n\t\"svalue1\" : \"0\",\n\t\"svalue2\" : \"0.0\",\n\t\"unit\" : 1\n}\n";
-        assert_eq!(answer(text.as_bytes()), Some(told("General", "kWh")));
+        assert_eq!(answer(text.as_bytes()), Some(info("General", "kWh")));
         assert_eq!(answer(b"hello"), None);
         assert_eq!(answer(b"{\"idx\":\"12\"}"), None);
     }

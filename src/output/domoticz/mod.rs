@@ -1,8 +1,8 @@
-//! Domoticz by idx: the user makes dummy devices in Domoticz and names their numbers in the configuration.
+//! Domoticz by idx: the user creates dummy devices in Domoticz, and writes their numbers into the configuration.
 //!
-//! What Domoticz V2025.1 makes of each payload on `domoticz/in` was found by driving it. It answers errors
-//! only in its own log, adds nothing up (counters are lifetime totals), and applies a retained message again
-//! at every reconnect: nothing here is retained, and an unknown value sends nothing.
+//! The effect of each payload on `domoticz/in` was tested with Domoticz V2025.1. It reports errors only in its own log,
+//! adds nothing up (counters are lifetime totals), and applies retained messages again at every reconnect. So nothing
+//! here is retained, and unknown values are not sent.
 
 pub mod devices;
 pub mod idx;
@@ -16,22 +16,22 @@ use crate::output::domoticz::devices::DEVICES;
 use crate::output::domoticz::idx::Idx;
 use crate::output::json;
 
-/// The topic that Domoticz listens to unless told otherwise.
+/// The default topic of Domoticz.
 pub const TOPIC: &str = "domoticz/in";
 
 /// A new value for one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Update {
-    /// The device's number in Domoticz.
+    /// The number of the device in Domoticz.
     pub idx: u32,
-    /// 0 but for switches, where it is 1 for on.
+    /// 1 for a switch that is on, otherwise 0.
     pub nvalue: u8,
-    /// The value in the form of the device's type; a text even when it is a number, else it is refused.
+    /// The value in the format of the device's type. Domoticz requires a text even for numbers.
     pub svalue: String,
 }
 
 impl Update {
-    /// For the broker. Level 0, as all state: Domoticz takes ten messages a second.
+    /// Creates the MQTT message, with level 0 like all states: Domoticz handles ten messages per second.
     pub fn message(&self, topic: &str) -> Message {
         Message {
             topic: topic.to_owned(),
@@ -42,7 +42,7 @@ impl Update {
     }
 }
 
-/// The values of the reading that have a device, in the order of [`DEVICES`].
+/// Returns the updates for the configured devices with a value, in the order of [`DEVICES`].
 pub fn updates(reading: &Reading, idx: &Idx) -> Vec<Update> {
     let update = |device: &devices::Device| {
         let idx = idx.of(device.key)?;
@@ -52,7 +52,7 @@ pub fn updates(reading: &Reading, idx: &Idx) -> Vec<Update> {
     DEVICES.iter().filter_map(update).collect()
 }
 
-/// Adds a line for each update, ready for `mosquitto_pub -t domoticz/in -l`.
+/// Appends a line for each update, for `mosquitto_pub -t domoticz/in -l`.
 pub fn write(reading: &Reading, idx: &Idx, out: &mut String) {
     for update in updates(reading, idx) {
         out.push_str(&json::one_line(&update));
@@ -68,7 +68,7 @@ mod tests {
     use crate::base::test_readings;
     use crate::output::domoticz::devices::Kind;
 
-    /// An idx for every key: 1 for the first of the table, and so on.
+    /// Returns an idx for every key, counting from 1.
     fn every() -> Idx {
         Idx::new(DEVICES.iter().zip(1..).map(|(device, idx)| (device.key, idx))).unwrap()
     }

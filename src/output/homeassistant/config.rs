@@ -1,4 +1,4 @@
-//! One entity's discovery message.
+//! The discovery message of an entity.
 
 use serde::Serialize;
 
@@ -9,8 +9,8 @@ use crate::output::homeassistant::entities::{Entity, Owner, Quantity};
 use crate::output::json;
 use crate::output::topics;
 
-/// The payload. Domoticz reads name, ids, topic, template, unit, device and the last availability topic, and
-/// ignores the rest.
+/// The payload. Domoticz uses the name, ids, topic, template, unit, device and the last availability topic, and ignores
+/// the rest.
 #[derive(Serialize)]
 struct Config<'a> {
     name: String,
@@ -28,7 +28,7 @@ struct Config<'a> {
     origin: Origin,
 }
 
-/// What follows from the quantity.
+/// The fields that depend on the quantity.
 #[derive(Serialize)]
 struct Nature {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,13 +70,13 @@ struct Origin {
     sw_version: &'static str,
 }
 
-/// Where `entity` of the gateway is announced.
+/// Returns the topic of the discovery message for `entity`.
 pub(super) fn topic(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> String {
     let [identifier] = device(&entity.owner, gateway).identifiers;
     format!("{}/sensor/{identifier}/{}/config", settings.discovery_prefix, entity.id)
 }
 
-/// The message that announces `entity` of the gateway.
+/// Creates the discovery message for `entity`.
 pub(super) fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> Message {
     let topic = topic(entity, gateway, settings);
     let device = device(&entity.owner, gateway);
@@ -89,7 +89,7 @@ pub(super) fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discov
         nature: nature(entity.quantity),
         entity_category: entity.diagnostic.then_some("diagnostic"),
         expire_after: settings.expire_after.as_secs(),
-        // Domoticz takes the last of the list.
+        // Domoticz uses the last of the list.
         availability: [
             Topic { topic: topics::status_topic(&settings.prefix) },
             Topic { topic: topics::availability_topic(&settings.prefix, &gateway.serial) },
@@ -101,8 +101,10 @@ pub(super) fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discov
     Message::announcement(topic, json::one_line(&config))
 }
 
-/// The path to the entity's value. Domoticz prints a number behind dots with 6 to 9 digits, too few for a
-/// lifetime's Wh, and one in brackets with 17, too many for a voltage.
+/// Returns the path to the entity's value.
+///
+/// With dots, Domoticz prints 6 to 9 digits, too few for a lifetime total. With brackets it prints 17, too many for a
+/// voltage.
 fn template(entity: &Entity) -> String {
     let name = entity.name_in_document();
     match entity.quantity {
@@ -127,7 +129,7 @@ fn device<'a>(owner: &'a Owner, gateway: &'a GatewayFacts) -> Device<'a> {
         name: format!("{kind} {}", topics::level(serial.as_str())),
         manufacturer: "Enphase",
         model,
-        model_id: gateway.part_number.as_deref().filter(|_| is_gateway),
+        model_id: if is_gateway { gateway.part_number.as_deref() } else { None },
         serial_number: serial.as_str(),
         sw_version: is_gateway.then_some(gateway.firmware.as_str()),
         via_device: (!is_gateway).then_some(parent),
@@ -153,8 +155,8 @@ fn nature(quantity: Quantity) -> Nature {
     };
     match quantity {
         Quantity::Power => measured("W", Some("power"), 0),
-        // Home Assistant takes any step back of `total_increasing` for a new meter that began at 0, so only a
-        // counter that the guard holds may be called so.
+        // Home Assistant interprets a decrease of `total_increasing` as a new meter that began at 0, so only guarded
+        // counters may have this class.
         Quantity::Total => energy("total_increasing"),
         Quantity::Counter => energy("total"),
         Quantity::Charge => measured("%", Some("battery"), 0),

@@ -1,4 +1,4 @@
-//! Which entities a reading has: one list, from which both the discovery messages and their values are made.
+//! The entities of a reading, from which both the discovery messages and their values are made.
 
 use serde_json::Value;
 
@@ -7,62 +7,61 @@ use crate::base::reading::{Battery, Inverter, Phase, PhaseValues, Reading, Seria
 use crate::base::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
 use crate::output::topics;
 
-/// What an entity measures; the rest of its nature follows.
+/// The quantity that an entity measures, which determines its unit and classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quantity {
-    /// W.
+    /// In W.
     Power,
-    /// Wh of a counter that the guard keeps from going backward.
+    /// In Wh, of a guarded counter that never decreases.
     Total,
-    /// Wh of a counter that nothing guards.
+    /// In Wh, of a counter that may decrease.
     Counter,
-    /// State of charge in %.
+    /// The state of charge in %.
     Charge,
-    /// Any other share in %.
+    /// Another percentage.
     Share,
-    /// V.
+    /// In V.
     Voltage,
-    /// A.
+    /// In A.
     Current,
-    /// Hz.
+    /// In Hz.
     Frequency,
-    /// °C.
+    /// In °C.
     Temperature,
     /// `closed` or `open`.
     Switch,
-    /// A word of the gateway.
+    /// A text of the gateway.
     Word,
 }
 
-/// The device in Home Assistant to which an entity belongs.
+/// The device that an entity belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// The gateway itself.
+    /// The gateway.
     Gateway,
-    /// One of its inverters.
+    /// An inverter.
     Inverter(Serial),
-    /// One of its batteries, with its kind.
+    /// A battery, with its kind.
     Battery(Serial, String),
 }
 
-/// One value with what is said of it.
+/// A value with its description.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entity {
     pub(super) owner: Owner,
-    /// Its object id, unique within its owner, e.g. `production_power`.
+    /// The object id, unique within the owner, e.g. `production_power`.
     pub(super) id: String,
     pub(super) quantity: Quantity,
-    /// Whether it only serves to find out what is wrong.
+    /// The entity serves only diagnosis.
     pub(super) diagnostic: bool,
-    /// Whether it is there only when details are wanted.
+    /// The entity exists only if details are configured.
     pub(super) detail: bool,
-    /// As it is published; null when not known.
+    /// The published value; null if it is unknown.
     pub(super) value: Value,
 }
 
 impl Entity {
-    /// Its member in the document's `entities`: the devices' begin with a letter, as a path with dots
-    /// requires.
+    /// Returns the name in the document's `entities`. It begins with a letter, as required in a path with dots.
     pub(super) fn name_in_document(&self) -> String {
         match &self.owner {
             Owner::Gateway => self.id.clone(),
@@ -77,7 +76,7 @@ impl Entity {
         Self { owner, id, quantity, diagnostic: false, detail: false, value }
     }
 
-    /// Its name for people, beside the owner's.
+    /// Returns the name for people, without the name of the owner.
     pub(super) fn name(&self) -> String {
         let words = self.id.replace('_', " ").replace("soc", "state of charge").replace("dc ", "DC ");
         let mut letters = words.chars();
@@ -92,7 +91,7 @@ impl Entity {
         Self { detail: true, ..self }
     }
 
-    /// The entry of the document's lists to which it belongs.
+    /// Returns the entry in the document's lists that the entity belongs to.
     pub(super) fn device(&self) -> Option<String> {
         let (list, serial) = match &self.owner {
             Owner::Gateway => return None,
@@ -103,7 +102,7 @@ impl Entity {
     }
 }
 
-/// Every entity that this reading could have, its value null where it is not known.
+/// Returns all possible entities of this reading, with null for unknown values.
 pub(super) fn entities(reading: &Reading, settings: &Discovery) -> Vec<Entity> {
     let mut all = totals(reading);
     if settings.details {
@@ -119,7 +118,7 @@ pub(super) fn entities(reading: &Reading, settings: &Discovery) -> Vec<Entity> {
     all
 }
 
-/// What flows through production, house, grid and batteries: all that the Energy dashboard wants.
+/// Returns the entities of production, house, grid and batteries, which the Energy dashboard needs.
 fn totals(reading: &Reading) -> Vec<Entity> {
     let (production, house) = (reading.production.as_ref(), reading.consumption.as_ref());
     let (grid, storage) = (reading.grid.as_ref(), reading.storage.as_ref());
@@ -146,7 +145,7 @@ fn totals(reading: &Reading) -> Vec<Entity> {
     ]
 }
 
-/// Powers and the mains of one phase. Its energies have plain topics only: both directions of a phase would
+/// Returns the powers and mains values of one phase. Its energies have plain topics only, because both directions would
 /// have to share one power.
 fn phase(phase: &Phase) -> Vec<Entity> {
     let id = |what: &str| format!("{}_{what}", topics::level(&phase.phase.to_lowercase()));
@@ -240,13 +239,14 @@ fn degrees(celsius: Celsius) -> Value {
     celsius.published().into()
 }
 
-/// Home Assistant refuses a state that is not among the announced ones.
+/// Returns `true` for the announced states; Home Assistant rejects others.
 fn is_switch_state(state: &str) -> bool {
     ["closed", "open"].contains(&state)
 }
 
-/// A word that looks like a number becomes a custom sensor in Domoticz, and a later real word a second
-/// device.
+/// Returns `true` for a text that begins with a letter.
+///
+/// Domoticz would create a custom sensor for a number, and a second device for a later text.
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
 }

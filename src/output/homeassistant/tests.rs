@@ -1,4 +1,4 @@
-//! Each rule of what Domoticz takes, on every message of a reading with everything in it.
+//! Tests of the rules for Domoticz, with all messages of a full reading.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn settings(details: bool) -> Discovery {
     }
 }
 
-/// A discovery message, its payload parsed.
+/// A discovery message with its parsed payload.
 struct Seen {
     message: Message,
     config: Value,
@@ -55,7 +55,7 @@ fn document(reading: &Reading) -> Value {
     serde_json::from_str(&message.payload).unwrap()
 }
 
-/// What a path in a template leads to; both forms as Domoticz reads them.
+/// Resolves the path in a template, in both forms, as Domoticz does.
 fn value_at<'a>(template: &str, document: &'a Value) -> Option<&'a Value> {
     let path = template.strip_prefix("{{ value_json")?.strip_suffix(" }}")?;
     let keys: Vec<&str> = match path.strip_prefix('.') {
@@ -117,7 +117,7 @@ fn units_are_those_that_domoticz_knows() {
 
 #[test]
 fn every_energy_is_a_lifetime_counter() {
-    // Domoticz takes the 0 of a new day for no value, and a store that empties for a negative day.
+    // Domoticz would ignore the 0 of a new day, and count a discharging battery as a negative day.
     for seen in all().iter().filter(|seen| seen.unit() == "Wh") {
         assert!(seen.object_id().ends_with("energy"), "{}", seen.message.topic);
     }
@@ -328,7 +328,7 @@ fn an_entity_is_announced_once_and_again_when_asked() {
         assert!(names.iter().all(|name| announced.mark(name, &settings).is_some()));
         messages(announced, names)
     };
-    // An inverter that the newest reading lacks is announced too.
+    // An inverter that is missing in the newest reading is announced too.
     let mut updated = reading;
     updated.inverters.clear();
     announced.news(&updated, &settings);

@@ -1,29 +1,29 @@
-//! Quantities with three significant digits and the unit that makes them short.
+//! Formats quantities with three significant digits and a suitable unit.
 
 use jiff::SignedDuration;
 
 use crate::base::units::{WattHours, Watts};
 
-/// `350 W`, `3.78 kW`; with a minus when negative.
+/// Formats a power as `350 W` or `-3.78 kW`.
 pub(super) fn power(power: Watts) -> String {
     scaled(power.value(), ["W", "kW", "MW"])
 }
 
-/// The size of a power whose direction is said in words.
+/// Formats a power without its sign, for use with a word for the direction.
 pub(super) fn size(power: Watts) -> String {
     scaled(power.value().abs(), ["W", "kW", "MW"])
 }
 
-/// `350 Wh`, `14.8 kWh`, `4.55 MWh`.
+/// Formats an energy as `350 Wh`, `14.8 kWh` or `4.55 MWh`.
 pub(super) fn energy(energy: WattHours) -> String {
     scaled(energy.value(), ["Wh", "kWh", "MWh"])
 }
 
-/// Moves to the next unit where three digits would no longer do.
+/// Formats a value with the first unit for which three digits suffice.
 fn scaled(value: f64, [unit, thousands, millions]: [&str; 3]) -> String {
     let size = value.abs();
     if size < 999.5 {
-        // A tenth of a watt is noise.
+        // Fractions of a watt are noise.
         format!("{} {unit}", value.round() + 0.0)
     } else if size < 999_500.0 {
         format!("{} {thousands}", three_digits(value / 1e3))
@@ -41,7 +41,7 @@ fn three_digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// `now`, `3 min`, `9 h`, `4 d`.
+/// Formats an age as `now`, `3 min`, `9 h` or `4 d`.
 pub(super) fn age(age: SignedDuration) -> String {
     match age.as_mins() {
         ..1 => "now".to_owned(),

@@ -1,4 +1,4 @@
-//! A reading on one line.
+//! Formats a reading on one line.
 
 use jiff::tz::TimeZone;
 
@@ -6,7 +6,7 @@ use crate::base::reading::{Reading, Storage};
 use crate::base::units::Watts;
 use crate::output::text::amounts::{power, size};
 
-/// One line for a poll, without the line's end:
+/// Formats a reading on one line, without a line break:
 /// `12:00:30  sun 3.78 kW  house 1.20 kW  grid -2.58 kW (exporting)  battery 80 %`.
 pub fn line(reading: &Reading, zone: &TimeZone) -> String {
     let time = reading.time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string();
@@ -29,7 +29,7 @@ pub fn line(reading: &Reading, zone: &TimeZone) -> String {
     parts.join("  ")
 }
 
-/// A few words for `systemctl status`: `3.78 kW from the sun, house 851 W, exporting 2.58 kW, battery 80 %`.
+/// Formats a reading for `systemctl status`: `3.78 kW from the sun, house 851 W, exporting 2.58 kW, battery 80 %`.
 pub fn status(reading: &Reading) -> String {
     let mut parts = Vec::new();
     if let Some(watts) = reading.production.as_ref().and_then(|group| group.power_w) {
@@ -47,12 +47,12 @@ pub fn status(reading: &Reading) -> String {
     if parts.is_empty() { "nothing measured yet".to_owned() } else { parts.join(", ") }
 }
 
-/// `importing` or `exporting`; less than half a watt is neither.
+/// Returns `importing`, `exporting`, or `idle` for less than half a watt.
 pub(super) fn grid_word(power: Watts) -> &'static str {
     direction(power, ["importing", "exporting"])
 }
 
-/// `discharging` or `charging`.
+/// Returns `discharging`, `charging`, or `idle` for less than half a watt.
 pub(super) fn battery_word(power: Watts) -> &'static str {
     direction(power, ["discharging", "charging"])
 }

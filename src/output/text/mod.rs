@@ -1,4 +1,4 @@
-//! A reading for people: a table, a line for each poll, and a few words for `systemctl status`.
+//! Formats readings for people: as a table, as a line for each poll, and for `systemctl status`.
 
 mod amounts;
 mod line;
@@ -14,24 +14,23 @@ pub use crate::output::text::table::table;
 
 use crate::base::reading::Reading;
 
-/// Values older than this, against the newest of the gateway's own stamps, are shown with their age.
+/// The age, relative to the newest timestamp of the gateway, from which a value is shown with its age.
 const OLD: SignedDuration = SignedDuration::from_mins(5);
 
-/// How a table is to look.
+/// The style of a table.
 #[derive(Clone, Debug)]
 pub struct Style {
-    /// Columns of the terminal; 80 is enough for everything but inverters side by side.
+    /// The width of the terminal; at least 80 columns are assumed.
     pub width: usize,
-    /// Whether the terminal shows colours.
+    /// The terminal supports colours.
     pub colour: bool,
-    /// The time now, by our clock.
+    /// The current time, by our clock.
     pub now: Timestamp,
-    /// Where the times are shown.
+    /// The time zone of the times in the table.
     pub zone: TimeZone,
 }
 
-/// The newest stamp among the gateway's answers: what its own clock said, against which ages are judged,
-/// since it may be years from ours.
+/// Returns the newest timestamp of the gateway. Ages are relative to it, because its clock may be years off ours.
 fn newest_stamp(reading: &Reading) -> Option<Timestamp> {
     let groups = [
         reading.production.as_ref().and_then(|group| group.measured_at),

@@ -1,17 +1,17 @@
-//! Colours, as ANSI sequences, only where they are wanted.
+//! ANSI sequences for colours and styles.
 
-/// A manner of writing.
+/// A colour or style.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Paint {
-    /// Headings.
+    /// For headings.
     Bold,
-    /// What is old or beside the point.
+    /// For ages and less important values.
     Dim,
-    /// What the sun gives.
+    /// For production.
     Yellow,
-    /// What is fed in or charged.
+    /// For export and charging.
     Green,
-    /// What is bought.
+    /// For import.
     Red,
 }
 
@@ -28,7 +28,7 @@ impl Paint {
         }
     }
 
-    /// `text` in this manner; pad it before, since a sequence has no width.
+    /// Returns `text` in this style if `colour` is set. It has to be padded before, because sequences have no width.
     pub(super) fn on(self, text: &str, colour: bool) -> String {
         if colour && !text.is_empty() { format!("{}{text}{RESET}", self.sequence()) } else { text.to_owned() }
     }

@@ -1,4 +1,4 @@
-//! A reading as a table on the terminal.
+//! Formats a reading as a table for the terminal.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,7 +11,7 @@ use crate::output::text::paint::Paint;
 use crate::output::text::totals::{Row, rows};
 use crate::output::text::{OLD, Style, newest_stamp};
 
-/// The reading as a table of lines, each ended; groups that are not measured are not there.
+/// Formats the reading as a table, without the groups that are not measured.
 pub fn table(reading: &Reading, style: &Style) -> String {
     let mut table = Table { style, newest: newest_stamp(reading), out: String::new() };
     table.title(reading);
@@ -41,7 +41,7 @@ impl Table<'_> {
         self.push(&painted);
     }
 
-    /// How old a value of the gateway is, when that is worth saying.
+    /// Formats the age of a value, if it is at least [`OLD`].
     fn old(&self, measured_at: Option<Timestamp>) -> Option<String> {
         let old = self.newest?.duration_since(measured_at?);
         (old >= OLD).then(|| format!("{} old", age(old)))
@@ -129,7 +129,7 @@ impl Table<'_> {
         }
     }
 
-    /// As many side by side as fit: serial, power, age of the report.
+    /// Appends the inverters in as many columns as fit: serial number, power, age of the report.
     fn inverters(&mut self, inverters: &[Inverter]) {
         const GAP: usize = 2;
         let Some(serial) =
@@ -154,7 +154,7 @@ impl Table<'_> {
         format!("{:serial$} {watts:>5} {age}", word(inverter.serial.as_str()))
     }
 
-    /// What else there is, in as many lines as it takes.
+    /// Appends the remaining facts, wrapped to the width of the terminal.
     fn surroundings(&mut self, reading: &Reading) {
         let mut line = String::new();
         for fact in facts(reading) {
@@ -173,7 +173,7 @@ impl Table<'_> {
     }
 }
 
-/// The words of the gateway about what is beside the flow of power.
+/// Collects the conditions of inverters, the states of switches and the storage settings.
 fn facts(reading: &Reading) -> Vec<String> {
     let mut facts = Vec::new();
     for inverter in &reading.inverters {
@@ -209,7 +209,7 @@ fn facts(reading: &Reading) -> Vec<String> {
     facts
 }
 
-/// A word of the gateway, without what could steer a terminal.
+/// Truncates a text of the gateway, and removes characters that are not printable.
 fn word(text: &str) -> String {
     text.chars().filter(|c| is_printable(*c)).take(24).collect()
 }

@@ -1,4 +1,4 @@
-//! The rows of the table's first part: what flows now, today and ever.
+//! The rows of the first part of the table: current power, energy of today and yesterday, and totals.
 
 use jiff::Timestamp;
 
@@ -8,28 +8,25 @@ use crate::output::text::amounts::{energy, power, size};
 use crate::output::text::line::{battery_word, grid_word};
 use crate::output::text::paint::Paint;
 
-/// One line of the totals.
+/// A row of the table.
 #[derive(Default)]
 pub(super) struct Row {
-    /// The group; empty where the row goes on with the one before.
+    /// The group; empty if the row continues the one before.
     pub(super) name: &'static str,
-    /// Power, or the state of charge.
+    /// The power, or the state of charge.
     pub(super) now: Option<String>,
-    /// The direction, or what is counted.
+    /// The direction, or the name of the counter.
     pub(super) word: String,
-    /// The colour of what is now.
+    /// The colour of `now`.
     pub(super) paint: Option<Paint>,
-    /// Since local midnight.
     pub(super) today: Option<WattHours>,
-    /// The local day before.
     pub(super) yesterday: Option<WattHours>,
-    /// Over the life of the meter.
     pub(super) total: Option<WattHours>,
-    /// When, by the gateway's clock.
+    /// The time of the measurement, by the gateway's clock.
     pub(super) measured_at: Option<Timestamp>,
 }
 
-/// The totals, in the order in which power flows.
+/// Returns the rows: production, house, grid, battery.
 pub(super) fn rows(reading: &Reading) -> Vec<Row> {
     let mut rows = Vec::new();
     if let Some(production) = &reading.production {
@@ -62,12 +59,12 @@ pub(super) fn rows(reading: &Reading) -> Vec<Row> {
 
 fn grid_rows(reading: &Reading) -> Vec<Row> {
     let Some(grid) = &reading.grid else { return Vec::new() };
-    let buying = grid.power_w.is_some_and(|watts| watts > Watts::ZERO);
+    let is_importing = grid.power_w.is_some_and(|watts| watts > Watts::ZERO);
     let first = Row {
         name: "Grid",
         now: grid.power_w.map(size),
         word: grid.power_w.map(grid_word).unwrap_or_default().to_owned(),
-        paint: Some(if buying { Paint::Red } else { Paint::Green }),
+        paint: Some(if is_importing { Paint::Red } else { Paint::Green }),
         measured_at: grid.measured_at,
         ..Row::default()
     };
@@ -91,11 +88,11 @@ fn battery_rows(reading: &Reading) -> Vec<Row> {
     let both = [("charged", None, storage.charged_wh), ("discharged", None, storage.discharged_wh)];
     let mut rows = counters(first, both);
     if let Some(percent) = storage.soc_percent {
-        let of = |(held, full)| format!("{} of {}", energy(held), energy(full));
-        let held = storage.available_wh.zip(storage.capacity_wh).map(of);
+        let of = |(available, capacity)| format!("{} of {}", energy(available), energy(capacity));
+        let charge = storage.available_wh.zip(storage.capacity_wh).map(of);
         let row = Row {
             now: Some(format!("{:.0} %", percent.value())),
-            word: held.unwrap_or_default(),
+            word: charge.unwrap_or_default(),
             ..Row::default()
         };
         rows.insert(1, row);
@@ -103,7 +100,7 @@ fn battery_rows(reading: &Reading) -> Vec<Row> {
     rows
 }
 
-/// A group's own row and one for each of its counters that is known.
+/// Returns the row of a group and one for each of its known counters.
 fn counters(first: Row, both: [(&'static str, Option<WattHours>, Option<WattHours>); 2]) -> Vec<Row> {
     let row = |(word, today, total): (&str, _, Option<WattHours>)| {
         total.map(|_| Row { word: word.to_owned(), today, total, ..Row::default() })

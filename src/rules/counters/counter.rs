@@ -9,26 +9,26 @@ use crate::base::units::WattHours;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Counter {
-    /// What the sun gave.
+    /// The energy produced.
     Production,
-    /// What the house used.
+    /// The energy used by the house.
     Consumption,
-    /// What was bought.
+    /// The energy imported from the grid.
     Import,
-    /// What was fed in.
+    /// The energy exported to the grid.
     Export,
-    /// What the batteries took.
+    /// The energy charged into the batteries.
     Charged,
-    /// What the batteries gave.
+    /// The energy discharged from the batteries.
     Discharged,
 }
 
 impl Counter {
-    /// All of them.
+    /// All counters.
     pub const ALL: [Self; 6] =
         [Self::Production, Self::Consumption, Self::Import, Self::Export, Self::Charged, Self::Discharged];
 
-    /// Its name in messages.
+    /// Returns the name used in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Production => "production",
@@ -40,15 +40,15 @@ impl Counter {
         }
     }
 
-    /// Its place in a reading, if its group is there.
+    /// Returns the field of the counter in `reading`, if its group is present.
     pub fn of(self, reading: &mut Reading) -> Option<&mut Option<WattHours>> {
         match self {
-            Self::Production => reading.production.as_mut().map(|it| &mut it.energy_wh),
-            Self::Consumption => reading.consumption.as_mut().map(|it| &mut it.energy_wh),
-            Self::Import => reading.grid.as_mut().map(|it| &mut it.import_wh),
-            Self::Export => reading.grid.as_mut().map(|it| &mut it.export_wh),
-            Self::Charged => reading.storage.as_mut().map(|it| &mut it.charged_wh),
-            Self::Discharged => reading.storage.as_mut().map(|it| &mut it.discharged_wh),
+            Self::Production => reading.production.as_mut().map(|production| &mut production.energy_wh),
+            Self::Consumption => reading.consumption.as_mut().map(|house| &mut house.energy_wh),
+            Self::Import => reading.grid.as_mut().map(|grid| &mut grid.import_wh),
+            Self::Export => reading.grid.as_mut().map(|grid| &mut grid.export_wh),
+            Self::Charged => reading.storage.as_mut().map(|storage| &mut storage.charged_wh),
+            Self::Discharged => reading.storage.as_mut().map(|storage| &mut storage.discharged_wh),
         }
     }
 }

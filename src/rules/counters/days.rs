@@ -1,8 +1,8 @@
-//! Today and yesterday of one total, from what it was at local midnight.
+//! The values of today and yesterday, from the lifetime total at local midnight.
 //!
-//! The gateway's own totals of the day are reset late, to anything, and an hour off when the clocks change. A day that
-//! did not begin under our eyes is unknown, and so is one that ended in a gap of more than an hour, unless next
-//! to nothing was counted in the gap.
+//! The gateway's own daily totals are reset late, not always to 0, and off by an hour during daylight saving. A day is
+//! unknown if no reading was made at its beginning, within an hour of midnight, unless hardly anything was counted in
+//! the gap.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::units::WattHours;
 
-/// What is counted in a gap up to this long around midnight belongs to the new day.
+/// The longest gap around midnight whose energy is assigned to the new day.
 const GAP: SignedDuration = SignedDuration::from_hours(1);
-/// A longer gap does no harm when no more than this was counted in it.
+/// The energy in a longer gap that is small enough to ignore.
 const NOTHING_WH: f64 = 100.0;
 
 /// The current day of one total.
@@ -28,41 +28,41 @@ struct Day {
     date: Date,
     /// The total at midnight, if it is known.
     start: Option<f64>,
-    /// The whole day before, if it is known.
+    /// The energy of the day before, if it is known.
     before: Option<f64>,
     last: f64,
     last_at: Timestamp,
 }
 
 impl Days {
-    /// Takes the total published at `time`.
-    pub fn see(&mut self, total: WattHours, time: Timestamp, zone: &TimeZone) {
+    /// Records the total published at `time`.
+    pub fn record(&mut self, total: WattHours, time: Timestamp, zone: &TimeZone) {
         let date = time.to_zoned(zone.clone()).date();
         let total = total.value();
         let fresh = Day { date, start: None, before: None, last: total, last_at: time };
         self.day = Some(match self.day {
             Some(day) if day.date == date => Day { last: total, last_at: time, ..day },
             Some(day) if day.date.tomorrow().is_ok_and(|next| next == date) => day.turn(fresh),
-            // The clock was put back over midnight; the day it shows is over.
+            // The clock was set back over midnight; that day has ended already.
             Some(day) if date.tomorrow().is_ok_and(|next| next == day.date) => day,
             _ => fresh,
         });
     }
 
-    /// What was counted on `date`, which is today.
+    /// Returns the energy of `date`, which is today.
     pub fn today(&self, date: Date) -> Option<WattHours> {
         let day = self.day.filter(|day| day.date == date)?;
         WattHours::new(day.last - day.start?)
     }
 
-    /// What was counted on the day before `date`, which is today.
+    /// Returns the energy of the day before `date`, which is today.
     pub fn yesterday(&self, date: Date) -> Option<WattHours> {
         self.day.filter(|day| day.date == date)?.before.and_then(WattHours::new)
     }
 }
 
 impl Day {
-    /// Midnight has passed since the last total.
+    /// Begins a new day after midnight.
     fn turn(self, fresh: Self) -> Self {
         let gap = fresh.last_at.duration_since(self.last_at);
         if gap > GAP && fresh.last - self.last > NOTHING_WH {
@@ -86,11 +86,11 @@ mod tests {
         local.parse::<jiff::civil::DateTime>().unwrap().to_zoned(zone()).unwrap().timestamp()
     }
 
-    /// Today and yesterday after the readings.
+    /// Returns today and yesterday after the readings.
     fn after(readings: &[(&str, f64)]) -> (Option<f64>, Option<f64>) {
         let mut days = Days::default();
         for (local, total) in readings {
-            days.see(WattHours::new(*total).unwrap(), at(local), &zone());
+            days.record(WattHours::new(*total).unwrap(), at(local), &zone());
         }
         let date = at(readings.last().unwrap().0).to_zoned(zone()).date();
         (days.today(date).map(WattHours::value), days.yesterday(date).map(WattHours::value))

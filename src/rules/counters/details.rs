@@ -1,14 +1,14 @@
-//! The totals below those of the site: of each phase and of each inverter. They pass the same guard; what happens to
-//! many of them at once is told in one event.
+//! The totals of phases and inverters. They pass the same guard as those of the site, but an incident that affects
+//! several of them is reported in one event.
 
 use crate::base::reading::{Event, PhaseValues, Reading};
 use crate::base::units::WattHours;
-use crate::rules::counters::track::Incident;
+use crate::rules::counters::guarded_total::Incident;
 
-/// A total and its name.
+/// A total with its name.
 pub(super) type Detail<'a> = (String, &'a mut Option<WattHours>);
 
-/// Every total of `reading` below those of the site.
+/// Iterates over the totals of the phases and inverters in `reading`.
 pub(super) fn details(reading: &mut Reading) -> impl Iterator<Item = Detail<'_>> {
     let phases = reading.phases.iter_mut().flat_map(|phase| {
         let place = phase.phase.clone();
@@ -42,7 +42,7 @@ fn of_phase<'a>(name: &str, values: &'a mut PhaseValues) -> impl Iterator<Item =
     .filter(|(_, total)| total.is_some())
 }
 
-/// One event for each kind of incident, however many totals it happened to.
+/// Creates one event for each kind of incident.
 pub(super) fn events(incidents: &[(String, Incident)], time: jiff::Timestamp) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     for (name, incident) in incidents {

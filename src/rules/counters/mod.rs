@@ -1,14 +1,14 @@
-//! Lifetime totals that never go backward, and the days made of them.
+//! Guards lifetime totals so that they never decrease, and derives daily values from them.
 //!
-//! Gateways show zeros after a boot, the total of another meter, a total that wrapped, or one a little lower
-//! than before. What such a total does to a year of statistics cannot be mended afterwards, so every total passes
-//! the guard before it is published: see [`track`] for the rules.
+//! Gateways show zeros after a boot, the total of another meter, a total that has wrapped, or a slightly decreased one.
+//! The damage to a year of statistics could not be repaired later. So every total passes the guard before it is
+//! published: see [`guarded_total`] for the rules.
 
 mod counter;
 pub mod days;
 mod details;
-mod moment;
-pub mod track;
+pub mod guarded_total;
+mod stopwatch;
 
 use std::collections::BTreeMap;
 
@@ -19,35 +19,36 @@ use tokio::time::Instant;
 
 pub use self::counter::Counter;
 use self::days::Days;
-use self::moment::{Moment, Stopwatch};
-use self::track::{Incident, Suspect, Track};
+use self::guarded_total::{GuardedTotal, Incident, Suspect};
+use self::stopwatch::{GuardTime, Stopwatch};
 use crate::base::reading::{Event, Reading};
 use crate::base::units::{WattHours, Watts};
 
-/// Totals of phases and inverters beyond this are forgotten, those first that were not shown for longest: a gateway has at
-/// most 60 of phases and 600 of inverters.
+/// The maximum number of totals of phases and inverters; the oldest are dropped. A gateway has at most 60 totals of
+/// phases and 600 of inverters.
 const MOST_DETAILS: usize = 2_000;
-/// The hours of 30 years: Enphase's first inverter was sold in 2008.
+/// The hours of 30 years: Enphase sold its first inverter in 2008.
 const LIFE_H: f64 = 30.0 * 365.25 * 24.0;
-/// No roof reaches more of what its inverters can give (a tracker in a desert: 35 %).
+/// The highest capacity factor of a site (a tracker in a desert: 35 %).
 const CAPACITY_FACTOR: f64 = 0.4;
 
-/// What must survive a restart. The caller writes it, rarely: after an event, after midnight, every hour or so, and
-/// at the end.
+/// The state of the guard, which must survive a restart.
+///
+/// The caller writes it rarely: after an event, after midnight, every 15 minutes, and at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GuardState {
-    /// The version of this form: 2. Version 1 had times of day in place of the stopwatch, which are passed over.
+    /// The version of the format, 2. Version 1 had times of day instead of the stopwatch, which are ignored.
     pub version: u8,
     #[serde(default)]
     stopwatch: Stopwatch,
-    #[serde(default)]
-    tracks: BTreeMap<Counter, Track>,
+    #[serde(default, rename = "tracks")]
+    totals: BTreeMap<Counter, GuardedTotal>,
     #[serde(default)]
     days: BTreeMap<Counter, Days>,
-    /// Of each phase and inverter, by name.
+    /// The totals of phases and inverters, by name.
     #[serde(default)]
-    details: BTreeMap<String, Track>,
-    /// The first total of the production, as long as it cannot be believed.
+    details: BTreeMap<String, GuardedTotal>,
+    /// The first total of the production, while it is not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     doubt: Option<Suspect>,
 }
@@ -57,7 +58,7 @@ impl Default for GuardState {
         Self {
             version: 2,
             stopwatch: Stopwatch::default(),
-            tracks: BTreeMap::new(),
+            totals: BTreeMap::new(),
             days: BTreeMap::new(),
             details: BTreeMap::new(),
             doubt: None,
@@ -66,9 +67,9 @@ impl Default for GuardState {
 }
 
 impl GuardState {
-    /// What is published of `counter`.
+    /// Returns the published total of `counter`.
     pub fn published(&self, counter: Counter) -> Option<WattHours> {
-        self.tracks.get(&counter)?.published()
+        self.totals.get(&counter)?.published()
     }
 }
 
@@ -76,26 +77,27 @@ impl GuardState {
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     state: GuardState,
-    /// The operator wants these to begin anew, with what was published of each.
+    /// The counters that the operator has reset, with their last published totals.
     resets: BTreeMap<Counter, Option<WattHours>>,
 }
 
 impl Guard {
-    /// Goes on from what was kept.
+    /// Creates a guard that continues from a stored state.
     pub fn new(state: GuardState) -> Self {
         Self { state: GuardState { version: 2, ..state }, resets: BTreeMap::new() }
     }
 
-    /// What to keep.
+    /// Returns the state to store.
     pub fn state(&self) -> &GuardState {
         &self.state
     }
 
-    /// Forgets what is known of `counters`, so that the next reading is the first; where they are all, also what is known
-    /// of phases and inverters.
+    /// Resets `counters`, so that they start again from the next reading.
+    ///
+    /// If all counters are reset, so are those of phases and inverters.
     pub fn reset(&mut self, counters: &[Counter]) {
         for counter in counters {
-            let published = self.state.tracks.remove(counter).and_then(|track| track.published());
+            let published = self.state.totals.remove(counter).and_then(|total| total.published());
             self.state.days.remove(counter);
             self.resets.insert(*counter, published);
         }
@@ -107,8 +109,9 @@ impl Guard {
         }
     }
 
-    /// Replaces each total of `reading`, made at `now`, by what may be published, if anything, and fills in the days,
-    /// which end at midnight in `zone`. Gives what happened, each incident once.
+    /// Replaces the totals of `reading`, made at `now`, by those to publish, and fills in the daily values.
+    ///
+    /// Days end at midnight in `zone`. Returns the incidents to report.
     pub fn apply(&mut self, reading: &mut Reading, zone: &TimeZone, now: Instant) -> Vec<Event> {
         let time = reading.time;
         let now = self.state.stopwatch.read(now, time, newest_stamp(reading));
@@ -122,7 +125,7 @@ impl Guard {
             events.extend(incident.map(|incident| event(counter, &incident, time)));
             if let Some(published) = published {
                 let days = self.state.days.entry(counter).or_default();
-                days.see(published, time, zone);
+                days.record(published, time, zone);
             }
         }
         events.extend(self.apply_to_details(reading, now));
@@ -130,71 +133,81 @@ impl Guard {
         events
     }
 
-    /// What may be published of `counter` when the gateway shows `raw`.
+    /// Returns the total of `counter` to publish when the gateway's is `raw`, and an incident to report.
     fn step(
         &mut self,
         counter: Counter,
         raw: WattHours,
         reading: &Reading,
-        now: Moment,
+        now: GuardTime,
     ) -> (Option<WattHours>, Option<Incident>) {
-        let source = reading.production.as_ref().map(|production| production.source);
-        let source = source.filter(|_| counter == Counter::Production);
-        if let Some(track) = self.state.tracks.get_mut(&counter) {
-            return track.step(raw, source, now);
+        let is_production = counter == Counter::Production;
+        let source = match &reading.production {
+            Some(production) if is_production => Some(production.source),
+            _ => None,
+        };
+        if let Some(total) = self.state.totals.get_mut(&counter) {
+            return total.step(raw, source, now);
         }
         let reset = self.resets.remove(&counter);
-        let most = most_production(reading).filter(|_| counter == Counter::Production && reset.is_none());
-        if let Some(most) = most.filter(|most| raw.value() > *most) {
-            let first = self.state.doubt.is_none();
-            let suspect = Suspect::see(self.state.doubt.take(), raw.value(), source, now);
+        if is_production
+            && reset.is_none()
+            && let Some(most) = most_production(reading)
+            && raw.value() > most
+        {
+            let is_first = self.state.doubt.is_none();
+            let suspect = Suspect::record(self.state.doubt.take(), raw.value(), source, now);
             if !suspect.has_lasted(now) {
                 self.state.doubt = Some(suspect);
-                return (None, first.then_some(Incident::Doubted { raw: raw.value(), most }));
+                return (None, is_first.then_some(Incident::Doubted { raw: raw.value(), most }));
             }
         }
-        self.state.doubt.take_if(|_| counter == Counter::Production);
-        self.state.tracks.insert(counter, Track::new(raw, source, now));
+        if is_production {
+            self.state.doubt = None;
+        }
+        self.state.totals.insert(counter, GuardedTotal::new(raw, source, now));
         let incident =
             reset.map(|from| Incident::Reset { from: from.map(WattHours::value), to: raw.value() });
         (Some(raw), incident)
     }
 
-    fn apply_to_details(&mut self, reading: &mut Reading, now: Moment) -> Vec<Event> {
+    fn apply_to_details(&mut self, reading: &mut Reading, now: GuardTime) -> Vec<Event> {
         let time = reading.time;
         let mut incidents = Vec::new();
         for (name, total) in details::details(reading) {
             let Some(raw) = *total else { continue };
             if !self.state.details.contains_key(&name) {
-                self.state.details.insert(name.clone(), Track::new(raw, None, now));
+                self.state.details.insert(name.clone(), GuardedTotal::new(raw, None, now));
             }
-            let Some(track) = self.state.details.get_mut(&name) else { continue };
-            let (published, incident) = track.step(raw, None, now);
+            let Some(guarded) = self.state.details.get_mut(&name) else { continue };
+            let (published, incident) = guarded.step(raw, None, now);
             *total = published;
             incidents.extend(incident.map(|incident| (name, incident)));
         }
-        self.forget_surplus();
+        self.drop_surplus();
         details::events(&incidents, time)
     }
 
-    /// Forgets the details that were not shown for longest, as far as there are too many.
-    fn forget_surplus(&mut self) {
+    /// Drops the details that have been missing for longest, if there are too many.
+    fn drop_surplus(&mut self) {
         let surplus = self.state.details.len().saturating_sub(MOST_DETAILS);
         if surplus == 0 {
             return;
         }
-        let mut ages: Vec<f64> = self.state.details.values().map(Track::seen).collect();
+        let mut ages: Vec<f64> = self.state.details.values().map(GuardedTotal::seen).collect();
         ages.sort_by(f64::total_cmp);
         let Some(oldest_kept) = ages.get(surplus).copied() else { return };
-        self.state.details.retain(|_, track| track.seen() >= oldest_kept);
+        self.state.details.retain(|_, total| total.seen() >= oldest_kept);
     }
 
     fn fill_days(&self, reading: &mut Reading, zone: &TimeZone) {
         let date = reading.time.to_zoned(zone.clone()).date();
         let today = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.today(date));
         let yesterday = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.yesterday(date));
-        // A source that counts the day itself has a total too coarse for it (see `Production::today_wh`).
-        if let Some(production) = reading.production.as_mut().filter(|it| it.today_wh.is_none()) {
+        // The gateway's own value of the day is used only if its total is too coarse (see `Production::today_wh`).
+        if let Some(production) = &mut reading.production
+            && production.today_wh.is_none()
+        {
             production.today_wh = today(Counter::Production);
             production.yesterday_wh = yesterday(Counter::Production);
         }
@@ -209,18 +222,18 @@ impl Guard {
     }
 }
 
-/// The newest moment at which the gateway measured something.
+/// Returns the newest timestamp of the gateway's measurements.
 fn newest_stamp(reading: &Reading) -> Option<Timestamp> {
     let stamps = [
-        reading.production.as_ref().and_then(|it| it.measured_at),
-        reading.consumption.as_ref().and_then(|it| it.measured_at),
-        reading.grid.as_ref().and_then(|it| it.measured_at),
-        reading.storage.as_ref().and_then(|it| it.measured_at),
+        reading.production.as_ref().and_then(|production| production.measured_at),
+        reading.consumption.as_ref().and_then(|house| house.measured_at),
+        reading.grid.as_ref().and_then(|grid| grid.measured_at),
+        reading.storage.as_ref().and_then(|storage| storage.measured_at),
     ];
     stamps.into_iter().flatten().max()
 }
 
-/// The most energy that the inverters can have made in their life, in Wh; not known without the maximum of each.
+/// Returns the maximum lifetime energy of the inverters in Wh, if the maximum power of each is known.
 fn most_production(reading: &Reading) -> Option<f64> {
     let power = Watts::total(reading.inverters.iter().map(|inverter| inverter.max_power_w))?;
     Some(power.value() * LIFE_H * CAPACITY_FACTOR)
@@ -289,12 +302,12 @@ mod tests {
         assert_eq!(lower.inverters[0].energy_wh, WattHours::new(5_000_000.0));
     }
 
-    /// A guard that sees one production total every 30 seconds of its own time, whatever the machine's clock shows.
+    /// A guard that records a production total every 30 seconds, independent of the machine's clock.
     struct Roof {
         guard: Guard,
         start: Instant,
         seconds: u64,
-        /// By how many seconds the machine's clock is off.
+        /// The error of the machine's clock in seconds.
         off: i64,
     }
 
@@ -303,7 +316,7 @@ mod tests {
             Self { guard, start: Instant::now(), seconds: 0, off: 0 }
         }
 
-        /// What is published and what happened.
+        /// Records a total. Returns the published total and the events.
         fn see(&mut self, total: f64) -> (Option<i64>, Vec<Event>) {
             self.seconds += 30;
             let now = self.start + Duration::from_secs(self.seconds);
@@ -326,7 +339,7 @@ mod tests {
             (reading.production.unwrap().energy_wh.map(WattHours::whole), events)
         }
 
-        /// How many seconds of this total it takes until something is published.
+        /// Returns the number of seconds until this total is published.
         fn seconds_until_published(&mut self, total: f64) -> u64 {
             let from = self.seconds;
             while self.see(total).0.is_none() {

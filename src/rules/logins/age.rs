@@ -141,7 +141,7 @@ impl Anchor {
             }
         });
         // After a reboot, at least the uptime has passed.
-        let least = if same_boot || !now.moment.tells_boot() { Duration::ZERO } else { now.moment.up };
+        let least = if same_boot || !now.moment.has_boot_id() { Duration::ZERO } else { now.moment.up };
         Duration::from_millis(u64::try_from(by_clocks).unwrap_or(0)).max(least)
     }
 }

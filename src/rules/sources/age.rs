@@ -1,52 +1,53 @@
-//! Whether a value is too old to be shown, by the gateway's clock: never by ours, which may be years away.
+//! Decides if a value is too old, by the gateway's clock: never by the machine's, which may be years off.
 //!
-//! The gateway's clock is what `/info` showed last, or the newest stamp among the answers where that is later and can
-//! be. `/info` is asked about once an hour and its time is not carried on, so by night, when nothing else is stamped,
-//! a meter that stands still is seen at the next `/info`. An `/info` whose time is far from every stamp tells nothing
-//! about their age (a clock that was set in between, a recording put together of several), and nothing is dropped
-//! then. Where the stamps of meters move and are behind `/info` all the same, its clock is another one, and they are
-//! judged among themselves (see `gateway_clock`).
+//! The gateway's clock is the last time in `/info`, or the newest timestamp on its pages if that is later and plausible.
+//! `/info` is requested about once an hour, and its time is not advanced in between. So at night, when nothing else has
+//! timestamps, a stalled meter is noticed at the next `/info`. If the time in `/info` is far from every timestamp, their
+//! age is unknown (the clock was set in between, or a recording was combined from several), and nothing is dropped. If
+//! the timestamps of meters advance but are behind `/info`, the meters have another clock, and are compared among
+//! themselves (see `gateway_clock`).
 //!
-//! Bounds: [`METER`], [`LIVE`] and [`DEVICE`]. Each device carries the time of its own report as well.
+//! The bounds are [`METER`], [`LIVE`] and [`DEVICE`]. Each device also carries the time of its own report.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::io::gateway::wire::Stamp;
 
-/// Meters measure every second; the pages that show them are at most minutes behind.
+/// The maximum age of meter values. Meters measure every second, and their pages are at most minutes behind.
 pub(super) const METER: SignedDuration = SignedDuration::from_mins(10);
-/// Live values stand still when their stream ends (see `Oddity::FrozenLiveData`).
+/// The maximum age of live values, which are not updated after their stream ends (see `Oddity::FrozenLiveData`).
 pub(super) const LIVE: SignedDuration = SignedDuration::from_mins(2);
-/// Inverters are silent from dusk to dawn. What has not reported for longer shows its last values for ever (13 W after
-/// 2,901 days).
+/// The maximum age of a device's report. Inverters are silent from dusk to dawn. After that the gateway still shows their
+/// last values (13 W after 2,901 days).
 pub(super) const DEVICE: SignedDuration = SignedDuration::from_hours(24);
-/// A clock further ahead of every stamp is another clock.
+/// The maximum difference between two timestamps of the same clock.
 const SAME_CLOCK: SignedDuration = SignedDuration::from_hours(24);
 
-/// The gateway's clock as far as it can be known from what `info` showed a while ago, `since`, and the `stamps` of the
-/// answers. A stamp from the future is odd itself, and must not make the others look old.
+/// Derives the gateway's clock from the time of `/info`, which was read `since` ago, and the timestamps of the pages.
+///
+/// Timestamps from the future are ignored, so that they do not make the others look old.
 pub(super) fn gateway_clock(
     info: Option<Timestamp>,
     since: SignedDuration,
     stamps: impl Iterator<Item = Timestamp>,
 ) -> Option<Timestamp> {
     let Some(info) = info else { return stamps.max() };
-    stamps.filter(|stamp| can_be(info, since, *stamp)).max().map(|newest| newest.max(info))
+    stamps.filter(|stamp| is_same_clock(info, since, *stamp)).max().map(|newest| newest.max(info))
 }
 
-/// Whether `stamp` can be of the clock that `info` showed a while ago, `since`.
-pub(super) fn can_be(info: Timestamp, since: SignedDuration, stamp: Timestamp) -> bool {
+/// Returns `true` if `stamp` can be from the clock that showed `info` when it was read `since` ago.
+pub(super) fn is_same_clock(info: Timestamp, since: SignedDuration, stamp: Timestamp) -> bool {
     let ahead = stamp.duration_since(info);
     -SAME_CLOCK < ahead && ahead <= since.saturating_add(METER)
 }
 
-/// Whether what was measured at `stamp` is older than `bound` when the gateway's clock shows `clock`.
+/// Returns `true` if `stamp` is older than `bound` at the gateway's time `clock`.
 pub(super) fn is_stale(stamp: Option<Timestamp>, clock: Option<Timestamp>, bound: SignedDuration) -> bool {
     stamp.zip(clock).is_some_and(|(stamp, clock)| clock.duration_since(stamp) > bound)
 }
 
-/// Whether a device that `reported` then can be believed when the gateway's clock shows `clock`.
-pub(super) fn is_believed(reported: Stamp, clock: Option<Timestamp>) -> bool {
+/// Returns `true` if a report of the time `reported` is current at the gateway's time `clock`.
+pub(super) fn is_current(reported: Stamp, clock: Option<Timestamp>) -> bool {
     match reported {
         Stamp::Never => false,
         Stamp::Unknown => true,
@@ -62,7 +63,7 @@ mod tests {
         Timestamp::from_second(1_782_036_900 + second).unwrap()
     }
 
-    /// The clock that `/info` showed as 0, ten minutes ago.
+    /// Derives the clock from an `/info` read ten minutes ago.
     fn clock(info: Option<Timestamp>, stamps: &[Timestamp]) -> Option<Timestamp> {
         gateway_clock(info, SignedDuration::from_mins(10), stamps.iter().copied())
     }
@@ -90,10 +91,10 @@ mod tests {
     #[test]
     fn a_device_is_believed_for_a_day_after_its_report() {
         let day = 24 * 3600;
-        assert!(is_believed(Stamp::At(at(0)), Some(at(day))));
-        assert!(!is_believed(Stamp::At(at(0)), Some(at(day + 1))));
-        assert!(!is_believed(Stamp::Never, None));
-        assert!(is_believed(Stamp::Unknown, Some(at(0))) && is_believed(Stamp::At(at(0)), None));
+        assert!(is_current(Stamp::At(at(0)), Some(at(day))));
+        assert!(!is_current(Stamp::At(at(0)), Some(at(day + 1))));
+        assert!(!is_current(Stamp::Never, None));
+        assert!(is_current(Stamp::Unknown, Some(at(0))) && is_current(Stamp::At(at(0)), None));
     }
 
     #[test]

@@ -1,48 +1,47 @@
-//! Totals that go on without a step when another page stands in for the one they come from.
+//! Continues the house's totals without a step while another page replaces their usual one.
 //!
-//! The house's total is made of several meters, and `production.json` makes it a little differently: up to a
-//! kilowatt-hour, measured on the recordings. The difference at the moment of the change is added until the first page is
-//! back, whose total then is the truth again.
+//! The house's total is computed from several meters. In `production.json` it differs by up to a kilowatt-hour, measured
+//! on the recordings. The difference at the moment of the switch is added until the usual page works again.
 
 use std::collections::BTreeMap;
 
 use crate::base::reading::Phase;
 use crate::base::units::WattHours;
 
-/// The house's totals: of the site, and of each phase by its name.
+/// The house's totals of the site and of each phase, by name.
 #[derive(Debug, Default)]
 pub(super) struct Bridges(BTreeMap<String, Bridge>);
 
 #[derive(Clone, Copy, Debug)]
 struct Bridge {
-    /// The total by the meters, when they were last read.
+    /// The last total of the meters.
     last: f64,
-    /// What is added to the total of the page that stands in.
+    /// The offset added to the total of the replacement page.
     base: Option<f64>,
 }
 
-/// The name of the whole site among the phases.
+/// The key of the whole site.
 const SITE: &str = "";
 
 impl Bridges {
-    /// Takes the site's total as the meters show it.
+    /// Records the site's total of the meters.
     pub(super) fn of_meters(&mut self, total: Option<WattHours>) {
         self.meters(SITE, total);
     }
 
-    /// Takes the total of each phase as the meters show it.
+    /// Records the total of each phase of the meters.
     pub(super) fn phases_of_meters(&mut self, phases: &[Phase]) {
         for phase in phases {
             self.meters(&phase.phase, phase.consumption.as_ref().and_then(|house| house.energy_wh));
         }
     }
 
-    /// Joins the site's total of the page that stands in to that of the meters.
+    /// Adjusts the site's total of the replacement page so that it continues that of the meters.
     pub(super) fn join(&mut self, total: Option<WattHours>) -> Option<WattHours> {
         self.joined(SITE, total)
     }
 
-    /// Joins the total of each phase.
+    /// Adjusts the total of each phase.
     pub(super) fn join_phases(&mut self, phases: &mut [Phase]) {
         for phase in phases {
             if let Some(house) = &mut phase.consumption {

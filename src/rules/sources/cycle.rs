@@ -1,48 +1,48 @@
-//! What the sources are told of a gateway and its operator, and what they tell.
+//! The options and results of a cycle of [`super::Sources`].
 
 use crate::base::reading::Reading;
 
-/// What the operator may choose.
+/// The configured options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Ask for live values, whose stream the caller keeps enabled; for batteries without a storage meter.
+    /// Requests live values for batteries without a storage meter. The caller has to keep their stream enabled.
     pub live_data: bool,
 }
 
-/// What a cycle yields.
+/// The result of a cycle.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cycle {
-    /// A reading.
+    /// The cycle yielded a reading.
     Reading(Box<Reading>),
-    /// Nothing was due, or only a page that failed before: what was read last still holds.
+    /// No page was due, or only one that failed before: the last reading is still valid.
     NotDue,
-    /// The gateway did not answer, or refused everything; the error of its first answer says why.
+    /// The gateway did not respond, or refused everything. The error of the first request explains it.
     Nothing,
-    /// The gateway responds, and no page yields production.
+    /// The gateway responds, but no page yields production.
     NoProduction {
-        /// The pages that could, and why they do not.
+        /// The pages that could yield production, each with its reason.
         why: String,
-        /// What else is measured, if anything is.
+        /// The other measured values, if there are any.
         rest: Option<Box<Reading>>,
     },
 }
 
-/// How important a notice is.
+/// The importance of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Something is wrong.
+    /// A problem begins.
     Warn,
-    /// Something was found out, or is over.
+    /// A problem has ended, or something was detected.
     Info,
 }
 
-/// Something that was found out, reported once.
+/// A change of the gateway's state, reported once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// How important it is.
+    /// The importance.
     pub level: Level,
-    /// A stable word for programs.
+    /// A stable identifier for programs.
     pub kind: &'static str,
-    /// A sentence for people.
+    /// A message for people.
     pub message: String,
 }

@@ -1,4 +1,4 @@
-//! What meters show at one place: the site or one phase.
+//! The values of meters in one place: the whole site or one phase.
 
 use jiff::Timestamp;
 
@@ -6,11 +6,11 @@ use crate::base::reading::PhaseValues;
 use crate::base::units::{Amperes, Hertz, PowerFactor, Volts, WattHours, Watts};
 use crate::io::gateway::wire::readings::MeterReading;
 
-/// A phase with less is not connected. The lowest mains has 100 V (Japan), and everything disconnects at half of that; an
-/// open input shows up to 11 V in the recordings.
+/// The minimum voltage of a connected phase. The lowest mains voltage is 100 V (Japan), and devices disconnect at half of
+/// that; an open input shows up to 11 V in the recordings.
 const MAINS_V: f64 = 50.0;
 
-/// What the meters of one kind show together.
+/// The combined values of the meters of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Flow {
     pub(super) power: Option<Watts>,
@@ -37,7 +37,7 @@ impl Flow {
         }
     }
 
-    /// Two meters of one kind.
+    /// Combines two meters of one kind.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             power: Watts::total([self.power, other.power]),
@@ -62,46 +62,46 @@ impl Flow {
     }
 }
 
-/// The meters of one kind at one place.
+/// The state of the meters of one kind in one place.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) enum Metered {
-    /// There is none.
+pub(super) enum MeterState {
+    /// There is no such meter.
     #[default]
-    No,
-    /// One of them is not read, or its phase is not connected.
+    Absent,
+    /// A meter has no reading, or its phase is not connected.
     Unread,
-    /// They show this.
+    /// All meters have readings.
     Read(Flow),
 }
 
-impl Metered {
+impl MeterState {
     pub(super) fn flow(self) -> Option<Flow> {
         match self {
             Self::Read(flow) => Some(flow),
-            Self::No | Self::Unread => None,
+            Self::Absent | Self::Unread => None,
         }
     }
 
-    /// What it adds to a sum.
+    /// Returns the contribution to a sum of power.
     pub(super) fn power(self) -> Option<Watts> {
         match self {
-            Self::No => Some(Watts::ZERO),
+            Self::Absent => Some(Watts::ZERO),
             Self::Unread => None,
             Self::Read(flow) => flow.power,
         }
     }
 
-    /// What it adds to a sum over its life.
+    /// Returns the contributions to a sum of lifetime energy: delivered, and received as a negative value.
     pub(super) fn energy(self) -> [Option<WattHours>; 2] {
         match self {
-            Self::No => [Some(WattHours::ZERO); 2],
+            Self::Absent => [Some(WattHours::ZERO); 2],
             Self::Unread => [None; 2],
             Self::Read(flow) => [flow.delivered, flow.received.map(|energy| -energy)],
         }
     }
 }
 
-/// Whether a phase of `voltage` is connected; one that does not tell is.
+/// Returns `true` if a phase of `voltage` is connected, or the voltage is unknown.
 pub(super) fn has_mains(voltage: Option<Volts>) -> bool {
     voltage.is_none_or(|voltage| voltage.value() >= MAINS_V)
 }

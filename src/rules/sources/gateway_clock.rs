@@ -1,34 +1,35 @@
-//! The gateway's clock, by which the age of its values is judged (see [`super::age`]).
+//! The gateway's clock, which determines the age of its values (see [`super::age`]).
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::age;
 
-/// The gateway's clock as `/info` and the stamps of its pages show it.
+/// The gateway's clock, derived from `/info` and the timestamps of its pages.
 #[derive(Debug)]
 pub(super) struct GatewayClock {
-    /// What `/info` showed last, and when.
+    /// The last time in `/info`, and when it was read.
     info: Option<(Timestamp, Instant)>,
-    /// When the cycle began.
+    /// The beginning of the cycle.
     began: Instant,
-    /// The newest stamp of a meter: before this cycle, and so far.
+    /// The newest timestamp of a meter before this cycle.
     before: Option<Timestamp>,
+    /// The newest timestamp of a meter.
     newest: Option<Timestamp>,
-    /// The stamps move and are far behind `/info`: it shows another clock, and is not believed until it is read again.
+    /// The timestamps advance but are far behind `/info`, so its time is ignored until it is read again.
     apart: bool,
     /// The disagreement was reported.
     reported: bool,
 }
 
 impl GatewayClock {
-    /// For a gateway whose `/info` showed `time` at `now`.
+    /// Creates the clock of a gateway whose `/info` returned `time` at `now`.
     pub(super) fn new(time: Option<Timestamp>, now: Instant) -> Self {
         let info = time.map(|time| (time, now));
         Self { info, began: now, before: None, newest: None, apart: false, reported: false }
     }
 
-    /// Takes what `/info` shows now.
+    /// Updates the clock from a new `/info`.
     pub(super) fn set(&mut self, time: Option<Timestamp>, now: Instant) {
         if let Some(time) = time {
             self.info = Some((time, now));
@@ -42,16 +43,17 @@ impl GatewayClock {
         self.before = self.newest;
     }
 
-    /// Takes the stamps of what meters measure. Returns, once, that the clocks of the gateway disagree.
-    pub(super) fn see(&mut self, meters: impl Iterator<Item = Timestamp> + Clone) -> Option<String> {
+    /// Records the timestamps of the meters. Returns a message, once, if the clocks of the gateway disagree.
+    pub(super) fn record(&mut self, meters: impl Iterator<Item = Timestamp> + Clone) -> Option<String> {
         let (info, _) = self.info?;
-        let (any, believed) = (meters.clone().max()?, meters.filter(|stamp| self.can_be(*stamp)).max());
-        if let Some(newest) = believed {
+        let (any, plausible) =
+            (meters.clone().max()?, meters.filter(|stamp| self.is_plausible(*stamp)).max());
+        if let Some(newest) = plausible {
             let moved = self.before.is_some_and(|before| newest > before);
             self.apart |= moved && age::is_stale(Some(newest), Some(info), age::METER);
         }
-        self.newest = self.newest.max(believed);
-        if self.reported || !(self.apart || believed.is_none()) {
+        self.newest = self.newest.max(plausible);
+        if self.reported || !(self.apart || plausible.is_none()) {
             return None;
         }
         self.reported = true;
@@ -61,26 +63,26 @@ impl GatewayClock {
         ))
     }
 
-    /// The clock now, if it can be known, among the `stamps` of all pages.
+    /// Returns the clock's current time, if it can be derived with the `stamps` of all pages.
     pub(super) fn now(&self, stamps: impl Iterator<Item = Timestamp>) -> Option<Timestamp> {
         if self.apart {
-            return stamps.filter(|stamp| self.can_be(*stamp)).max();
+            return stamps.filter(|stamp| self.is_plausible(*stamp)).max();
         }
         age::gateway_clock(self.info.map(|(info, _)| info), self.since(), stamps)
     }
 
-    /// The gateway's clock at `at`, if `/info` ever showed it.
+    /// Returns the gateway's time at `at`, if `/info` has ever returned it.
     pub(super) fn shown_at(&self, at: Instant) -> Option<Timestamp> {
         let (shown, asked) = self.info?;
         let passed = SignedDuration::try_from(at.saturating_duration_since(asked)).ok()?;
         shown.checked_add(passed).ok()
     }
 
-    fn can_be(&self, stamp: Timestamp) -> bool {
-        self.info.is_none_or(|(info, _)| age::can_be(info, self.since(), stamp))
+    fn is_plausible(&self, stamp: Timestamp) -> bool {
+        self.info.is_none_or(|(info, _)| age::is_same_clock(info, self.since(), stamp))
     }
 
-    /// How long ago `/info` was read when the cycle began.
+    /// Returns the age of `/info` at the beginning of the cycle.
     fn since(&self) -> SignedDuration {
         let asked = self.info.map_or(self.began, |(_, at)| at);
         SignedDuration::try_from(self.began.saturating_duration_since(asked)).unwrap_or(SignedDuration::MAX)
@@ -97,14 +99,14 @@ mod tests {
         Timestamp::from_second(1_782_036_900 + second).unwrap()
     }
 
-    /// A clock whose `/info` showed 0, and in each later cycle, 30 s apart, one stamp of a meter. What is said, and
-    /// whether the last stamp is stale.
+    /// Starts a clock whose `/info` returned 0, and records one timestamp in each cycle, 30 s apart. Returns the messages,
+    /// and `true` if the last timestamp is stale.
     fn after(stamps: &[i64]) -> (Vec<String>, bool) {
         let start = Instant::now();
         let (mut clock, mut now, mut said) = (GatewayClock::new(Some(at(0)), start), start, Vec::new());
         for stamp in stamps {
             clock.begin(now);
-            said.extend(clock.see([at(*stamp)].into_iter()));
+            said.extend(clock.record([at(*stamp)].into_iter()));
             now += Duration::from_secs(30);
         }
         let last = at(*stamps.last().unwrap());
@@ -140,7 +142,7 @@ mod tests {
         let mut clock = GatewayClock::new(Some(at(0)), start);
         for stamp in [-900, -870] {
             clock.begin(start);
-            clock.see([at(stamp)].into_iter());
+            clock.record([at(stamp)].into_iter());
         }
         clock.set(Some(at(60)), start);
         assert_eq!(clock.now([at(-870)].into_iter()), Some(at(60)));

@@ -1,4 +1,4 @@
-//! The inverters, from the detailed page when it is complete, else from the plain one.
+//! The inverters, from the detailed page if it is complete, else from the plain one.
 
 use jiff::Timestamp;
 
@@ -11,10 +11,10 @@ use crate::io::gateway::wire::Stamp;
 use crate::io::gateway::wire::device_data::{Device, DeviceData};
 use crate::io::gateway::wire::inverters::{InverterReport, Inverters};
 
-/// Each inverter once, sorted by serial, when the gateway's clock shows `clock`.
+/// Returns the inverters, sorted by serial number, at the gateway's time `clock`.
 ///
-/// One that never reported to this gateway is left out: it may be the neighbour's. Of one whose report is too old only
-/// what stays true is shown: its total, its maximum, and when it reported.
+/// An inverter that has never reported to this gateway is left out: it may be a neighbour's. If the last report is too
+/// old, only the lifetime total, the maximum power and the time of the report remain.
 pub(super) fn inverters(
     detailed: Option<&DeviceData>,
     plain: Option<&Inverters>,
@@ -30,7 +30,7 @@ pub(super) fn inverters(
         }
         _ => Vec::new(),
     };
-    // Of two rows of one inverter the newer holds.
+    // The newer of two rows for one inverter is used.
     let newest_first = |inverter: &Inverter| std::cmp::Reverse(inverter.reported_at);
     inverters.sort_by(|one, other| {
         one.serial.cmp(&other.serial).then_with(|| newest_first(one).cmp(&newest_first(other)))
@@ -40,25 +40,25 @@ pub(super) fn inverters(
     inverters
 }
 
-/// Whether an inverter belongs to this gateway: it has reported, or has something to show for its life.
+/// Returns `true` if an inverter belongs to this gateway: it has reported, or has produced before.
 fn has_lived(reported: Stamp, max_power: Option<Watts>, energy: Option<WattHours>) -> bool {
     reported != Stamp::Never
         || max_power.is_some_and(|power| power > Watts::ZERO)
         || energy.is_some_and(|energy| energy > WattHours::ZERO)
 }
 
-/// Whether no report in detail can be believed any more.
-pub(super) fn details_stand_still(site: &Site<'_>) -> bool {
+/// Returns `true` if no report on the detailed page is current.
+pub(super) fn details_are_stale(site: &Site<'_>) -> bool {
     let devices = site.pages.device_data.as_ref().map_or(&[][..], |kept| &kept.page.inverters);
-    !devices.is_empty() && !devices.iter().any(|device| age::is_believed(device.reported, site.time))
+    !devices.is_empty() && !devices.iter().any(|device| age::is_current(device.reported, site.time))
 }
 
-/// Whether the reports in detail stand still, and the plain ones do not or may not.
-pub(super) fn others_report(site: &Site<'_>) -> bool {
-    details_stand_still(site)
+/// Returns `true` if the detailed page is stale and the plain one is not, or has not been read yet.
+pub(super) fn plain_is_better(site: &Site<'_>) -> bool {
+    details_are_stale(site)
         && match &site.pages.inverters {
-            Some(kept) => kept.page.0.iter().any(|row| age::is_believed(row.reported, site.time)),
-            None => site.offers(Endpoint::Inverters) && site.visits.why(Endpoint::Inverters).is_none(),
+            Some(kept) => kept.page.0.iter().any(|row| age::is_current(row.reported, site.time)),
+            None => site.offers(Endpoint::Inverters) && site.requests.why(Endpoint::Inverters).is_none(),
         }
 }
 
@@ -72,7 +72,7 @@ fn of_device(device: &Device, clock: Option<Timestamp>) -> Option<Inverter> {
         reported_at: device.reported.at(),
         ..Inverter::unmeasured(device.serial.clone())
     };
-    if !age::is_believed(device.reported, clock) {
+    if !age::is_current(device.reported, clock) {
         return Some(old);
     }
     Some(Inverter {
@@ -92,7 +92,7 @@ fn of_report(row: &InverterReport, clock: Option<Timestamp>) -> Option<Inverter>
         return None;
     }
     Some(Inverter {
-        power_w: row.power.filter(|_| age::is_believed(row.reported, clock)),
+        power_w: if age::is_current(row.reported, clock) { row.power } else { None },
         max_power_w: row.max_power,
         reported_at: row.reported.at(),
         ..Inverter::unmeasured(row.serial.clone()?)
@@ -103,7 +103,7 @@ fn of_report(row: &InverterReport, clock: Option<Timestamp>) -> Option<Inverter>
 mod tests {
     use super::*;
 
-    /// When the gateway's clock shows 1782036900.
+    /// Returns serial number, power and maximum power at the gateway's time 1782036900.
     fn plain(rows: &str) -> Vec<(String, Option<f64>, Option<f64>)> {
         let page = Inverters::parse(rows.as_bytes()).unwrap();
         let inverters = inverters(None, Some(&page), Timestamp::from_second(1_782_036_900).ok());

@@ -1,4 +1,4 @@
-//! Everything that is known of a gateway: its pages, how their requests went, and what follows for the site.
+//! The knowledge about a gateway: its identity, its pages, and the results of their requests.
 
 use std::time::Duration;
 
@@ -9,41 +9,42 @@ use super::notices::Notices;
 use super::oddities::Oddity;
 use super::pages::Pages;
 use super::past::Past;
+use super::request_log::{Failure, RequestLog, RequestTime};
 use super::site::{Metering, Site};
-use super::table::Value;
-use super::visits::{Failure, Visits, When};
+use super::values::Value;
 use super::{Level, Options, Refusal};
 use crate::io::gateway::Endpoint;
 use crate::io::gateway::info::Info;
 use crate::io::gateway::wire::{self, Malformed};
 
-/// A gateway that was identified this long ago has started.
+/// The time after the identification during which the gateway may still be starting.
 const STARTING: Duration = Duration::from_secs(10 * 60);
 
-/// What is known of one gateway.
+/// The knowledge about one gateway.
 #[derive(Debug)]
 pub(super) struct Knowledge {
     pub(super) info: Info,
     pub(super) options: Options,
     pub(super) clock: GatewayClock,
     pub(super) pages: Pages,
-    pub(super) visits: Visits,
+    pub(super) requests: RequestLog,
     pub(super) past: Past,
     pub(super) cycle: u64,
-    /// When the gateway was identified, and the newest moment that is known.
+    /// The time of the identification.
     since: Instant,
+    /// The current time, as of the last call.
     pub(super) now: Instant,
 }
 
 impl Knowledge {
-    /// Of a gateway that has just been identified, at `now`.
+    /// Creates the knowledge about a gateway that was identified at `now`.
     pub(super) fn new(info: Info, options: Options, now: Instant) -> Self {
         Self {
             clock: GatewayClock::new(info.time, now),
             info,
             options,
             pages: Pages::default(),
-            visits: Visits::default(),
+            requests: RequestLog::default(),
             past: Past::default(),
             cycle: 0,
             since: now,
@@ -59,13 +60,13 @@ impl Knowledge {
         self.pages.drop_stale(self.cycle, now);
     }
 
-    /// The site as it is known now.
+    /// Returns a view of the site.
     pub(super) fn site(&self) -> Site<'_> {
         Site {
             info: &self.info,
             options: self.options,
             pages: &self.pages,
-            visits: &self.visits,
+            requests: &self.requests,
             past: &self.past,
             clock: &self.clock,
             time: self.clock.now(self.pages.stamps()),
@@ -73,12 +74,12 @@ impl Knowledge {
         }
     }
 
-    /// This cycle, now.
-    pub(super) const fn when(&self) -> When {
-        When { cycle: self.cycle, at: self.now }
+    /// Returns the current cycle and time.
+    pub(super) const fn when(&self) -> RequestTime {
+        RequestTime { cycle: self.cycle, at: self.now }
     }
 
-    /// Takes a page; the error is why it cannot be understood.
+    /// Stores a page. Returns an error if the body is malformed.
     pub(super) fn keep(
         &mut self,
         endpoint: Endpoint,
@@ -96,19 +97,19 @@ impl Knowledge {
             self.failed(endpoint, failure, malformed.to_string());
             return Err(malformed);
         }
-        self.past.shows(endpoint, wire::holds_no_number(body));
-        // Batteries that were there are missing, and looked for as often as before.
+        self.past.record_numbers(endpoint, wire::holds_no_number(body));
+        // If batteries have disappeared, the page is requested as often as before.
         let empty = !self.site().has_ensemble() && !self.past.had(Value::Batteries);
-        let hold = match endpoint {
-            Endpoint::EnsembleInventory => self.past.inventory_hold(empty),
+        let period = match endpoint {
+            Endpoint::EnsembleInventory => self.past.inventory_period(empty),
             _ => endpoint.period(),
         };
-        self.visits.answered(endpoint, when, hold);
+        self.requests.answered(endpoint, when, period);
         notices.permitted(endpoint);
         if endpoint == Endpoint::Meters {
             self.past.hidden_feed = self.site().lists_hidden_feed();
         }
-        if let Some(message) = self.clock.see(self.pages.meter_stamps()) {
+        if let Some(message) = self.clock.record(self.pages.meter_stamps()) {
             notices.add(Level::Warn, "clocks_disagree", message);
         }
         let meter = self.site().slow_page().is_some_and(|page| page.production_meter().is_some());
@@ -117,19 +118,19 @@ impl Knowledge {
         Ok(())
     }
 
-    /// Whether the list of meters in `body` is not to be believed.
+    /// Returns `true` if the list of meters in `body` is empty and not trusted yet.
     fn hides_its_meters(&mut self, body: &[u8]) -> bool {
         let empty = wire::meters::Meters::parse(body).is_ok_and(|list| list.0.is_empty());
         let at_work = self.site().slow_page().map(|page| page.production_meter().is_some());
-        !self.past.believes_list(empty, at_work)
+        !self.past.trusts_list(empty, at_work)
     }
 
-    /// The oddity that the answer of `endpoint` shows.
+    /// Returns the oddity that is visible on the page `endpoint`.
     fn oddity(&self, endpoint: Endpoint) -> Option<Oddity> {
         let site = self.site();
         match endpoint {
             Endpoint::Production if site.totals_are_zero() => Some(Oddity::ZeroTotals),
-            Endpoint::Meters if site.metering() == Metering::Without && site.totals_stand_still() => {
+            Endpoint::Meters if site.metering() == Metering::Without && site.totals_are_stalled() => {
                 Some(Oddity::StalledTotals)
             }
             Endpoint::DeviceData if site.device_data_has_no_room() => Some(Oddity::CutDeviceData),
@@ -137,14 +138,14 @@ impl Knowledge {
         }
     }
 
-    /// Takes a failure, and why in words.
+    /// Records a failed request, with a description.
     pub(super) fn failed(&mut self, endpoint: Endpoint, failure: Failure, why: String) {
         tracing::debug!(path = endpoint.path(), why, "a page failed");
         let certain = endpoint.page().is_certain(self.info.firmware);
-        self.visits.failed(endpoint, self.when(), (failure, why), certain);
-        // The meters may have been configured anew.
-        if endpoint == Endpoint::MeterReadings && self.visits.failures(endpoint) == 1 {
-            self.visits.ask_soon(Endpoint::Meters);
+        self.requests.failed(endpoint, self.when(), (failure, why), certain);
+        // The meters may have been reconfigured.
+        if endpoint == Endpoint::MeterReadings && self.requests.failures(endpoint) == 1 {
+            self.requests.make_due(Endpoint::Meters);
         }
     }
 }

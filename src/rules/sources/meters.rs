@@ -1,15 +1,15 @@
-//! Production, grid, house, storage and phases from the meters.
+//! Production, grid, house, storage and phases from the readings of the listed meters.
 
-use super::flow::{Flow, Metered, has_mains};
+use super::flow::{Flow, MeterState, has_mains};
+use super::meter_set::{MeterSet, of_a_house};
 use super::oddities::Oddity;
-use super::place::{Place, of_a_house};
 use crate::base::reading::{Consumption, Grid, Phase, Production, Source, Storage};
 use crate::base::units::{WattHours, Watts};
 use crate::io::gateway::firmware::Firmware;
 use crate::io::gateway::wire::meters::{Meter, Meters};
 use crate::io::gateway::wire::readings::MeterReading;
 
-/// What the meters give.
+/// The groups of a reading that meters yield.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Groups {
     pub(super) production: Option<Production>,
@@ -17,30 +17,30 @@ pub(super) struct Groups {
     pub(super) grid: Option<Grid>,
     pub(super) storage: Option<Storage>,
     pub(super) phases: Vec<Phase>,
-    /// The house would come out below nothing, so that it is absent: see [`Oddity::NegativeHouse`].
+    /// The house would be negative, so it is absent: see [`Oddity::NegativeHouse`].
     pub(super) negative_house: bool,
 }
 
-/// What is known of what feeds the house without a meter of its own.
+/// The sources that feed the house without a meter of their own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Unmetered {
-    /// The batteries, where there is no storage meter.
+    /// The batteries, if there is no storage meter.
     pub(super) batteries: Batteries,
-    /// The generator, 0 where none runs.
+    /// The power of the generator: 0 if none runs, `None` if it is unknown.
     pub(super) generator: Option<Watts>,
 }
 
 impl Unmetered {
-    /// Every source has its meter.
+    /// Every source has a meter.
     pub(super) const NOTHING: Self = Self { batteries: Batteries::None, generator: Some(Watts::ZERO) };
 }
 
-/// What is known of the batteries without a storage meter.
+/// The batteries as they report themselves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Batteries {
-    /// There are none.
+    /// There are no batteries.
     None,
-    /// They are there; together they give so much, if that is known.
+    /// The total power of the batteries, if it is known.
     Power(Option<Watts>),
 }
 
@@ -53,7 +53,7 @@ impl Batteries {
     }
 }
 
-/// Joins the list of meters with those of their readings that are fresh.
+/// Joins the list of meters with their fresh readings.
 pub(super) fn groups(
     meters: &Meters,
     readings: &[&MeterReading],
@@ -62,20 +62,20 @@ pub(super) fn groups(
 ) -> Groups {
     let site = site(meters, readings);
     let storage_power = storage_power(&site, meters, readings, unmetered.batteries, firmware);
-    // Where the storage transformer cannot be right, the batteries' own word may be (see `Oddity::NegativeHouse`).
-    let themselves = match unmetered.batteries {
+    // If the value of the storage meter is impossible, the batteries' own one may be right (see `Oddity::NegativeHouse`).
+    let self_reported = match unmetered.batteries {
         Batteries::Power(power) => power,
         Batteries::None => None,
     };
-    let batteries = [storage_power, themselves];
-    let beside = batteries.map(|battery| Watts::total([battery, unmetered.generator]));
-    let power = beside.into_iter().find_map(|beside| of_a_house(site.house_power(beside)));
-    let impossible = power.is_none() && site.house_power(beside[0]).is_some();
+    let batteries = [storage_power, self_reported];
+    let others = batteries.map(|battery| Watts::total([battery, unmetered.generator]));
+    let power = others.into_iter().find_map(|others| of_a_house(site.house_power(others)));
+    let impossible = power.is_none() && site.house_power(others[0]).is_some();
     let energy = site.house_energy();
     let negative = energy.is_some_and(|energy| energy < WattHours::ZERO);
     let stamp = site.total.flow().or(site.net.flow()).and_then(|flow| flow.at);
-    // What lacks a source now lacks it in its total too.
-    let energy = energy.filter(|_| !negative && !impossible);
+    // If the power is impossible, a source is missing, and the total lacks it too.
+    let energy = if negative || impossible { None } else { energy };
     Groups {
         production: site.production.flow().map(|flow| Production {
             power_w: flow.power,
@@ -91,7 +91,7 @@ pub(super) fn groups(
             measured_at: stamp,
             ..Consumption::default()
         }),
-        grid: site.grid(beside[0]),
+        grid: site.grid(others[0]),
         storage: site.storage.flow().map(|flow| Storage {
             power_w: storage_power,
             charged_wh: flow.received,
@@ -104,28 +104,28 @@ pub(super) fn groups(
     }
 }
 
-/// The meters of the whole site.
-pub(super) fn site(meters: &Meters, readings: &[&MeterReading]) -> Place {
-    Place::new(meters, |meter| Some(reading_of(meter, readings).map(Flow::of)))
+/// Returns the meters of the whole site.
+pub(super) fn site(meters: &Meters, readings: &[&MeterReading]) -> MeterSet {
+    MeterSet::new(meters, |meter| Some(reading_of(meter, readings).map(Flow::of)))
 }
 
-/// The row of a meter, if the page has it.
+/// Returns the reading of a meter, if the page has one.
 fn reading_of<'a>(meter: &Meter, readings: &[&'a MeterReading]) -> Option<&'a MeterReading> {
     readings.iter().copied().find(|row| row.eid == meter.eid && row.eid.is_some())
 }
 
-/// What the batteries give, from their meter or from themselves.
+/// Returns the power of the batteries, from their meter or as they report it.
 fn storage_power(
-    site: &Place,
+    site: &MeterSet,
     meters: &Meters,
     readings: &[&MeterReading],
     batteries: Batteries,
     firmware: Firmware,
 ) -> Option<Watts> {
     let metered = match site.storage {
-        Metered::No => return batteries.power(),
-        Metered::Unread => return None,
-        Metered::Read(flow) => flow.power,
+        MeterState::Absent => return batteries.power(),
+        MeterState::Unread => return None,
+        MeterState::Read(flow) => flow.power,
     };
     let is_split = |meter: &&Meter| {
         meter.enabled()
@@ -134,8 +134,8 @@ fn storage_power(
     };
     let mut split = meters.0.iter().filter(is_split).filter_map(|meter| reading_of(meter, readings));
     match batteries {
-        Batteries::Power(themselves) if Oddity::HalfStorage.holds(firmware) && split.any(shows_half) => {
-            themselves.or(metered)
+        Batteries::Power(reported) if Oddity::HalfStorage.affects(firmware) && split.any(shows_half) => {
+            reported.or(metered)
         }
         _ => metered,
     }
@@ -152,20 +152,20 @@ fn phases(meters: &Meters, readings: &[&MeterReading], unmetered: Unmetered) -> 
                     has_mains(channel.voltage).then(|| Flow::of(channel))
                 })
             };
-            let place = Place::new(meters, on_phase);
-            // On which phase batteries without a meter work is not known, nor on which a generator does.
-            let battery = match (place.storage, unmetered.batteries) {
-                (Metered::No, Batteries::Power(_)) => None,
+            let set = MeterSet::new(meters, on_phase);
+            // The phases of batteries without a meter and of a generator are unknown.
+            let battery = match (set.storage, unmetered.batteries) {
+                (MeterState::Absent, Batteries::Power(_)) => None,
                 (storage, _) => storage.power(),
             };
             let idle = unmetered.generator.filter(|power| *power == Watts::ZERO);
-            place.phase(index, Watts::total([battery, idle]))
+            set.phase(index, Watts::total([battery, idle]))
         })
         .filter(|phase| *phase != Phase { phase: phase.phase.clone(), ..Phase::default() })
         .collect()
 }
 
-/// One of two channels shows nothing and the total is the other: see [`Oddity::HalfStorage`].
+/// Returns `true` if one of two channels is 0 and the total equals the other: see [`Oddity::HalfStorage`].
 fn shows_half(row: &MeterReading) -> bool {
     let power = |index: usize| row.channels.get(index)?.as_ref()?.power;
     match (power(0), power(1), row.power) {
@@ -183,7 +183,7 @@ mod tests {
 
     const NOTHING: Unmetered = Unmetered::NOTHING;
 
-    /// A meter of kind and eid, and its row: power, delivered, received.
+    /// A meter: kind, eid, and the reading (power, delivered, received).
     type One = (&'static str, u32, Option<(f64, f64, f64)>);
 
     fn groups_of(all: &[One], unmetered: Unmetered) -> Groups {
@@ -204,7 +204,7 @@ mod tests {
         groups(&list, &rows.0.iter().collect::<Vec<_>>(), unmetered, Firmware::new(8, 3, 5289))
     }
 
-    /// The house's power and energy.
+    /// Returns the house's power and energy.
     fn house(all: &[One], unmetered: Unmetered) -> (Option<f64>, Option<f64>) {
         let house = groups_of(all, unmetered).consumption.unwrap_or_default();
         (house.power_w.map(Watts::value), house.energy_wh.map(WattHours::value))
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(house(&[PRODUCTION, NET, STORAGE], NOTHING), (Some(1_200.0), Some(5_100.0)));
         let other_pv = ("pv3p", 4, Some((600.0, 50.0, 0.0)));
         assert_eq!(house(&[PRODUCTION, NET, other_pv], NOTHING), (Some(2_600.0), Some(5_550.0)));
-        // What an EV charger or the other loads take is a part of the house, and a combiner's feed is its sources again.
+        // The power of an EV charger and other loads is part of the house; a combiner's feed repeats its sources.
         let parts = [
             ("evse", 5, Some((900.0, 1.0, -2.0))),
             ("load", 6, None),
@@ -286,7 +286,7 @@ mod tests {
         let groups = groups_of(&[PRODUCTION, net], NOTHING);
         assert_eq!((groups.consumption, groups.negative_house), (None, true));
         assert_eq!(groups.phases[0].consumption, None);
-        // By night the power is right; the total lacks what the other system gave.
+        // At night the power is right; the total lacks the energy of the other system.
         let net = ("net-consumption", 2, Some((700.0, 3_900.0, 14_000.0)));
         let production = ("production", 1, Some((0.0, 9_000.0, 0.0)));
         let groups = groups_of(&[production, net], NOTHING);
@@ -309,6 +309,6 @@ mod tests {
         for live in ["92", "100", "121", "207", "230", "277"] {
             assert_eq!(phase(&format!(",\"voltage\":{live}")), 1, "{live} V");
         }
-        assert_eq!(phase(""), 1, "one that does not tell");
+        assert_eq!(phase(""), 1, "without a voltage");
     }
 }

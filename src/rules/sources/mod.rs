@@ -1,36 +1,36 @@
-//! Which page is asked for when, what is read from it, and what happens when one fails.
+//! Decides which page of the gateway is requested when, and which page each value of a reading comes from.
 //!
-//! [`Sources`] decides and never does: it names the next page to ask for, takes the answers, and makes the reading. For
-//! each value there is an ordered list of the pages that can yield it (`table`); the first that has it is read
-//! (`choice`), each page at most once a cycle. A page that falls short is reported once (`trouble`); one that is refused
-//! is left alone ever longer, but only while the gateway works otherwise (`visits`).
+//! [`Sources`] makes no requests itself: it returns the next page to request, accepts the response, and assembles the
+//! reading. Each value has an ordered list of pages that can yield it (`values`). The first page that has the value is
+//! used (`choice`), and each page is requested at most once per cycle. A page that fails is reported once (`page_failures`).
+//! A page that is refused is requested less and less often, but only while the gateway works otherwise (`request_log`).
 
 mod acb;
 mod age;
+mod assemble;
 mod bridge;
 mod choice;
-mod course;
 mod cycle;
-mod document;
 mod ensemble;
 mod flow;
 mod gateway_clock;
 mod inverters;
 mod knowledge;
-mod lost;
+mod live_stream;
+mod lost_fields;
+mod meter_set;
 mod meters;
 mod notices;
 pub mod oddities;
+mod page_failures;
 mod pages;
 mod past;
-mod place;
 mod production;
+mod production_json;
+mod progress;
+mod request_log;
 mod site;
-mod slow;
-mod stream;
-mod table;
-mod trouble;
-mod visits;
+mod values;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,64 +39,64 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use self::cycle::{Cycle, Level, Notice, Options};
-pub use self::visits::Refusal;
+pub use self::request_log::Refusal;
 
 use self::bridge::Bridges;
 use self::choice::Choices;
-use self::course::Course;
 use self::knowledge::Knowledge;
-use self::lost::ShownFields;
+use self::live_stream::LiveStream;
+use self::lost_fields::ShownFields;
 use self::notices::Notices;
 use self::oddities::Oddity;
+use self::page_failures::PageFailures;
 use self::pages::Pages;
-use self::stream::Stream;
-use self::trouble::Troubles;
-use self::visits::{Failure, When};
+use self::progress::Progress;
+use self::request_log::{Failure, RequestTime};
 use crate::base::reading::Reading;
 use crate::io::gateway::endpoint::Cost;
 use crate::io::gateway::info::Info;
 use crate::io::gateway::wire::Malformed;
 use crate::io::gateway::{Endpoint, Error};
 
-/// A slow page that yields nothing is asked for this often, to see whether it does by now.
+/// The period of a slow page that has not yielded any value yet.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 
-/// A list of meters that names fewer than before is asked for again so soon.
+/// The time after which a list with fewer meters than before is requested again.
 const DOUBTFUL: Duration = Duration::from_secs(5 * 60);
 
-/// The sources of one gateway.
+/// The pages of one gateway, as the sources of its readings.
 #[derive(Debug)]
 pub struct Sources {
     known: Knowledge,
-    course: Course,
-    troubles: Troubles,
+    progress: Progress,
+    page_failures: PageFailures,
     bridges: Bridges,
     shown: ShownFields,
-    stream: Stream,
+    stream: LiveStream,
     notices: Notices,
     /// The choices of the last reading.
     chosen: Choices,
-    /// What each page fell short of in the last cycle, in words.
+    /// The pages that failed or lacked values in the last cycle, with a description.
     short: BTreeMap<Endpoint, String>,
 }
 
 impl Sources {
-    /// For a gateway that has just been identified, at `now`.
+    /// Creates the sources of a gateway that was identified at `now`.
     pub fn new(info: Info, options: Options, now: Instant) -> Self {
         Self {
             known: Knowledge::new(info, options, now),
-            course: Course::over(),
-            troubles: Troubles::default(),
+            progress: Progress::over(),
+            page_failures: PageFailures::default(),
             bridges: Bridges::default(),
             shown: ShownFields::default(),
-            stream: Stream::default(),
+            stream: LiveStream::default(),
             notices: Notices::default(),
-            chosen: Choices::none(),
+            chosen: Choices::empty(),
             short: BTreeMap::new(),
         }
     }
 
-    /// Takes what `/info` of the same gateway says now. Another firmware means that everything is found out anew.
+    /// Updates the facts from a new `/info` of the same gateway. If the firmware has changed, everything is reset.
     pub fn identified(&mut self, info: Info, now: Instant) {
         let known = &mut self.known;
         if info.firmware == known.info.firmware {
@@ -113,28 +113,28 @@ impl Sources {
         self.notices.add(Level::Info, "firmware_changed", message);
     }
 
-    /// The token's role may be another: what was refused is asked for again.
+    /// Makes refused pages due again, because a new token may have another role.
     pub fn role_changed(&mut self) {
-        self.known.visits.forget_refusals();
+        self.known.requests.forget_refusals();
     }
 
     /// Begins a poll.
     pub fn begin_cycle(&mut self, now: Instant) {
-        self.course = Course::default();
+        self.progress = Progress::default();
         self.known.begin_cycle(now);
     }
 
-    /// The page to ask for now, or `None` when the poll has all it needs.
+    /// Returns the next page to request, or `None` if the poll is complete.
     pub fn next(&mut self, now: Instant) -> Option<Endpoint> {
-        if self.course.has_ended() {
+        if self.progress.has_ended() {
             return None;
         }
         self.known.now = now;
-        let spared = |page: Endpoint| self.course.spares_hanging() && self.known.visits.hangs(page);
-        choice::next_page(&self.known.site(), self.known.when(), spared)
+        let skipped = |page: Endpoint| self.progress.skips_hanging() && self.known.requests.hangs(page);
+        choice::next_page(&self.known.site(), self.known.when(), skipped)
     }
 
-    /// Takes the answer to the page that [`Sources::next`] named. Returns why a body that came cannot be understood.
+    /// Accepts the response for the page that [`Sources::next`] returned. Returns an error if the body is malformed.
     pub fn take(
         &mut self,
         endpoint: Endpoint,
@@ -145,55 +145,55 @@ impl Sources {
         match answer {
             Ok(body) => {
                 let kept = self.known.keep(endpoint, body, &mut self.notices);
-                self.course.respond(kept.is_ok());
+                self.progress.respond(kept.is_ok());
                 kept.err()
             }
             Err(error) => {
-                self.course.fail(error, self.known.visits.why(endpoint).is_some());
+                self.progress.fail(error, self.known.requests.why(endpoint).is_some());
                 self.known.failed(endpoint, Failure::of(error), error.in_short());
                 None
             }
         }
     }
 
-    /// What this cycle yields, at `time` by our clock. The cycle is over then.
+    /// Ends the cycle at `time` by our clock, and returns its result.
     pub fn cycle(&mut self, time: Timestamp) -> Cycle {
         let cycle = self.outcome(time);
         if matches!(cycle, Cycle::Nothing | Cycle::NoProduction { .. }) {
-            self.known.visits.excuse();
+            self.known.requests.forgive_failures();
         }
         self.known.pages.drop_momentary();
         cycle
     }
 
     fn outcome(&mut self, time: Timestamp) -> Cycle {
-        if self.course.has_ended() && !self.course.has_answered() {
+        if self.progress.has_ended() && !self.progress.has_answered() {
             return Cycle::Nothing;
         }
         let site = self.known.site();
         let choices = Choices::new(&site);
-        let (reading, negative_house) = document::reading(&site, &choices, &mut self.bridges, time);
+        let (reading, negative_house) = assemble::reading(&site, &choices, &mut self.bridges, time);
         let bare = is_bare(&reading);
         if bare || reading.production.is_none() {
             let why = choice::why_no_production(&site, reading.inverters.len());
             match why.or_else(|| bare.then(|| "it measures nothing".to_owned())) {
-                Some(_) if self.course.has_ended() => return Cycle::Nothing,
+                Some(_) if self.progress.has_ended() => return Cycle::Nothing,
                 Some(why) => return Cycle::NoProduction { why, rest: (!bare).then(|| Box::new(reading)) },
                 None => {}
             }
         }
-        if !self.course.has_ended() {
-            self.short = trouble::shortfalls(&site, &choices);
-            if self.course.has_answered() {
-                self.shown.see((&reading, negative_house), &choices, &mut self.short);
+        if !self.progress.has_ended() {
+            self.short = page_failures::shortfalls(&site, &choices);
+            if self.progress.has_answered() {
+                self.shown.record((&reading, negative_house), &choices, &mut self.short);
             }
-            if self.short.contains_key(&Endpoint::Meters) && self.known.visits.succeeded(Endpoint::Meters) {
-                self.known.visits.hold(Endpoint::Meters, DOUBTFUL);
+            if self.short.contains_key(&Endpoint::Meters) && self.known.requests.succeeded(Endpoint::Meters) {
+                self.known.requests.set_hold_off(Endpoint::Meters, DOUBTFUL);
             }
-            let asked = |page| self.known.visits.asked(page, self.known.cycle);
-            self.notices.extend(self.troubles.see(&self.short, asked, self.known.now));
+            let was_requested = |page| self.known.requests.was_requested(page, self.known.cycle);
+            self.notices.extend(self.page_failures.record(&self.short, was_requested, self.known.now));
         }
-        if !self.course.has_answered() {
+        if !self.progress.has_answered() {
             return Cycle::NotDue;
         }
         self.chosen = choices;
@@ -201,15 +201,15 @@ impl Sources {
         Cycle::Reading(Box::new(reading))
     }
 
-    /// Learns from a cycle that yielded a reading.
+    /// Updates what is known of the gateway after a cycle with a reading.
     fn learn(&mut self, choices: &Choices, reading: &Reading, negative_house: bool) {
         let known = &mut self.known;
         if negative_house {
             self.notices.oddity(Oddity::NegativeHouse);
         }
-        for (endpoint, refusal) in known.visits.refusals() {
-            // Of one that answered before it is said that it fails.
-            let always = known.visits.always_refused(endpoint).is_some();
+        for (endpoint, refusal) in known.requests.refusals() {
+            // A page that responded before is reported as failing instead.
+            let always = known.requests.always_refused(endpoint).is_some();
             if refusal == Refusal::Role && always && !endpoint.page().is_certain(known.info.firmware) {
                 self.notices.forbidden(&known.info, endpoint);
             }
@@ -220,55 +220,60 @@ impl Sources {
             let idle = page.cost == Cost::Slow
                 && page.period < IDLE
                 && !known.past.has_served(endpoint)
-                // What it falls short of is over when the page says so, not when it is forgotten.
+                // The end of a failure is reported only after a good response.
                 && !self.short.contains_key(&endpoint);
-            if idle && known.visits.asked(endpoint, known.cycle) && known.visits.succeeded(endpoint) {
-                known.visits.hold(endpoint, IDLE);
+            if idle
+                && known.requests.was_requested(endpoint, known.cycle)
+                && known.requests.succeeded(endpoint)
+            {
+                known.requests.set_hold_off(endpoint, IDLE);
             }
         }
     }
 
-    /// The notices since the last call.
+    /// Returns the notices since the last call.
     pub fn notices(&mut self) -> Vec<Notice> {
         self.notices.take()
     }
 
-    /// The pages that refuse, and why.
+    /// Returns the pages that are refused, and the kind of refusal.
     pub fn unavailable(&self) -> Vec<(Endpoint, Refusal)> {
-        self.known.visits.refusals().collect()
+        self.known.requests.refusals().collect()
     }
 
-    /// The pages that fell short in the last cycle, and of what, in words.
+    /// Returns the pages that failed or lacked values in the last cycle, with a description.
     pub fn shortfalls(&self) -> impl Iterator<Item = (Endpoint, &str)> {
         self.short.iter().map(|(endpoint, words)| (*endpoint, words.as_str()))
     }
 
-    /// The page that each value of the last reading came from, by the value's name.
+    /// Returns the page of each value in the last reading, by the name of the value.
     pub fn chosen(&self) -> Vec<(&'static str, Endpoint)> {
-        let chosen = self.chosen.iter().filter_map(|(value, way)| Some((value, way?)));
-        let chosen = chosen.filter(|(value, way)| self.known.past.served(*value, *way));
-        chosen.map(|(value, way)| (value.name(), way.page())).collect()
+        let chosen = self.chosen.iter().filter_map(|(value, route)| Some((value, route?)));
+        let chosen = chosen.filter(|(value, route)| self.known.past.served(*value, *route));
+        chosen.map(|(value, route)| (value.name(), route.page())).collect()
     }
 
-    /// Whether the stream of live values is to be enabled now, because the page that this cycle read stands
-    /// still; [`Sources::stream_asked`] takes what came of it.
+    /// Returns `true` if the stream of live values should be enabled, because the page of this cycle is stale.
+    ///
+    /// Report the result with [`Sources::stream_asked`].
     pub fn wants_stream(&self, now: Instant) -> bool {
-        let read = self.known.pages.live.as_ref().filter(|kept| kept.read.cycle == self.known.cycle);
-        read.is_some() && self.known.site().live().is_none() && self.stream.may_ask(now)
+        let live = self.known.pages.live.as_ref();
+        let was_read = live.is_some_and(|kept| kept.read.cycle == self.known.cycle);
+        was_read && self.known.site().live().is_none() && self.stream.may_ask(now)
     }
 
-    /// The gateway has `accepted` to enable the stream, or not.
+    /// Records that the gateway `accepted` or refused the request to enable the stream.
     pub fn stream_asked(&mut self, accepted: bool, now: Instant) {
         self.stream.asked(accepted, now);
     }
 }
 
-/// Whether `body` can be what `endpoint` shows.
+/// Checks that `body` has the form of `endpoint`.
 pub fn understand(endpoint: Endpoint, body: &[u8]) -> Result<(), Malformed> {
-    Pages::default().keep(endpoint, body, When { cycle: 0, at: Instant::now() })
+    Pages::default().keep(endpoint, body, RequestTime { cycle: 0, at: Instant::now() })
 }
 
-/// Whether nothing at all is measured.
+/// Returns `true` if the reading has no measured value.
 fn is_bare(reading: &Reading) -> bool {
     *reading == Reading::empty(reading.time, reading.gateway.clone())
 }

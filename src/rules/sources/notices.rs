@@ -1,4 +1,4 @@
-//! What was found out and is reported once: oddities of the firmware, pages that the role does not reach, pages in trouble.
+//! Notices that are reported once: firmware oddities, forbidden pages, failing pages.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::oddities::Oddity;
 use crate::io::gateway::Endpoint;
 use crate::io::gateway::info::Info;
 
-/// The notices that wait to be reported, and what was reported before.
+/// The pending notices, and a memory of what was reported before.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
     waiting: Vec<Notice>,
@@ -16,7 +16,7 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    /// The notices since the last call.
+    /// Returns the notices since the last call.
     pub(super) fn take(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.waiting)
     }
@@ -29,16 +29,16 @@ impl Notices {
         self.waiting.extend(notices);
     }
 
-    /// Reports an oddity of the firmware, the first time.
+    /// Reports a firmware oddity, once.
     pub(super) fn oddity(&mut self, oddity: Oddity) {
         if self.oddities.insert(oddity)
             && let Some(row) = oddity.row()
         {
-            self.add(Level::Info, "firmware_oddity", format!("{}: {}", row.sign, row.remedy));
+            self.add(Level::Info, "firmware_oddity", format!("{}: {}", row.symptom, row.remedy));
         }
     }
 
-    /// Reports that a page is read that was left out because of the role.
+    /// Reports that a forbidden page can be read now.
     pub(super) fn permitted(&mut self, endpoint: Endpoint) {
         if self.refused.remove(&endpoint) {
             let message = format!("{} may be read now", endpoint.path());
@@ -46,7 +46,7 @@ impl Notices {
         }
     }
 
-    /// Reports that a page is left out because of the role, the first time, in the words of the access that is used.
+    /// Reports, once, that the token's role or the gateway's user may not read a page.
     pub(super) fn forbidden(&mut self, info: &Info, endpoint: Endpoint) {
         if !self.refused.insert(endpoint) {
             return;

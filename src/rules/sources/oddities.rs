@@ -1,6 +1,6 @@
-//! The oddities of the firmware, one table. What the code does about each stands beside its sign.
+//! The table of firmware oddities: the symptom of each, and the remedy in this program.
 //!
-//! Sources: the recordings of pyenphase (PY, with its issue numbers), of `envoy_reader` and rust-enphase, measured for this
+//! Sources: the recordings of pyenphase (PY, with its issue numbers), `envoy_reader` and rust-enphase, measured for this
 //! program; Home Assistant's issues (HA).
 
 use crate::io::gateway::firmware::Firmware;
@@ -8,84 +8,88 @@ use crate::io::gateway::firmware::Firmware;
 const FIRST: Firmware = Firmware::new(0, 0, 0);
 const OPEN: Firmware = Firmware::new(u32::MAX, u32::MAX, u32::MAX);
 
-/// An oddity that the code decides by. Oddities that are known by their sign alone, on any firmware, are rows of
-/// the table too.
+/// A known firmware oddity. Some are detected by their symptom alone, on any firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Oddity {
-    /// Values without a device behind them.
+    /// Rows of inactive devices have values.
     InactiveRows,
-    /// Meters that are switched off show noise.
+    /// Disabled meters show noise.
     DisabledMeters,
-    /// Readings of meters that nobody listed.
+    /// Readings of unlisted meters appear.
     UnknownMeters,
     /// Channels without a transformer show noise.
     UnusedChannels,
-    /// Totals that are all zero.
+    /// All totals are zero.
     ZeroTotals,
-    /// Totals that stand still where there is no production meter.
+    /// Totals are not updated if there is no production meter.
     StalledTotals,
     /// The inverters' total of `production.json` wraps.
     WrappedTotal,
-    /// Total consumption shows the net.
+    /// Total consumption contains the net.
     TotalIsNet,
-    /// The production meter seems gone now and then.
+    /// The production meter is missing now and then.
     FlickeringMeter,
-    /// The storage meter shows half.
+    /// The storage meter shows half the power.
     HalfStorage,
-    /// A misspelt key.
+    /// A key is misspelt.
     MisspeltDevices,
-    /// The system controller in Fahrenheit.
+    /// The system controller reports Fahrenheit.
     Fahrenheit,
-    /// The device list is cut.
+    /// The device list is truncated.
     CutDeviceData,
     /// Removed inverters are still listed.
     RemovedInverters,
-    /// A page hangs when the gateway restarts at night.
+    /// A page does not respond when the gateway restarts at night.
     HangingDeviceData,
-    /// Live values stand still.
+    /// Live values are not updated.
     FrozenLiveData,
-    /// An error or a page for people with status 200.
+    /// An error or an HTML page has status 200.
     FalseSuccess,
-    /// A generator that is not there.
+    /// A generator is reported that does not exist.
     GhostGenerator,
-    /// A house that seems to feed the grid.
+    /// The house seems to feed the grid.
     NegativeHouse,
 }
 
-/// One oddity: where it occurs, how it shows, what is done.
+/// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// Which.
+    /// The oddity.
     pub oddity: Oddity,
-    /// The first firmware that has it.
+    /// The first firmware with the oddity.
     pub since: Firmware,
-    /// The first firmware that no longer has it.
+    /// The first firmware without the oddity.
     pub until: Firmware,
-    /// How it shows.
-    pub sign: &'static str,
-    /// What is done about it.
+    /// The symptom.
+    pub symptom: &'static str,
+    /// The remedy in this program.
     pub remedy: &'static str,
-    /// Who saw it.
+    /// The source of the observation.
     pub source: &'static str,
 }
 
 impl Oddity {
-    /// Its row.
+    /// Returns the row of the oddity.
     pub fn row(self) -> Option<&'static Row> {
         TABLE.iter().find(|row| row.oddity == self)
     }
 
-    /// Whether `firmware` has it.
-    pub fn holds(self, firmware: Firmware) -> bool {
+    /// Returns `true` if `firmware` has the oddity.
+    pub fn affects(self, firmware: Firmware) -> bool {
         self.row().is_some_and(|row| row.since <= firmware && firmware < row.until)
     }
 }
 
 macro_rules! rows {
-    ($($oddity:ident $since:expr => $until:expr, $sign:literal, $remedy:literal, $source:literal;)*) => {
-        /// Every oddity known.
+    ($($oddity:ident $since:expr => $until:expr, $symptom:literal, $remedy:literal, $source:literal;)*) => {
+        /// All known oddities.
         pub const TABLE: &[Row] = &[$(Row {
-            oddity: Oddity::$oddity, since: $since, until: $until, sign: $sign, remedy: $remedy, source: $source,
+            oddity: Oddity::$oddity,
+            since: $since,
+            until: $until,
+            symptom: $symptom,
+            remedy: $remedy,
+            source: $source,
         }),*];
     };
 }
@@ -93,13 +97,13 @@ macro_rules! rows {
 rows! {
     InactiveRows FIRST => OPEN,
         "production.json: activeCount 0, yet values (noise at 7.6.175, leftovers at 7.3.466)",
-        "the row is passed over", "PY recordings";
+        "the row is ignored", "PY recordings";
     DisabledMeters FIRST => OPEN,
         "/ivp/meters: state is not enabled, yet /ivp/meters/readings has values",
         "only enabled meters are joined", "PY recordings 7.3.466, 8.3.5433";
     UnknownMeters Firmware::new(8, 3, 0) => OPEN,
         "/ivp/meters/readings: a meter that /ivp/meters does not list (1023410688)",
-        "readings are joined by meter, the rest is passed over", "PY recordings 8.3.5169, 8.3.5433";
+        "readings are joined by meter, the others are ignored", "PY recordings 8.3.5169, 8.3.5433";
     UnusedChannels FIRST => OPEN,
         "/ivp/meters/readings: three channels where phaseCount is 1 or 2; the others show up to 69 kWh",
         "channels beyond phaseCount are dropped", "PY recordings";
@@ -117,7 +121,7 @@ rows! {
         "total is net plus production", "PY #467, #477";
     FlickeringMeter Firmware::new(8, 3, 5528) => OPEN,
         "production.json: the production meter has activeCount 0 and junk now and then",
-        "once seen, the meter is waited for; the inverters' other total never takes its place", "PY #471, #480";
+        "once the meter was seen, the different total of the inverters never replaces its total", "PY #471, #480";
     HalfStorage Firmware::new(8, 3, 6000) => OPEN,
         "split phase: one channel of the storage meter is 0 and the total equals the other channel",
         "the batteries' own powers are summed instead", "reports of users";
@@ -126,27 +130,27 @@ rows! {
         "both spellings are read", "PY recordings";
     Fahrenheit FIRST => OPEN,
         "/ivp/ensemble/inventory: temperatures of the system controller in °F, of batteries in °C",
-        "turned into °C", "PY recordings";
+        "converted to °C", "PY recordings";
     CutDeviceData Firmware::new(8, 2, 4000) => OPEN,
         "/ivp/pdm/device_data: deviceCount reaches deviceDataLimit (50)",
         "/api/v1/production/inverters is read instead", "PY, updater device_data_inverters";
     RemovedInverters Firmware::new(8, 2, 4000) => OPEN,
         "/ivp/pdm/device_data: inverters with active false or modGone and no last reading",
-        "they are passed over", "PY recording 8.3.5289_modGone, 8.3.5433";
+        "they are ignored", "PY recording 8.3.5289_modGone, 8.3.5433";
     HangingDeviceData Firmware::new(8, 2, 4000) => OPEN,
-        "/ivp/pdm/device_data: no answer for up to 85 s around 23:00",
-        "left alone for a quarter of an hour, the other page is read instead", "HA #156189";
+        "/ivp/pdm/device_data: no response for up to 85 s around 23:00",
+        "the page is not requested for 15 minutes, the other page is read instead", "HA #156189";
     FrozenLiveData FIRST => OPEN,
         "/ivp/livedata/status: last_update is old and the stream is not enabled",
         "values older than two minutes by the gateway's clock are dropped", "HB #85";
     FalseSuccess FIRST => Firmware::new(7, 0, 0),
-        "status 200 with HTML, `Error: 401` or an object that tells of an error",
+        "status 200 with HTML, `Error: 401` or an object that describes an error",
         "the page counts as missing", "PY recordings 3.x, 3.8.10";
     GhostGenerator FIRST => OPEN,
         "/ivp/ensemble/generator: present 1 with type 0, or type 1 with present 0",
         "a generator needs both", "PY recordings 8.2.127, 8.2.4345";
     NegativeHouse FIRST => OPEN,
-        "production, grid and storage add up to less than nothing: the storage transformer counts double (8.2.127, split)",
+        "the sum of production, grid and storage is negative: the storage transformer counts double (8.2.127, split)",
         "the batteries' own powers are added instead, and without those the house's power is left out",
         "measured on the PY recordings";
 }
@@ -160,15 +164,15 @@ mod tests {
         for row in TABLE {
             assert!(row.since < row.until, "{:?}", row.oddity);
             assert_eq!(TABLE.iter().filter(|other| other.oddity == row.oddity).count(), 1);
-            assert!(!row.sign.is_empty() && !row.remedy.is_empty() && !row.source.is_empty());
+            assert!(!row.symptom.is_empty() && !row.remedy.is_empty() && !row.source.is_empty());
         }
     }
 
     #[test]
     fn ranges_are_closed_below_and_open_above() {
-        assert!(!Oddity::StalledTotals.holds(Firmware::new(8, 2, 4263)));
-        assert!(Oddity::StalledTotals.holds(Firmware::new(8, 2, 4264)));
-        assert!(Oddity::WrappedTotal.holds(Firmware::new(7, 6, 175)));
-        assert!(!Oddity::WrappedTotal.holds(Firmware::new(8, 2, 4264)));
+        assert!(!Oddity::StalledTotals.affects(Firmware::new(8, 2, 4263)));
+        assert!(Oddity::StalledTotals.affects(Firmware::new(8, 2, 4264)));
+        assert!(Oddity::WrappedTotal.affects(Firmware::new(7, 6, 175)));
+        assert!(!Oddity::WrappedTotal.affects(Firmware::new(8, 2, 4264)));
     }
 }

@@ -1,9 +1,9 @@
-//! The newest good answer of each endpoint.
+//! A cache of the last good response of each endpoint.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::visits::When;
+use super::request_log::RequestTime;
 use crate::io::gateway::Endpoint;
 use crate::io::gateway::wire::Malformed;
 use crate::io::gateway::wire::device_data::DeviceData;
@@ -20,49 +20,47 @@ use crate::io::gateway::wire::readings::Readings;
 use crate::io::gateway::wire::switches::{DryContacts, Generator};
 use crate::io::gateway::wire::tariff::Tariff;
 
-/// A page and when it was read.
+/// A page with the time of its request.
 #[derive(Debug)]
-pub(super) struct Kept<T> {
-    /// The page.
+pub(super) struct Cached<T> {
     pub(super) page: T,
-    /// When it was read.
-    pub(super) read: When,
+    pub(super) read: RequestTime,
 }
 
 macro_rules! pages {
     ($($field:ident: $page:ty = $endpoint:ident, $parse:expr;)*) => {
-        /// The newest good answer of each endpoint.
+        /// The last good response of each endpoint.
         #[derive(Debug, Default)]
         pub(super) struct Pages {
-            $(pub(super) $field: Option<Kept<$page>>,)*
+            $(pub(super) $field: Option<Cached<$page>>,)*
         }
 
         impl Pages {
-            /// Parses `body` and keeps it.
-            pub(super) fn keep(&mut self, endpoint: Endpoint, body: &[u8], read: When) -> Result<(), Malformed> {
+            /// Parses `body` and stores the page.
+            pub(super) fn keep(&mut self, endpoint: Endpoint, body: &[u8], read: RequestTime) -> Result<(), Malformed> {
                 match endpoint {
-                    $(Endpoint::$endpoint => self.$field = Some(Kept { page: $parse(body)?, read }),)*
+                    $(Endpoint::$endpoint => self.$field = Some(Cached { page: $parse(body)?, read }),)*
                 }
                 Ok(())
             }
 
-            /// Whether an answer of `endpoint` is kept.
+            /// Returns `true` if a page of `endpoint` is stored.
             pub(super) fn has(&self, endpoint: Endpoint) -> bool {
                 match endpoint {
                     $(Endpoint::$endpoint => self.$field.is_some(),)*
                 }
             }
 
-            /// Drops what is asked for in each cycle, so that it takes no memory until the next.
+            /// Drops the pages that are requested in each cycle, to save memory between cycles.
             pub(super) fn drop_momentary(&mut self) {
                 $(self.$field.take_if(|_| Endpoint::$endpoint.period().is_zero());)*
             }
 
-            /// Drops what is too old to be shown at `now`, in the cycle `cycle`. The list of meters does not age: it
-            /// changes when an installer configures them, and where its page fails the last one is as good.
+            /// Drops pages that are too old at `now`, in the cycle `cycle`. The list of meters does not expire: it
+            /// changes only when an installer configures the meters.
             pub(super) fn drop_stale(&mut self, cycle: u64, now: Instant) {
                 $(
-                    let fresh = |read: When| read.cycle == cycle
+                    let fresh = |read: RequestTime| read.cycle == cycle
                         || Endpoint::$endpoint == Endpoint::Meters
                         || now.saturating_duration_since(read.at) < 2 * Endpoint::$endpoint.period();
                     self.$field.take_if(|kept| !fresh(kept.read));
@@ -93,24 +91,24 @@ pages! {
 }
 
 impl Pages {
-    /// The time stamps of what meters measure, at most minutes old while they work.
+    /// Returns the timestamps of the meters, which are at most minutes old while the meters work.
     pub(super) fn meter_stamps(&self) -> impl Iterator<Item = Timestamp> + Clone {
-        let readings = Kept::page(self.readings.as_ref()).map_or(&[][..], |page| &page.0);
-        let slow = Kept::page(self.production_json.as_ref());
+        let readings = Cached::page(self.readings.as_ref()).map_or(&[][..], |page| &page.0);
+        let slow = Cached::page(self.production_json.as_ref());
         let meters = |row: &&Row| row.kind.as_deref() == Some("eim");
         let slow = slow.map(|page| page.production.iter().chain(&page.consumption).filter(meters));
         (readings.iter().filter_map(|row| row.timestamp))
             .chain(slow.into_iter().flatten().filter_map(|row| row.measured_at))
     }
 
-    /// Every time stamp in the answers, for knowing the gateway's clock.
+    /// Returns all timestamps of the pages, from which the gateway's clock is derived.
     pub(super) fn stamps(&self) -> impl Iterator<Item = Timestamp> {
-        let inverters = Kept::page(self.inverters.as_ref()).map_or(&[][..], |page| &page.0);
-        let devices = Kept::page(self.device_data.as_ref()).map_or(&[][..], |page| &page.inverters);
-        let batteries = Kept::page(self.inventory.as_ref()).map_or(&[][..], |page| &page.batteries);
-        let slow = Kept::page(self.production_json.as_ref());
+        let inverters = Cached::page(self.inverters.as_ref()).map_or(&[][..], |page| &page.0);
+        let devices = Cached::page(self.device_data.as_ref()).map_or(&[][..], |page| &page.inverters);
+        let batteries = Cached::page(self.inventory.as_ref()).map_or(&[][..], |page| &page.batteries);
+        let slow = Cached::page(self.production_json.as_ref());
         let sum = slow.and_then(|page| page.inverters()?.measured_at);
-        let live = Kept::page(self.live.as_ref()).and_then(|page| page.updated_at);
+        let live = Cached::page(self.live.as_ref()).and_then(|page| page.updated_at);
         self.meter_stamps()
             .chain(sum)
             .chain(live)
@@ -120,8 +118,8 @@ impl Pages {
     }
 }
 
-impl<T> Kept<T> {
-    /// The page alone.
+impl<T> Cached<T> {
+    /// Returns the page without its time.
     pub(super) fn page(kept: Option<&Self>) -> Option<&T> {
         kept.map(|kept| &kept.page)
     }

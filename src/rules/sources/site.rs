@@ -1,15 +1,15 @@
-//! The site as far as it is known: what measures it, which pages its gateway has, and which values it wants.
+//! A view of the site: its meters and devices, the pages of its gateway, and the values that it may have.
 
 use jiff::Timestamp;
 
 use super::ensemble::View;
 use super::gateway_clock::GatewayClock;
+use super::meter_set::MeterSet;
 use super::oddities::Oddity;
-use super::pages::{Kept, Pages};
+use super::pages::{Cached, Pages};
 use super::past::Past;
-use super::place::Place;
-use super::table::{Origin, Value};
-use super::visits::Visits;
+use super::request_log::RequestLog;
+use super::values::{Origin, Value};
 use super::{Options, acb, age, meters};
 use crate::io::gateway::Endpoint;
 use crate::io::gateway::firmware::Firmware;
@@ -20,40 +20,40 @@ use crate::io::gateway::wire::production::Production;
 use crate::io::gateway::wire::production_json::ProductionJson;
 use crate::io::gateway::wire::readings::MeterReading;
 
-/// Everything that is known of a site in the middle of a cycle.
+/// A view of everything known about the site during a cycle.
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
     pub(super) info: &'a Info,
     pub(super) options: Options,
     pub(super) pages: &'a Pages,
-    pub(super) visits: &'a Visits,
+    pub(super) requests: &'a RequestLog,
     pub(super) past: &'a Past,
     pub(super) clock: &'a GatewayClock,
-    /// The gateway's clock, for judging the age of its values.
+    /// The gateway's current time, for the age of its values.
     pub(super) time: Option<Timestamp>,
-    /// It was identified a short while ago, and may be starting.
+    /// The gateway was identified a short while ago, and may be starting.
     pub(super) is_new: bool,
 }
 
-/// Where the meters are known from.
+/// The source of knowledge about the meters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Metering {
-    /// The list of meters has one that is switched on.
+    /// The list of meters has an enabled meter.
     Listed,
-    /// There is no list of meters, or not now; `production.json` says which there are.
+    /// There is no list of meters now; `production.json` shows which there are.
     Unlisted,
-    /// No meter is switched on.
+    /// No meter is enabled.
     Without,
 }
 
 impl<'a> Site<'a> {
     pub(super) fn metering(&self) -> Metering {
-        if self.is_for_people() {
+        if self.has_html_only() {
             return Metering::Without;
         }
-        match Kept::page(self.pages.meters.as_ref()) {
+        match Cached::page(self.pages.meters.as_ref()) {
             Some(list) if list.0.iter().any(Meter::enabled) => Metering::Listed,
-            // Firmware 4.2.27 says that the model has no meters, and shows them in `production.json`.
+            // Firmware 4.2.27 reports a model without meters, but shows them in `production.json`.
             _ if self.past.meter_seen => Metering::Unlisted,
             Some(_) => Metering::Without,
             None if self.info.metered_model == Some(false) => Metering::Without,
@@ -61,41 +61,44 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// The list of meters, if one of them is switched on.
+    /// Returns the list of meters, if one of them is enabled.
     pub(super) fn listed(&self) -> Option<&'a Meters> {
-        Kept::page(self.pages.meters.as_ref()).filter(|_| self.metering() == Metering::Listed)
+        if self.metering() == Metering::Listed { Cached::page(self.pages.meters.as_ref()) } else { None }
     }
 
-    /// Whether a meter of this kind is listed and switched on.
+    /// Returns `true` if a meter of this kind is listed and enabled.
     pub(super) fn lists(&self, kind: &str) -> bool {
         let is = |meter: &Meter| meter.enabled() && meter.measurement_type.as_deref() == Some(kind);
         self.listed().is_some_and(|list| list.0.iter().any(is))
     }
 
-    /// Whether a meter is listed that feeds the house and is on no row of `production.json`: third-party PV, or storage. A
-    /// meter that measures the house itself has them all.
+    /// Returns `true` if the list has a source of the house that is not in `production.json`: third-party PV or storage.
+    ///
+    /// A meter of the total consumption includes such sources.
     pub(super) fn lists_hidden_feed(&self) -> bool {
         (self.lists("pv3p") || self.lists("storage")) && !self.lists("total-consumption")
     }
 
-    /// Whether something feeds the house of which `production.json` does not know, and nothing else does either: batteries
-    /// can be added to its rows where they are known.
+    /// Returns `true` if a source of the house is neither in `production.json` nor known from another page.
+    ///
+    /// The power of batteries can be added if they are known.
     pub(super) fn has_hidden_feed(&self) -> bool {
         let unknown = self.lists("pv3p") || !self.has_batteries() || self.listed().is_none();
         self.past.hidden_feed && unknown
     }
 
-    /// The readings of the meters, those that stand still left out.
+    /// Returns the readings of the meters that are not stale.
     pub(super) fn fresh_readings(&self) -> Vec<&'a MeterReading> {
         self.readings().iter().filter(|row| !self.is_stale(row.timestamp)).collect()
     }
 
-    /// What the listed meters show.
-    pub(super) fn place(&self) -> Option<Place> {
-        Some(meters::site(self.listed().filter(|_| self.pages.readings.is_some())?, &self.fresh_readings()))
+    /// Returns the values of the listed meters.
+    pub(super) fn meter_set(&self) -> Option<MeterSet> {
+        self.pages.readings.as_ref()?;
+        Some(meters::site(self.listed()?, &self.fresh_readings()))
     }
 
-    /// The oldest stamp of a listed meter that stands still.
+    /// Returns the oldest stale timestamp of a listed meter.
     pub(super) fn stale_meter(&self) -> Option<Timestamp> {
         let listed = self.listed()?.0.iter().filter(|meter| meter.enabled());
         let eids: Vec<u32> = listed.filter_map(|meter| meter.eid).collect();
@@ -105,38 +108,40 @@ impl<'a> Site<'a> {
     }
 
     fn readings(&self) -> &'a [MeterReading] {
-        Kept::page(self.pages.readings.as_ref()).map_or(&[][..], |page| &page.0)
+        Cached::page(self.pages.readings.as_ref()).map_or(&[][..], |page| &page.0)
     }
 
-    /// Whether what a meter measured at `stamp` is too old to be shown.
+    /// Returns `true` if meter values from `stamp` are too old.
     pub(super) fn is_stale(&self, stamp: Option<Timestamp>) -> bool {
         age::is_stale(stamp, self.time, age::METER)
     }
 
-    /// The live values, when they move.
+    /// Returns the live values, if they are current.
     pub(super) fn live(&self) -> Option<&'a LiveData> {
-        let moves =
+        let is_current =
             |page: &&LiveData| page.streaming && !age::is_stale(page.updated_at, self.time, age::LIVE);
-        Kept::page(self.pages.live.as_ref()).filter(moves)
+        Cached::page(self.pages.live.as_ref()).filter(is_current)
     }
 
-    /// The view of the batteries.
+    /// Returns the view of the batteries.
     pub(super) fn view(&self) -> View<'a> {
         View { pages: self.pages, live: self.live(), clock: self.time }
     }
 
     pub(super) fn slow_page(&self) -> Option<&'a ProductionJson> {
-        Kept::page(self.pages.production_json.as_ref())
+        Cached::page(self.pages.production_json.as_ref())
     }
 
-    /// Whether `production.json` stands in for meters that are listed, or would be. The house's total is then made as it
-    /// is from their readings: the gateway's own differs by up to a kilowatt-hour, and by what batteries took.
-    pub(super) fn stands_in_for_meters(&self) -> bool {
+    /// Returns `true` if `production.json` replaces the readings of listed meters.
+    ///
+    /// The house's total is then computed as from the readings. The gateway's own one differs by up to a kilowatt-hour,
+    /// and by the energy of batteries.
+    pub(super) fn replaces_meters(&self) -> bool {
         self.metering() == Metering::Listed
-            || (self.offers(Endpoint::Meters) && self.visits.always_refused(Endpoint::Meters).is_none())
+            || (self.offers(Endpoint::Meters) && self.requests.always_refused(Endpoint::Meters).is_none())
     }
 
-    /// What measures production.
+    /// Returns the device that measures production.
     pub(super) fn origin(&self) -> Origin {
         if self.lists("production") || self.past.meter_seen {
             return Origin::Meter;
@@ -148,46 +153,46 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Whether a model with meters does not list them, and may yet.
+    /// Returns `true` if a model with meters has not listed them yet.
     fn is_undecided(&self) -> bool {
         self.is_new
             && self.info.metered_model == Some(true)
-            && self.visits.why(Endpoint::Meters).is_some()
-            && self.visits.refusal(Endpoint::Meters).is_none()
+            && self.requests.why(Endpoint::Meters).is_some()
+            && self.requests.refusal(Endpoint::Meters).is_none()
     }
 
-    /// Firmware 3 has no meters, and its `production.json` is a page for people.
-    pub(super) fn is_for_people(&self) -> bool {
+    /// Returns `true` for firmware 3, which has no meters, and an HTML page instead of `production.json`.
+    pub(super) fn has_html_only(&self) -> bool {
         self.info.firmware < Firmware::new(4, 0, 0)
     }
 
-    /// See [`Oddity::StalledTotals`].
-    pub(super) fn totals_stand_still(&self) -> bool {
+    /// Returns `true` if the totals are not updated: see [`Oddity::StalledTotals`].
+    pub(super) fn totals_are_stalled(&self) -> bool {
         self.info.metered_model == Some(true)
             && !self.lists("production")
             && !self.past.meter_seen
-            && Oddity::StalledTotals.holds(self.info.firmware)
+            && Oddity::StalledTotals.affects(self.info.firmware)
     }
 
-    /// See [`Oddity::ZeroTotals`].
+    /// Returns `true` if all totals are zero: see [`Oddity::ZeroTotals`].
     pub(super) fn totals_are_zero(&self) -> bool {
-        Kept::page(self.pages.production.as_ref()).is_some_and(Production::counts_nothing)
+        Cached::page(self.pages.production.as_ref()).is_some_and(Production::counts_nothing)
     }
 
-    /// Whether this gateway may have `endpoint`, and it can mean something.
+    /// Returns `true` if this gateway may have `endpoint` with useful values.
     pub(super) fn offers(&self, endpoint: Endpoint) -> bool {
         self.info.firmware >= endpoint.page().since
             && match endpoint {
-                // A model without meters has none to list.
+                // A model without meters has no list.
                 Endpoint::Meters => self.info.metered_model != Some(false),
                 Endpoint::MeterReadings => self.metering() == Metering::Listed,
-                Endpoint::Production => !self.totals_stand_still(),
-                Endpoint::ProductionHtml => self.is_for_people(),
+                Endpoint::Production => !self.totals_are_stalled(),
+                Endpoint::ProductionHtml => self.has_html_only(),
                 _ => true,
             }
     }
 
-    /// Whether the site has, or may have, this value.
+    /// Returns `true` if the site has, or may have, this value.
     pub(super) fn wants(&self, value: Value) -> bool {
         let metering = self.metering();
         let metered =
@@ -215,16 +220,16 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Whether the gateway should have this value: its meters say so, or it had it.
-    pub(super) fn promises(&self, value: Value) -> bool {
+    /// Returns `true` if the gateway should have this value, according to its meters or earlier readings.
+    pub(super) fn should_have(&self, value: Value) -> bool {
         self.past.had(value) || (self.wants(value) && self.listed().is_some())
     }
 
     pub(super) fn batteries_listed(&self) -> usize {
-        Kept::page(self.pages.inventory.as_ref()).map_or(0, |page| page.batteries.len())
+        Cached::page(self.pages.inventory.as_ref()).map_or(0, |page| page.batteries.len())
     }
 
-    /// Whether there are batteries of any kind.
+    /// Returns `true` if there are batteries of any kind.
     pub(super) fn has_batteries(&self) -> bool {
         self.batteries_listed() > 0 || acb::known(self.pages)
     }
@@ -235,22 +240,22 @@ impl<'a> Site<'a> {
     }
 
     fn has_controller(&self) -> bool {
-        Kept::page(self.pages.inventory.as_ref()).is_some_and(|page| page.controller.is_some())
+        Cached::page(self.pages.inventory.as_ref()).is_some_and(|page| page.controller.is_some())
     }
 
     pub(super) fn has_ensemble(&self) -> bool {
-        let inventory = Kept::page(self.pages.inventory.as_ref());
+        let inventory = Cached::page(self.pages.inventory.as_ref());
         inventory.is_some_and(|page| {
             !page.batteries.is_empty() || page.controller.is_some() || page.collar.is_some()
         })
     }
 
-    /// See [`Oddity::CutDeviceData`].
+    /// Returns `true` if the page reaches its limit of devices: see [`Oddity::CutDeviceData`].
     pub(super) fn device_data_has_no_room(&self) -> bool {
-        Kept::page(self.pages.device_data.as_ref()).is_some_and(|page| !page.has_room())
+        Cached::page(self.pages.device_data.as_ref()).is_some_and(|page| !page.has_room())
     }
 
     pub(super) fn device_data_is_cut(&self) -> bool {
-        Kept::page(self.pages.device_data.as_ref()).is_some_and(|page| !page.complete())
+        Cached::page(self.pages.device_data.as_ref()).is_some_and(|page| !page.complete())
     }
 }

@@ -1,4 +1,4 @@
-//! Pages that fail, in every way, one by one and in any combination.
+//! Pages that fail, in every route, one by one and in any combination.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::base::units::WattHours;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-/// When the meters measure.
+/// RequestTime the meters measure.
 const NOW: i64 = 1_787_400_000;
 
 /// A metered gateway whose pages agree with each other, as they do on a real one.
@@ -48,7 +48,7 @@ fn well(endpoint: Endpoint) -> Option<&'static str> {
     })
 }
 
-/// Every way in which a page fails. A body, or an error.
+/// Every route in which a page fails. A body, or an error.
 const FAILURES: [&str; 16] = [
     "204", "empty", "blanks", "html", "cut", "null", "text", "number", "object", "list", "401", "403", "404",
     "500", "503", "hangs",
@@ -215,7 +215,7 @@ fn readings_that_stand_still_are_replaced_by_those_of_the_next_page() {
     let notices = sources.notices();
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert!(
-        notices[0].message.contains("stands still") && notices[0].message.contains("11 min behind"),
+        notices[0].message.contains("is not updated") && notices[0].message.contains("11 min behind"),
         "{notices:?}"
     );
 }
@@ -289,7 +289,10 @@ fn a_number_that_is_none_is_not_passed_over_in_silence_where_nothing_else_has_it
     }
     let notices = sources.notices();
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert!(notices[0].message.starts_with("/ivp/pdm/device_data holds what is no number"), "{notices:?}");
+    assert!(
+        notices[0].message.starts_with("/ivp/pdm/device_data contains values that are not numbers"),
+        "{notices:?}"
+    );
 }
 
 #[test]
@@ -440,7 +443,7 @@ fn words_fit_the_access_that_is_used() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// Any pages fail in any way for good: a value is there within three polls exactly when a page that is well has it.
+    /// Any pages fail in any route for good: a value is there within three polls exactly when a page that is well has it.
     #[test]
     fn a_value_is_there_exactly_when_a_page_that_is_well_has_it(
         how in prop::collection::vec(prop::option::weighted(0.5, prop::sample::select(&FAILURES[..])), 7),

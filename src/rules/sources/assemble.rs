@@ -1,23 +1,25 @@
-//! The reading, put together from the pages by the choice for each value.
+//! Assembles the reading from the chosen source of each value.
 
 use jiff::Timestamp;
 
 use super::bridge::Bridges;
 use super::choice::Choices;
 use super::meters::{self, Batteries, Groups, Unmetered};
-use super::pages::Kept;
+use super::pages::Cached;
 use super::site::{Metering, Site};
-use super::table::{Value, Way};
-use super::{ensemble, inverters, production, slow};
+use super::values::{Route, Value};
+use super::{ensemble, inverters, production, production_json};
 use crate::base::reading::{Consumption, GatewayFacts, Grid, Inverter, Phase, Reading};
 
-/// What the meters give by their two ways.
-struct Metered {
+/// The values of the meters, from each of their two sources.
+struct MeterGroups {
     meters: Groups,
     rows: Groups,
 }
 
-/// The reading at `time` by our clock, and whether the house is left out because it would be negative.
+/// Assembles the reading at `time` by our clock.
+///
+/// The second value is `true` if the house is left out because it would be negative.
 pub(super) fn reading(
     site: &Site<'_>,
     choices: &Choices,
@@ -39,10 +41,10 @@ pub(super) fn reading(
     };
     reading.inverters = inverters(site, choices);
     reading.batteries = ensemble::batteries(&view);
-    let inventory = Kept::page(site.pages.inventory.as_ref());
+    let inventory = Cached::page(site.pages.inventory.as_ref());
     reading.grid_connection = inventory.and_then(ensemble::grid_connection);
     reading.dry_contacts = ensemble::dry_contacts(site.pages);
-    reading.generator = Kept::page(site.pages.generator.as_ref()).and_then(ensemble::generator);
+    reading.generator = Cached::page(site.pages.generator.as_ref()).and_then(ensemble::generator);
     reading.tariff = ensemble::tariff(site.pages);
     let house = metered.by(choices.of(Value::HousePower).or(choices.of(Value::HouseEnergy)));
     let negative_house = house.is_some_and(|groups| groups.negative_house);
@@ -58,18 +60,18 @@ fn gateway(site: &Site<'_>) -> GatewayFacts {
     }
 }
 
-/// The inverters, in detail where that page is the choice.
+/// Returns the inverters from the chosen page.
 pub(super) fn inverters(site: &Site<'_>, choices: &Choices) -> Vec<Inverter> {
     match choices.of(Value::Inverters) {
-        Some(Way::Details) => {
-            inverters::inverters(Kept::page(site.pages.device_data.as_ref()), None, site.time)
+        Some(Route::Details) => {
+            inverters::inverters(Cached::page(site.pages.device_data.as_ref()), None, site.time)
         }
-        Some(_) => inverters::inverters(None, Kept::page(site.pages.inverters.as_ref()), site.time),
+        Some(_) => inverters::inverters(None, Cached::page(site.pages.inverters.as_ref()), site.time),
         None => Vec::new(),
     }
 }
 
-fn metered(site: &Site<'_>, choices: &Choices) -> Metered {
+fn metered(site: &Site<'_>, choices: &Choices) -> MeterGroups {
     let view = site.view();
     let batteries = match site.has_batteries() {
         _ if site.misses_batteries() => Batteries::Power(None),
@@ -77,20 +79,22 @@ fn metered(site: &Site<'_>, choices: &Choices) -> Metered {
         false => Batteries::None,
     };
     let unmetered = Unmetered { batteries, generator: ensemble::generator_power(&view) };
-    let meters = match site.listed().filter(|_| site.pages.readings.is_some()) {
-        Some(list) => meters::groups(list, &site.fresh_readings(), unmetered, site.info.firmware),
-        None => Groups::default(),
+    let meters = match site.listed() {
+        Some(list) if site.pages.readings.is_some() => {
+            meters::groups(list, &site.fresh_readings(), unmetered, site.info.firmware)
+        }
+        _ => Groups::default(),
     };
-    let needed = choices.iter().any(|(_, way)| way == Some(Way::MeterRows));
-    let rows = if needed { slow::groups(site, unmetered) } else { Groups::default() };
-    Metered { meters, rows }
+    let needed = choices.iter().any(|(_, route)| route == Some(Route::MeterRows));
+    let rows = if needed { production_json::groups(site, unmetered) } else { Groups::default() };
+    MeterGroups { meters, rows }
 }
 
-impl Metered {
-    fn by(&self, way: Option<Way>) -> Option<&Groups> {
-        match way? {
-            Way::Meters => Some(&self.meters),
-            Way::MeterRows => Some(&self.rows),
+impl MeterGroups {
+    fn by(&self, route: Option<Route>) -> Option<&Groups> {
+        match route? {
+            Route::Meters => Some(&self.meters),
+            Route::MeterRows => Some(&self.rows),
             _ => None,
         }
     }
@@ -98,7 +102,7 @@ impl Metered {
 
 fn consumption(
     choices: &Choices,
-    metered: &Metered,
+    metered: &MeterGroups,
     bridges: &mut Bridges,
     joined: bool,
 ) -> Option<Consumption> {
@@ -107,7 +111,7 @@ fn consumption(
     let power_w = power.and_then(|house| house.power_w);
     let mut energy_wh = energy.and_then(|house| house.energy_wh);
     match choices.of(Value::HouseEnergy) {
-        Some(Way::Meters) => bridges.of_meters(energy_wh),
+        Some(Route::Meters) => bridges.of_meters(energy_wh),
         Some(_) if joined => energy_wh = bridges.join(energy_wh),
         _ => {}
     }
@@ -120,7 +124,7 @@ fn consumption(
     })
 }
 
-fn grid(choices: &Choices, metered: &Metered) -> Option<Grid> {
+fn grid(choices: &Choices, metered: &MeterGroups) -> Option<Grid> {
     let grid = |value| metered.by(choices.of(value))?.grid.as_ref();
     let (power, energy) = (grid(Value::GridPower), grid(Value::GridEnergy));
     let (power_w, measured_at) = (power.and_then(|grid| grid.power_w), power.or(energy)?.measured_at);
@@ -135,11 +139,11 @@ fn grid(choices: &Choices, metered: &Metered) -> Option<Grid> {
     })
 }
 
-fn phases(choices: &Choices, metered: &Metered, bridges: &mut Bridges, joined: bool) -> Vec<Phase> {
-    let way = choices.of(Value::Phases);
-    let mut phases = metered.by(way).map(|groups| groups.phases.clone()).unwrap_or_default();
-    match way {
-        Some(Way::Meters) => bridges.phases_of_meters(&phases),
+fn phases(choices: &Choices, metered: &MeterGroups, bridges: &mut Bridges, joined: bool) -> Vec<Phase> {
+    let route = choices.of(Value::Phases);
+    let mut phases = metered.by(route).map(|groups| groups.phases.clone()).unwrap_or_default();
+    match route {
+        Some(Route::Meters) => bridges.phases_of_meters(&phases),
         Some(_) if joined => bridges.join_phases(&mut phases),
         _ => {}
     }

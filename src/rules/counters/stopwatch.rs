@@ -1,8 +1,7 @@
-//! Time as the guard of the totals counts it: seconds that pass while the program runs, and an estimate of those between
-//! two runs.
+//! The time base of the guard: the seconds during which the program runs, and an estimate of those between two runs.
 //!
-//! A Pi has no clock battery. A total that was reset while the machine's clock was years ahead must not wait for those
-//! years, and one that was reset while it was behind must not be accepted at once when it is set.
+//! A Pi has no clock battery. If a total is reset while the machine's clock is years ahead, the guard must not wait for
+//! years. If the clock is behind and then corrected, the guard must not accept the total at once.
 
 use std::time::Duration;
 
@@ -10,16 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// A moment in the life of a guard, in seconds.
+/// A time on the guard's own clocks, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Moment {
-    /// While the program ran: what must be seen to last is measured by this.
+pub(super) struct GuardTime {
+    /// The time during which the program ran; a new total must last for some of it.
     pub(super) running: f64,
-    /// The time between two runs as well: so long a total had to grow.
+    /// The running time plus the time between runs, during which a total may have grown.
     pub(super) passed: f64,
 }
 
-/// What must be kept for going on after a restart.
+/// The guard's clocks, stored to continue after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Stopwatch {
@@ -28,7 +27,7 @@ pub(super) struct Stopwatch {
     /// The machine's clock at the last reading.
     #[serde(skip_serializing_if = "Option::is_none")]
     ours: Option<Timestamp>,
-    /// The newest stamp of the gateway.
+    /// The gateway's newest timestamp.
     #[serde(skip_serializing_if = "Option::is_none")]
     theirs: Option<Timestamp>,
     #[serde(skip)]
@@ -36,8 +35,8 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// The moment of a reading that was made at `now`, when the clocks showed `ours` and `theirs`.
-    pub(super) fn read(&mut self, now: Instant, ours: Timestamp, theirs: Option<Timestamp>) -> Moment {
+    /// Advances the clocks to `now`, when the machine's and the gateway's clock show `ours` and `theirs`.
+    pub(super) fn read(&mut self, now: Instant, ours: Timestamp, theirs: Option<Timestamp>) -> GuardTime {
         match self.last {
             Some(last) => {
                 let passed = now.saturating_duration_since(last).as_secs_f64();
@@ -49,10 +48,10 @@ impl Stopwatch {
         self.last = Some(now);
         self.ours = Some(ours);
         self.theirs = theirs.or(self.theirs);
-        Moment { running: self.running, passed: self.passed }
+        GuardTime { running: self.running, passed: self.passed }
     }
 
-    /// How long the program did not run. Of two clocks the one that says less is believed.
+    /// Returns the time during which the program did not run, by the clock that shows less.
     fn away(&self, ours: Timestamp, theirs: Option<Timestamp>) -> Duration {
         let between = |before: Option<Timestamp>, after: Option<Timestamp>| {
             let passed: SignedDuration = after?.duration_since(before?);
@@ -80,7 +79,7 @@ mod tests {
             let moment = stopwatch.read(start + Duration::from_secs(seconds), at(ours), None);
             #[expect(clippy::cast_precision_loss, reason = "two minutes")]
             let seconds = seconds as f64;
-            assert_eq!(moment, Moment { running: seconds, passed: seconds });
+            assert_eq!(moment, GuardTime { running: seconds, passed: seconds });
         }
     }
 

@@ -1,36 +1,41 @@
-//! Fields that a page showed before and shows no longer although it is read: a number that is impossible, `null`, or gone. Where
-//! no other page has the value it is missing, and that is reported like a page that fails.
+//! Detects fields that a page contained before and does not contain any more, or only with an impossible number or `null`.
 //!
-//! The power factor is left out: without a current there is none. Power and energy of production, house and grid are left out: for them the choice of a way looks at the field itself.
+//! If no other page has the value, it is missing, which is reported like a failing page. The power factor is not checked,
+//! because there is none without a current. Power and energy of production are not checked either: the choice of a route
+//! examines these fields itself.
 
 use std::collections::BTreeMap;
 
 use super::choice::Choices;
-use super::table::{Value, Way};
+use super::values::{Route, Value};
 use crate::base::reading::{Battery, Inverter, PhaseValues, Reading};
 use crate::io::gateway::Endpoint;
 
-/// So many fields are named.
+/// The maximum number of fields named in a message.
 const NAMED: usize = 4;
 
-/// A field of the reading: the page that shows it, and whether it does; `None` where that cannot be said.
+/// A field of the reading.
 struct Field {
+    /// The page that contains the field.
     page: Option<Endpoint>,
-    /// The name, and of what.
+    /// The name of the field, and of its group.
     name: (&'static str, &'static str),
-    /// The phase, if it is on one.
+    /// The phase, if the field belongs to one.
     phase: Option<usize>,
+    /// The field has a value; `None` if it may be absent.
     shown: Option<bool>,
 }
 
-/// The fields that each page has shown, a bit for each field.
+/// The fields that each page has contained, with one bit for each field.
 #[derive(Debug, Default)]
 pub(super) struct ShownFields(BTreeMap<Endpoint, u128>);
 
 impl ShownFields {
-    /// Takes a reading and its choices. Adds to `short`, for each page that is not in it, the fields that it has lost, in words.
-    /// The list of meters does not lose what is missing because another page is short, or because the house is `negative`.
-    pub(super) fn see(
+    /// Records the fields of a reading, and adds a description of the lost fields of each page to `short`.
+    ///
+    /// Pages that are in `short` already are not changed. The list of meters is not reported for values that are missing
+    /// because another page failed, or because the house is `negative`.
+    pub(super) fn record(
         &mut self,
         (reading, negative): (&Reading, bool),
         choices: &Choices,
@@ -38,16 +43,17 @@ impl ShownFields {
     ) {
         let is_explained = negative || !short.is_empty();
         let mut lost: BTreeMap<Endpoint, Vec<String>> = BTreeMap::new();
-        for (place, field) in fields(reading, choices).into_iter().enumerate() {
+        for (index, field) in fields(reading, choices).into_iter().enumerate() {
             let (Some(page), Some(shown)) = (field.page, field.shown) else { continue };
-            let (known, bit) = (self.0.entry(page).or_default(), 1 << place);
+            let (known, bit) = (self.0.entry(page).or_default(), 1 << index);
             if shown {
                 *known |= bit;
             } else if *known & bit != 0 && !(is_explained && field.is_of_site()) {
                 lost.entry(page).or_default().push(field.in_words());
             }
         }
-        // A meter that is not listed any more is missing on the phases too; a battery without power leaves the house out.
+        // A meter that is not listed any more is missing on the phases too. Without the power of a battery, the house is
+        // absent.
         let by_others = lost.keys().any(|page| !matches!(page, Endpoint::Meters | Endpoint::MeterReadings));
         if by_others {
             lost.remove(&Endpoint::Meters);
@@ -82,7 +88,7 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// Every field, in an order that never changes.
+/// Returns all fields, always in the same order.
 fn fields(reading: &Reading, choices: &Choices) -> Vec<Field> {
     let mut fields = Vec::new();
     for index in 0..3 {
@@ -96,7 +102,7 @@ fn fields(reading: &Reading, choices: &Choices) -> Vec<Field> {
 }
 
 fn of_phase(reading: &Reading, choices: &Choices, index: usize, fields: &mut Vec<Field>) {
-    let way = choices.of(Value::Phases);
+    let route = choices.of(Value::Phases);
     let name = ["L1", "L2", "L3"].get(index).copied().unwrap_or_default();
     let phase = reading.phases.iter().find(|phase| phase.phase == name);
     let [production, grid, storage, house] = match phase {
@@ -105,8 +111,8 @@ fn of_phase(reading: &Reading, choices: &Choices, index: usize, fields: &mut Vec
         }
         None => [None; 4],
     };
-    // The meters' house is computed, and absent where it would be below nothing.
-    let house = house.filter(|_| way == Some(Way::MeterRows));
+    // From the meters the house is computed, and absent if it would be negative.
+    let house = if route == Some(Route::MeterRows) { house } else { None };
     for (of, values, may_go) in [
         ("production", production, false),
         ("grid", grid, false),
@@ -124,7 +130,7 @@ fn of_phase(reading: &Reading, choices: &Choices, index: usize, fields: &mut Vec
             ("frequency", it.frequency_hz.is_some()),
         ];
         fields.extend(shown.map(|(name, shown)| Field {
-            page: way.map(Way::page),
+            page: route.map(Route::page),
             name: (name, of),
             phase: Some(index),
             shown: (values.is_some() || !may_go).then_some(shown),
@@ -132,7 +138,7 @@ fn of_phase(reading: &Reading, choices: &Choices, index: usize, fields: &mut Vec
     }
 }
 
-/// House and grid: by the list of meters, which may name fewer than before, or by the page that has them all.
+/// Adds house and grid, from the list of meters, which may have become shorter, or from `production.json`.
 fn of_site(reading: &Reading, choices: &Choices, fields: &mut Vec<Field>) {
     let (grid, house) = (reading.grid.as_ref(), reading.consumption.as_ref());
     let each = [
@@ -142,11 +148,12 @@ fn of_site(reading: &Reading, choices: &Choices, fields: &mut Vec<Field>) {
         (Value::HouseEnergy, ("energy", "the house"), house.is_some_and(|it| it.energy_wh.is_some())),
     ];
     for (value, name, shown) in each {
-        for (page, way) in [(Endpoint::Meters, Way::Meters), (Endpoint::ProductionJson, Way::MeterRows)] {
-            // What no way has any more is missing on the page that had it.
+        for (page, route) in [(Endpoint::Meters, Route::Meters), (Endpoint::ProductionJson, Route::MeterRows)]
+        {
+            // A value without any route is missing on the page that had it.
             let shown = match choices.of(value) {
                 None => Some(false),
-                Some(chosen) => (chosen == way).then_some(shown),
+                Some(chosen) => (chosen == route).then_some(shown),
             };
             fields.push(Field { page: Some(page), name, phase: None, shown });
         }
@@ -157,9 +164,9 @@ fn of_storage(reading: &Reading, choices: &Choices, fields: &mut Vec<Field>) {
     let has_meter = choices.of(Value::Storage).is_some();
     let is_there = has_meter || !reading.batteries.is_empty();
     let storage = reading.storage.clone().unwrap_or_default();
-    let together = choices.of(Value::BatteryTotals).map(Way::page);
+    let together = choices.of(Value::BatteryTotals).map(Route::page);
     let by_meter = if has_meter { choices.of(Value::Storage) } else { choices.of(Value::BatteryPowers) };
-    let by_meter = by_meter.map(Way::page);
+    let by_meter = by_meter.map(Route::page);
     let of_both = reading.batteries.iter().any(|battery| battery.kind == "acb");
     let held = !reading.batteries.is_empty();
     let each = [
@@ -168,7 +175,7 @@ fn of_storage(reading: &Reading, choices: &Choices, fields: &mut Vec<Field>) {
         (by_meter, "discharged energy", storage.discharged_wh.is_some(), has_meter),
         (together, "state of charge", storage.soc_percent.is_some(), held),
         (together, "available energy", storage.available_wh.is_some(), held),
-        // Of batteries of two kinds it is shown while it agrees with what they hold.
+        // With batteries of two kinds, the capacity is shown only while it agrees with their charge.
         (together, "capacity", storage.capacity_wh.is_some(), held && !of_both),
     ];
     fields.extend(each.map(|(page, name, shown, is_there)| Field {
@@ -196,7 +203,8 @@ fn of_batteries(batteries: &[Battery], fields: &mut Vec<Field>) {
     }));
 }
 
-/// One inverter that shows less than others is no fault of the page; and after the restart by night none has reported.
+/// Adds the inverters, if any of them has reported since the restart of the gateway. A field counts as present if any
+/// inverter has it: a single inverter may lack some.
 fn of_inverters(inverters: &[Inverter], choices: &Choices, fields: &mut Vec<Field>) {
     let reported = inverters.iter().any(|inverter| inverter.reported_at.is_some());
     let any = |has: fn(&Inverter) -> bool| reported.then(|| inverters.iter().any(has));
@@ -211,7 +219,7 @@ fn of_inverters(inverters: &[Inverter], choices: &Choices, fields: &mut Vec<Fiel
         ("DC current", any(|it| it.dc_current_a.is_some())),
         ("temperature", any(|it| it.temperature_c.is_some())),
     ];
-    let page = choices.of(Value::Inverters).map(Way::page);
+    let page = choices.of(Value::Inverters).map(Route::page);
     fields.extend(each.map(|(name, shown)| Field {
         page,
         name: (name, "the inverters"),
@@ -230,7 +238,7 @@ mod tests {
         let serial = crate::base::reading::Serial::parse("122300000001").unwrap();
         let facts = GatewayFacts { serial, firmware: String::new(), part_number: None, metered: true };
         let reading = Reading::empty(jiff::Timestamp::UNIX_EPOCH, facts);
-        assert!(fields(&reading, &Choices::none()).len() <= 128);
+        assert!(fields(&reading, &Choices::empty()).len() <= 128);
     }
 
     #[test]

@@ -1,42 +1,42 @@
-//! One lifetime total and the rules that guard it.
+//! A lifetime total, and the rules that guard it.
 //!
-//! What is published is the gateway's total plus a base, and never less than before.
+//! The published total is the gateway's total plus a base, and never decreases.
 //!
-//! - A **zero** after something else is held back (nothing is published) until the total is there again.
-//! - A drop by **2^32 J** less a little growth, of the inverters' total, is a wrap: the base grows by it.
-//! - A **small step back** (to 5 kWh) holds what is published until the total has caught up.
-//! - A larger step back, a **step that no roof can make** (200 kW since the last reading and a quarter of an hour
-//!   more) and the total of **another source** are held back. When the old total comes back, it goes on as if nothing
-//!   had been. When the new total has lasted half an hour and three readings, moving as a total does, it is accepted:
-//!   as it is if it is at least what is published, else on a new base that joins it on without a step.
-//! - After that, a return to the **old total** takes the old base again, so that the true total is reached.
+//! - After a **zero**, nothing is published until the total has returned.
+//! - If the inverters' total drops by **2^32 J**, minus a little growth, it has wrapped: the base grows by that amount.
+//! - After a **small decrease** (up to 5 kWh), the published total stays until the gateway's has caught up.
+//! - After a larger decrease, an **impossible increase** (more than 200 kW since the last reading, plus 15 minutes) or
+//!   the total of **another source**, nothing is published. If the old total returns, it continues unchanged. If the new
+//!   total lasts for half an hour and three readings, changing as a total does, it is accepted. If it is less than the
+//!   published total, a new base makes it continue without a step.
+//! - After that, a return to the **old total** restores the old base, so that the true total is reached.
 //!
-//! Time is the guard's own (`Moment`): how far a clock is off or jumps changes nothing.
+//! All times are on the guard's own clocks (`GuardTime`), which jumps of the machine's clock do not affect.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
+use super::stopwatch::GuardTime;
 use crate::base::reading::Source;
 use crate::base::units::WattHours;
 
-/// 2^32 J: `production.json` of firmware 7.3.130 to before 8.2.4264 shows the inverters' total modulo this.
+/// 2^32 J: `production.json` of firmware 7.3.130 to before 8.2.4264 contains the inverters' total modulo this.
 pub const WRAP_WH: f64 = 4_294_967_296.0 / 3600.0;
-/// More than any gateway's inverters give (600 of them make 180 kW).
+/// More power than the inverters of any gateway have (600 of them produce 180 kW).
 const MOST_POWER_W: f64 = 200_000.0;
-/// Inverters report up to a quarter of an hour late, all at once.
+/// The delay of inverters' reports, up to 15 minutes, after which they arrive all at once.
 const LATE_S: f64 = 15.0 * 60.0;
-/// A step back up to this is waited for.
+/// The largest decrease that is expected to be caught up.
 const SMALL_STEP_WH: f64 = 5_000.0;
-/// A step back up to this is not worth a word: the pages of one cycle are a second apart.
+/// The largest decrease that is not reported: the pages of one cycle are seconds apart.
 const NOISE_WH: f64 = 20.0;
-/// A new level must last so long while the program runs.
+/// The time for which a new total must last while the program runs.
 const QUARANTINE_S: f64 = 30.0 * 60.0;
-/// In so many readings at least.
+/// The number of readings for which a new total must last.
 const QUARANTINE_READINGS: u32 = 3;
 
-/// A total as the gateway shows it, and what is added to it.
+/// The gateway's total, with the base that is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Level {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,28 +44,28 @@ struct Level {
     raw: f64,
     #[serde(default)]
     base: f64,
-    /// [`Moment::passed`] when it was seen.
+    /// [`GuardTime::passed`] at the last reading.
     #[serde(default)]
     seen: f64,
 }
 
 impl Level {
-    /// Whether `raw` can be this total at `now`: grown by no more than a roof can make, or back a little.
-    fn continues(&self, raw: f64, source: Option<Source>, now: Moment) -> bool {
+    /// Returns `true` if `raw` can be this total at `now`: grown by a possible amount, or slightly decreased.
+    fn continues(&self, raw: f64, source: Option<Source>, now: GuardTime) -> bool {
         let growth = raw - self.raw;
         self.source == source && growth >= -SMALL_STEP_WH && growth <= self.most_growth(now)
     }
 
-    fn most_growth(&self, now: Moment) -> f64 {
+    fn most_growth(&self, now: GuardTime) -> f64 {
         MOST_POWER_W * ((now.passed - self.seen).max(0.0) + LATE_S) / 3600.0
     }
 }
 
-/// A level that is not believed yet.
+/// A new level that is not accepted yet.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Suspect {
     first: f64,
-    /// [`Moment::running`] when it was seen first.
+    /// [`GuardTime::running`] at the first reading.
     #[serde(default)]
     begun: f64,
     readings: u32,
@@ -73,93 +73,95 @@ pub(super) struct Suspect {
 }
 
 impl Suspect {
-    /// Goes on with `known` if the gateway still shows that total, else begins anew with the one it shows now.
-    pub(super) fn see(known: Option<Self>, raw: f64, source: Option<Source>, now: Moment) -> Self {
+    /// Continues `known` if the gateway still shows that total, otherwise begins with the current one.
+    pub(super) fn record(known: Option<Self>, raw: f64, source: Option<Source>, now: GuardTime) -> Self {
         let level = Level { source, raw, base: 0.0, seen: now.passed };
-        match known.filter(|suspect| suspect.level.continues(raw, source, now)) {
-            Some(suspect) => Self { readings: suspect.readings + 1, level, ..suspect },
-            None => Self { first: raw, begun: now.running, readings: 1, level },
+        match known {
+            Some(suspect) if suspect.level.continues(raw, source, now) => {
+                Self { readings: suspect.readings + 1, level, ..suspect }
+            }
+            _ => Self { first: raw, begun: now.running, readings: 1, level },
         }
     }
 
-    /// Whether it has lasted long enough to be believed.
-    pub(super) fn has_lasted(&self, now: Moment) -> bool {
+    /// Returns `true` if the level has lasted long enough to be accepted.
+    pub(super) fn has_lasted(&self, now: GuardTime) -> bool {
         now.running - self.begun >= QUARANTINE_S && self.readings >= QUARANTINE_READINGS
     }
 }
 
-/// One guarded total.
+/// A guarded lifetime total.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Track {
+pub struct GuardedTotal {
     published: f64,
     level: Level,
-    // Rare, and there is a track for each inverter: on the heap.
+    // Boxed: it is rare, and each inverter has a guarded total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     former: Option<Box<Level>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     suspect: Option<Box<Suspect>>,
-    /// An incident that was told goes on.
-    #[serde(default)]
-    told: bool,
+    /// A reported incident has not ended yet.
+    #[serde(default, rename = "told")]
+    is_reported: bool,
 }
 
-/// What to do when the guard keeps to a total that was never right.
-const WAY_BACK: &str =
+/// The advice for a published total that was never right.
+const RESET_ADVICE: &str =
     "If the published total is wrong, `enphased gateway reset-totals` starts again from the gateway's";
 
-/// What happened to a total.
+/// An incident of a total.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Incident {
-    /// Held back, because of a zero.
+    /// Nothing is published because the total is zero.
     Zero,
-    /// Held back, because it cannot be.
+    /// Nothing is published because the change is implausible.
     Held {
-        /// What was shown before.
+        /// The previous total.
         from: f64,
-        /// What is shown now.
+        /// The new total.
         to: f64,
-        /// Whose total it is now.
+        /// The source of the new total.
         source: Option<Source>,
     },
-    /// It stepped back a little; what is published stands still for that long.
+    /// The total decreased slightly; the published total stays until it has caught up.
     SteppedBack {
-        /// By how much.
+        /// The decrease in Wh.
         by: f64,
     },
-    /// It wrapped at 2^32 J.
+    /// The total wrapped at 2^32 J.
     Wrapped,
-    /// Another total goes on from what was published.
+    /// A lower total was accepted, and continues from the published one.
     Rebased {
-        /// What is added to it from now on.
+        /// The base that is added from now on.
         base: f64,
-        /// Whose total it is.
+        /// The source of the total.
         source: Option<Source>,
     },
-    /// A step was believed in the end.
+    /// An implausible change was accepted because it has lasted.
     Accepted {
-        /// How large it is.
+        /// The change in Wh.
         step: f64,
     },
-    /// The total is there again.
+    /// The old total has returned.
     Returned,
-    /// The first total that was ever seen is more than the site can have made.
+    /// The first total is more than the site can have produced.
     Doubted {
-        /// What is shown.
+        /// The gateway's total.
         raw: f64,
-        /// What the site can have made.
+        /// The largest possible total.
         most: f64,
     },
-    /// The operator has had the guard forget the total.
+    /// The operator has reset the total.
     Reset {
-        /// What was published before, if anything.
+        /// The total published before, if there was one.
         from: Option<f64>,
-        /// What is published now.
+        /// The total published now.
         to: f64,
     },
 }
 
 impl Incident {
-    /// A stable word for programs.
+    /// Returns a stable identifier for programs.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Zero | Self::Held { .. } | Self::SteppedBack { .. } | Self::Doubted { .. } => {
@@ -184,33 +186,36 @@ impl fmt::Display for Incident {
                 )
             }
             Self::Held { from, to, source } => {
-                let whose = source_name(*source);
+                let source = source_name(*source);
                 write!(
                     f,
-                    "implausible change from {from:.0} to {to:.0} Wh ({whose}); nothing is published until the total is \
+                    "implausible change from {from:.0} to {to:.0} Wh ({source}); nothing is published until the total is \
                      back or the new one has lasted for half an hour"
                 )
             }
             Self::SteppedBack { by } => {
-                write!(f, "a step back by {by:.0} Wh; the published total waits until it has caught up")
+                write!(
+                    f,
+                    "a decrease by {by:.0} Wh; the published total stays until the gateway's has caught up"
+                )
             }
-            Self::Wrapped => write!(f, "it wrapped at 2^32 J and goes on from there"),
+            Self::Wrapped => write!(f, "wrapped at 2^32 J; the published total continues"),
             Self::Rebased { base, source } => {
                 write!(
                     f,
                     "the new total of {} has lasted; it continues with {base:.0} Wh added, so that the published total \
-                     never goes backward. {WAY_BACK}",
+                     never decreases. {RESET_ADVICE}",
                     source_name(*source)
                 )
             }
             Self::Accepted { step } => {
-                write!(f, "a step of {step:.0} Wh has lasted and is accepted. {WAY_BACK}")
+                write!(f, "a change by {step:.0} Wh has lasted and is accepted. {RESET_ADVICE}")
             }
             Self::Returned => write!(f, "the total is back"),
             Self::Doubted { raw, most } => write!(
                 f,
-                "the first total that the gateway shows, {raw:.0} Wh, is more than its inverters can have made in 30 \
-                 years ({most:.0} Wh); nothing is published until it has lasted for half an hour"
+                "the gateway's first total, {raw:.0} Wh, is more than its inverters can have produced in 30 years \
+                 ({most:.0} Wh); nothing is published until it has lasted for half an hour"
             ),
             Self::Reset { from: Some(from), to } => {
                 write!(f, "reset by the operator from {from:.0} to {to:.0} Wh")
@@ -220,28 +225,28 @@ impl fmt::Display for Incident {
     }
 }
 
-impl Track {
-    /// The first time a total is seen.
-    pub(super) fn new(raw: WattHours, source: Option<Source>, now: Moment) -> Self {
+impl GuardedTotal {
+    /// Begins to guard a total.
+    pub(super) fn new(raw: WattHours, source: Option<Source>, now: GuardTime) -> Self {
         let level = Level { source, raw: raw.value(), base: 0.0, seen: now.passed };
-        Self { published: raw.value(), level, former: None, suspect: None, told: false }
+        Self { published: raw.value(), level, former: None, suspect: None, is_reported: false }
     }
 
-    /// Takes the total as shown at `now`; gives what may be published and what happened.
+    /// Records the gateway's total at `now`. Returns the total to publish, and an incident to report.
     pub(super) fn step(
         &mut self,
         raw: WattHours,
         source: Option<Source>,
-        now: Moment,
+        now: GuardTime,
     ) -> (Option<WattHours>, Option<Incident>) {
         let raw = raw.value();
         if raw <= 0.0 && self.level.raw > 0.0 {
-            return (None, self.tell(Incident::Zero));
+            return (None, self.report(Incident::Zero));
         }
-        // From nothing a total may go anywhere: a gateway seen first just after its boot.
+        // A first total of 0 may change to anything: the gateway was seen first just after its boot.
         let fresh = self.level.raw <= 0.0 && self.published <= 0.0;
         if fresh || self.level.continues(raw, source, now) {
-            // The highest stays the mark, so that many small steps back do not add up to a large one.
+            // The highest total stays the reference, so that many small decreases do not add up to a large one.
             let mark = raw.max(self.level.raw);
             return self.go_on(raw, Level { source, raw: mark, base: self.level.base, seen: now.passed });
         }
@@ -251,13 +256,13 @@ impl Track {
             return (published, Some(Incident::Wrapped));
         }
         if let Some(former) = self.former.take_if(|former| former.continues(raw, source, now)) {
-            self.told = true;
+            self.is_reported = true;
             return self.go_on(raw, Level { raw, seen: now.passed, ..*former });
         }
         self.quarantine(raw, source, now)
     }
 
-    /// The total goes on at `level`, where the gateway shows `raw`.
+    /// Continues at `level` with the gateway's total `raw`.
     fn go_on(&mut self, raw: f64, level: Level) -> (Option<WattHours>, Option<Incident>) {
         let total = raw + level.base;
         let back = self.published - total;
@@ -265,9 +270,9 @@ impl Track {
         self.suspect = None;
         self.published = self.published.max(total);
         let incident = if back > NOISE_WH {
-            self.tell(Incident::SteppedBack { by: back })
-        } else if back <= 0.0 && self.told {
-            self.told = false;
+            self.report(Incident::SteppedBack { by: back })
+        } else if back <= 0.0 && self.is_reported {
+            self.is_reported = false;
             Some(Incident::Returned)
         } else {
             None
@@ -275,23 +280,23 @@ impl Track {
         (WattHours::new(self.published), incident)
     }
 
-    /// What is published.
+    /// Returns the published total.
     pub fn published(&self) -> Option<WattHours> {
         WattHours::new(self.published)
     }
 
-    /// [`Moment::passed`] when the total was seen last.
+    /// Returns [`GuardTime::passed`] at the last reading.
     pub(super) fn seen(&self) -> f64 {
         self.level.seen
     }
 
-    fn tell(&mut self, incident: Incident) -> Option<Incident> {
-        let news = !self.told;
-        self.told = true;
-        news.then_some(incident)
+    fn report(&mut self, incident: Incident) -> Option<Incident> {
+        let is_new = !self.is_reported;
+        self.is_reported = true;
+        is_new.then_some(incident)
     }
 
-    fn wrapped(&self, raw: f64, source: Option<Source>, now: Moment) -> bool {
+    fn wrapped(&self, raw: f64, source: Option<Source>, now: GuardTime) -> bool {
         let growth = raw + WRAP_WH - self.level.raw;
         source == Some(Source::Inverters)
             && self.level.source == source
@@ -302,14 +307,14 @@ impl Track {
         &mut self,
         raw: f64,
         source: Option<Source>,
-        now: Moment,
+        now: GuardTime,
     ) -> (Option<WattHours>, Option<Incident>) {
-        let suspect = Suspect::see(self.suspect.take().map(|suspect| *suspect), raw, source, now);
+        let suspect = Suspect::record(self.suspect.take().map(|suspect| *suspect), raw, source, now);
         let level = suspect.level;
         if !suspect.has_lasted(now) {
             self.suspect = Some(Box::new(suspect));
             let from = self.level.raw;
-            return (None, self.tell(Incident::Held { from, to: raw, source }));
+            return (None, self.report(Incident::Held { from, to: raw, source }));
         }
         self.former = Some(Box::new(self.level));
         let step = raw - self.published;
@@ -317,18 +322,18 @@ impl Track {
             self.level = level;
             Incident::Accepted { step }
         } else {
-            // What was gained while it was not believed is counted.
+            // The energy counted during the quarantine is added.
             let base = self.published - suspect.first;
             self.level = Level { base, ..level };
             Incident::Rebased { base, source }
         };
-        self.told = false;
+        self.is_reported = false;
         self.published = self.published.max(self.level.raw + self.level.base);
         (WattHours::new(self.published), Some(incident))
     }
 }
 
-/// The word for a source in messages.
+/// Returns the name of a source in messages.
 fn source_name(source: Option<Source>) -> &'static str {
     match source {
         Some(Source::Meter) => "the meter",
@@ -344,15 +349,15 @@ mod tests {
     const METER: Option<Source> = Some(Source::Meter);
     const INVERTERS: Option<Source> = Some(Source::Inverters);
 
-    /// A day of readings, one a minute.
+    /// A day with one reading per minute.
     struct Day {
-        track: Track,
+        track: GuardedTotal,
         minute: u32,
     }
 
     impl Day {
         fn from(total: f64, source: Option<Source>) -> Self {
-            Self { track: Track::new(wh(total), source, at(0)), minute: 0 }
+            Self { track: GuardedTotal::new(wh(total), source, at(0)), minute: 0 }
         }
 
         fn see(&mut self, total: f64, source: Option<Source>) -> (Option<f64>, Option<&'static str>) {
@@ -366,8 +371,8 @@ mod tests {
         WattHours::new(value).unwrap()
     }
 
-    fn at(minute: u32) -> Moment {
-        Moment { running: 60.0 * f64::from(minute), passed: 60.0 * f64::from(minute) }
+    fn at(minute: u32) -> GuardTime {
+        GuardTime { running: 60.0 * f64::from(minute), passed: 60.0 * f64::from(minute) }
     }
 
     #[test]
@@ -422,7 +427,7 @@ mod tests {
         let seen: Vec<_> = (0..60).map(|minute| day.see(180_000.0 + f64::from(minute), INVERTERS)).collect();
         assert_eq!(seen[30], (Some(19_000_030.0), Some("counter_rebased")));
         assert_eq!(seen[59], (Some(19_000_059.0), None));
-        // The meter is back and has counted a little less than the inverters.
+        // The meter returns, and has counted a little less than the inverters.
         assert_eq!(day.see(19_000_050.0, METER), (Some(19_000_059.0), None));
         assert_eq!(day.see(19_000_070.0, METER), (Some(19_000_070.0), Some("counter_returned")));
     }
@@ -435,8 +440,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever a gateway shows, what is published does not go backward, and an hour of sound readings later
-        /// the guard follows them again.
+        /// The published total never decreases, whatever the gateway shows. After an hour of correct readings, the guard
+        /// follows them again.
         #[test]
         fn a_published_total_never_goes_backward(
             history in proptest::collection::vec((0_u8..8, 0.0_f64..3_000.0, proptest::bool::ANY), 1..300),

@@ -1,10 +1,10 @@
-//! The table of values: for each value of a reading, the pages that can yield it, in the order in which they are asked.
+//! The table of values: for each value of a reading, the pages that can yield it, in order of preference.
 //!
-//! The pages themselves, with path, cost and period, are the table in [`crate::io::gateway::endpoint`].
+//! The table of pages, with path, cost and period, is in [`crate::io::gateway::endpoint`].
 
 use crate::io::gateway::Endpoint;
 
-/// A value of a reading, or several that come together.
+/// A value of a reading, or a group of values from the same page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Value {
     ProductionPower,
@@ -15,7 +15,7 @@ pub(super) enum Value {
     /// Import and export.
     GridEnergy,
     Phases,
-    /// Storage as its meter measures it.
+    /// Storage as measured by the storage meter.
     Storage,
     /// The batteries of the ensemble, the system controller and the collar.
     Batteries,
@@ -23,9 +23,9 @@ pub(super) enum Value {
     BatteryPowers,
     LiveValues,
     Inverters,
-    /// The AC batteries together.
+    /// The sums of all AC batteries.
     AcBatteryTotals,
-    /// Each AC battery.
+    /// The individual AC batteries.
     AcBatteries,
     DryContacts,
     DryContactNames,
@@ -33,44 +33,44 @@ pub(super) enum Value {
     Tariff,
 }
 
-/// A way to a value: one page, or two that are joined.
+/// A source of a value: one page, or two that are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Way {
+pub(super) enum Route {
     /// The list of meters joined with their readings, about a second old.
     Meters,
     /// The meters of `production.json`: the same transformers, with the same lifetime totals.
     MeterRows,
-    /// The inverters' sum of `production.json`.
+    /// The sum of the inverters in `production.json`.
     InverterRow,
-    /// The fast page of totals.
+    /// The fast page `/api/v1/production`.
     Totals,
-    /// The fast page of counters, by inverters and meters.
+    /// The fast page `/ivp/pdm/energy`.
     Counters,
-    /// The table of firmware 3, for people.
+    /// The HTML table of firmware 3.
     Table,
-    /// The sum of the inverters in detail.
+    /// The sum over the detailed list of inverters.
     Details,
-    /// The sum of the inverters' last reports.
+    /// The sum over the last reports of the inverters.
     Reports,
-    /// A page that needs no other.
+    /// A single page.
     Page(Endpoint),
 }
 
-/// What measures production.
+/// The device that measures production.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// A production meter. Its lifetime total is another than that of the inverters and never replaced by it.
+    /// A production meter. Its lifetime total differs from that of the inverters, and is never replaced by it.
     Meter,
-    /// A model with meters has not shown yet whether it uses them: no total until that is known.
+    /// Not known yet: a starting model with meters has not listed them. There is no total until then.
     Undecided,
-    /// No list of meters says so; `production.json` does.
+    /// Not known from a list of meters, only from `production.json`.
     Unknown,
     /// The inverters, by their reports.
     Inverters,
 }
 
 impl Value {
-    /// Every value, the important ones first.
+    /// All values, most important first.
     pub(super) const ALL: [Self; 19] = [
         Self::ProductionPower,
         Self::ProductionEnergy,
@@ -93,7 +93,7 @@ impl Value {
         Self::AcBatteries,
     ];
 
-    /// Its name in messages.
+    /// Returns the name used in messages.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::ProductionPower => "production power",
@@ -118,11 +118,11 @@ impl Value {
         }
     }
 
-    /// The ways to it, the best first.
-    pub(super) const fn ways(self, origin: Origin) -> &'static [Way] {
-        use Way::{Counters, Details, InverterRow, MeterRows, Meters, Page, Reports, Table, Totals};
+    /// Returns the sources of the value, best first.
+    pub(super) const fn routes(self, origin: Origin) -> &'static [Route] {
+        use Route::{Counters, Details, InverterRow, MeterRows, Meters, Page, Reports, Table, Totals};
         match self {
-            // Of a metered gateway the fast total lags by minutes, and on 8.3.5433 it is another quantity: it comes last.
+            // On metered gateways the fast page lags by minutes, and on 8.3.5433 it is another quantity: it comes last.
             Self::ProductionPower => match origin {
                 Origin::Meter => &[Meters, MeterRows, InverterRow, Details, Reports, Totals],
                 Origin::Undecided | Origin::Unknown => {
@@ -152,8 +152,8 @@ impl Value {
     }
 }
 
-impl Way {
-    /// The pages it takes, in the order in which they are asked for; the value is on the last.
+impl Route {
+    /// Returns the pages to request, in order. The last one contains the value.
     pub(super) const fn pages(&self) -> &[Endpoint] {
         match self {
             Self::Meters => &[Endpoint::Meters, Endpoint::MeterReadings],
@@ -167,7 +167,7 @@ impl Way {
         }
     }
 
-    /// The page that shows the value.
+    /// Returns the page that contains the value.
     pub(super) const fn page(self) -> Endpoint {
         match self {
             Self::Meters => Endpoint::MeterReadings,
@@ -196,11 +196,15 @@ mod tests {
         let mut pages = BTreeSet::new();
         for (value, origin) in Value::ALL.into_iter().flat_map(|value| ORIGINS.map(|origin| (value, origin)))
         {
-            let ways = value.ways(origin);
-            assert!(!ways.is_empty(), "{value:?}");
-            assert_eq!(ways.iter().collect::<BTreeSet<_>>().len(), ways.len(), "{value:?}: a way twice");
-            pages.extend(ways.iter().flat_map(|way| way.pages().to_vec()));
-            assert!(ways.iter().all(|way| way.pages().last() == Some(&way.page())));
+            let routes = value.routes(origin);
+            assert!(!routes.is_empty(), "{value:?}");
+            assert_eq!(
+                routes.iter().collect::<BTreeSet<_>>().len(),
+                routes.len(),
+                "{value:?}: a route twice"
+            );
+            pages.extend(routes.iter().flat_map(|route| route.pages().to_vec()));
+            assert!(routes.iter().all(|route| route.pages().last() == Some(&route.page())));
         }
         assert_eq!(pages, Endpoint::ALL.into_iter().collect());
     }
@@ -209,15 +213,15 @@ mod tests {
     fn no_slow_page_comes_first_where_a_fast_one_has_the_value() {
         for (value, origin) in Value::ALL.into_iter().flat_map(|value| ORIGINS.map(|origin| (value, origin)))
         {
-            let first = value.ways(origin)[0].page();
-            let fast = value.ways(origin).iter().any(|way| way.page().page().cost == Cost::Fast);
+            let first = value.routes(origin)[0].page();
+            let fast = value.routes(origin).iter().any(|route| route.page().page().cost == Cost::Fast);
             assert!(first.page().cost == Cost::Fast || !fast, "{value:?} {origin:?}");
         }
     }
 
     #[test]
     fn the_total_of_a_meter_is_never_replaced_by_that_of_the_inverters() {
-        assert_eq!(Value::ProductionEnergy.ways(Origin::Meter), [Way::Meters, Way::MeterRows]);
-        assert_eq!(Value::ProductionEnergy.ways(Origin::Undecided), [Way::Meters, Way::MeterRows]);
+        assert_eq!(Value::ProductionEnergy.routes(Origin::Meter), [Route::Meters, Route::MeterRows]);
+        assert_eq!(Value::ProductionEnergy.routes(Origin::Undecided), [Route::Meters, Route::MeterRows]);
     }
 }

@@ -1,7 +1,7 @@
-//! What is said of a page that falls short of what it should have: once when that begins, once when it ends.
+//! Reports pages that fail or lack expected values: once when that begins, once when it ends.
 //!
-//! One odd answer is not worth a word. A page that comes and goes is reported when it keeps failing, and then as healed
-//! only when it has held for twice as long as the last time, so that a flapping page does not fill the log.
+//! A single failure is not reported. A page that fails again soon after its recovery has to work twice as long as the
+//! last time before the next recovery is reported, so that a flapping page does not fill the log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,77 +11,79 @@ use tokio::time::Instant;
 use super::choice::{self, Choices, Shortfall};
 use super::cycle::{Level, Notice};
 use super::site::Site;
-use super::table::Value;
+use super::values::Value;
 use crate::io::gateway::Endpoint;
 use crate::rules::logins::words::length;
 
-/// What a failed request adds; each cycle without a failure takes one away.
+/// The weight of a failed request. Each cycle without a failure subtracts 1.
 const FAILURE: u8 = 2;
-/// At this it is reported: after two failures in a row, or some more with successes between.
+/// The sum at which a problem is reported: two consecutive failures, or some more with successes between.
 const REPORTED: u8 = 4;
-/// A page that fails again within this time has to hold for longer.
+/// A page that fails again within this time has to work for longer before the recovery is reported.
 const RELAPSE: Duration = Duration::from_secs(3600);
-/// The most cycles that a page has to hold.
+/// The maximum number of good cycles required for a recovery.
 const MOST_CYCLES: u32 = 64;
 
 #[derive(Debug)]
-struct Row {
+struct PageFailure {
     level: u8,
     since: Instant,
     reported: bool,
-    /// Cycles in a row without a shortfall, and how many end the trouble.
-    held: u32,
+    /// The number of consecutive good cycles.
+    good_cycles: u32,
+    /// The number of good cycles after which the recovery is reported.
     needed: u32,
     ended: Option<Instant>,
 }
 
-/// The pages in trouble.
+/// The failing pages.
 #[derive(Debug, Default)]
-pub(super) struct Troubles(BTreeMap<Endpoint, Row>);
+pub(super) struct PageFailures(BTreeMap<Endpoint, PageFailure>);
 
-impl Troubles {
-    /// Takes what each page falls short of in a cycle that ends at `now`, in words; `asked` are the pages that were asked
-    /// for in it. Returns what is to be said.
-    pub(super) fn see(
+impl PageFailures {
+    /// Records the shortfalls of a cycle that ended at `now`, and returns the notices to report.
+    ///
+    /// `was_requested` returns `true` for the pages that were requested in the cycle.
+    pub(super) fn record(
         &mut self,
         short: &BTreeMap<Endpoint, String>,
-        asked: impl Fn(Endpoint) -> bool,
+        was_requested: impl Fn(Endpoint) -> bool,
         now: Instant,
     ) -> Vec<Notice> {
         let mut notices = Vec::new();
         for (endpoint, words) in short {
-            let row = self.0.entry(*endpoint).or_insert_with(|| Row::new(now));
-            if asked(*endpoint) && row.falls_short(now) {
+            let failure = self.0.entry(*endpoint).or_insert_with(|| PageFailure::new(now));
+            if was_requested(*endpoint) && failure.fail(now) {
                 let message = format!("{} {words}", endpoint.path());
                 notices.push(Notice { level: Level::Warn, kind: "page_failing", message });
             } else {
-                tracing::debug!(path = endpoint.path(), words, "a page falls short");
+                tracing::debug!(path = endpoint.path(), words, "page fails or lacks values");
             }
         }
-        for (endpoint, row) in &mut self.0 {
+        for (endpoint, failure) in &mut self.0 {
             if !short.contains_key(endpoint)
-                && let Some(lasted) = row.holds(now)
+                && let Some(lasted) = failure.succeed(now)
             {
-                let message = format!("{} is read again after {}", endpoint.path(), length(lasted));
+                let message = format!("{} works again after {}", endpoint.path(), length(lasted));
                 notices.push(Notice { level: Level::Info, kind: "page_recovered", message });
             }
         }
-        self.0.retain(|_, row| row.is_of_interest(now));
+        self.0.retain(|_, failure| failure.is_recent(now));
         notices
     }
 }
 
-impl Row {
+impl PageFailure {
     fn new(now: Instant) -> Self {
-        Self { level: 0, since: now, reported: false, held: 0, needed: 1, ended: None }
+        Self { level: 0, since: now, reported: false, good_cycles: 0, needed: 1, ended: None }
     }
 
-    /// A request failed; returns whether that is to be reported.
-    fn falls_short(&mut self, now: Instant) -> bool {
+    /// Records a failure. Returns `true` if it should be reported.
+    fn fail(&mut self, now: Instant) -> bool {
         if self.level == 0 && !self.reported {
             self.since = now;
         }
-        self.held = 0;
+        self.good_cycles = 0;
         self.level = (self.level + FAILURE).min(REPORTED);
         let begins = self.level >= REPORTED && !self.reported;
         if begins {
@@ -92,69 +94,72 @@ impl Row {
         begins
     }
 
-    /// Nothing is short; returns how long the trouble lasted if it has ended now.
-    fn holds(&mut self, now: Instant) -> Option<Duration> {
-        self.held += 1;
+    /// Records a good cycle. Returns the length of a reported problem if it has ended now.
+    fn succeed(&mut self, now: Instant) -> Option<Duration> {
+        self.good_cycles += 1;
         self.level = self.level.saturating_sub(1);
-        if !self.reported || self.held < self.needed {
+        if !self.reported || self.good_cycles < self.needed {
             return None;
         }
         (self.reported, self.level, self.ended) = (false, 0, Some(now));
         Some(now.saturating_duration_since(self.since))
     }
 
-    fn is_of_interest(&self, now: Instant) -> bool {
+    fn is_recent(&self, now: Instant) -> bool {
         let ended_lately = self.ended.is_some_and(|ended| now.saturating_duration_since(ended) < RELAPSE);
-        self.reported || self.level > 0 || self.held == 0 || ended_lately
+        self.reported || self.level > 0 || self.good_cycles == 0 || ended_lately
     }
 }
 
-/// What each page falls short of, in words, with what is read in its place.
+/// Describes the shortfall of each page, and the pages that its values are read from instead.
 pub(super) fn shortfalls(site: &Site<'_>, choices: &Choices) -> BTreeMap<Endpoint, String> {
     let mut short: BTreeMap<Endpoint, (Shortfall, Consequences)> = BTreeMap::new();
     for (value, chosen) in choices.iter().filter(|(value, _)| site.wants(*value)) {
-        let before = value.ways(site.origin()).iter().take_while(|way| Some(**way) != chosen);
-        for way in before {
-            let Some((page, why)) = choice::shortfall(site, *way, value) else { continue };
+        let before = value.routes(site.origin()).iter().take_while(|route| Some(**route) != chosen);
+        for route in before {
+            let Some((page, why)) = choice::shortfall(site, *route, value) else { continue };
             let (worst, consequences) = short.entry(page).or_insert_with(|| (why, Consequences::default()));
             *worst = why.min(*worst);
-            // A value that nothing has, and never had, is perhaps not measured here.
-            if chosen.is_some() || site.promises(value) {
-                consequences.add(value, chosen.map(super::table::Way::page));
+            // A value that no page has ever had may not be measured here.
+            if chosen.is_some() || site.should_have(value) {
+                consequences.add(value, chosen.map(super::values::Route::page));
             }
         }
     }
     let mut words: BTreeMap<Endpoint, String> = short
         .into_iter()
         .map(|(page, (why, consequences))| {
-            (page, format!("{}: {}", why_in_words(site, page, why), consequences.in_words(page)))
+            (page, format!("{}: {}", describe(site, page, why), consequences.describe(page)))
         })
         .collect();
-    // The last list of meters is as good; that its page fails is said all the same.
-    if let Some(why) = site.visits.why(Endpoint::Meters).filter(|_| site.listed().is_some()) {
-        words.insert(Endpoint::Meters, format!("fails ({why}): the meters that it listed last are used"));
+    // The last list of meters is still used, but the failure of its page is reported.
+    if site.listed().is_some()
+        && let Some(why) = site.requests.why(Endpoint::Meters)
+    {
+        words.insert(Endpoint::Meters, format!("fails ({why}): its last list of meters is used"));
     }
     for page in site.past.without_numbers() {
-        words.entry(page).or_insert_with(|| "holds what is no number (nan, inf): left out".to_owned());
+        let message = || "contains values that are not numbers (nan, inf): left out".to_owned();
+        words.entry(page).or_insert_with(message);
     }
     words
 }
 
-fn why_in_words(site: &Site<'_>, page: Endpoint, why: Shortfall) -> String {
+fn describe(site: &Site<'_>, page: Endpoint, why: Shortfall) -> String {
     match why {
-        Shortfall::Failed => format!("fails ({})", site.visits.why(page).unwrap_or("no answer")),
+        Shortfall::Failed => format!("fails ({})", site.requests.why(page).unwrap_or("no response")),
         Shortfall::Stale(stamp) => match site.time {
             Some(time) => format!(
-                "stands still (measured at {stamp:.0}, {} behind the gateway's clock)",
+                "is not updated (measured at {stamp:.0}, {} behind the gateway's clock)",
                 length(time.duration_since(stamp).unsigned_abs())
             ),
-            None => format!("stands still since {stamp:.0}"),
+            None => format!("is not updated since {stamp:.0}"),
         },
-        Shortfall::Lacking => "does not show what it should".to_owned(),
+        Shortfall::Lacking => "lacks expected values".to_owned(),
     }
 }
 
-/// Where values are read instead: `None` for nowhere.
+/// The values of a failing page, grouped by the page that they are read from instead (`None` for nowhere).
 #[derive(Debug, Default)]
 struct Consequences(Vec<(Option<Endpoint>, Vec<Value>)>);
 
@@ -167,7 +172,7 @@ impl Consequences {
         }
     }
 
-    fn in_words(&self, failing: Endpoint) -> String {
+    fn describe(&self, failing: Endpoint) -> String {
         let parts: Vec<String> = self
             .0
             .iter()
@@ -182,7 +187,7 @@ impl Consequences {
                 }
             })
             .collect();
-        if parts.is_empty() { "no other page is needed".to_owned() } else { parts.join("; ") }
+        if parts.is_empty() { "no value is missing".to_owned() } else { parts.join("; ") }
     }
 }
 
@@ -193,14 +198,13 @@ mod tests {
     const PAGE: Endpoint = Endpoint::MeterReadings;
     const TICK: Duration = Duration::from_secs(30);
 
-    /// One letter for each cycle: `x` when the page fails, `.` when it is well. `B` and `E` where a begin and an end are
-    /// said.
+    /// Replaces each cycle (`x` if the page fails, `.` if it works) by `B` or `E` if a begin or an end is reported.
     fn said(cycles: &str) -> String {
-        let (mut troubles, mut now) = (Troubles::default(), Instant::now());
+        let (mut failures, mut now) = (PageFailures::default(), Instant::now());
         let one = |cycle: char| {
             let words = "fails (HTTP 500)".to_owned();
             let short = if cycle == 'x' { BTreeMap::from([(PAGE, words)]) } else { BTreeMap::new() };
-            let notices = troubles.see(&short, |_| true, now);
+            let notices = failures.record(&short, |_| true, now);
             now += TICK;
             assert!(notices.len() <= 1);
             match notices.first() {
@@ -228,28 +232,28 @@ mod tests {
 
     #[test]
     fn a_page_that_is_left_alone_does_not_count_as_asked() {
-        let mut troubles = Troubles::default();
+        let mut failures = PageFailures::default();
         let short = BTreeMap::from([(PAGE, "keeps failing".to_owned())]);
         let now = Instant::now();
-        assert_eq!(troubles.see(&short, |_| true, now), []);
+        assert_eq!(failures.record(&short, |_| true, now), []);
         for _ in 0..9 {
-            assert_eq!(troubles.see(&short, |_| false, now), []);
+            assert_eq!(failures.record(&short, |_| false, now), []);
         }
-        assert_eq!(troubles.see(&short, |_| true, now).len(), 1);
+        assert_eq!(failures.record(&short, |_| true, now).len(), 1);
     }
 
     #[test]
     fn the_end_says_how_long_it_lasted_and_nothing_is_kept_of_what_is_long_over() {
-        let (mut troubles, start) = (Troubles::default(), Instant::now());
+        let (mut failures, start) = (PageFailures::default(), Instant::now());
         let short = BTreeMap::from([(PAGE, "keeps failing".to_owned())]);
         for minute in 0..90 {
-            troubles.see(&short, |_| true, start + 2 * TICK * minute);
+            failures.record(&short, |_| true, start + 2 * TICK * minute);
         }
         let end = start + Duration::from_secs(90 * 60);
-        let notices = troubles.see(&BTreeMap::new(), |_| true, end);
-        assert_eq!(notices[0].message, "/ivp/meters/readings is read again after 1 h 30 min");
-        troubles.see(&BTreeMap::new(), |_| true, end + RELAPSE);
-        assert!(troubles.0.is_empty());
+        let notices = failures.record(&BTreeMap::new(), |_| true, end);
+        assert_eq!(notices[0].message, "/ivp/meters/readings works again after 1 h 30 min");
+        failures.record(&BTreeMap::new(), |_| true, end + RELAPSE);
+        assert!(failures.0.is_empty());
     }
 
     #[test]
@@ -259,7 +263,7 @@ mod tests {
         consequences.add(Value::GridEnergy, None);
         consequences.add(Value::HousePower, Some(Endpoint::ProductionJson));
         assert_eq!(
-            consequences.in_words(Endpoint::MeterReadings),
+            consequences.describe(Endpoint::MeterReadings),
             "production power, house power from /production.json?details=1 instead; import and export missing"
         );
     }

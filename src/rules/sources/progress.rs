@@ -1,50 +1,52 @@
-//! How a cycle goes, and when there is no point in asking on.
+//! The progress of a cycle, which ends early when the gateway does not respond.
 
 use crate::io::gateway::Error;
 
-/// The best that came of a request so far.
+/// The best result of a request so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Best {
     #[default]
     Nothing,
-    /// A response, whatever it says.
+    /// A response of any kind.
     Response,
-    /// A page that was understood.
+    /// A well-formed page.
     Page,
 }
 
-/// The course of one cycle.
+/// The progress of one cycle.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Course {
+pub(super) struct Progress {
     best: Best,
-    /// A request hung.
+    /// A request got no response.
     hung: bool,
     ended: bool,
 }
 
-impl Course {
-    /// Before the first cycle nothing is asked.
+impl Progress {
+    /// Creates the state before the first cycle, in which nothing is requested.
     pub(super) const fn over() -> Self {
         Self { best: Best::Nothing, hung: false, ended: true }
     }
 
-    /// Whether there is no point in asking on.
+    /// Returns `true` if further requests are pointless.
     pub(super) const fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether a page was understood.
+    /// Returns `true` if a well-formed page arrived.
     pub(super) fn has_answered(&self) -> bool {
         self.best == Best::Page
     }
 
-    /// Takes a response.
+    /// Records a response.
     pub(super) fn respond(&mut self, understood: bool) {
         self.best = self.best.max(if understood { Best::Page } else { Best::Response });
     }
 
-    /// Takes an error. A page that hangs, or that the gateway asks to be spared, ends the cycle as long as nothing has
-    /// answered: it may be the whole gateway. One that is `known` to fail does not.
+    /// Records an error.
+    ///
+    /// A timeout or a busy page ends the cycle if no page has arrived yet: the whole gateway may be affected. A page that
+    /// is `known` to fail does not end it.
     pub(super) fn fail(&mut self, error: &Error, known: bool) {
         match error {
             _ if error.is_about_every_page() => self.ended = true,
@@ -58,8 +60,8 @@ impl Course {
         }
     }
 
-    /// Whether pages that are known to hang are not asked for: one is enough, as long as nothing answers.
-    pub(super) fn spares_hanging(&self) -> bool {
+    /// Returns `true` if pages that are known to hang should be skipped: one is enough while no page arrives.
+    pub(super) fn skips_hanging(&self) -> bool {
         self.hung && !self.has_answered()
     }
 }
@@ -79,11 +81,11 @@ mod tests {
     }
 
     fn ended(known: bool, errors: &[Error]) -> bool {
-        let mut course = Course::default();
+        let mut progress = Progress::default();
         for error in errors {
-            course.fail(error, known);
+            progress.fail(error, known);
         }
-        course.ended
+        progress.ended
     }
 
     #[test]
@@ -97,10 +99,10 @@ mod tests {
     #[test]
     fn a_page_that_is_known_to_fail_is_not_the_gateway() {
         assert!(!ended(true, &[busy(), busy(), unreachable(true)]));
-        let mut course = Course::default();
-        course.fail(&unreachable(true), true);
-        assert!(course.spares_hanging());
-        course.respond(true);
-        assert!(!course.spares_hanging());
+        let mut progress = Progress::default();
+        progress.fail(&unreachable(true), true);
+        assert!(progress.skips_hanging());
+        progress.respond(true);
+        assert!(!progress.skips_hanging());
     }
 }

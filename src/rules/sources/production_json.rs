@@ -1,20 +1,21 @@
-//! Production, house, grid and phases from the meters of `production.json`: of gateways without a list of meters, and in
-//! place of the list and its readings when one of their pages fails.
+//! Production, house, grid and phases from the meters in `production.json`.
+//!
+//! This page is used for gateways without a list of meters, and while the list or its readings fail.
 
 use jiff::Timestamp;
 
 use super::flow::has_mains;
+use super::meter_set::of_a_house;
 use super::meters::{Groups, Unmetered};
 use super::oddities::Oddity;
-use super::place::of_a_house;
 use super::site::Site;
-use super::table::Value;
+use super::values::Value;
 use crate::base::reading::{Consumption, Grid, Phase, PhaseValues, Production, Source};
 use crate::base::units::{WattHours, Watts};
 use crate::io::gateway::firmware::Firmware;
 use crate::io::gateway::wire::production_json::{Line, ProductionJson, Row};
 
-/// The rows of the meters.
+/// The rows of the meters in `production.json`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rows<'a> {
     production: Option<&'a Row>,
@@ -23,7 +24,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Those that are fresh, if the page is there.
+    /// Returns the rows that are not stale, if the page is available.
     pub(super) fn fresh(site: &Site<'a>) -> Option<Self> {
         let fresh = |row: &&Row| !site.is_stale(row.measured_at);
         let all = Self::all(site.slow_page()?);
@@ -42,7 +43,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Production by its meter.
+    /// Returns production as measured by its meter.
     pub(super) fn production(&self) -> Option<Production> {
         self.production.map(|row| Production {
             power_w: row.power,
@@ -54,15 +55,15 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Total consumption shows the net: see [`Oddity::TotalIsNet`].
+    /// Returns `true` if total consumption contains the net: see [`Oddity::TotalIsNet`].
     fn total_is_net(&self, firmware: Firmware) -> bool {
         let values = |row: &Row| (row.power, row.net_energy);
-        Oddity::TotalIsNet.holds(firmware)
+        Oddity::TotalIsNet.affects(firmware)
             && self.total.is_some()
             && self.total.map(values) == self.net.map(values)
     }
 
-    /// What flows into the house past these meters.
+    /// Returns the house's power as far as these meters measure it.
     fn house_power(&self, site: &Site<'_>) -> Option<Watts> {
         match self.total {
             _ if site.has_hidden_feed() => None,
@@ -71,8 +72,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// What was produced, and imported less what was exported.
-    fn made_and_taken(&self) -> Option<WattHours> {
+    /// Returns production plus import minus export.
+    fn production_and_net(&self) -> Option<WattHours> {
         WattHours::total([self.production?.energy(), self.net?.net_energy])
     }
 
@@ -80,20 +81,20 @@ impl<'a> Rows<'a> {
         if site.has_hidden_feed() {
             return None;
         }
-        if site.stands_in_for_meters() {
-            // What batteries took and gave is on no row.
-            return self.made_and_taken().filter(|_| !site.has_batteries());
+        if site.replaces_meters() {
+            // No row contains the energy of batteries.
+            return if site.has_batteries() { None } else { self.production_and_net() };
         }
         match self.total {
             Some(total) if !self.total_is_net(site.info.firmware) => total.net_energy,
-            Some(_) => self.made_and_taken(),
+            Some(_) => self.production_and_net(),
             None => None,
         }
     }
 }
 
-/// Whether the meters of the page have what makes up `value`.
-pub(super) fn serves(site: &Site<'_>, value: Value) -> bool {
+/// Returns `true` if the meters of the page suffice for `value`.
+pub(super) fn yields(site: &Site<'_>, value: Value) -> bool {
     let Some(rows) = Rows::fresh(site) else { return false };
     match value {
         Value::HousePower => rows.house_power(site).is_some(),
@@ -108,14 +109,14 @@ fn has_lines(row: &Row) -> bool {
     (0..3).any(|index| row.line(index).is_some_and(|line| has_mains(line.voltage)))
 }
 
-/// The oldest stamp of a meter of the page that stands still.
+/// Returns the oldest stale timestamp of a meter on the page.
 pub(super) fn stale(site: &Site<'_>) -> Option<Timestamp> {
     let rows = Rows::all(site.slow_page()?);
     let rows = [rows.production, rows.net, rows.total].into_iter().flatten();
     rows.filter_map(|row| row.measured_at).filter(|stamp| site.is_stale(Some(*stamp))).min()
 }
 
-/// What the meters of the page give. Of the grid it has import minus export, so neither is there.
+/// Returns the values of the meters on the page. Import and export are absent: the page has only their difference.
 pub(super) fn groups(site: &Site<'_>, unmetered: Unmetered) -> Groups {
     let Some(rows) = Rows::fresh(site) else { return Groups::default() };
     let house = house(site, &rows, unmetered);
@@ -137,7 +138,7 @@ pub(super) fn groups(site: &Site<'_>, unmetered: Unmetered) -> Groups {
     }
 }
 
-/// The house, with what the batteries and a generator give.
+/// Returns the house, including the power of batteries and a generator without meters.
 fn house(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Option<Consumption> {
     let power = rows.house_power(site);
     Some(Consumption {
@@ -148,7 +149,7 @@ fn house(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Option<Consu
     })
 }
 
-/// A lifetime total.
+/// Converts an energy to a lifetime total, which is never negative.
 fn counted(energy: WattHours) -> Option<WattHours> {
     WattHours::lifetime(energy.value())
 }
@@ -157,24 +158,26 @@ fn is_negative(energy: Option<WattHours>) -> bool {
     energy.is_some_and(|energy| energy < WattHours::ZERO)
 }
 
-/// The house without what is impossible: see [`Oddity::NegativeHouse`]. What lacks a source now lacks it in its total too.
+/// Removes impossible values of the house: see [`Oddity::NegativeHouse`].
+///
+/// If the power is impossible, a source is missing, and the total lacks it too.
 fn possible(house: &Consumption) -> Option<Consumption> {
     let power_w = of_a_house(house.power_w);
-    let energy_wh = house.energy_wh.and_then(counted).filter(|_| power_w == house.power_w);
+    let energy_wh = if power_w == house.power_w { house.energy_wh.and_then(counted) } else { None };
     (power_w.is_some() || energy_wh.is_some()).then(|| Consumption { power_w, energy_wh, ..house.clone() })
 }
 
 fn phases(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Vec<Phase> {
-    let mended = rows.total_is_net(site.info.firmware);
-    // On which phase the batteries work is not known.
-    let is_whole = unmetered == Unmetered::NOTHING && !mended && !site.has_hidden_feed();
+    let is_computed = rows.total_is_net(site.info.firmware);
+    // The phases of batteries and generator are unknown, so the house is only known without them.
+    let is_whole = unmetered == Unmetered::NOTHING && !is_computed && !site.has_hidden_feed();
     let phase = |index: usize| {
         let of = |row: Option<&Row>| {
             row.and_then(|row| row.line(index)).filter(|line| has_mains(line.voltage)).cloned()
         };
         let (production, net) = (of(rows.production), of(rows.net));
         let house = of(rows.total).filter(|_| is_whole).map(|mut line| {
-            if site.stands_in_for_meters() {
+            if site.replaces_meters() {
                 let [production, net] = [production.as_ref(), net.as_ref()];
                 line.net_energy = WattHours::total([
                     production.and_then(Line::energy),
@@ -191,11 +194,12 @@ fn phases(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Vec<Phase> 
             storage: None,
         }
     };
-    let measured = |it: &Phase| it.production.is_some() || it.grid.is_some() || it.consumption.is_some();
-    (0..3).map(phase).filter(measured).collect()
+    let is_measured =
+        |phase: &Phase| phase.production.is_some() || phase.grid.is_some() || phase.consumption.is_some();
+    (0..3).map(phase).filter(is_measured).collect()
 }
 
-/// The house on one phase: nothing of it when its power is impossible.
+/// Returns the house's values on one phase, all absent if the power is impossible.
 fn of_house(line: &Line) -> PhaseValues {
     if line.power.is_some() && of_a_house(line.power).is_none() {
         return PhaseValues::default();
