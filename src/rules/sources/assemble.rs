@@ -1,4 +1,4 @@
-//! Assembles the reading from the chosen source of each value.
+//! Assembles the reading from the chosen route to each value.
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use super::values::{Route, Value};
 use super::{ensemble, inverters, production, production_json};
 use crate::base::reading::{Consumption, GatewayFacts, Grid, Inverter, Phase, Reading};
 
-/// The values of the meters, from each of their two sources.
+/// The values of the meters, from each of their two routes.
 struct MeterGroups {
     meters: Groups,
     rows: Groups,

@@ -1,4 +1,4 @@
-//! Chooses the source of each value, the next page to request, and the pages to report as failing.
+//! Chooses the route to each value, the next page to request, and the pages to report as failing.
 
 use jiff::Timestamp;
 
@@ -12,17 +12,17 @@ use super::{inverters, production};
 use crate::io::gateway::Endpoint;
 use crate::io::gateway::wire::inverters::Inverters;
 
-/// The chosen source of each value.
+/// The chosen route to each value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Choices([Option<Route>; Value::ALL.len()]);
 
 impl Choices {
-    /// Creates choices without any source.
+    /// Creates choices without any route.
     pub(super) const fn empty() -> Self {
         Self([None; Value::ALL.len()])
     }
 
-    /// Chooses the first source that has each wanted value, preferring pages whose last request succeeded.
+    /// Chooses the first route that has each wanted value, preferring pages whose last request succeeded.
     pub(super) fn new(site: &Site<'_>) -> Self {
         let mut choices = [None; Value::ALL.len()];
         for (value, choice) in Value::ALL.into_iter().zip(&mut choices) {
@@ -34,12 +34,12 @@ impl Choices {
         Self(choices)
     }
 
-    /// Returns the source of `value`.
+    /// Returns the route to `value`.
     pub(super) fn of(&self, value: Value) -> Option<Route> {
         self.iter().find(|(one, _)| *one == value)?.1
     }
 
-    /// Iterates over the values and their sources.
+    /// Iterates over the values and their routes.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Value, Option<Route>)> {
         Value::ALL.into_iter().zip(self.0)
     }
@@ -51,7 +51,7 @@ fn routes(site: &Site<'_>, value: Value) -> impl Iterator<Item = Route> + Clone 
 
 /// Returns the page to request at `when`, skipping pages that are `skipped`.
 ///
-/// For each wanted value, this is the first due page among its sources, up to the source that has the value.
+/// For each wanted value, this is the first due page among its routes, up to the route that has the value.
 pub(super) fn next_page(
     site: &Site<'_>,
     when: RequestTime,
@@ -166,6 +166,11 @@ pub(super) fn shortfall(site: &Site<'_>, route: Route, value: Value) -> Option<(
     match route {
         Route::Meters => {
             Some((route.page(), site.stale_meter().map_or(Shortfall::Lacking, Shortfall::Stale)))
+        }
+        Route::MeterRows => {
+            let stale = production_json::stale(site).map(Shortfall::Stale);
+            let lacking = site.past.served(value, route).then_some(Shortfall::Lacking);
+            Some((route.page(), stale.or(lacking)?))
         }
         Route::Details if inverters::details_are_stale(site) => {
             let newest = site

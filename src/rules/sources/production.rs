@@ -1,4 +1,4 @@
-//! Production from each of its sources: a meter, the gateway's own sums, or the sum of the inverters' reports.
+//! Production by each of its routes: a meter, the gateway's own sums, or the sum of the inverters' reports.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,7 +16,7 @@ use crate::io::gateway::wire::production_json::Row;
 /// The time after which a silent inverter counts as not producing. Inverters report every 5 to 15 minutes, some hourly.
 const REPORTING: SignedDuration = SignedDuration::from_mins(65);
 
-/// Returns production, with its power from one source and its total from another.
+/// Returns production, with its power by one route and its total by another.
 pub(super) fn production(site: &Site<'_>, power: Option<Route>, energy: Option<Route>) -> Option<Production> {
     let by = |route: Option<Route>| by(site, route?);
     match (by(power), by(energy)) {
@@ -31,7 +31,7 @@ pub(super) fn production(site: &Site<'_>, power: Option<Route>, energy: Option<R
     }
 }
 
-/// Returns production from one source.
+/// Returns production by one route.
 pub(super) fn by(site: &Site<'_>, route: Route) -> Option<Production> {
     match route {
         Route::Meters => {

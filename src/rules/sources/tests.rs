@@ -1,4 +1,4 @@
-//! The rules of asking, with a gateway made of a few pages.
+//! Tests with a gateway of a few pages.
 
 mod failing;
 mod starting;
@@ -42,7 +42,7 @@ fn unreachable(endpoint: Endpoint) -> Error {
     }
 }
 
-/// A gateway whose token may not read `device_data`.
+/// Returns the responses of a gateway whose token may not read `device_data`.
 fn answer(endpoint: Endpoint) -> Result<&'static str, Error> {
     match endpoint {
         Endpoint::Meters => Ok(METERS),
@@ -134,7 +134,7 @@ fn a_failed_page_costs_its_groups_alone_and_inverters_stay_while_fresh() {
         Endpoint::Inverters => Err(Error::Failing { status: 502, path: endpoint.path() }),
         _ => answer(endpoint),
     };
-    // The list of meters is read again after trouble, and the next pages are tried; the inverters are still known.
+    // The list of meters is requested again after a failure, then the next pages; the inverters are still known.
     let (asked, reading) = poll(&mut sources, start + Duration::from_secs(30), broken);
     let next = [Endpoint::ProductionJson, Endpoint::Production];
     assert_eq!(asked, [&[Endpoint::MeterReadings, Endpoint::Meters], &next[..]].concat());
@@ -149,7 +149,7 @@ fn a_production_meter_that_fails_is_not_replaced_by_another_total() {
     let start = Instant::now();
     let mut sources = Sources::new(info(), Options::default(), start);
     poll(&mut sources, start, answer);
-    // Without a meter at work in it, as at times on firmware 8.3.5528, and with the inverters' own total.
+    // The page lacks the active meter, as sometimes on firmware 8.3.5528, and has the inverters' total.
     let junk = |endpoint| match endpoint {
         Endpoint::MeterReadings => Ok("[]"),
         Endpoint::ProductionJson => {
@@ -208,7 +208,7 @@ fn totals_of_zero_send_to_a_slower_page() {
 #[test]
 fn a_meter_that_stands_still_by_the_gateways_clock_is_left_out_and_inverters_stay() {
     let now = Instant::now();
-    // By our clock all of this is years old, which is of no interest.
+    // By our clock all values are years old, which does not matter.
     let at = |seconds: i64| Info { time: Timestamp::from_second(1_782_036_900 + seconds).ok(), ..info() };
     let mut sources = Sources::new(at(500), Options::default(), now);
     assert!(poll(&mut sources, now, answer).1.unwrap().production.is_some());
@@ -235,7 +235,7 @@ fn a_poll_between_two_slow_pages_is_not_due_and_a_failed_one_is_nothing() {
     assert_eq!(sources.cycle(Timestamp::UNIX_EPOCH), Cycle::Nothing);
 }
 
-/// A battery site without a storage meter; live values as `live` has them.
+/// Returns the pages of a site with a battery and without a storage meter, with `live` as its live values.
 fn battery_site(endpoint: Endpoint, live: &'static str) -> Result<&'static str, Error> {
     match endpoint {
         Endpoint::EnsembleInventory => Ok(

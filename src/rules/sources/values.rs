@@ -33,7 +33,7 @@ pub(super) enum Value {
     Tariff,
 }
 
-/// A source of a value: one page, or two that are joined.
+/// A route to a value: one page, or two that are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Route {
     /// The list of meters joined with their readings, about a second old.
@@ -118,7 +118,7 @@ impl Value {
         }
     }
 
-    /// Returns the sources of the value, best first.
+    /// Returns the routes to the value, best first.
     pub(super) const fn routes(self, origin: Origin) -> &'static [Route] {
         use Route::{Counters, Details, InverterRow, MeterRows, Meters, Page, Reports, Table, Totals};
         match self {

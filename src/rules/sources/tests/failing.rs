@@ -1,4 +1,4 @@
-//! Pages that fail, in every route, one by one and in any combination.
+//! Failing pages, in all ways, one by one and in random combinations.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use crate::base::units::WattHours;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-/// RequestTime the meters measure.
+/// The time of the meters' values.
 const NOW: i64 = 1_787_400_000;
 
-/// A metered gateway whose pages agree with each other, as they do on a real one.
+/// Returns the pages of a metered gateway, which agree with each other as on a real one.
 fn well(endpoint: Endpoint) -> Option<&'static str> {
     Some(match endpoint {
         Endpoint::Meters => METERS,
@@ -48,7 +48,7 @@ fn well(endpoint: Endpoint) -> Option<&'static str> {
     })
 }
 
-/// Every route in which a page fails. A body, or an error.
+/// Returns all failures of a page, as bodies or errors.
 const FAILURES: [&str; 16] = [
     "204", "empty", "blanks", "html", "cut", "null", "text", "number", "object", "list", "401", "403", "404",
     "500", "503", "hangs",
@@ -65,7 +65,7 @@ fn failing(endpoint: Endpoint, how: &str) -> Result<&'static str, Error> {
         "null" => Ok("null"),
         "text" => Ok("\"busy\""),
         "number" => Ok("7"),
-        // Neither is a list where an object belongs, and so on.
+        // A list instead of an object, and so on.
         "object" => {
             Ok(if well(endpoint).is_some_and(|page| page.starts_with('[')) { "{\"a\":1}" } else { "[]" })
         }
@@ -96,7 +96,7 @@ fn metered() -> Sources {
     Sources::new(info, Options::default(), Instant::now())
 }
 
-/// The numbers of a metered house: production, grid, house, and the lifetimes of production and house.
+/// Returns production, grid, house, and the totals of production and house.
 fn numbers(reading: &Reading) -> [Option<f64>; 5] {
     let (production, house) = (reading.production.as_ref(), reading.consumption.as_ref());
     let watts = |power: Option<Watts>| power.map(Watts::value);
@@ -111,7 +111,7 @@ fn numbers(reading: &Reading) -> [Option<f64>; 5] {
 
 const WELL: [Option<f64>; 5] = [Some(1502.5), Some(-700.0), Some(802.5), Some(9e6), Some(8e6)];
 
-/// Ninety minutes of polls every 30 seconds; the pages asked for and the reading of each.
+/// Polls every 30 seconds for ninety minutes. Returns the requested pages and the reading of each poll.
 fn minutes(
     sources: &mut Sources,
     from: Instant,
@@ -137,7 +137,7 @@ fn production_grid_and_house_go_on_whatever_becomes_of_the_readings() {
         for (tick, (asked, reading)) in polls.iter().enumerate() {
             let distinct: BTreeSet<_> = asked.iter().collect();
             assert_eq!(distinct.len(), asked.len(), "{how}, poll {tick}: {asked:?}");
-            // A poll in which nothing is due yields nothing new; the first that hangs may be the whole gateway.
+            // A poll without due pages yields nothing; after the first timeout the whole gateway may be unreachable.
             if let Some(reading) = reading {
                 assert_eq!(numbers(reading), WELL, "{how}, poll {tick}");
             } else {
@@ -231,7 +231,7 @@ fn a_page_without_a_stamp_is_not_taken_for_a_meter_that_stands_still() {
         _ => failing(endpoint, "500"),
     };
     assert_eq!(poll(&mut sources, start, only).1, None);
-    // Without readings nothing says that it stands still.
+    // Without readings, nothing shows that the meter is not updated.
     let without = |endpoint| {
         if endpoint == Endpoint::MeterReadings { failing(endpoint, "500") } else { only(endpoint) }
     };
@@ -305,7 +305,7 @@ fn the_house_goes_on_without_a_step_when_the_page_changes() {
     };
     assert_eq!(used(poll(&mut sources, start, answering(&[])).1), (8_000_000, 8_000_000));
     let broken = [(Endpoint::MeterReadings, "500")];
-    // Net consumption is 100 Wh more on that page than import less export.
+    // On that page, net consumption is 100 Wh more than import minus export.
     assert_eq!(used(poll(&mut sources, start + MINUTE, answering(&broken)).1), (8_000_000, 8_000_000));
     assert_eq!(used(poll(&mut sources, start + 2 * MINUTE, answering(&[])).1), (8_000_000, 8_000_000));
 }
@@ -325,7 +325,7 @@ fn a_page_that_hangs_costs_one_poll_and_is_then_asked_for_ever_more_rarely() {
 
 #[test]
 fn a_production_meter_of_a_model_without_meters_is_used_when_production_json_shows_it() {
-    // Firmware 4.2.27 says so of itself; its meter does not say what it measures.
+    // Firmware 4.2.27 reports this; its meter has no measurement type.
     const PAGE: &str = r#"{"production":[{"type":"inverters","activeCount":19,"wNow":0,"whLifetime":11425504},
         {"type":"eim","activeCount":1,"wNow":1508.8,"whLifetime":8598256.6}]}"#;
     for (metered_model, totals) in [(Some(false), false), (None, false), (Some(true), false), (None, true)] {
@@ -405,7 +405,7 @@ fn a_site_that_produces_nothing_is_no_outage_as_long_as_every_page_says_so() {
         let reading = poll(&mut sources, start + MINUTE * tick, only_net).1.unwrap();
         assert_eq!((reading.production, reading.grid.unwrap().power_w), (None, Watts::new(-700.0)));
     }
-    // One page that fails may be the one that has it.
+    // A single failing page may be the one with the value.
     let broken = |endpoint| {
         if endpoint == Endpoint::ProductionJson { failing(endpoint, "500") } else { only_net(endpoint) }
     };
@@ -443,7 +443,7 @@ fn words_fit_the_access_that_is_used() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// Any pages fail in any route for good: a value is there within three polls exactly when a page that is well has it.
+    /// Random pages fail permanently: within three polls, a value is present exactly if a working page has it.
     #[test]
     fn a_value_is_there_exactly_when_a_page_that_is_well_has_it(
         how in prop::collection::vec(prop::option::weighted(0.5, prop::sample::select(&FAILURES[..])), 7),
@@ -465,7 +465,7 @@ proptest! {
         if known {
             poll(&mut sources, start, answering(&[]));
         }
-        // Past the time in which what was read before is shown.
+        // Values from before are not shown any more.
         let begin = start + 20 * MINUTE;
         let mut last = None;
         for tick in 0..40 {
@@ -493,7 +493,7 @@ proptest! {
     }
 }
 
-/// The metered gateway with a battery, one of its pages changed.
+/// Returns the pages of a metered gateway with a battery, with one page replaced.
 fn changed(page: Endpoint, from: &str, to: &str) -> impl Fn(Endpoint) -> Result<&'static str, Error> {
     let body = with_battery(page).unwrap();
     assert!(body.contains(from), "{page:?} has no {from}");
@@ -515,7 +515,7 @@ fn with_battery(endpoint: Endpoint) -> Result<&'static str, Error> {
     }
 }
 
-/// Twenty minutes well, an hour of `ill`, and twenty minutes well: what is said before, meanwhile and after.
+/// Returns the notices of twenty good minutes, an hour with `ill`, and twenty good minutes.
 fn told(ill: impl Fn(Endpoint) -> Result<&'static str, Error>) -> [Vec<String>; 3] {
     let (mut sources, start) = (metered(), Instant::now());
     let mut part = |from: u32, until: u32, answer: &dyn Fn(Endpoint) -> Result<&'static str, Error>| {
@@ -549,7 +549,7 @@ fn a_field_that_a_page_no_longer_shows_is_said_to_be_missing_and_to_be_back() {
             "power of the grid, import and export of the grid, power of the house, energy of the house",
         ),
     ] {
-        // The plain reports are gone too, so that nothing is read in place of the details.
+        // The plain reports are missing too, so that nothing replaces the details.
         let ill = changed(page, from, to);
         let ill =
             |endpoint| if endpoint == Endpoint::Inverters { failing(endpoint, "404") } else { ill(endpoint) };
@@ -558,7 +558,7 @@ fn a_field_that_a_page_no_longer_shows_is_said_to_be_missing_and_to_be_back() {
         let expected = format!("{} no longer shows {words}", page.path());
         assert!(meanwhile.len() == 1 && meanwhile[0].starts_with(&expected), "{expected}: {meanwhile:?}");
         assert!(
-            after.len() == 1 && after[0].starts_with(&format!("{} is read again after", page.path())),
+            after.len() == 1 && after[0].starts_with(&format!("{} works again after", page.path())),
             "{after:?}"
         );
     }
@@ -575,8 +575,8 @@ fn details_that_stand_still_are_replaced_by_the_plain_reports() {
     }
     let notices = sources.notices();
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert!(notices[0].message.contains("device_data stands still"), "{notices:?}");
-    // Where both do, what stays true is shown.
+    assert!(notices[0].message.contains("device_data is not updated"), "{notices:?}");
+    // If both are stale, only lasting values are shown.
     let neither = |endpoint| match endpoint {
         Endpoint::Inverters => Ok(
             r#"[{"serialNumber":"1","lastReportDate":1787300000,"lastReportWatts":740,"maxReportWatts":900}]"#,
@@ -594,7 +594,7 @@ fn batteries_that_are_gone_are_not_said_to_be_back_before_they_are() {
             |endpoint| if endpoint == Endpoint::EnsembleInventory { Ok(odd) } else { with_battery(endpoint) };
         let [_, meanwhile, after] = told(ill);
         assert!(meanwhile.len() == 1 && meanwhile[0].ends_with("batteries missing"), "{odd}: {meanwhile:?}");
-        assert_eq!(after, ["/ivp/ensemble/inventory is read again after 1 h"], "{odd}");
+        assert_eq!(after, ["/ivp/ensemble/inventory works again after 1 h"], "{odd}");
     }
 }
 
@@ -621,14 +621,14 @@ fn a_page_that_stands_still_from_the_start_is_not_said_to_be_back_because_it_is_
     }
     let notices: Vec<_> = sources.notices().into_iter().map(|notice| notice.message).collect();
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert!(notices[0].contains("stands still"), "{notices:?}");
+    assert!(notices[0].contains("is not updated"), "{notices:?}");
 }
 
 #[test]
 fn the_inverters_sum_of_a_page_that_stands_still_is_no_power() {
     let (mut sources, start) = (metered(), Instant::now());
     poll(&mut sources, start, answering(&[]));
-    // All of it is a day old, or has no stamp; then the meters alone stand still.
+    // First the whole page is a day old or has no timestamps; then only the meters are not updated.
     for (stamp, power) in [("1787300000", 1490.0), ("0", 1490.0), ("1787399940", 1488.0)] {
         let old = well(Endpoint::ProductionJson).unwrap();
         let old = old.replace("1787400000", "1787300000").replace("1787399940", stamp);
@@ -706,8 +706,9 @@ fn a_total_that_its_page_loses_is_said() {
     }
     let said: Vec<_> = sources.notices().into_iter().map(|notice| notice.message).collect();
     assert!(
-        said.iter().any(|words| words
-            .starts_with("/api/v1/production does not show what it should: production energy missing")),
+        said.iter()
+            .any(|words| words
+                .starts_with("/api/v1/production lacks expected values: production energy missing")),
         "{said:?}"
     );
 }

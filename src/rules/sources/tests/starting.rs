@@ -1,4 +1,4 @@
-//! A gateway that starts together with this machine: pages that are refused or empty for a while, and then well.
+//! A gateway that starts together with this machine: its pages are refused or empty for a while, and then work.
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn an_empty_list_of_meters_is_not_believed_where_the_model_has_meters() {
     };
     for tick in 0..4 {
         let reading = poll(&mut sources, start + TICK * tick, empty).1;
-        // The inverters' total is another than the meter's: none, as long as it is not known which it is.
+        // The inverters' total differs from the meter's, so there is none while the origin is unknown.
         let production = reading.map(|reading| reading.production.unwrap());
         assert!(production.is_none_or(|it| it.power_w == Watts::new(200.0) && it.energy_wh.is_none()));
     }
@@ -84,7 +84,7 @@ fn batteries_that_are_not_there_yet_are_looked_for_again_soon() {
     assert_eq!(poll(&mut sources, start, without).1.unwrap().batteries, []);
     let reading = poll(&mut sources, start + 10 * TICK, with).1.unwrap();
     assert_eq!(reading.batteries.len(), 1);
-    // And where there are none, once an hour.
+    // If there are none, the page is requested once an hour.
     let mut sources = Sources::new(info(), Options::default(), start);
     let asked = (0..360).filter(|tick| {
         poll(&mut sources, start + TICK * *tick, without).0.contains(&Endpoint::EnsembleInventory)
