@@ -35,7 +35,7 @@ pub(super) fn reading(
     reading.grid = grid(choices, &metered);
     reading.phases = phases(choices, &metered, bridges, joined);
     reading.storage = match metered.meters.storage.clone() {
-        // Of some batteries alone it would look like that of all.
+        // The sum over only some of the batteries would be misleading.
         metered if site.misses_batteries() => metered,
         metered => ensemble::storage(metered, &view),
     };

@@ -234,7 +234,7 @@ impl<'a> Site<'a> {
         self.batteries_listed() > 0 || acb::known(self.pages)
     }
 
-    /// Whether batteries of a kind that were there are not shown now: what is computed of all batteries is not known then.
+    /// Returns `true` if batteries of a kind have disappeared, so that values of all batteries are unknown.
     pub(super) fn misses_batteries(&self) -> bool {
         (self.past.had.iq && self.batteries_listed() == 0) || (self.past.had.acb && !acb::known(self.pages))
     }
