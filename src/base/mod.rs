@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod durations;
 pub mod heartbeat;
 pub mod message;
 pub mod outage;

@@ -110,6 +110,11 @@ impl<K: PartialEq> Outage<K> {
         }
     }
 
+    /// Returns whether there is an outage.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self.state, State::Unavailable { .. })
+    }
+
     /// Returns the length of the current outage, or zero.
     pub fn lasts(&self, now: Instant) -> Duration {
         match self.state {

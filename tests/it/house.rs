@@ -10,7 +10,7 @@ use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Surroundings};
 use enphased::base::clock::Clock;
 use enphased::base::secrets::Secret;
-use enphased::io::state_dir::StateDir;
+use enphased::io::state_dir::{Disk, StateDir};
 use enphased::simulator::{CloudCounts, Fault, Simulation, SimulationOptions, answers};
 use fastrand::Rng;
 use jiff::tz::TimeZone;
@@ -82,11 +82,16 @@ impl House {
     }
 
     pub(crate) async fn live_until(&self, stop: impl Future<Output = ()> + Send) -> Vec<String> {
+        self.live_on(Disk::inline(), stop).await
+    }
+
+    /// Lets a daemon live whose state directory is on `disk`.
+    pub(crate) async fn live_on(&self, disk: Disk, stop: impl Future<Output = ()> + Send) -> Vec<String> {
         let (tell, mut told) = mpsc::unbounded_channel();
         let (_nobody, hangups) = mpsc::channel(1);
         let notify = Notify::Channel(tell, Some(3 * MINUTE));
         let clock = self.clock.clone();
-        let state = StateDir::open(self.state()).unwrap();
+        let state = StateDir::open(self.state()).unwrap().on(disk);
         let again = mpsc::channel(1).1;
         let surroundings = Surroundings { state, clock, rng: Rng::with_seed(5), notify, hangups, again };
         daemon::run(self.config(), surroundings, || Ok(self.config()), stop).await.unwrap();

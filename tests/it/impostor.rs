@@ -439,8 +439,11 @@ async fn one_gateway_at_two_places_is_one_gateway() {
     let gateway = open_among(&[one.place(), two.place()], &Target::default(), &state).await.unwrap();
     assert_eq!(gateway.address(), one.address().to_string());
     let directory = StateDir::open(state.path()).unwrap();
-    assert_eq!(serials_at(&directory, &one.address().to_string()).await, [SERIAL.parse::<Serial>().unwrap()]);
-    assert_eq!(serials_at(&directory, &two.address().to_string()).await, []);
+    assert_eq!(
+        serials_at(&directory, &one.address().to_string()).await.unwrap(),
+        [SERIAL.parse::<Serial>().unwrap()]
+    );
+    assert_eq!(serials_at(&directory, &two.address().to_string()).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod failing_pages;
 mod fuzz_corpus;
 mod gateway_client;
 mod gateway_trust;
+mod hanging_disk;
 mod hostile_broker;
 mod hostile_gateway;
 mod house;

@@ -55,7 +55,7 @@ pub async fn run(
     reload: impl Fn() -> Result<Config, config::Error>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let state = surroundings.state.clone();
+    let state = surroundings.state.clone().reporting();
     let _lock = lock(&state).await?;
     state.sweep().await;
     let client_id = format!("enphased-{:08x}", surroundings.rng.u32(..));
@@ -96,7 +96,8 @@ async fn lock(state: &StateDir) -> Result<Option<Lock>, Error> {
         Ok(Some(lock)) => Ok(Some(lock)),
         Ok(None) => Err(Error::Running(state.path().to_owned())),
         Err(error) => {
-            tracing::error!("{error}; readings go on, and there is no login");
+            // The state directory reports its own troubles.
+            tracing::debug!("{error}; there is no lock");
             Ok(None)
         }
     }

@@ -35,6 +35,7 @@ pub async fn run_once(
     mut rng: Rng,
     ending: &Ending,
 ) -> Result<bool, Error> {
+    let state = &state.clone().reporting();
     let _lock = lock(state).await?;
     state.sweep().await;
     let shared = shared(config, state, clock, rng.fork(), ending);

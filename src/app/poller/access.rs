@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::Shared;
 use super::identity::{heard, heard_by_now};
@@ -39,8 +41,10 @@ pub(super) struct Access {
     accepted: Option<Token>,
     /// The last decision that was told.
     told: Option<Decision>,
-    /// The trouble with the state that was told.
+    /// The trouble that was told and that keeps tokens from being looked after.
     trouble: Option<String>,
+    /// A login that goes on while the gateway is read with the token that there is.
+    login: Option<JoinHandle<Result<Tended, token_provider::Error>>>,
 }
 
 /// What is not as it was at the last poll.
@@ -55,7 +59,16 @@ pub(super) enum Changed {
 impl Access {
     pub(super) fn new(serial: Serial) -> Self {
         let tokens = Tokens::default();
-        Self { serial, stamp: None, tokens, used: None, accepted: None, told: None, trouble: None }
+        Self {
+            serial,
+            stamp: None,
+            tokens,
+            used: None,
+            accepted: None,
+            told: None,
+            trouble: None,
+            login: None,
+        }
     }
 
     /// Sees to it that `gateway` is read with a token, or with a password where the firmware wants one.
@@ -90,10 +103,14 @@ impl Access {
         shared.board.tell(&self.serial, Event { time: shared.clock.now(), kind, message });
     }
 
-    /// A state directory that fails, or a password that cannot be read, costs the login and not the reading: it is
-    /// told, and the token that there is stays in use (L4).
+    /// A state directory that fails, or a password that cannot be read, costs the login and not the reading: the token that there is stays in use (L4).
     fn unless_readable(&mut self, tended: Result<Decision, Trouble>) -> Result<Decision, Trouble> {
         match tended {
+            // The state directory reports its own troubles.
+            Err(Trouble::Supply(token_provider::Error::State(error))) if self.tokens.in_use().is_some() => {
+                tracing::debug!("{error}");
+                Ok(Decision::Rest)
+            }
             Err(Trouble::Supply(error)) if self.tokens.in_use().is_some() => {
                 let message = error.to_string();
                 if self.trouble.as_ref() != Some(&message) {
@@ -117,6 +134,9 @@ impl Access {
         shared: &Shared,
         pulse: &Pulse,
     ) -> Result<Decision, Trouble> {
+        if self.login.is_some() {
+            return self.await_login(shared, pulse).await;
+        }
         let mut supply = match supply(shared) {
             Some(supply) => supply,
             None if self.tokens.in_use().is_some() => return Ok(self.told()),
@@ -137,33 +157,45 @@ impl Access {
             Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
                 let heard = heard_now(gateway).await?;
                 pulse.beat();
-                self.log_in(supply, heard, shared, pulse).await?
+                // What is stored decides how long the login is waited for.
+                self.tokens = supply.tokens(&self.serial).await?;
+                self.log_in(supply, heard);
+                self.await_login(shared, pulse).await?
             }
             other => other,
         };
-        if self.told.as_ref() != Some(&decision) {
-            if let Decision::Stop(stopped) = &decision {
-                tracing::warn!(gateway = %self.serial, "{stopped}");
-                self.event("login_stopped", stopped.to_string(), shared);
-            }
-            self.told = Some(decision.clone());
-        }
+        self.tell_decision(&decision, shared);
         Ok(decision)
     }
 
-    /// Contacts the cloud, if the rules want that under the lock too.
-    async fn log_in(
-        &mut self,
-        mut supply: OwnedMutexGuard<Supply>,
-        heard: Heard,
-        shared: &Shared,
-        pulse: &Pulse,
-    ) -> Result<Decision, Trouble> {
+    fn tell_decision(&mut self, decision: &Decision, shared: &Shared) {
+        if self.told.as_ref() == Some(decision) {
+            return;
+        }
+        if let Decision::Stop(stopped) = decision {
+            tracing::warn!(gateway = %self.serial, "{stopped}");
+            self.event("login_stopped", stopped.to_string(), shared);
+        }
+        self.told = Some(decision.clone());
+    }
+
+    /// Begins to contact the cloud, if the rules want that under the lock too.
+    fn log_in(&mut self, mut supply: OwnedMutexGuard<Supply>, heard: Heard) {
         let serial = self.serial.clone();
         // A task of its own: if this poll is dropped, the login still ends in the record.
-        let task =
-            tokio::spawn(async move { supply.tend(&serial, heard, Operator::Absent, Duration::ZERO).await });
-        match pulse.during(LONGEST_LOGIN, task).await {
+        let login = async move { supply.tend(&serial, heard, Operator::Absent, Duration::ZERO).await };
+        self.login = Some(tokio::spawn(login));
+    }
+
+    /// Waits for the login that is under way. With a token to read with, a slow cloud or disk is not waited for.
+    async fn await_login(&mut self, shared: &Shared, pulse: &Pulse) -> Result<Decision, Trouble> {
+        let patience = if self.tokens.in_use().is_some() { JUST_NOW } else { Duration::MAX };
+        let Some(login) = &mut self.login else { return Ok(self.told()) };
+        let Ok(ended) = timeout(patience, pulse.during(LONGEST_LOGIN, login)).await else {
+            return Ok(self.told());
+        };
+        self.login = None;
+        match ended {
             Ok(tended) => Ok(self.tended(tended?, shared)),
             Err(_) => Ok(self.told()),
         }

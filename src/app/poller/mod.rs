@@ -245,6 +245,7 @@ impl Poller {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.keys.catch_up().await;
         if self.gateway.is_none() {
             let now = self.shared.clock.now();
             self.gateway = Some(gateway::open(&self.settings.target(), &mut self.keys, now).await?);

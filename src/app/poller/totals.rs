@@ -12,13 +12,15 @@ use super::Poller;
 use super::reset_totals::Obeyed;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::WattHours;
-use crate::io::state_dir::{self, Saver, StateDir, Stored};
+use crate::io::state_dir::{Saver, StateDir, Stored};
 use crate::rules::counters::{Counter, Guard, GuardState};
 use crate::rules::inverter_health::Siblings;
 use crate::rules::production_meter::ProductionMeter;
 
 /// How often the totals are written when nothing happens to them.
 const SAVE: Duration = Duration::from_secs(15 * 60);
+/// How soon they are written again after that has failed.
+const AGAIN: Duration = Duration::from_secs(60);
 /// How long the last write is waited for at the end.
 const LAST: Duration = Duration::from_millis(1500);
 
@@ -29,6 +31,15 @@ struct Kept {
     siblings: Siblings,
     #[serde(default)]
     production_meter: ProductionMeter,
+}
+
+/// When the totals were handed to the disk.
+#[derive(Clone, Copy, Debug)]
+struct Saved {
+    at: Instant,
+    day: Date,
+    /// Which of the directories it was that were found under the same path.
+    directory: u64,
 }
 
 /// The guarded totals of one gateway, and what its inverters made today.
@@ -43,12 +54,11 @@ pub struct Totals {
     /// The file was read, or is not there. Before that nothing is written: it would replace what the file holds.
     loaded: bool,
     saver: Saver,
-    /// When they were written, and which day it was then.
-    saved: Option<(Instant, Date)>,
+    saved: Option<Saved>,
     /// There is something that is not on disk and that should not wait.
     urgent: bool,
-    /// That they cannot be read or written was said.
-    warned: bool,
+    /// The last write has failed.
+    failed: bool,
 }
 
 impl Totals {
@@ -64,7 +74,7 @@ impl Totals {
             saver: Saver::new(name(serial)),
             saved: None,
             urgent: false,
-            warned: false,
+            failed: false,
         }
     }
 
@@ -84,23 +94,14 @@ impl Totals {
                 Kept::default()
             }
             Err(error) => {
-                self.failed(&error, "totals and days begin anew until it can be read");
+                // The state directory reports it.
+                tracing::debug!("{error}; totals and days begin anew until it can be read");
                 return;
             }
         };
         (self.guard, self.siblings) = (Guard::new(kept.totals), kept.siblings);
         self.production_meter = kept.production_meter;
-        (self.loaded, self.warned) = (true, false);
-    }
-
-    /// Reports a trouble with the file when it begins.
-    fn failed(&mut self, error: &state_dir::Error, consequence: &str) {
-        if self.warned {
-            tracing::debug!("{error}");
-        } else {
-            self.warned = true;
-            tracing::warn!("{error}; {consequence}");
-        }
+        self.loaded = true;
     }
 
     /// What is published of `counter`.
@@ -141,13 +142,15 @@ impl Totals {
     /// Writes the totals if it is time: after an event, when another `day` has begun, and every quarter of an hour.
     pub fn save_when_due(&mut self, state: &StateDir, day: Date, now: Instant) {
         self.note();
-        let due = match self.saved {
-            None => true,
-            Some((at, on)) => self.urgent || on != day || now.saturating_duration_since(at) >= SAVE,
-        };
+        let directory = state.replaced();
+        let due = self.saved.is_none_or(|last| {
+            let passed = now.saturating_duration_since(last.at);
+            let is_new = (self.urgent && !self.failed) || last.day != day || last.directory != directory;
+            is_new || passed >= if self.failed { AGAIN } else { SAVE }
+        });
         if due {
             // Where nothing can be written it is not tried at each poll either.
-            self.saved = Some((now, day));
+            self.saved = Some(Saved { at: now, day, directory });
             self.save(state);
         }
     }
@@ -177,7 +180,7 @@ impl Totals {
     /// Removes a request that was obeyed once the totals that came of it are on disk.
     async fn tidy_up(&mut self, state: &StateDir) {
         self.note();
-        if !self.warned && self.saver.is_idle() {
+        if !self.failed && self.saver.is_idle() {
             self.obeyed.tidy_up(state, &self.serial).await;
         }
     }
@@ -185,8 +188,11 @@ impl Totals {
     /// Takes note of a write that has ended.
     fn note(&mut self) {
         match self.saver.outcome() {
-            Some(Ok(())) => self.warned = false,
-            Some(Err(error)) => self.failed(&error, "totals and days are kept until the program ends"),
+            Some(Ok(())) => self.failed = false,
+            Some(Err(error)) => {
+                tracing::debug!("{error}; totals and days are kept in memory");
+                self.failed = true;
+            }
             None => {}
         }
     }

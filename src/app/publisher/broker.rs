@@ -152,6 +152,9 @@ impl Publisher<'_> {
     /// Writes down what has been left at the broker, as far as it is time for that at `now`, or before the end.
     fn write_down(&mut self, now: Option<Instant>) {
         if let Some(files) = &mut self.files {
+            if now.is_some_and(|now| files.are_lost(now)) {
+                self.outbox.rewrite();
+            }
             self.outbox.unwritten(now).for_each(|(serial, it)| files.save(serial, it));
         }
     }

@@ -47,6 +47,12 @@ impl Leaving {
         })
     }
 
+    /// What was written down is lost, and due again.
+    pub(super) fn rewrite(&mut self) {
+        self.written.clear();
+        self.memories.values_mut().for_each(Memory::lost);
+    }
+
     /// Whether a topic is to be emptied.
     pub(super) fn is_owed(&self) -> bool {
         self.memories.values().any(Memory::leaves)

@@ -27,6 +27,8 @@ use crate::output::topics;
 /// The names of the files, `announced-SERIAL.json`.
 const BEGINNING: &str = "announced-";
 const END: &str = ".json";
+/// How soon a write that has failed is made again.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// What one gateway has left at the broker.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +160,11 @@ impl Memory {
         self.entities.contains_key(topic)
     }
 
+    /// What is on disk is lost.
+    pub(super) const fn lost(&mut self) {
+        self.changed = true;
+    }
+
     /// Whether it has to be written down; it counts as written then.
     pub(super) fn take_change(&mut self) -> bool {
         self.leaving.is_empty() && std::mem::take(&mut self.changed)
@@ -231,11 +238,16 @@ pub(super) async fn load(state: &StateDir) -> Vec<(Serial, Memory)> {
 pub(super) struct Files {
     state: StateDir,
     savers: BTreeMap<Serial, Saver>,
+    /// Which of the directories it is that were found under the same path.
+    directory: u64,
+    /// When the last write failed that was not made up for.
+    failed: Option<Instant>,
 }
 
 impl Files {
     pub(super) fn new(state: StateDir) -> Self {
-        Self { state, savers: BTreeMap::new() }
+        let directory = state.replaced();
+        Self { state, savers: BTreeMap::new(), directory, failed: None }
     }
 
     /// Lets what `serial` has left be written down.
@@ -243,9 +255,23 @@ impl Files {
         let name = || format!("{BEGINNING}{}{END}", topics::level(serial.as_str()));
         let saver = self.savers.entry(serial.clone()).or_insert_with(|| Saver::new(name()));
         saver.save(&self.state, memory);
-        if let Some(Err(error)) = saver.outcome() {
-            tracing::debug!(%error, "what was announced is not written down");
+    }
+
+    /// Whether everything has to be written again: into another directory, or because a write has failed.
+    pub(super) fn are_lost(&mut self, now: Instant) -> bool {
+        for saver in self.savers.values() {
+            if let Some(Err(error)) = saver.outcome() {
+                tracing::debug!(%error, "what was announced is not written down");
+                self.failed.get_or_insert(now);
+            }
         }
+        let directory = self.state.replaced();
+        let is_new = std::mem::replace(&mut self.directory, directory) != directory;
+        let is_time = self.failed.is_some_and(|failed| now.saturating_duration_since(failed) >= AGAIN);
+        if is_new || is_time {
+            self.failed = None;
+        }
+        is_new || is_time
     }
 
     /// Waits up to `patience` until everything is written down.

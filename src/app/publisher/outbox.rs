@@ -92,6 +92,11 @@ impl Outbox {
         self.leaving.unwritten(now)
     }
 
+    /// What is remembered is not on disk any more.
+    pub fn rewrite(&mut self) {
+        self.leaving.rewrite();
+    }
+
     /// What was not published since the last call; of many complaints the first.
     pub fn complaints(&mut self) -> Vec<Complaint> {
         self.complaints.take()

@@ -5,6 +5,7 @@ use crate::base::reading::Serial;
 use crate::base::secrets::{Credentials, Secret};
 use crate::io::cloud::answer::{Failure, Kind};
 use crate::io::cloud::{Client, Login};
+use crate::io::state_dir;
 use crate::io::token::Token;
 use crate::io::token::store::Origin;
 use crate::rules::logins::Record;
@@ -23,8 +24,11 @@ impl Supply {
         credentials: Option<&Credentials>,
     ) -> Result<Result<Option<Token>, Failure>, Error> {
         let _request = self.ending.request();
+        let before = record.clone();
         record.begin(step, reason, serial, seen);
-        self.ledger.write(&record).await?;
+        if !self.is_written_ahead(&record, &before).await? {
+            return Ok(Ok(None));
+        }
         match step {
             Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
             Step::OtherToken => tracing::info!("fetching the token by the other way, because {reason}"),
@@ -40,7 +44,7 @@ impl Supply {
             }
             Ok(secret) => match Token::decode(secret.expose()) {
                 Ok(token) if token.serial == *serial => {
-                    self.keep(serial, &token, Origin::Login).await?;
+                    state_dir::Error::unless_waiting(self.keep(serial, &token, Origin::Login).await)?;
                     record.token_came(serial, self.settings.several_gateways, &sight);
                     Ok(Some(token))
                 }
@@ -53,8 +57,20 @@ impl Supply {
             let hash = credentials.filter(|_| halts).map(|used| self.hash(&record, used));
             record.failed(failure, &hash.unwrap_or_default(), &sight, &mut self.rng);
         }
-        self.ledger.write(&record).await?;
+        // A token that has come is used, whenever the disk takes what came of the request.
+        state_dir::Error::unless_waiting(self.ledger.write(&record).await)?;
         Ok(came)
+    }
+
+    /// Writes the record down before the request leaves; `false` when the program ends before it is on disk. A disk that
+    /// hangs does not keep it from its end.
+    async fn is_written_ahead(&mut self, record: &Record, before: &Record) -> Result<bool, Error> {
+        let ending = self.ending.clone();
+        tokio::select! {
+            biased;
+            written = self.ledger.write_ahead(record, before) => Ok(written.map(|()| true)?),
+            () = ending.near() => Ok(false),
+        }
     }
 
     /// The hash that the record knows them by, or a new one.

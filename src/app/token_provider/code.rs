@@ -76,8 +76,9 @@ impl Supply {
             Some(_) => {}
         }
         let _request = self.ending.request();
+        let before = record.clone();
         record.begin(step, Reason::Operator, serial, &sight);
-        self.ledger.write(&record).await?;
+        self.ledger.write_ahead(&record, &before).await?;
         let sent = self.send_code(&challenge, typed).await;
         let sight = sight.later(self.clock.moment());
         let entered = match sent {

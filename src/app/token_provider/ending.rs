@@ -31,6 +31,13 @@ impl Ending {
         *self.is_near.borrow()
     }
 
+    /// Comes when the program is about to end.
+    pub(super) async fn near(&self) {
+        let mut is_near = self.is_near.subscribe();
+        // The sender is this value's own.
+        drop(is_near.wait_for(|is_near| *is_near).await);
+    }
+
     /// A request is under way until the result is dropped.
     pub(crate) fn request(&self) -> Request {
         self.requests.send_modify(|requests| *requests += 1);

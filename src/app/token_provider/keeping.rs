@@ -30,7 +30,11 @@ impl Supply {
         token: &Token,
         origin: Origin,
     ) -> Result<(), state_dir::Error> {
-        let mut tokens = self.stored.tokens(serial).await?;
+        let mut tokens = match self.stored.tokens(serial).await {
+            // They were read before the token was fetched, if there were any.
+            Err(state_dir::Error::Stalled { .. }) => self.stored.in_memory(serial).unwrap_or_default(),
+            read => read?,
+        };
         tokens.arrived(token.clone(), origin, self.clock.now());
         self.stored.save(serial, &tokens).await
     }

@@ -24,12 +24,15 @@ pub struct Ledger {
     /// The record as it was read last, so that a poll does not read the disk. Shared, because
     /// that of a thousand gateways is long.
     seen: Option<(Option<Stamp>, Arc<Record>)>,
+    /// Which of the directories it is that were found under the same path.
+    directory: u64,
 }
 
 impl Ledger {
     /// The ledger in `state`.
     pub fn new(state: StateDir) -> Self {
-        Self { state, seen: None }
+        let directory = state.replaced();
+        Self { state, seen: None, directory }
     }
 
     /// The record as it is now, for who is about to change it: from the file itself, because two writes in one tick
@@ -71,7 +74,15 @@ impl Ledger {
     async fn read_file(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
         let stamp = self.stamp().await;
         let record = match self.state.read(RECORD).await? {
-            Stored::Found(record) => Arc::new(record),
+            Stored::Found(record) => match &self.seen {
+                Some((_, known)) if Record::is_older_than(&record, known) => {
+                    let known = Arc::clone(known);
+                    // It is not on disk.
+                    self.seen = Some((None, Arc::clone(&known)));
+                    return Ok(known);
+                }
+                _ => Arc::new(record),
+            },
             // One that was set aside, and a crash or a full disk before the other was in its place.
             Stored::Absent if self.state.stamp(ASIDE).await?.is_some() => {
                 return self.replace(serial, sight).await;
@@ -103,17 +114,33 @@ impl Ledger {
         matches!(self.seen, Some((None, _)))
     }
 
-    /// Writes a record again whose file was removed. Not beside another process, which may have written one by then.
+    /// Writes a record again whose file was removed or replaced by an old one. Not beside another process, which may have
+    /// written one by then.
     async fn put_back(&mut self, record: &Record) {
-        let written = match self.state.try_lock(LOCK).await {
-            Ok(Some(_lock)) if matches!(self.state.stamp(RECORD).await, Ok(None)) => self.write(record).await,
-            Ok(_) => return,
-            Err(error) => Err(error),
-        };
-        match written {
-            Ok(()) => tracing::warn!("the record of logins was gone and is written again from memory"),
+        let put_back = self.try_put_back(record).await;
+        let directory = self.state.replaced();
+        let is_new = std::mem::replace(&mut self.directory, directory) != directory;
+        match put_back {
+            // That was said of all files.
+            Ok(true) if is_new => {}
+            Ok(true) => tracing::warn!("the record of logins was gone and is written again from memory"),
+            Ok(false) => {}
             Err(error) => tracing::debug!("{error}"),
         }
+    }
+
+    async fn try_put_back(&mut self, record: &Record) -> Result<bool, Error> {
+        let Some(_lock) = self.state.try_lock(LOCK).await? else { return Ok(false) };
+        let is_lost = match self.state.read::<Record>(RECORD).await? {
+            Stored::Found(found) => found.is_older_than(record),
+            Stored::Absent => true,
+            // The next look says so.
+            Stored::Damaged(_) => false,
+        };
+        if is_lost {
+            self.write(record).await?;
+        }
+        Ok(is_lost)
     }
 
     async fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
@@ -122,9 +149,22 @@ impl Ledger {
         Ok(Arc::new(record))
     }
 
-    /// Puts the record on disk. When this returns, it survives a power cut.
+    /// Puts the record on disk. When this returns `Ok`, it survives a power cut.
     pub async fn write(&mut self, record: &Record) -> Result<(), Error> {
-        self.state.write(RECORD, record).await?;
+        let written = self.state.write(RECORD, record).await;
+        match &written {
+            Ok(()) => self.seen = Some((self.stamp().await, Arc::new(record.clone()))),
+            // It is on its way to the disk, and comes there before the next look.
+            Err(Error::Stalled { .. }) => self.seen = Some((None, Arc::new(record.clone()))),
+            Err(_) => {}
+        }
+        written
+    }
+
+    /// Puts the record on disk in place of `before`, for a request that must not leave without (L4). Where the disk takes
+    /// too long, or the caller does not wait for it, there is `before` again: the request has not left.
+    pub async fn write_ahead(&mut self, record: &Record, before: &Record) -> Result<(), Error> {
+        self.state.write_ahead(RECORD, record, before).await?;
         self.seen = Some((self.stamp().await, Arc::new(record.clone())));
         Ok(())
     }

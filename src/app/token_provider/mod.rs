@@ -209,7 +209,7 @@ impl Supply {
         question: &Question<'_>,
     ) -> Result<(Decision, Option<Credentials>), Error> {
         let Question { serial, sight, operator, asked } = *question;
-        let is_newcomer = facts.is_empty() && self.newcomers.is_newcomer(serial, record).await;
+        let is_newcomer = facts.is_empty() && self.newcomers.is_newcomer(serial, record).await?;
         let verdicts = self.verdicts.of(serial).to_vec();
         let mut situation = Situation {
             serial,

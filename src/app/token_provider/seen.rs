@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::reading::Serial;
 use crate::io::gateway::pinned_key::last_seen;
-use crate::io::state_dir::{Stamp, StateDir};
+use crate::io::state_dir::{Error, Stamp, StateDir};
 use crate::io::token::store;
 use crate::rules::logins::newcomer::{self, Place, Seen};
 use crate::rules::logins::record::Record;
@@ -16,7 +16,7 @@ pub(super) struct Newcomers {
     /// The gateways as they are configured.
     pub(super) places: Vec<Place>,
     /// Who was seen while the directory was as it is: each poll of a gateway without a token asks.
-    known: Option<(Stamp, Vec<Seen>)>,
+    known: Option<(Option<Stamp>, Vec<Seen>)>,
 }
 
 impl Newcomers {
@@ -30,22 +30,21 @@ impl Newcomers {
     }
 
     /// Whether no token may be fetched for `serial`, which has none, without a person.
-    pub(super) async fn is_newcomer(&mut self, serial: &Serial, record: &Record) -> bool {
-        // The directory's own stamp changes whenever a file in it is replaced, the record among them.
-        let Ok(Some(now)) = self.state.stamp(".").await else {
-            return newcomer::is_newcomer(serial, &self.places, &self.seen(record).await);
+    pub(super) async fn is_newcomer(&mut self, serial: &Serial, record: &Record) -> Result<bool, Error> {
+        // The directory's own stamp changes whenever a file in it is replaced, the record among them. A directory that
+        // cannot be read is not one in which nobody is known.
+        let now = self.state.stamp(".").await?;
+        let known = match self.known.take() {
+            Some(known) if known.0 == now && now.is_some() => known,
+            _ => (now, self.seen(record).await?),
         };
-        if self.known.as_ref().is_none_or(|(then, _)| *then != now) {
-            self.known = Some((now, self.seen(record).await));
-        }
-        let seen = self.known.as_ref().map(|(_, seen)| seen.as_slice()).unwrap_or_default();
-        newcomer::is_newcomer(serial, &self.places, seen)
+        Ok(newcomer::is_newcomer(serial, &self.places, &self.known.insert(known).1))
     }
 
-    async fn seen(&self, record: &Record) -> Vec<Seen> {
+    async fn seen(&self, record: &Record) -> Result<Vec<Seen>, Error> {
         let mut addresses: BTreeMap<Serial, Option<String>> =
-            last_seen(&self.state).await.into_iter().collect();
-        let with_token = store::serials(&self.state).await.unwrap_or_default();
+            last_seen(&self.state).await?.into_iter().collect();
+        let with_token = store::serials(&self.state).await?;
         let tried = record.attempts.iter().filter(|attempt| !attempt.stands_in);
         let tried: Vec<&Serial> = tried.map(|attempt| &attempt.serial).collect();
         for serial in with_token.iter().chain(tried.iter().copied()) {
@@ -55,7 +54,7 @@ impl Newcomers {
             let is_established = with_token.contains(&serial) || tried.contains(&&serial);
             Seen { serial, address, is_established }
         };
-        addresses.into_iter().map(seen).collect()
+        Ok(addresses.into_iter().map(seen).collect())
     }
 }
 
@@ -78,14 +77,17 @@ mod tests {
         let sight = Sight { moment, gateway: None, answers: true };
         let mut record = Record::new(&sight);
         let mut newcomers = Newcomers::new(state.clone());
-        assert!(!newcomers.is_newcomer(&other, &record).await);
+        assert!(!newcomers.is_newcomer(&other, &record).await.unwrap());
         assert!(newcomers.known.is_some(), "a directory has a stamp");
         record.begin(Step::Login, Reason::NoToken, &known, &sight);
         state.write("logins.json", &record).await.unwrap();
-        assert!(newcomers.is_newcomer(&other, &record).await);
-        assert!(!newcomers.is_newcomer(&known, &record).await);
+        assert!(newcomers.is_newcomer(&other, &record).await.unwrap());
+        assert!(!newcomers.is_newcomer(&known, &record).await.unwrap());
         let damaged = Record::after_damage(&known, &sight);
         newcomers.forget();
-        assert!(!newcomers.is_newcomer(&other, &damaged).await, "what was damaged was made for nobody");
+        assert!(
+            !newcomers.is_newcomer(&other, &damaged).await.unwrap(),
+            "what was damaged was made for nobody"
+        );
     }
 }

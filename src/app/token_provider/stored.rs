@@ -18,8 +18,6 @@ use crate::rules::logins::situation::TokenFacts;
 pub(super) struct Stored {
     state: StateDir,
     kept: BTreeMap<Serial, Kept>,
-    /// The trouble with the disk that was told.
-    told: Option<String>,
 }
 
 #[derive(Debug)]
@@ -28,13 +26,15 @@ struct Kept {
     stamp: Option<Stamp>,
     tokens: Tokens,
     facts: Vec<TokenFacts>,
+    /// In which of the directories they were that were found under the same path.
+    directory: u64,
     /// The token in use before the files changed, if it is in them no more.
     before: Option<store::Kept>,
 }
 
 impl Stored {
     pub(super) fn new(state: StateDir) -> Self {
-        Self { state, kept: BTreeMap::new(), told: None }
+        Self { state, kept: BTreeMap::new() }
     }
 
     /// The stored tokens of a gateway.
@@ -43,14 +43,14 @@ impl Stored {
             Ok(loaded) => loaded,
             Err(error) => {
                 let Some(tokens) = self.in_memory(serial) else { return Err(error) };
-                self.tell_once(&error);
+                // The state directory reports its own troubles.
+                tracing::debug!("{error}; the token in memory stays in use");
                 return Ok(tokens);
             }
         };
         // A file without a token is as none: who means it has the token forgotten.
         let is_lost = loaded.tokens == Tokens::default();
         if loaded.source == Source::File && !is_lost {
-            self.told = None;
             return Ok(loaded.tokens);
         }
         if is_lost && store::is_forgotten(&self.state, serial).await {
@@ -73,10 +73,10 @@ impl Stored {
             // Another process is at it.
             Ok(None) => tokens,
             Ok(Some(counting)) => {
-                self.told = None;
                 if let (Some(path), Source::Copy) = (&loaded.damaged, loaded.source) {
                     tracing::warn!(file = %path.display(), "the token file was damaged; its copy is used");
-                } else if counting == tokens {
+                // Of a directory that was replaced that is said of all files.
+                } else if counting == tokens && !self.is_moved(serial) {
                     tracing::warn!(
                         %serial,
                         "the stored token was gone and is stored again from memory; `enphased token forget` removes it for good"
@@ -86,7 +86,7 @@ impl Stored {
             }
             // A disk that cannot be written to costs the login, not the reading (L4).
             Err(error) => {
-                self.tell_once(&error);
+                tracing::debug!("{error}; the token in memory stays in use");
                 tokens
             }
         }
@@ -109,15 +109,11 @@ impl Stored {
         Ok(Some(tokens.clone()))
     }
 
-    fn tell_once(&mut self, error: &state_dir::Error) {
-        let message = error.to_string();
-        if self.told.as_ref() != Some(&message) {
-            tracing::error!("{message}; the token in memory stays in use until the restart");
-            self.told = Some(message);
-        }
+    fn is_moved(&self, serial: &Serial) -> bool {
+        self.kept.get(serial).is_some_and(|kept| kept.directory != self.state.replaced())
     }
 
-    fn in_memory(&self, serial: &Serial) -> Option<Tokens> {
+    pub(super) fn in_memory(&self, serial: &Serial) -> Option<Tokens> {
         self.kept.get(serial).map(|kept| kept.tokens.clone())
     }
 
@@ -187,7 +183,13 @@ impl Stored {
             let in_use = last.tokens.in_use().filter(|kept| !is_here(kept)).cloned();
             in_use.or(last.before)
         });
-        let kept = Kept { stamp, tokens: tokens.clone(), facts: facts(tokens), before };
+        let kept = Kept {
+            stamp,
+            tokens: tokens.clone(),
+            facts: facts(tokens),
+            directory: self.state.replaced(),
+            before,
+        };
         self.kept.insert(serial.clone(), kept);
     }
 }

@@ -4,7 +4,7 @@
 //! A damaged file means that a key was known. Without its copy the gateway is not trusted at first sight again: that is
 //! what somebody would wait for who has taken its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -47,12 +47,17 @@ enum File {
 pub struct PinnedKeys {
     state: StateDir,
     memory: BTreeMap<Serial, Known>,
+    /// Those that are to be written again.
+    unwritten: BTreeSet<Serial>,
+    /// Which of the directories it is that were found under the same path.
+    directory: u64,
 }
 
 impl PinnedKeys {
     /// The keys remembered in `state`.
     pub fn new(state: StateDir) -> Self {
-        Self { state, memory: BTreeMap::new() }
+        let directory = state.replaced();
+        Self { state, memory: BTreeMap::new(), unwritten: BTreeSet::new(), directory }
     }
 
     /// What is remembered of `serial`. In place of a damaged file its copy serves, or what this process knows.
@@ -111,7 +116,12 @@ impl PinnedKeys {
     }
 
     async fn store(&self, serial: &Serial, known: &Known) -> Result<(), Error> {
-        self.state.write(&name(serial), known).await?;
+        let first = self.state.write(&name(serial), known).await;
+        if matches!(first, Err(Error::Stalled { .. })) {
+            // Both wait for the disk.
+            return self.state.write(&copy_name(serial), known).await.and(first);
+        }
+        first?;
         self.state.write(&copy_name(serial), known).await?;
         if self.has_aside(serial).await { self.state.remove(&aside_name(serial)).await } else { Ok(()) }
     }
@@ -132,7 +142,31 @@ impl PinnedKeys {
                 self.state.path().display()
             );
         } else if let Err(error) = self.save(serial, known).await {
-            tracing::error!("{error}; the key is trusted until the restart");
+            // The state directory reports its own troubles.
+            tracing::debug!("{error}; the key is known until the restart");
+            self.unwritten.insert(serial.clone());
+        }
+    }
+
+    /// Writes again what could not be written, and all that another directory under the same path does not have.
+    pub async fn catch_up(&mut self) {
+        let directory = self.state.replaced();
+        if directory != self.directory {
+            self.directory = directory;
+            self.unwritten.extend(self.memory.keys().cloned());
+        }
+        while let Some(serial) = self.unwritten.pop_first() {
+            let Some(known) = self.memory.get(&serial).cloned() else { continue };
+            let outcome = match self.state.stamp(&name(&serial)).await {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => self.store(&serial, &known).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = Error::unless_waiting(outcome) {
+                tracing::debug!("{error}");
+                self.unwritten.insert(serial);
+                return;
+            }
         }
     }
 
@@ -150,7 +184,10 @@ impl PinnedKeys {
 
     /// The gateways that are remembered on disk.
     pub(super) async fn serials(&self) -> Vec<Serial> {
-        serials(&self.state).await
+        serials(&self.state).await.unwrap_or_else(|error| {
+            tracing::debug!("{error}");
+            Vec::new()
+        })
     }
 
     /// Whether the password configured for `place` has been sent to another gateway than `serial`.
@@ -167,33 +204,27 @@ impl PinnedKeys {
 }
 
 /// The gateways that have answered at `address`, written as in the configuration, and at no other place since.
-pub async fn serials_at(state: &StateDir, address: &str) -> Vec<Serial> {
-    let there = last_seen(state).await.into_iter().filter(|(_, last)| last.as_deref() == Some(address));
-    there.map(|(serial, _)| serial).collect()
+pub async fn serials_at(state: &StateDir, address: &str) -> Result<Vec<Serial>, Error> {
+    let there = last_seen(state).await?.into_iter().filter(|(_, last)| last.as_deref() == Some(address));
+    Ok(there.map(|(serial, _)| serial).collect())
 }
 
 /// The gateways that have answered, and where each was last; `None` where its file cannot be understood.
-pub async fn last_seen(state: &StateDir) -> Vec<(Serial, Option<String>)> {
+pub async fn last_seen(state: &StateDir) -> Result<Vec<(Serial, Option<String>)>, Error> {
     let mut seen = Vec::new();
-    for serial in serials(state).await {
+    for serial in serials(state).await? {
         let address = match state.read::<Known>(&name(&serial)).await {
             Ok(Stored::Found(known)) => Some(known.address),
             _ => None,
         };
         seen.push((serial, address));
     }
-    seen
+    Ok(seen)
 }
 
-async fn serials(state: &StateDir) -> Vec<Serial> {
+async fn serials(state: &StateDir) -> Result<Vec<Serial>, Error> {
     let serial = |name: &String| name.strip_prefix(BEGINNING)?.strip_suffix(END)?.parse().ok();
-    match state.names(BEGINNING, END).await {
-        Ok(names) => names.iter().filter_map(serial).collect(),
-        Err(error) => {
-            tracing::debug!("{error}");
-            Vec::new()
-        }
-    }
+    Ok(state.names(BEGINNING, END).await?.iter().filter_map(serial).collect())
 }
 
 fn name(serial: &Serial) -> String {
@@ -304,7 +335,7 @@ mod tests {
             std::fs::write(path(".json"), damaged).unwrap();
             std::fs::write(path(".copy.json"), damaged).unwrap();
             // Other readers set it aside as well.
-            last_seen(&StateDir::open(outer.path()).unwrap()).await;
+            last_seen(&StateDir::open(outer.path()).unwrap()).await.unwrap();
             for _restart in 0..2 {
                 assert_eq!(fresh().load(&serial).await.unwrap(), None, "{damaged}");
                 assert!(fresh().is_lost(&serial).await, "{damaged}");
@@ -336,8 +367,8 @@ mod tests {
         keys.save(&other, &Known { address, ..known(Some(key('1'))) }).await.unwrap();
         std::fs::write(outer.path().join("gateway-..json"), "{}").unwrap();
         let state = StateDir::open(outer.path()).unwrap();
-        assert_eq!(serials_at(&state, "192.168.1.20").await, std::slice::from_ref(&serial));
-        assert_eq!(serials_at(&state, "192.168.1.22").await, []);
+        assert_eq!(serials_at(&state, "192.168.1.20").await.unwrap(), std::slice::from_ref(&serial));
+        assert_eq!(serials_at(&state, "192.168.1.22").await.unwrap(), []);
         assert_eq!(keys.serials().await, [serial.clone(), other.clone()]);
         assert!(keys.sent_to_another(&other, "192.168.1.20").await);
         assert!(!keys.sent_to_another(&serial, "192.168.1.20").await);

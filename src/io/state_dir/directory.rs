@@ -14,8 +14,9 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
+use super::Error;
+use super::health::{Act, Health};
 use super::place::Place;
-use super::{Error, Lock, Stamp};
 use crate::io::files;
 
 /// What the names of files begin with while they are written.
@@ -26,6 +27,10 @@ const NAMES: u32 = 100;
 const LONGEST: u64 = 4 << 20;
 /// Never waits for another end, and never takes over a terminal.
 const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// A file's identity and age: another value after each replacement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(u64, i64, i64, u64);
 
 /// What was found under a name.
 pub(super) enum Content {
@@ -41,12 +46,13 @@ pub(super) struct Directory {
     pub(super) path: PathBuf,
     /// Kept open where the path leads through a directory that only root may enter, as `/var/lib/private`.
     kept: Option<Arc<File>>,
+    pub(super) health: Health,
 }
 
 impl Directory {
     /// Opens the directory, making it (mode 0700) where it is missing. Root is refused one of another user.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let directory = Self { path: path.to_owned(), kept: None };
+        let directory = Self { path: path.to_owned(), kept: None, health: Health::new(path, false) };
         if geteuid().is_root() {
             directory.place()?.make()?;
         } else {
@@ -58,7 +64,7 @@ impl Directory {
 
     /// The directory at `path` that was opened as `kept`.
     pub(super) fn kept(path: &Path, kept: File) -> Self {
-        Self { path: path.to_owned(), kept: Some(Arc::new(kept)) }
+        Self { path: path.to_owned(), kept: Some(Arc::new(kept)), health: Health::new(path, false) }
     }
 
     /// The place of a directory that belongs to root.
@@ -71,8 +77,27 @@ impl Directory {
         Err(Error::Foreign { path: self.path.clone(), why })
     }
 
+    /// Does `job` with the file `name`, and takes note of what comes of it.
+    pub(super) fn work<T>(
+        &self,
+        act: Act,
+        name: &str,
+        job: impl FnOnce(&Self, &str) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let done = job(self, name);
+        self.health.responded();
+        self.health.note(act, &self.path.join(name), done.as_ref().map(drop));
+        done
+    }
+
     /// The open directory.
     fn handle(&self) -> Result<File, Error> {
+        let handle = self.open_again()?;
+        self.health.opened(&handle);
+        Ok(handle)
+    }
+
+    fn open_again(&self) -> Result<File, Error> {
         if geteuid().is_root() {
             return self.place()?.open();
         }
@@ -185,7 +210,7 @@ impl Directory {
     }
 
     /// Takes the lock `name`, or returns `None` while another process holds it.
-    pub(super) fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
+    pub(super) fn try_lock(&self, name: &str) -> Result<Option<File>, Error> {
         let directory = self.handle()?;
         let file = match open(&directory, name, OFlags::RDWR) {
             Err(error) if error.is_missing() => create(&directory, name, OFlags::empty()),
@@ -193,7 +218,7 @@ impl Directory {
         };
         let file = file.map_err(|source| self.unwritable(name, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Lock(file))),
+            Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(self.unwritable(name, source)),
         }

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 /// How many jobs may wait. Each of a thousand gateways has one or two.
 const WAITING: usize = 4096;
-/// How long reading may take before it counts as failed: the next poll must not be late.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the disk is waited for: the next poll must not be late.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Something to be done on the disk.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -70,19 +70,38 @@ impl Disk {
         }))
     }
 
-    /// Lets `job` be done, and waits for its result up to `patience`. What comes later is done all the same. While
-    /// nothing moves, what must be quick fails at once.
+    /// Lets `job` be done and waits for its result for a moment. Where it takes longer it is done all the same; while nothing
+    /// moves it is not even begun.
     pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Stalled> {
+        if self.stalled.load(Ordering::Relaxed) {
+            return Err(Stalled);
+        }
+        self.run_or_undo(PATIENCE, job, drop).await
+    }
+
+    /// Lets `job` be done and waits for its result for a moment, and not at all while nothing moves. It is done when the
+    /// disk comes to it.
+    pub(super) async fn queue<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Stalled> {
+        let patience = if self.stalled.load(Ordering::Relaxed) { Duration::ZERO } else { PATIENCE };
+        self.run_or_undo(patience, job, drop).await
+    }
+
+    /// Lets `job` be done, and waits for its result up to `patience`. A result that comes later, or that nobody waits for
+    /// any more, is given to `undo` before anything else is done.
+    pub(super) async fn run_or_undo<T: Send + 'static>(
         &self,
         patience: Duration,
         job: impl FnOnce() -> T + Send + 'static,
+        undo: impl FnOnce(T) + Send + 'static,
     ) -> Result<T, Stalled> {
-        if patience <= PATIENCE && self.stalled.load(Ordering::Relaxed) {
-            return Err(Stalled);
-        }
         let (done, mut result) = oneshot::channel();
-        // Nobody may be waiting any more when it is done.
-        if !self.start(move || drop(done.send(job()))) {
+        if !self.start(move || done.send(job()).unwrap_or_else(undo)) {
             return Err(Stalled);
         }
         match result.try_recv() {
@@ -90,8 +109,13 @@ impl Disk {
             Err(TryRecvError::Closed) => return Err(Stalled),
             Err(TryRecvError::Empty) => {}
         }
-        if let Ok(result) = timeout(patience, result).await {
+        if let Ok(result) = timeout(patience, &mut result).await {
             return result.map_err(|_lost| Stalled);
+        }
+        // From here on it is undone, unless it is here already.
+        result.close();
+        if let Ok(value) = result.try_recv() {
+            return Ok(value);
         }
         self.stalled.store(true, Ordering::Relaxed);
         Err(Stalled)
@@ -137,7 +161,10 @@ mod tests {
                 done.lock().unwrap().push(number);
                 thread::current().name().map(str::to_owned)
             };
-            assert_eq!(disk.run(Duration::from_secs(60), job).await, Ok(Some("disk".to_owned())));
+            assert_eq!(
+                disk.run_or_undo(Duration::from_secs(60), job, drop).await,
+                Ok(Some("disk".to_owned()))
+            );
         }
         assert_eq!(*done.lock().unwrap(), (0..100).collect::<Vec<_>>());
     }
@@ -175,16 +202,36 @@ mod tests {
         let worker = Arc::new(Stuck::default());
         let disk = Disk::new(Arc::clone(&worker) as Arc<dyn Worker>);
         let start = tokio::time::Instant::now();
-        assert_eq!(disk.run(PATIENCE, || 1).await, Err(Stalled));
+        assert_eq!(disk.run(|| 1).await, Err(Stalled));
         assert_eq!(start.elapsed(), PATIENCE);
         for _ in 0..10 {
-            assert_eq!(disk.run(PATIENCE, || 2).await, Err(Stalled));
+            assert_eq!(disk.run(|| 2).await, Err(Stalled));
         }
         assert_eq!(start.elapsed(), PATIENCE, "the rest failed at once");
         assert_eq!(worker.0.lock().unwrap().len(), 1, "and does not pile up");
         worker.work();
-        let (result, ()) = tokio::join!(disk.run(PATIENCE, || 3), async { worker.work() });
+        let (result, ()) = tokio::join!(disk.run(|| 3), async { worker.work() });
         assert_eq!(result, Ok(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_too_late_is_undone_and_what_comes_in_time_is_not() {
+        let worker = Arc::new(Stuck::default());
+        let disk = Disk::new(Arc::clone(&worker) as Arc<dyn Worker>);
+        let undone = Arc::new(Mutex::new(Vec::new()));
+        let run = |number: i32| {
+            let undone = Arc::clone(&undone);
+            disk.run_or_undo(2 * PATIENCE, move || number, move |late| undone.lock().unwrap().push(late))
+        };
+        let (in_time, ()) = tokio::join!(run(1), async {
+            tokio::time::sleep(PATIENCE).await;
+            worker.work();
+        });
+        assert_eq!(in_time, Ok(1));
+        assert_eq!(run(2).await, Err(Stalled));
+        assert!(timeout(PATIENCE, run(3)).await.is_err(), "it is not waited for any more");
+        worker.work();
+        assert_eq!(*undone.lock().unwrap(), [2, 3], "late, and dropped by whoever waited");
     }
 
     #[tokio::test]
@@ -197,7 +244,7 @@ mod tests {
             }
         }
         for takes in [false, true] {
-            assert_eq!(Disk::new(Arc::new(Lazy(takes))).run(PATIENCE, || ()).await, Err(Stalled));
+            assert_eq!(Disk::new(Arc::new(Lazy(takes))).run(|| ()).await, Err(Stalled));
         }
     }
 }

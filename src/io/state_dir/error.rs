@@ -22,9 +22,10 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
-    /// The disk did not answer in time.
+    /// The disk did not respond in time. What was to be written is written as soon as it does, unless it was to be on disk
+    /// before something else.
     #[error(
-        "the disk does not respond, so {} can be neither read nor written: a worn SD card stalls so, check it",
+        "the disk under {} does not respond: a worn SD card stalls so, check it",
         path.display()
     )]
     Stalled {
@@ -39,6 +40,13 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         why: String,
     },
+}
+
+impl Error {
+    /// Leaves out that the disk did not respond in time: what was to be written waits for it, and nothing depends on it.
+    pub fn unless_waiting(outcome: Result<(), Self>) -> Result<(), Self> {
+        if matches!(outcome, Err(Self::Stalled { .. })) { Ok(()) } else { outcome }
+    }
 }
 
 /// The system's reason with what a person can do about it.

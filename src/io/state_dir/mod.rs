@@ -6,11 +6,13 @@
 mod directory;
 mod disk;
 mod error;
+mod health;
+mod lock;
 mod owner;
 mod place;
 mod saver;
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,10 +22,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+pub use directory::Stamp;
 use directory::{Content, Directory};
+use disk::Stalled;
 pub use disk::{Disk, Job, Worker};
-use disk::{PATIENCE, Stalled};
 pub use error::Error;
+use health::{Act, Health};
+pub use lock::Lock;
 pub use owner::Entrance;
 pub use saver::Saver;
 
@@ -41,12 +46,8 @@ pub enum Stored<T> {
     Damaged(PathBuf),
 }
 
-/// A file's identity and age: another value after each replacement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp(u64, i64, i64, u64);
-
-/// How long a write is waited for. Where it takes longer it is not known to be on disk, though it may come there.
-const WRITING: Duration = Duration::from_secs(60);
+/// How long a write is waited for that has to be on disk before something else is done.
+const AHEAD: Duration = Duration::from_secs(60);
 
 /// What a name in the directory stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,27 +98,48 @@ impl StateDir {
         Self { disk, ..self }
     }
 
+    /// The same directory, whose troubles are logged when they begin and when they end. To be called once for a process:
+    /// each such value logs for itself.
+    #[must_use]
+    pub fn reporting(mut self) -> Self {
+        if !self.directory.health.is_loud() {
+            self.directory.health = Health::new(&self.directory.path, true);
+        }
+        self
+    }
+
+    /// How often the directory under the path was replaced by another one: what is in memory belongs there too.
+    pub fn replaced(&self) -> u64 {
+        self.directory.health.replaced()
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.directory.path
     }
 
-    /// Lets `job` be done with the file `name`, and waits for it up to `patience`.
+    /// Lets `job` be done with the file `name`, and waits for it for a moment.
     async fn run<T: Send + 'static>(
         &self,
-        patience: Duration,
+        act: Act,
         name: &str,
         job: impl FnOnce(&Directory, &str) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (directory, own_name) = (self.directory.clone(), name.to_owned());
-        let done = self.disk.run(patience, move || job(&directory, &own_name)).await;
-        done.unwrap_or_else(|Stalled| Err(Error::Stalled { path: self.path().join(name) }))
+        let done = self.disk.run(move || directory.work(act, &own_name, job)).await;
+        done.unwrap_or_else(|Stalled| Err(self.stalled(name)))
+    }
+
+    fn stalled(&self, name: &str) -> Error {
+        let error = Error::Stalled { path: self.path().join(name) };
+        self.directory.health.stalled(&error);
+        error
     }
 
     /// Reads the JSON file `name`. A damaged one, or something that is no regular file or far too large, is set
     /// aside, so that it is reported once.
     pub async fn read<T: DeserializeOwned + Send + 'static>(&self, name: &str) -> Result<Stored<T>, Error> {
-        self.run(PATIENCE, name, |directory, name| {
+        self.run(Act::Read, name, |directory, name| {
             match directory.read(name)? {
                 Content::Absent => return Ok(Stored::Absent),
                 Content::Bytes(bytes) => {
@@ -132,44 +154,68 @@ impl StateDir {
         .await
     }
 
-    /// Replaces the JSON file `name`. When this returns, `value` survives a power cut.
+    /// Replaces the JSON file `name`. When this returns `Ok`, `value` survives a power cut. After [`Error::Stalled`] it is
+    /// written as soon as the disk responds, in the order of the calls.
     pub async fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
-        let bytes =
-            json(value).map_err(|source| Error::Unwritable { path: self.path().join(name), source })?;
-        self.run(WRITING, name, move |directory, name| directory.replace(name, &bytes)).await
+        let bytes = self.json(name, value)?;
+        let (directory, own_name) = (self.directory.clone(), name.to_owned());
+        let write =
+            move || directory.work(Act::Write, &own_name, |directory, name| directory.replace(name, &bytes));
+        self.disk.queue(write).await.unwrap_or_else(|Stalled| Err(self.stalled(name)))
+    }
+
+    /// Replaces the JSON file `name` before something is done that must not be done without. Waits for it up to a minute;
+    /// where it takes longer, or the caller does not wait for it, `before` is written again.
+    pub async fn write_ahead<T: Serialize>(&self, name: &str, value: &T, before: &T) -> Result<(), Error> {
+        let (bytes, before) = (self.json(name, value)?, self.json(name, before)?);
+        let (directory, own_name) = (self.directory.clone(), name.to_owned());
+        let (directory_again, name_again) = (directory.clone(), own_name.clone());
+        let write =
+            move || directory.work(Act::Write, &own_name, |directory, name| directory.replace(name, &bytes));
+        let undo = move |late: Result<(), Error>| {
+            let undone = late.and_then(|()| directory_again.replace(&name_again, &before));
+            undone.unwrap_or_else(|error| tracing::debug!("{error}"));
+        };
+        let done = self.disk.run_or_undo(AHEAD, write, undo).await;
+        done.unwrap_or_else(|Stalled| Err(self.stalled(name)))
+    }
+
+    fn json<T: Serialize>(&self, name: &str, value: &T) -> Result<Zeroizing<Vec<u8>>, Error> {
+        json(value).map_err(|source| Error::Unwritable { path: self.path().join(name), source })
     }
 
     /// Removes the file `name`, if it is there.
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
-        self.run(WRITING, name, Directory::remove).await
+        self.run(Act::Remove, name, Directory::remove).await
     }
 
     /// Tells one version of the file `name` from the next without reading it; `None` when it is missing.
     pub async fn stamp(&self, name: &str) -> Result<Option<Stamp>, Error> {
-        self.run(PATIENCE, name, Directory::stamp).await
+        self.run(Act::Look, name, Directory::stamp).await
     }
 
     /// The names of the files that begin with `prefix` and end with `suffix`, sorted.
     pub async fn names(&self, prefix: &'static str, suffix: &'static str) -> Result<Vec<String>, Error> {
-        self.run(PATIENCE, "", move |directory, _| directory.names(prefix, suffix)).await
+        self.run(Act::Look, "", move |directory, _| directory.names(prefix, suffix)).await
     }
 
     /// Removes temporary files that a process left behind which was killed while it wrote. One that is being
     /// written is locked, and stays.
     pub async fn sweep(&self) {
-        let swept = self.run(PATIENCE, "", |directory, _| directory.sweep()).await;
+        let swept = self.run(Act::Look, "", |directory, _| directory.sweep()).await;
         swept.unwrap_or_else(|error| tracing::debug!("{error}"));
     }
 
     /// Takes the lock `name`, or gives `None` while another process holds it. It ends with the value, and
     /// with the process however that ends.
     pub async fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
-        self.run(PATIENCE, name, Directory::try_lock).await
+        let file = self.run(Act::Lock, name, Directory::try_lock).await?;
+        Ok(file.map(|file| Lock::new(file, self.disk.clone())))
     }
 
     /// What lies in the directory, sorted by name.
     pub async fn entries(&self) -> Result<Vec<Entry>, Error> {
-        self.run(PATIENCE, "", |directory, _| {
+        self.run(Act::Look, "", |directory, _| {
             let entry = |name: String| directory.metadata(&name).ok().map(|data| Entry::new(name, &data));
             Ok(directory.names("", "")?.into_iter().filter_map(entry).collect())
         })
@@ -178,7 +224,7 @@ impl StateDir {
 
     /// The directory itself.
     pub async fn itself(&self) -> Result<Entry, Error> {
-        self.run(PATIENCE, "", |directory, _| Ok(Entry::new(String::new(), &directory.metadata(".")?))).await
+        self.run(Act::Look, "", |directory, _| Ok(Entry::new(String::new(), &directory.metadata(".")?))).await
     }
 }
 
@@ -190,10 +236,6 @@ fn json<T: Serialize>(value: &T) -> io::Result<Zeroizing<Vec<u8>>> {
     bytes.push(b'\n');
     Ok(bytes)
 }
-
-/// A lock that is held until dropped.
-#[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::health::Act;
 use super::{Error, StateDir, json};
 
 /// Writes one state file in the background. At most one content is being written and one waits, which is the newest.
@@ -61,7 +62,8 @@ impl Saver {
                 let mut next = None;
                 slot.send_modify(|slot| next = slot.next());
                 let Some(bytes) = next else { return };
-                let outcome = directory.replace(&name, &bytes);
+                let outcome =
+                    directory.work(Act::Write, &name, |directory, name| directory.replace(name, &bytes));
                 slot.send_modify(|slot| slot.outcome = Some(outcome));
             }
         };

@@ -235,7 +235,12 @@ pub async fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<
         current: tokens.current.as_ref().map(KeptOnDisk::from_kept),
         candidate: tokens.candidate.as_ref().map(KeptOnDisk::from_kept),
     };
-    state.write(&name(serial), &disk).await?;
+    let first = state.write(&name(serial), &disk).await;
+    if matches!(first, Err(Error::Stalled { .. })) {
+        // Both wait for the disk.
+        return state.write(&copy_name(serial), &disk).await.and(first);
+    }
+    first?;
     state.write(&copy_name(serial), &disk).await?;
     if is_forgotten(state, serial).await { state.remove(&forgotten_name(serial)).await } else { Ok(()) }
 }

@@ -112,6 +112,14 @@ impl Record {
         self.anchor.wall
     }
 
+    /// Whether it is older than `known`: the last attempt in that is not in this, and none that is newer. An old copy of the
+    /// file, from a backup or another directory, must not shorten a hold-off.
+    pub fn is_older_than(&self, known: &Self) -> bool {
+        let Some(last) = known.attempts.last() else { return false };
+        let is_same = |attempt: &&Attempt| (attempt.time, &attempt.serial) == (last.time, &last.serial);
+        !self.attempts.iter().any(|attempt| is_same(&attempt) || attempt.time > last.time)
+    }
+
     /// Adds the time since the last write to the record's age.
     fn settle(&mut self, sight: &Sight) -> Age {
         self.age = self.age(sight);

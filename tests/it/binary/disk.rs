@@ -17,7 +17,7 @@ use super::site::{Daemon, HANG, Site, text};
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// A small file system of its own under the state directory. Only root may mount one.
-struct Disk {
+pub(super) struct Disk {
     dir: PathBuf,
 }
 
@@ -29,7 +29,7 @@ fn mount(arguments: &[&str], dir: &PathBuf) -> bool {
 
 impl Disk {
     /// `None` where nothing can be mounted.
-    fn under(site: &Site) -> Option<Self> {
+    pub(super) fn under(site: &Site) -> Option<Self> {
         let dir = site.path("state");
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, Permissions::from_mode(0o700)).unwrap();
@@ -63,7 +63,7 @@ impl Disk {
         self.unmount();
     }
 
-    fn unmount(&self) {
+    pub(super) fn unmount(&self) {
         process::Command::new("umount").arg("-l").arg(&self.dir).stderr(Stdio::null()).status().ok();
     }
 }

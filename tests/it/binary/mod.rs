@@ -17,5 +17,6 @@ mod secrets;
 mod service;
 mod site;
 mod streams;
+mod vanished;
 
 pub(crate) use site::{HANG, Site, text};

@@ -231,6 +231,12 @@ async fn the_link_that_systemd_makes_is_followed_and_one_of_another_user_is_not(
     let output = site.import(&site.token(Role::Owner, YEAR)).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     expect_owned(&site.path("private/state"));
+    let report = text(&site.run(&["check", "--bundle"]).await.stdout);
+    let token = format!("token-{}.json", "<serial 1>");
+    assert!(
+        report.contains(&token) && report.contains("mode 600"),
+        "what only root could reach by its path: {report}"
+    );
 
     // A directory of root's, to which another user has led the path.
     let roots = site.path("roots");

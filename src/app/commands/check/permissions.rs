@@ -51,7 +51,11 @@ pub(super) async fn check(
     state: Option<&StateDir>,
     report: &mut Report<'_>,
 ) -> Result<(), Failure> {
-    path(&config.state_dir, Purpose::State, "state", report)?;
+    // By its handle: the way there may be closed to the owner, as below /var/lib/private.
+    match state {
+        Some(state) => mode(state.path(), state.itself().await?.mode, Purpose::State, "state", report)?,
+        None => path(&config.state_dir, Purpose::State, "state", report)?,
+    }
     let entries = match state {
         Some(state) => state.entries().await?,
         None => Vec::new(),
@@ -74,7 +78,16 @@ pub(super) async fn check(
 /// A path that cannot be looked at is reported where it is used, or is behind a directory that others cannot enter.
 fn path(path: &Path, purpose: Purpose, what: &str, report: &mut Report<'_>) -> Result<(), Failure> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
-    let mode = metadata.permissions().mode() & 0o7777;
+    mode(path, metadata.permissions().mode() & 0o7777, purpose, what, report)
+}
+
+fn mode(
+    path: &Path,
+    mode: u32,
+    purpose: Purpose,
+    what: &str,
+    report: &mut Report<'_>,
+) -> Result<(), Failure> {
     match purpose.excess(mode) {
         None => Ok(()),
         Some((can, mend)) => {

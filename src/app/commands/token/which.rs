@@ -55,7 +55,7 @@ pub(super) async fn which(
 /// The gateways that are configured, have answered before, or have had a token or an attempt at one.
 async fn known(context: &Context, state: &StateDir, record: &Record) -> Result<Vec<Serial>, Failure> {
     let configured = context.config.gateways.iter().filter_map(|gateway| gateway.serial.clone());
-    let seen = pinned_key::last_seen(state).await.into_iter().map(|(serial, _)| serial);
+    let seen = pinned_key::last_seen(state).await?.into_iter().map(|(serial, _)| serial);
     let tried = record.attempts.iter().filter(|attempt| !attempt.stands_in);
     let tried = tried.map(|attempt| attempt.serial.clone());
     let stored = store::serials(state).await?;
