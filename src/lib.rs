@@ -1,8 +1,8 @@
-//! `enphased` reads an Enphase gateway on the home network and serves the readings to Domoticz, Home Assistant and any
-//! other program, on at most one cloud login per token lifetime.
+//! `enphased` reads an Enphase solar gateway on the home network and passes the readings to Domoticz, Home Assistant and
+//! any other program, with at most one cloud login per token lifetime.
 //!
-//! Each module below is a layer and uses only the layers before it; inside a layer no two files depend on each other in
-//! a circle. A test keeps it so. `docs/architecture.md` explains the tasks, and how a reading and a token travel.
+//! Each module below is a layer that uses only the layers before it. Inside a layer no two files depend on each other in
+//! a circle. A test enforces both. `docs/architecture.md` explains the tasks, and the paths of a reading and a token.
 
 pub mod base;
 

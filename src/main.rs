@@ -1,4 +1,4 @@
-//! The program: arguments and environment in, exit code out. Everything else is in the library.
+//! The binary: passes the arguments and the environment to the library, and returns the exit code.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use enphased::app::config::environment::Environment;
 static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    #[expect(clippy::disallowed_methods, reason = "the one lawful place")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
     let environment = Environment::collect(|name| std::env::var(name).ok());
     ExitCode::from(cli::main(std::env::args_os(), environment))
 }

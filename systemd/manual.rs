@@ -1,7 +1,7 @@
-//! Writes the manual pages and the completions of the shells:  cargo run --example manual -- DIRECTORY
+//! Writes the manual pages and the shell completions:  cargo run --example manual -- DIRECTORY
 //!
-//! They come from the commands as they are defined, so they cannot tell another story. This program is not
-//! shipped; the package holds what it wrote.
+//! They are generated from the definition of the commands, so they always match. The package contains their files, but
+//! not this program.
 
 use std::fs;
 use std::io;
@@ -15,15 +15,15 @@ use enphased::app::cli;
 const FILES: &[(&str, &str)] = &[
     (
         "~/.config/enphased/config.toml, /etc/enphased/config.toml",
-        "The configuration, unless --config names another.",
+        "The configuration file, unless --config is used.",
     ),
     (
         "/etc/enphased/password, /etc/enphased/mqtt-password",
-        "The passwords, which the service gets as credentials.",
+        "The passwords, which systemd passes to the service as credentials.",
     ),
     (
         "/var/lib/enphased",
-        "Tokens, the record of logins, the keys of gateways, totals. Closed to all but the daemon and root.",
+        "Tokens, the record of logins, gateway keys and totals. Only the daemon and root can read it.",
     ),
 ];
 
@@ -31,10 +31,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENPHASED_CONFIG", "The configuration file."),
     (
         "ENPHASED_PASSWORD, ENPHASED_MQTT_PASSWORD",
-        "The passwords, where no credential and no file holds them.",
+        "The passwords, if there is neither a credential nor a file.",
     ),
-    ("RUST_LOG", "What is logged: a level, or target=level with commas between."),
-    ("NO_COLOR", "No colours."),
+    ("RUST_LOG", "The log filter: levels and target=level, separated by commas."),
+    ("NO_COLOR", "Disables colours."),
     (
         "STATE_DIRECTORY, CREDENTIALS_DIRECTORY, NOTIFY_SOCKET, WATCHDOG_USEC",
         "Set by systemd for the service.",
@@ -42,18 +42,18 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 
 const EXIT_STATUS: &[(&str, &str)] = &[
-    ("0", "Done."),
-    ("64, 65", "The command line, or what was given to it, is wrong."),
-    ("69", "What is needed is not there, e.g. no gateway was found."),
-    ("73, 74", "A file cannot be written; reading or writing failed."),
-    ("75", "Not now: try later."),
-    ("77", "The cloud or the gateway refused."),
-    ("78", "The configuration is wrong; systemd does not restart."),
+    ("0", "Success."),
+    ("64, 65", "Invalid command line; invalid input."),
+    ("69", "Something is missing, e.g. no gateway was found."),
+    ("73, 74", "A file cannot be created; reading or writing failed."),
+    ("75", "Temporary failure; try again later."),
+    ("77", "The cloud or the gateway refused the credentials."),
+    ("78", "The configuration is invalid; systemd does not restart the service."),
 ];
 
 fn main() -> io::Result<()> {
     let Some(out) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        return Err(io::Error::other("where to? usage: manual DIRECTORY"));
+        return Err(io::Error::other("usage: manual DIRECTORY"));
     };
     fs::create_dir_all(&out)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
@@ -63,7 +63,7 @@ fn main() -> io::Result<()> {
     overview(&out)
 }
 
-/// The page of the program itself, with what belongs to all commands.
+/// Writes the page of the program itself, with the sections that apply to all commands.
 fn overview(out: &Path) -> io::Result<()> {
     let man = Man::new(cli::command());
     let mut page = Vec::new();

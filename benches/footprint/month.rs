@@ -13,7 +13,7 @@ use std::time::Duration;
 use enphased::app::config::environment::Environment;
 use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
-use enphased::app::daemon::{self, Surroundings};
+use enphased::app::daemon::{self, Inputs};
 use enphased::base::clock::Clock;
 use enphased::base::secrets::Secret;
 use enphased::io::state_dir::StateDir;
@@ -44,15 +44,15 @@ async fn live(days: u32) {
     let config = configuration(dir.path(), &simulation);
     let (_nobody, hangups) = mpsc::channel(1);
     let state = StateDir::open(dir.path()).unwrap();
-    let again = mpsc::channel(1).1;
-    let (rng, notify) = (Rng::with_seed(1), Notify::Nobody);
-    let surroundings = Surroundings { state, clock, rng, notify, hangups, again };
+    let more_stops = mpsc::channel(1).1;
+    let (rng, notify) = (Rng::with_seed(1), Notify::Disabled);
+    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops };
     let reload = || Ok(configuration(dir.path(), &simulation));
     println!(
         "\n{:<46}{:>12}{:>12}{:>12}{:>12}",
         "a simulated month", "resident MB", "own MB", "writes", "requests"
     );
-    daemon::run(config, surroundings, reload, watch(days, dir.path(), &simulation)).await.unwrap();
+    daemon::run(config, inputs, reload, watch(days, dir.path(), &simulation)).await.unwrap();
 }
 
 /// Prints a line for the first day, for the last of each week, and for the last of all.

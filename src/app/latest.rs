@@ -1,5 +1,5 @@
-//! The newest of everything, for whoever publishes. Writers replace what was there and never wait; a reader
-//! that was slow finds the newest and misses what lay between, except events, of which the last few are kept.
+//! The newest reading, availability and token report of every gateway, for the outputs. Writers replace the old values and
+//! never wait. A slow reader finds the newest values and misses those between, except for the last few events.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -11,44 +11,44 @@ use tokio::sync::watch;
 
 use crate::base::reading::{Event, Reading, Serial};
 
-/// How many events are kept for readers that are behind: an outage of the broker costs the older ones.
+/// The number of events that are kept for slow readers. A long outage of the broker loses the older ones.
 const EVENTS: usize = 64;
 
-/// Where pollers put things. Clones share one board.
+/// The newest values, to which pollers write. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Board(watch::Sender<Sheet>);
 
-/// What is on the board. Every write has a number of its own, larger than those before, by which a reader
-/// sees what is new to it.
+/// A snapshot of the newest values. Every write has a number that is larger than those before, by which a reader
+/// recognises new values.
 #[derive(Debug, Default)]
 pub struct Sheet {
     gateways: BTreeMap<Serial, Gateway>,
-    /// Each gateway by its newest write, so that a reader need not look through all of them for what is new to it.
+    /// The gateways by their newest write, so that a reader finds the changed ones without searching all.
     newest: BTreeMap<u64, Serial>,
     events: VecDeque<Told>,
     broker_trouble: Option<Arc<str>>,
     written: u64,
 }
 
-/// The newest of one gateway. Absent is what nobody knows yet.
+/// The newest values of one gateway; `None` before the first.
 #[derive(Clone, Debug, Default)]
 pub struct Gateway {
-    /// Its newest reading, which may be old when it is offline.
+    /// The newest reading, which may be old if the gateway is offline.
     pub reading: Option<Numbered<Reading>>,
-    /// Whether it answers.
+    /// Whether the gateway responds.
     pub availability: Option<Numbered<Availability>>,
-    /// How its token is.
+    /// The state of its token.
     pub token: Option<Numbered<TokenReport>>,
-    /// The newest write of all.
+    /// The number of its newest write.
     written: u64,
 }
 
-/// Something with the number of the write that put it here.
+/// A value with the number of its write.
 #[derive(Debug)]
 pub struct Numbered<T> {
-    /// The write.
+    /// The number of the write.
     pub number: u64,
-    /// What was written.
+    /// The value.
     pub value: Arc<T>,
 }
 
@@ -58,49 +58,49 @@ impl<T> Clone for Numbered<T> {
     }
 }
 
-/// Whether a gateway answers.
+/// Whether a gateway responds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Availability {
-    /// The last poll brought a reading.
+    /// The last poll yielded a reading.
     Online,
-    /// It did not; the sentence says why.
+    /// The last poll failed, for this reason.
     Offline(String),
 }
 
-/// How a gateway's token is, without the token.
+/// The state of a gateway's token, without the token itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TokenReport {
-    /// A stable word for programs, e.g. `valid`, `expired`, `missing`.
+    /// The state as a stable word for programs, e.g. `valid`, `expired`, `missing`.
     pub state: &'static str,
-    /// `owner` or `installer`.
+    /// The role, `owner` or `installer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// When the cloud made it.
+    /// The time at which the cloud issued the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
-    /// Until when it is valid.
+    /// The time at which the token expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// Whole days until then; negative when it is past.
+    /// The whole days until then; negative after the expiry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_left: Option<i64>,
-    /// A sentence for people.
+    /// The state as a sentence for people.
     pub message: String,
 }
 
-/// An event of a gateway.
+/// An event of a gateway, with the number of its write.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// The write.
+    /// The number of the write.
     pub number: u64,
-    /// Whose event it is.
+    /// The gateway.
     pub serial: Serial,
-    /// What happened.
+    /// The event.
     pub event: Arc<Event>,
 }
 
 impl Gateway {
-    /// The reading unless the gateway has stopped answering since: what may be shown as the present.
+    /// Returns the reading, unless the gateway has stopped responding since.
     pub fn fresh_reading(&self) -> Option<&Numbered<Reading>> {
         let offline = |known: &Numbered<Availability>| *known.value != Availability::Online;
         if self.availability.as_ref().is_some_and(offline) { None } else { self.reading.as_ref() }
@@ -108,33 +108,33 @@ impl Gateway {
 }
 
 impl Sheet {
-    /// Every gateway that something is known of.
+    /// Returns all gateways.
     pub fn gateways(&self) -> impl Iterator<Item = (&Serial, &Gateway)> {
         self.gateways.iter()
     }
 
-    /// Those of which something was written after the write `number`, the longest ago first.
+    /// Returns the gateways with a write after the write `number`, the oldest write first.
     pub fn gateways_after(&self, number: u64) -> impl Iterator<Item = (&Serial, &Gateway)> {
         let newer = self.newest.range((Bound::Excluded(number), Bound::Unbounded));
         newer.filter_map(|(_, serial)| self.gateways.get_key_value(serial))
     }
 
-    /// What is known of one gateway.
+    /// Returns the values of one gateway.
     pub fn gateway(&self, serial: &Serial) -> Option<&Gateway> {
         self.gateways.get(serial)
     }
 
-    /// The events after the write `number`, oldest first.
+    /// Returns the events after the write `number`, oldest first.
     pub fn events_after(&self, number: u64) -> impl Iterator<Item = &Told> {
         self.events.iter().skip_while(move |told| told.number <= number)
     }
 
-    /// What is wrong with the broker, in a sentence.
+    /// Returns the current problem with the broker.
     pub fn broker_trouble(&self) -> Option<&str> {
         self.broker_trouble.as_deref()
     }
 
-    /// The number of the newest write.
+    /// Returns the number of the newest write.
     pub const fn written(&self) -> u64 {
         self.written
     }
@@ -144,7 +144,7 @@ impl Sheet {
         Numbered { number: self.written, value: Arc::new(value) }
     }
 
-    /// Writes `value` where `place` says.
+    /// Writes `value` to the field that `place` selects.
     fn write<T>(&mut self, serial: &Serial, value: T, place: Place<T>) {
         let numbered = self.number(value);
         let gateway = self.gateways.entry(serial.clone()).or_default();
@@ -154,7 +154,7 @@ impl Sheet {
         *place(gateway) = Some(numbered);
     }
 
-    /// The same, unless it stands there; whether it did not.
+    /// Writes `value` if it differs from the current one; returns whether it did.
     fn write_news<T: PartialEq>(&mut self, serial: &Serial, value: T, place: Place<T>) -> bool {
         let known = self.gateways.get_mut(serial).and_then(|gateway| place(gateway).as_ref());
         let news = known.is_none_or(|known| *known.value != value);
@@ -165,50 +165,50 @@ impl Sheet {
     }
 }
 
-/// Where something is kept of a gateway.
+/// Selects a field of a gateway.
 type Place<T> = fn(&mut Gateway) -> &mut Option<Numbered<T>>;
 
 impl Board {
-    /// A board with nothing on it.
+    /// Creates an empty instance.
     pub fn new() -> Self {
         Self(watch::Sender::new(Sheet::default()))
     }
 
-    /// A reader, woken by every write.
+    /// Returns a reader that every write wakes.
     pub fn reader(&self) -> watch::Receiver<Sheet> {
         let mut reader = self.0.subscribe();
-        // What is there already is new to this reader.
+        // Existing values are new to this reader.
         reader.mark_changed();
         reader
     }
 
-    /// A new reading, which also shows that its gateway answers.
+    /// Writes a new reading, and marks its gateway as online.
     pub fn put_reading(&self, reading: Reading) {
         let serial = reading.gateway.serial.clone();
         self.0.send_modify(|sheet| sheet.write(&serial, reading, |gateway| &mut gateway.reading));
         self.put_availability(&serial, Availability::Online);
     }
 
-    /// The reading of a gateway that was replaced by another is of no use any more.
+    /// Removes the reading of a gateway that was replaced by another.
     pub fn forget_reading(&self, serial: &Serial) {
         self.0.send_if_modified(|sheet| {
             sheet.gateways.get_mut(serial).is_some_and(|gateway| gateway.reading.take().is_some())
         });
     }
 
-    /// Whether the gateway answers. The same again is not told again.
+    /// Writes whether the gateway responds, if that has changed.
     pub fn put_availability(&self, serial: &Serial, availability: Availability) {
         self.0.send_if_modified(|sheet| {
             sheet.write_news(serial, availability, |gateway| &mut gateway.availability)
         });
     }
 
-    /// How the gateway's token is. The same again is not told again.
+    /// Writes the state of the gateway's token, if it has changed.
     pub fn put_token(&self, serial: &Serial, token: TokenReport) {
         self.0.send_if_modified(|sheet| sheet.write_news(serial, token, |gateway| &mut gateway.token));
     }
 
-    /// Something that happened to a gateway.
+    /// Adds an event of a gateway.
     pub fn tell(&self, serial: &Serial, event: Event) {
         self.0.send_modify(|sheet| {
             let Numbered { number, value } = sheet.number(event);
@@ -219,7 +219,7 @@ impl Board {
         });
     }
 
-    /// What is wrong with the broker, or nothing any more.
+    /// Sets or clears the current problem with the broker.
     pub fn put_broker_trouble(&self, trouble: Option<&str>) {
         self.0.send_if_modified(|sheet| {
             let changed = sheet.broker_trouble() != trouble;
@@ -270,13 +270,13 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_of_a_gateway_that_fell_silent_is_not_fresh() {
+    fn a_reading_of_an_offline_gateway_is_not_fresh() {
         let board = Board::new();
         let serial = Serial::parse("1").unwrap();
         board.put_reading(reading("1"));
         let reader = board.reader();
         assert!(reader.borrow().gateway(&serial).unwrap().fresh_reading().is_some());
-        board.put_availability(&serial, Availability::Offline("no answer".to_owned()));
+        board.put_availability(&serial, Availability::Offline("no response".to_owned()));
         assert!(reader.borrow().gateway(&serial).unwrap().fresh_reading().is_none());
         assert!(reader.borrow().gateway(&serial).unwrap().reading.is_some());
         board.put_reading(reading("1"));
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reading_of_a_gateway_that_was_replaced_is_dropped() {
+    fn the_reading_of_a_gateway_that_was_replaced_is_removed() {
         let board = Board::new();
         let serial = Serial::parse("1").unwrap();
         board.put_reading(reading("1"));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_finds_the_gateways_that_are_new_to_it() {
+    fn a_reader_finds_the_gateways_with_new_values() {
         let board = Board::new();
         for serial in ["1", "2", "3", "1"] {
             board.put_reading(reading(serial));
@@ -311,13 +311,13 @@ mod tests {
         let seen = reader.borrow().written();
         assert_eq!(after(seen), [""; 0]);
         board.put_availability(&Serial::parse("2").unwrap(), Availability::Online);
-        assert_eq!(after(seen), [""; 0], "the same again is nothing new");
-        board.put_availability(&Serial::parse("2").unwrap(), Availability::Offline("no answer".to_owned()));
+        assert_eq!(after(seen), [""; 0], "an unchanged value is not new");
+        board.put_availability(&Serial::parse("2").unwrap(), Availability::Offline("no response".to_owned()));
         assert_eq!(after(seen), ["2"]);
     }
 
     #[test]
-    fn the_same_availability_wakes_nobody() {
+    fn an_unchanged_availability_wakes_no_reader() {
         let board = Board::new();
         let serial = Serial::parse("1").unwrap();
         board.put_availability(&serial, Availability::Online);
@@ -325,12 +325,12 @@ mod tests {
         reader.borrow_and_update();
         board.put_availability(&serial, Availability::Online);
         assert!(!reader.has_changed().unwrap());
-        board.put_availability(&serial, Availability::Offline("no answer".to_owned()));
+        board.put_availability(&serial, Availability::Offline("no response".to_owned()));
         assert!(reader.has_changed().unwrap());
     }
 
     #[test]
-    fn a_reader_catches_up_with_events_and_old_ones_fall_off() {
+    fn a_reader_receives_missed_events_and_old_ones_are_dropped() {
         let board = Board::new();
         let serial = Serial::parse("1").unwrap();
         board.tell(&serial, event("0"));

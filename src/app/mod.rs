@@ -1,4 +1,4 @@
-//! The program: configuration, the tasks of the daemon, the commands and the command line.
+//! The application layer: configuration, the tasks of the daemon, the commands and the command line.
 
 pub mod cli;
 pub mod commands;

@@ -1,8 +1,8 @@
-//! What is asked for over MQTT, on its way from the publisher to the poller of the gateway.
+//! Requests that arrive over MQTT, on their way from the publisher to the poller of the gateway.
 //!
-//! A wish is not an order. Whoever may write to the broker can make one, by mistake a thousand times a second, so
-//! it never does what the daemon would not do by itself: a poll keeps its distance to the one before, and a token
-//! is looked at by the rules of every automatic attempt. Of the same wish one waits at most.
+//! A request is not a command. Any client of the broker can send one, by mistake a thousand times a second. So it never
+//! causes what the daemon would not do on its own: the minimum time between polls applies, and a token is checked by the
+//! rules of every automatic attempt. At most one request of each kind waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,19 +10,19 @@ use tokio::sync::watch;
 
 use crate::base::reading::Serial;
 
-/// What may be asked for.
+/// A request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wish {
-    /// A poll now.
+    /// Poll now.
     Poll,
-    /// A look at the token now.
+    /// Check the token now.
     RefreshToken,
-    /// Something that cannot be understood; it is answered with what can.
+    /// Not a known request. The response lists the known ones.
     Unknown,
 }
 
 impl Wish {
-    /// The wish in a payload, `poll` or `refresh_token`; none in an empty one, which removes a retained message.
+    /// Parses a payload, `poll` or `refresh_token`. Returns `None` for an empty one, which removes a retained message.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         match payload.trim_ascii() {
             b"" => None,
@@ -32,7 +32,7 @@ impl Wish {
         }
     }
 
-    /// The kind of the event that answers it.
+    /// Returns the kind of the event that responds to the request.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Poll => "asked_poll",
@@ -42,23 +42,22 @@ impl Wish {
     }
 }
 
-/// The wishes that wait. Clones share them.
+/// The waiting requests. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes(watch::Sender<BTreeMap<Serial, BTreeSet<Wish>>>);
 
 impl Wishes {
-    /// None yet.
+    /// Creates an empty instance.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks the poller of `serial`. What waits already is not asked twice.
+    /// Adds a request to the poller of `serial`, unless the same request is waiting already.
     pub fn put(&self, serial: &Serial, wish: Wish) {
         self.0.send_if_modified(|waiting| waiting.entry(serial.clone()).or_default().insert(wish));
     }
 
-    /// The next wish for `serial`, once there is one; for ever while the serial is not known. May be given up at
-    /// any time.
+    /// Waits for the next request for `serial`, forever if the serial number is not known. Can be cancelled at any time.
     pub async fn next(&self, serial: Option<&Serial>) -> Wish {
         let Some(serial) = serial else { return std::future::pending().await };
         let mut waiting = self.0.subscribe();
@@ -74,7 +73,7 @@ impl Wishes {
 
     fn take(&self, serial: &Serial) -> Option<Wish> {
         let mut taken = None;
-        // Nobody waits for a wish to be taken.
+        // Removing a request wakes no reader.
         self.0.send_if_modified(|waiting| {
             taken = waiting.get_mut(serial).and_then(BTreeSet::pop_first);
             false
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_words_are_wishes() {
+    fn only_whole_words_are_requests() {
         assert_eq!(Wish::parse(b"poll"), Some(Wish::Poll));
         assert_eq!(Wish::parse(b" refresh_token\n"), Some(Wish::RefreshToken));
         assert_eq!(Wish::parse(b""), None);
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wish_made_a_thousand_times_is_granted_once() {
+    async fn a_request_sent_a_thousand_times_is_handled_once() {
         let (wishes, serial) = (Wishes::new(), Serial::parse("1").unwrap());
         for _ in 0..1000 {
             wishes.put(&serial, Wish::Poll);
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken() {
+    async fn a_waiting_poller_is_woken() {
         let (wishes, serial) = (Wishes::new(), Serial::parse("1").unwrap());
         let waiting = wishes.clone();
         let waiter = tokio::spawn(async move { waiting.next(Some(&Serial::parse("1").unwrap())).await });

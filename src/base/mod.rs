@@ -10,6 +10,7 @@ pub mod printable;
 pub mod rate_limit;
 pub mod reading;
 pub mod secrets;
+pub mod similar;
 #[cfg(test)]
 pub mod test_readings;
 pub mod units;

@@ -1,25 +1,25 @@
-//! What a simulated server was asked, for tests that count.
+//! The requests that a simulated server received, for tests that count them.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-/// The log keeps this many requests, so that a month of polls fits into memory.
+/// The number of requests in the log, so that a month of polls fits in memory.
 const KEPT: usize = 20_000;
 
-/// One request, as the server saw it.
+/// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// When, by the server's clock.
+    /// The time, by the server's clock.
     pub time: Timestamp,
-    /// Path and query.
+    /// The path and query.
     pub path: String,
-    /// What was answered; `None` when the answer never came.
+    /// The status of the response; `None` if none was sent.
     pub status: Option<u16>,
 }
 
-/// The newest requests, and how many there were of each path.
+/// The newest requests, and the number of requests for each path.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     newest: VecDeque<Request>,
@@ -54,45 +54,45 @@ impl Log {
     }
 }
 
-/// What a gateway was asked since its start.
+/// The requests that a gateway has received since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatewayCounts {
-    /// Connections accepted.
+    /// The accepted connections.
     pub connections: u64,
-    /// TLS handshakes that were completed.
+    /// The completed TLS handshakes.
     pub handshakes: u64,
-    /// Requests of any kind.
+    /// All requests.
     pub requests: u64,
-    /// Requests of `/auth/check_jwt`.
+    /// The requests for `/auth/check_jwt`.
     pub check_jwt: u64,
-    /// Sessions that were opened.
+    /// The opened sessions.
     pub sessions: u64,
-    /// Requests of pages that need credentials, without any.
+    /// The requests without credentials for pages that need them.
     pub without_credentials: u64,
-    /// Requests by path and query.
+    /// The requests for each path and query.
     pub paths: BTreeMap<String, u64>,
 }
 
-/// What the cloud was asked since its start.
+/// The requests that the cloud has received since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CloudCounts {
-    /// Attempts to log in with a password, whatever became of them.
+    /// The attempts to log in with a password, successful or not.
     pub login_attempts: u64,
-    /// Attempts that opened a session, by password or by second factor.
+    /// The attempts that opened a session, by password or second factor.
     pub logins: u64,
-    /// Codes of a second factor that were tried.
+    /// The codes of a second factor that were tried.
     pub codes_tried: u64,
-    /// Wishes for another code.
+    /// The requests for another code.
     pub codes_sent: u64,
-    /// Requests for a token at Entrez.
+    /// The requests for a token at Entrez.
     pub token_fetches: u64,
-    /// Requests for a token by the other way, at Enlighten.
+    /// The requests for a token at Enlighten.
     pub other_token_fetches: u64,
-    /// Tokens handed out.
+    /// The issued tokens.
     pub tokens: u64,
-    /// Requests of anything else.
+    /// All other requests.
     pub other: u64,
-    /// When each attempt to log in arrived.
+    /// The time of each login attempt.
     pub login_times: Vec<Timestamp>,
 }
 
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_forgets_the_oldest_and_the_counts_forget_nothing() {
+    fn the_log_drops_the_oldest_requests_but_counts_all() {
         let mut log = Log::default();
         for status in 0..25_000_u16 {
             log.add(Request { time: Timestamp::UNIX_EPOCH, path: "/info".into(), status: Some(status) });

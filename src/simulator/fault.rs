@@ -1,75 +1,76 @@
-//! How an answer goes wrong on its way.
+//! Faults of single responses.
 
 use std::time::Duration;
 
-use super::answer::{Answer, Manner};
+use super::response::{Answer, Delivery};
 
-/// What happens to an answer.
+/// A fault of a response.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// It never comes.
+    /// It is never sent.
     Hang,
-    /// The connection is dropped instead.
+    /// The connection is dropped in its place.
     Reset,
-    /// It comes one byte a second.
+    /// It is sent at one byte per second.
     Trickle,
-    /// It comes later.
+    /// It is sent later.
     Delay(Duration),
-    /// It is cut in the middle, with a length that fits the rest.
+    /// Its body is cut in half, with a matching content length.
     Truncated,
-    /// It is 4 GB long.
+    /// Its body has 4 GB.
     Huge,
-    /// A gateway short of breath: 503, "Resource busy, please retry after 30 seconds".
+    /// It is that of an overloaded gateway: 503, "Resource busy, please retry after 30 seconds".
     Busy,
-    /// A 301 to somewhere else.
+    /// It is a redirect (301) to another host.
     Redirect,
-    /// A page for people, with status 200.
+    /// It is an HTML page with status 200.
     Html,
-    /// Something else is said.
-    Says(Answer),
+    /// It is replaced by another response.
+    Respond(Answer),
 }
 
 impl Fault {
-    /// Only on this request target, with or without its query.
+    /// Limits the fault to this request target, with or without its query.
     pub fn at(self, path: &str) -> Failure {
         Failure { path: Some(path.to_owned()), ..Failure::from(self) }
     }
 
-    /// Only at the next answer.
+    /// Limits the fault to the next response.
     pub fn once(self) -> Failure {
         Failure::from(self).once()
     }
 
-    /// What is said instead of an answer. The request has then no effect: an outage opens no session.
-    pub(super) fn instead(&self) -> Option<Answer> {
+    /// Returns the response that replaces the normal one. The request then has no effect: an outage opens no session.
+    pub(super) fn replacement(&self) -> Option<Answer> {
         match self {
             Self::Busy => Some(Answer::text(503, "Resource busy, please retry after 30 seconds\n")),
             Self::Redirect => Some(Answer::html(301, MOVED).header("location", "https://localhost/home")),
             Self::Html => {
                 Some(Answer::html(200, "<!DOCTYPE html><html><body><h1>Please wait</h1></body></html>"))
             }
-            Self::Says(answer) => Some(answer.clone()),
+            Self::Respond(answer) => Some(answer.clone()),
             _ => None,
         }
     }
 
-    /// What becomes of an answer that was given: a session may have been opened and nobody learns of it.
-    pub(super) fn spoil(&self, answer: Answer) -> Answer {
+    /// Applies the fault to a normal response. Its request had an effect, such as a new session of which the client does
+    /// not learn.
+    pub(super) fn apply(&self, answer: Answer) -> Answer {
         match self {
-            Self::Hang => Answer { manner: Manner::Hung, ..answer },
-            Self::Reset => Answer { manner: Manner::Dropped, ..answer },
-            Self::Trickle => Answer { manner: Manner::Trickled, ..answer },
-            Self::Huge => Answer { manner: Manner::Huge, ..answer },
+            Self::Hang => Answer { delivery: Delivery::Hung, ..answer },
+            Self::Reset => Answer { delivery: Delivery::Dropped, ..answer },
+            Self::Trickle => Answer { delivery: Delivery::Trickled, ..answer },
+            Self::Huge => Answer { delivery: Delivery::Huge, ..answer },
             Self::Delay(delay) => Answer { delay: *delay, ..answer },
             Self::Truncated => Answer { body: answer.body.slice(..answer.body.len() / 2), ..answer },
-            Self::Busy | Self::Redirect | Self::Html | Self::Says(_) => answer,
+            Self::Busy | Self::Redirect | Self::Html | Self::Respond(_) => answer,
         }
     }
 }
 
 const MOVED: &str = "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n</html>\r\n";
 
-/// A fault, where and how often it strikes.
+/// A fault with the path that it affects and how often.
 #[derive(Clone, Debug)]
 pub struct Failure {
     fault: Fault,
@@ -78,26 +79,26 @@ pub struct Failure {
 }
 
 impl From<Fault> for Failure {
-    /// Everywhere, until healed.
+    /// Affects every response until the server is healed.
     fn from(fault: Fault) -> Self {
         Self { fault, path: None, once: false }
     }
 }
 
 impl Failure {
-    /// Only at the next answer.
+    /// Limits the fault to the next response.
     #[must_use]
     pub fn once(self) -> Self {
         Self { once: true, ..self }
     }
 
-    fn strikes(&self, target: &str) -> bool {
+    fn affects(&self, target: &str) -> bool {
         let bare = target.split_once('?').map_or(target, |(bare, _)| bare);
         self.path.as_deref().is_none_or(|path| path == target || path == bare)
     }
 }
 
-/// The faults of one server; those that come later strike later.
+/// The faults of one server, in the order in which they are applied.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Failure>);
 
@@ -110,9 +111,9 @@ impl Faults {
         self.0.clear();
     }
 
-    /// The fault that strikes the answer to a request of `target`.
-    pub(super) fn strike(&mut self, target: &str) -> Option<Fault> {
-        let place = self.0.iter().position(|failure| failure.strikes(target))?;
+    /// Returns the fault of the response to a request for `target`.
+    pub(super) fn take(&mut self, target: &str) -> Option<Fault> {
+        let place = self.0.iter().position(|failure| failure.affects(target))?;
         let failure = self.0.get(place)?.clone();
         if failure.once {
             self.0.remove(place);
@@ -126,26 +127,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_strikes_where_it_was_put_and_as_often() {
+    fn a_fault_affects_its_path_and_only_once_if_limited() {
         let mut faults = Faults::default();
         faults.add(Fault::Busy.at("/info").once());
-        assert!(faults.strike("/ivp/meters").is_none());
-        assert_eq!(faults.strike("/info").unwrap().instead().unwrap().status, 503);
-        assert!(faults.strike("/info").is_none());
+        assert!(faults.take("/ivp/meters").is_none());
+        assert_eq!(faults.take("/info").unwrap().replacement().unwrap().status, 503);
+        assert!(faults.take("/info").is_none());
     }
 
     #[test]
     fn a_path_covers_its_queries() {
         let mut faults = Faults::default();
         faults.add(Fault::Redirect.at("/production.json"));
-        assert_eq!(faults.strike("/production.json?details=1").unwrap().instead().unwrap().status, 301);
+        assert_eq!(faults.take("/production.json?details=1").unwrap().replacement().unwrap().status, 301);
         faults.heal();
-        assert!(faults.strike("/production.json").is_none());
+        assert!(faults.take("/production.json").is_none());
     }
 
     #[test]
-    fn half_of_a_document_is_no_document() {
-        let answer = Fault::Truncated.spoil(Answer::json(200, r#"{"a":1}"#));
+    fn a_truncated_body_is_cut_in_half() {
+        let answer = Fault::Truncated.apply(Answer::json(200, r#"{"a":1}"#));
         assert_eq!(&answer.body[..], br#"{"a"#.get(..3).unwrap());
         assert_eq!(answer.status, 200);
     }

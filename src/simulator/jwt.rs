@@ -1,4 +1,4 @@
-//! Tokens in the form of those that Entrez signs.
+//! Tokens in the format of those that Entrez signs.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-/// Whose token it is.
+/// The role that a token is issued for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The owner of the system.
     Owner,
-    /// An installer: tokens of 12 hours.
+    /// An installer, whose tokens are valid for 12 hours.
     Installer,
 }
 
@@ -29,17 +29,17 @@ impl Role {
     }
 }
 
-/// Made with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1`, and worth nothing.
+/// A key for tests, made with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1`.
 const KEY: &[u8] = include_bytes!("../../fixtures/token.key");
-/// Entrez's own header, the same in every public token from 2022 to 2026.
+/// The header of Entrez, the same in every public token from 2022 to 2026.
 const HEADER: &str = r#"{"kid":"7d10005d-7899-4d0d-bcb4-244f98ee156b","typ":"JWT","alg":"ES256"}"#;
 
-/// A token for the gateway `serial`, signed by the simulator's key and not by Entrez's.
+/// Creates a token for the gateway `serial`, signed with the simulator's key and not with Entrez's.
 pub fn mint_token(serial: &str, role: Role, issued: Timestamp, lifetime: Duration) -> String {
     mint(serial, "owner@example.com", role, issued, lifetime)
 }
 
-/// The public half of the key that signs the simulator's tokens: an uncompressed point of P-256, 65 bytes.
+/// Returns the public key of the simulator's tokens: an uncompressed point of P-256, 65 bytes.
 pub fn token_public_key() -> Vec<u8> {
     signing_key().public_key().as_ref().to_vec()
 }
@@ -61,8 +61,8 @@ pub(super) fn mint(
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature(&signed)))
 }
 
-/// Something like a UUID.
-#[expect(clippy::expect_used, reason = "fails only where the machine gives no random numbers")]
+/// Returns a random identifier in the format of a UUID.
+#[expect(clippy::expect_used, reason = "fails only if the machine has no random numbers")]
 fn unique() -> String {
     let bytes: [u8; 16] = ring::rand::generate(&SystemRandom::new()).expect("random numbers").expose();
     let hex = format!("{:032x}", u128::from_be_bytes(bytes));
@@ -78,14 +78,14 @@ fn signing_key() -> EcdsaKeyPair {
         .expect("a P-256 key")
 }
 
-/// 64 bytes, r and s.
-#[expect(clippy::expect_used, reason = "fails only where the machine gives no random numbers")]
+/// Returns the signature as 64 bytes, r and s.
+#[expect(clippy::expect_used, reason = "fails only if the machine has no random numbers")]
 fn signature(signed: &str) -> Vec<u8> {
     let signature = signing_key().sign(&SystemRandom::new(), signed.as_bytes());
     signature.expect("random numbers").as_ref().to_vec()
 }
 
-/// What a token claims, if it has three parts and its middle is JSON. The signature is not looked at.
+/// Returns the claims of a token, if it has three parts and the second is JSON. Does not check the signature.
 pub(super) fn claims(token: &str) -> Option<Value> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_looks_like_one_of_entrez() {
+    fn a_token_looks_like_one_from_entrez() {
         let token = token();
         assert!(token.starts_with("eyJraWQiOiI3ZDEwMDA1ZC03ODk5"), "{token}");
         assert!((380..440).contains(&token.len()), "{}", token.len());
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_signature_fits_the_public_key() {
+    fn the_signature_matches_the_public_key() {
         let token = token();
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_three_parts_claims_nothing() {
+    fn a_text_without_three_parts_has_no_claims() {
         assert_eq!(claims("a.b"), None);
         assert_eq!(claims(&format!("{}.x", token())), None);
         assert_eq!(claims("not a token"), None);

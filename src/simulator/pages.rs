@@ -1,7 +1,7 @@
-//! The recorded pages of one gateway: a folder with a file for each page.
+//! The recorded pages of one gateway: a folder with one file per page.
 //!
-//! A file is named after the request target without its leading slash, `/`, `?`, `=` and `&` written as `_`.
-//! Beside it, `<file>_log.json` may give the status and the headers that were recorded.
+//! A file is named after the request target without its leading slash, with `_` in place of `/`, `?`, `=` and `&`. A file
+//! `<file>_log.json` may contain the recorded status and headers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,26 +11,26 @@ use std::{fs, io};
 use hyper::body::Bytes;
 use serde_json::Value;
 
-use super::answer::{Answer, Manner};
+use super::response::{Answer, Delivery};
 
-/// Headers of openresty in front of firmware 7 and later.
+/// The headers of openresty on firmware 7 and later.
 const OPENRESTY: [(&str, &str); 4] = [
     ("server", "openresty/1.17.8.1"),
     ("strict-transport-security", "max-age=63072000; includeSubdomains"),
     ("x-frame-options", "DENY"),
     ("x-content-type-options", "nosniff"),
 ];
-/// Headers that are the server's to write.
+/// The recorded headers that are not repeated, because the server writes its own.
 const NOT_REPEATED: [&str; 5] =
     ["content-length", "transfer-encoding", "date", "set-cookie", "content-encoding"];
 
-/// A page as it was recorded.
+/// A recorded page.
 #[derive(Clone, Debug)]
 pub(super) struct Page {
     pub(super) answer: Answer,
-    /// The body, where it is JSON and the answer was a good one.
+    /// The body, if it is JSON and the status was 200.
     pub(super) json: Option<Value>,
-    /// A Bearer request was answered with a new session.
+    /// Whether the response to a request with a token opened a session.
     pub(super) opens_session: bool,
 }
 
@@ -99,8 +99,7 @@ impl Pages {
         Self(Arc::new(files.iter().filter_map(page).collect()))
     }
 
-    /// The page of a request target. Where a page was not recorded, its sister with the same contents
-    /// stands in.
+    /// Returns the page of a request target. If it was not recorded, returns an alternative with the same content.
     pub(super) fn find(&self, target: &str) -> Option<(&str, &Page)> {
         let name: String = target
             .strip_prefix('/')
@@ -108,7 +107,7 @@ impl Pages {
             .chars()
             .map(|c| if ['/', '?', '=', '&'].contains(&c) { '_' } else { c })
             .collect();
-        let sisters: &[&str] = match name.as_str() {
+        let alternatives: &[&str] = match name.as_str() {
             "info.xml" => &["info"],
             "home.json" => &["home"],
             "production.json" => &["production.json_details_1"],
@@ -117,12 +116,12 @@ impl Pages {
             "inventory.json_deleted_1" => &["inventory"],
             _ => &[],
         };
-        let mut names = std::iter::once(name.as_str()).chain(sisters.iter().copied());
+        let mut names = std::iter::once(name.as_str()).chain(alternatives.iter().copied());
         let (name, page) = names.find_map(|name| self.0.get_key_value(name))?;
         Some((name.as_str(), page))
     }
 
-    /// The JSON of a page, by its target.
+    /// Returns the JSON of a page, by its target.
     pub(super) fn json(&self, target: &str) -> Option<&Value> {
         self.find(target)?.1.json.as_ref()
     }
@@ -133,12 +132,12 @@ impl Pages {
         info.unwrap_or_default()
     }
 
-    /// The serial number in `/info`.
+    /// Returns the serial number in `/info`.
     pub fn serial(&self) -> Option<String> {
         element(&self.info(), "sn").map(str::to_owned)
     }
 
-    /// The first number of the firmware's version; 0 when there is none.
+    /// Returns the major version of the firmware; 0 if unknown.
     pub(super) fn major(&self) -> u32 {
         major(&self.info())
     }
@@ -149,7 +148,7 @@ fn major(info: &str) -> u32 {
     software.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
 }
 
-/// The text of the first element of this name.
+/// Returns the text of the first element with this name.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text.trim())
@@ -171,14 +170,16 @@ impl Page {
             }
         }
         if recorded.is_none() {
-            let server = OPENRESTY.iter().filter(|_| modern);
-            answer = server.fold(answer, |answer, (header, value)| answer.header(header, value));
+            if modern {
+                answer =
+                    OPENRESTY.iter().fold(answer, |answer, (header, value)| answer.header(header, value));
+            }
             answer = answer.header("content-type", kind(name, body));
         }
         if chunked {
-            answer.manner = Manner::Chunked;
+            answer.delivery = Delivery::Chunked;
         }
-        let json = serde_json::from_slice(body).ok().filter(|_| status == 200);
+        let json = if status == 200 { serde_json::from_slice(body).ok() } else { None };
         Self { answer, json, opens_session }
     }
 }
@@ -207,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sister_stands_in_for_a_page_that_was_not_recorded() {
+    fn an_alternative_replaces_a_page_that_was_not_recorded() {
         let pages = Pages::from_files(&[("production.json", b"{}")]);
         assert_eq!(pages.find("/production.json?details=1").unwrap().0, "production.json");
     }
 
     #[test]
-    fn a_log_gives_the_status_and_the_headers() {
+    fn a_log_contains_the_status_and_the_headers() {
         let log = br#"{"code": 401, "headers": {"Content-Type": "text/plain", "Content-Length": "9"}}"#;
         let pages = Pages::from_files(&[("ivp_meters", b"no"), ("ivp_meters_log.json", log)]);
         let (_, page) = pages.find("/ivp/meters").unwrap();
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_embedded_folder_is_whole() {
+    fn every_embedded_folder_is_complete() {
         let folders = [
             ("8.3.5289_metered", Pages::metered()),
             ("8.3.5289_non_metered", Pages::non_metered()),

@@ -1,4 +1,4 @@
-//! A listener on loopback that can be shut, opened again at the same port, and struck dumb.
+//! An HTTP server on loopback that can be closed, opened again on the same port, and made unresponsive.
 
 use std::future;
 use std::io;
@@ -19,17 +19,17 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::answer::{Answer, Brought, Manner};
+use super::response::{Answer, Delivery, ResponseBody};
 use super::tls::Transport;
 
-/// More than any request that a server here is sent.
+/// The maximum size of a request body.
 const LARGEST_BODY: usize = 64 * 1024;
 
-/// A request, whole.
+/// A complete request.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) method: Method,
-    /// Path and query.
+    /// The path and query.
     pub(super) target: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -60,11 +60,12 @@ impl Call {
 
 type Respond = dyn Fn(&Call) -> Answer + Send + Sync;
 
-/// A listener and its connections; all end when it is dropped.
+/// A listener and its connections, which end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Server {
     address: SocketAddr,
-    /// Bound to the same port and never listening, so that nobody else gets it while the server is shut.
+    /// A socket that is bound to the same port and never listens, so that no other process gets the port while the server
+    /// is closed.
     _reservation: TcpSocket,
     shared: Arc<Shared>,
     accepting: Mutex<Option<JoinHandle<()>>>,
@@ -74,9 +75,9 @@ struct Shared {
     respond: Box<Respond>,
     listener: Mutex<Option<TcpListener>>,
     tls: Mutex<Option<TlsAcceptor>>,
-    /// Connections are accepted and never answered.
-    dumb: AtomicBool,
-    /// Counts the openings: a connection of an earlier one gets no answer.
+    /// Whether to accept connections without responding.
+    silent: AtomicBool,
+    /// The number of times that the listener was opened. A connection from before the last time gets no response.
     opening: AtomicU64,
     connections: AtomicU64,
     handshakes: AtomicU64,
@@ -100,7 +101,7 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 impl Server {
-    /// Listens on a free port of loopback; needs a tokio runtime around it.
+    /// Listens on a free port of loopback. Has to be called in a tokio runtime.
     pub(super) fn start(
         transport: Transport,
         respond: impl Fn(&Call) -> Answer + Send + Sync + 'static,
@@ -111,7 +112,7 @@ impl Server {
             respond: Box::new(respond),
             listener: Mutex::new(None),
             tls: Mutex::new(transport.acceptor()?),
-            dumb: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             opening: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             handshakes: AtomicU64::new(0),
@@ -130,13 +131,13 @@ impl Server {
         self.address
     }
 
-    /// How many connections were accepted, and how many of them shook hands over TLS.
+    /// Returns the number of accepted connections and of completed TLS handshakes.
     pub(super) fn traffic(&self) -> (u64, u64) {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (count(&self.shared.connections), count(&self.shared.handshakes))
     }
 
-    /// Listens again; connections from before are dropped.
+    /// Listens again, and drops existing connections.
     pub(super) fn open(&self) -> io::Result<()> {
         self.shut();
         let listener = bound(self.address)?.listen(1024)?;
@@ -145,7 +146,7 @@ impl Server {
         Ok(())
     }
 
-    /// Listens again at a port that was won at the start.
+    /// Listens again on the reserved port.
     #[expect(clippy::expect_used, reason = "the reservation keeps the port for this server")]
     pub(super) fn reopen(&self) {
         self.open().expect("a reserved port can be listened at");
@@ -155,11 +156,11 @@ impl Server {
         lock(&self.shared.listener).is_none()
     }
 
-    /// Refuses connections and drops those there are.
+    /// Refuses new connections and drops existing ones.
     pub(super) fn shut(&self) {
         self.shared.opening.fetch_add(1, Ordering::Relaxed);
         if let Some(listener) = lock(&self.shared.listener).take() {
-            // Closing alone may not end it at once: a process that is being started holds a copy until it runs its program.
+            // Closing alone may not end it at once: a process that is being started holds a copy until it executes its program.
             rustix::net::shutdown(&listener, rustix::net::Shutdown::Read).ok();
         }
         if let Some(task) = lock(&self.accepting).take() {
@@ -167,14 +168,14 @@ impl Server {
         }
     }
 
-    /// Shows another key from the next connection on.
+    /// Uses another key for new connections.
     #[expect(clippy::expect_used, reason = "the keys are a part of the source")]
     pub(super) fn present(&self, transport: Transport) {
-        *lock(&self.shared.tls) = transport.acceptor().expect("a key that rustls takes");
+        *lock(&self.shared.tls) = transport.acceptor().expect("a key that rustls accepts");
     }
 
-    pub(super) fn strike_dumb(&self, dumb: bool) {
-        self.shared.dumb.store(dumb, Ordering::Relaxed);
+    pub(super) fn set_silent(&self, silent: bool) {
+        self.shared.silent.store(silent, Ordering::Relaxed);
     }
 }
 
@@ -198,7 +199,7 @@ async fn accept(shared: Arc<Shared>) {
                 Ok((stream, _)) => {
                     connections.spawn(connection(Arc::clone(&shared), stream));
                 }
-                // Out of file descriptors, as a rule: some are coming back.
+                // Usually there are no file descriptors left for the moment.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -208,10 +209,10 @@ async fn accept(shared: Arc<Shared>) {
 
 async fn connection(shared: Arc<Shared>, stream: TcpStream) {
     shared.connections.fetch_add(1, Ordering::Relaxed);
-    if shared.dumb.load(Ordering::Relaxed) {
+    if shared.silent.load(Ordering::Relaxed) {
         return future::pending().await;
     }
-    // Without this, each answer of several segments waits for an acknowledgement.
+    // Without this, each response of several segments waits for an acknowledgement.
     drop(stream.set_nodelay(true));
     let tls = lock(&shared.tls).clone();
     match tls {
@@ -230,7 +231,7 @@ async fn serve(shared: Arc<Shared>, stream: impl AsyncRead + AsyncWrite + Unpin)
     let service = service_fn(|request| respond(Arc::clone(&shared), opening, request));
     let served =
         http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
-    // An error is the client's going away, or an answer that is meant never to come.
+    // An error means that the client has gone, or that the response is not meant to be sent.
     drop(served.await);
 }
 
@@ -238,19 +239,19 @@ async fn respond(
     shared: Arc<Shared>,
     opening: u64,
     request: Request<Incoming>,
-) -> io::Result<Response<Brought>> {
+) -> io::Result<Response<ResponseBody>> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    if opening != shared.opening.load(Ordering::Relaxed) || shared.dumb.load(Ordering::Relaxed) {
+    if opening != shared.opening.load(Ordering::Relaxed) || shared.silent.load(Ordering::Relaxed) {
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
     let answer = (shared.respond)(&Call { method: parts.method, target, headers: parts.headers, body });
     tokio::time::sleep(answer.delay).await;
-    match answer.manner {
-        Manner::Hung => future::pending().await,
-        Manner::Dropped => Err(io::ErrorKind::ConnectionAborted.into()),
-        _ => Ok(answer.into_response()),
+    match answer.delivery {
+        Delivery::Hung => future::pending().await,
+        Delivery::Dropped => Err(io::ErrorKind::ConnectionAborted.into()),
+        _ => Ok(answer.into_hyper()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything at once: a sun, gateways of one account, and the cloud that knows them.
+//! A complete simulation: houses, gateways of one account, and the cloud.
 
 use std::io;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use super::world::World;
 use crate::base::clock::Clock;
 use crate::base::units::{WattHours, Watts};
 
-/// What is simulated.
+/// The options of a simulation.
 #[derive(Clone, Debug)]
 pub struct SimulationOptions {
-    /// The gateways, all of one account. Those without a serial number of their own get one counted on from
-    /// the recorded one, so that the same pages can stand for several.
+    /// The gateways, all of one account. Gateways without a configured serial number get the recorded one plus an offset,
+    /// so that the same pages can be used for several.
     pub gateways: Vec<GatewayOptions>,
-    /// The cloud. Without accounts it knows [`Simulation::EMAIL`] with [`Simulation::PASSWORD`].
+    /// The cloud. Without accounts it gets one with [`Simulation::EMAIL`] and [`Simulation::PASSWORD`].
     pub cloud: CloudOptions,
-    /// How far the sun is ahead of UTC.
+    /// The offset of local solar time from UTC.
     pub offset: jiff::SignedDuration,
-    /// Chooses the weather and the habits.
+    /// The seed of the weather and the consumption.
     pub seed: u64,
 }
 
 impl Default for SimulationOptions {
-    /// One gateway of three phases.
+    /// Returns the options for one gateway with three phases.
     fn default() -> Self {
         Self {
             gateways: vec![GatewayOptions::new(Pages::metered())],
@@ -38,7 +38,7 @@ impl Default for SimulationOptions {
 }
 
 impl SimulationOptions {
-    /// What `demo` shows: one gateway with transformers and one with batteries, each page taking its time.
+    /// Returns the options for `demo`: a gateway with current transformers and one with batteries, both with delays.
     pub fn demo() -> Self {
         let live = |pages| GatewayOptions {
             delay: Duration::from_millis(40),
@@ -49,7 +49,7 @@ impl SimulationOptions {
     }
 }
 
-/// A running simulation; it ends when it is dropped.
+/// A running simulation, which ends when it is dropped.
 #[derive(Debug)]
 pub struct Simulation {
     /// The cloud.
@@ -61,22 +61,22 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Who owns the gateways. The plus is there for those who forget to encode it.
+    /// The owner's account. The plus sign detects a form that is not encoded.
     pub const EMAIL: &str = "owner+home@example.com";
     /// The owner's password.
     pub const PASSWORD: &str = "sun & shade 100%";
 
-    /// Starts everything in the tokio runtime around the caller.
+    /// Starts everything in the caller's tokio runtime.
     ///
     /// # Errors
-    /// No port of loopback is free.
+    /// Fails if no port of loopback is free.
     pub fn start(clock: &Clock, options: SimulationOptions) -> io::Result<Self> {
         let (mut gateways, mut worlds) = (Vec::new(), Vec::new());
         for (place, gateway) in (0_u64..).zip(options.gateways) {
             let world =
                 WorldOptions { offset: options.offset, ..world(&gateway.pages, options.seed + place) };
             let world = World::new(clock, world);
-            let serial = gateway.serial.clone().or_else(|| counted_on(&gateway.pages, place));
+            let serial = gateway.serial.clone().or_else(|| numbered(&gateway.pages, place));
             gateways.push(Gateway::start(clock, &world, &GatewayOptions { serial, ..gateway })?);
             worlds.push(world);
         }
@@ -93,7 +93,7 @@ impl Simulation {
     }
 }
 
-/// A world of the size that the pages tell of.
+/// Returns the options of a house of the size that the pages show.
 fn world(pages: &Pages, seed: u64) -> WorldOptions {
     let options = WorldOptions { seed, ..WorldOptions::default() };
     let inverters = pages.json("/api/v1/production/inverters").and_then(|rows| Some(rows.as_array()?.len()));
@@ -104,8 +104,8 @@ fn world(pages: &Pages, seed: u64) -> WorldOptions {
     WorldOptions { inverters: inverters.unwrap_or(options.inverters), battery, ..options }
 }
 
-/// The recorded serial number plus the gateway's place; the first keeps it.
-fn counted_on(pages: &Pages, place: u64) -> Option<String> {
+/// Returns the recorded serial number plus an offset for the gateway's index; the first keeps the recorded one.
+fn numbered(pages: &Pages, place: u64) -> Option<String> {
     let serial = pages.serial()?;
     let number: u64 = serial.parse().ok()?;
     Some(if place == 0 { serial } else { format!("{:0>12}", number + place * 1000) })

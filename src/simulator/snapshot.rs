@@ -1,19 +1,19 @@
-//! What a simulated world is made of, and how it stands at one moment.
+//! The options of a simulated house, and its state at one moment.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::base::units::{Percent, WattHours, Watts};
 
-/// What stands on the roof and in the cellar.
+/// The options of a simulated house.
 #[derive(Clone, Debug)]
 pub struct WorldOptions {
-    /// Chooses clouds and habits.
+    /// The seed of the weather and the consumption.
     pub seed: u64,
-    /// How many inverters there are.
+    /// The number of inverters.
     pub inverters: usize,
-    /// What one inverter gives in full sun.
+    /// The power of one inverter in full sun.
     pub inverter_peak: Watts,
-    /// How far the sun is ahead of UTC: the sun rises at 6:00 UTC minus this.
+    /// The offset of local solar time from UTC: the sun rises at 6:00 UTC minus this.
     pub offset: SignedDuration,
     /// The battery, if there is one.
     pub battery: Option<Battery>,
@@ -29,13 +29,13 @@ impl Default for WorldOptions {
 /// A battery without losses.
 #[derive(Clone, Copy, Debug)]
 pub struct Battery {
-    /// What it can hold.
+    /// The usable capacity.
     pub capacity: WattHours,
-    /// How fast it charges and discharges.
+    /// The maximum power of charging and discharging.
     pub power: Watts,
 }
 
-/// What the meters have counted since they were mounted. Never goes backward.
+/// The lifetime totals of the meters, which never go backward.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Energies {
@@ -47,46 +47,46 @@ pub struct Energies {
     pub discharged: WattHours,
 }
 
-/// What one inverter last said.
+/// The last report of one inverter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InverterReport {
-    /// When: up to five minutes ago, at night since sunset.
+    /// The time of the report: up to five minutes ago, at night before sunset.
     pub reported_at: Timestamp,
-    /// Its power then.
+    /// The power at that time.
     pub power: Watts,
-    /// What it has given in its life.
+    /// The lifetime production.
     pub energy: WattHours,
-    /// What it has given since midnight.
+    /// The production since midnight.
     pub today: WattHours,
 }
 
-/// The world at one instant.
+/// The state of a house at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// When.
+    /// The time of the snapshot.
     pub time: Timestamp,
-    /// Positive when the sun shines.
+    /// The power of the panels, positive when the sun shines.
     pub production: Watts,
-    /// What the house takes, never negative.
+    /// The power that the house consumes, never negative.
     pub consumption: Watts,
-    /// Positive when importing.
+    /// The power from the grid, positive when importing.
     pub grid: Watts,
-    /// Positive when discharging.
+    /// The power of the battery, positive when discharging.
     pub storage: Watts,
-    /// The meters.
+    /// The lifetime totals.
     pub energies: Energies,
-    /// Production since the sun's midnight.
+    /// The production since midnight in local solar time.
     pub produced_today: WattHours,
-    /// Consumption since the sun's midnight.
+    /// The consumption since midnight in local solar time.
     pub consumed_today: WattHours,
-    /// The battery's charge, 0 to 100.
+    /// The state of charge of the battery, 0 to 100.
     pub soc: Option<Percent>,
-    /// One for each inverter.
+    /// The last report of each inverter.
     pub inverters: Vec<InverterReport>,
 }
 
 impl Snapshot {
-    /// The same instant as a gateway tells it that has just booted and has heard of nobody.
+    /// Returns the snapshot as a gateway shows it shortly after a restart, when it has no data yet.
     #[must_use]
     pub fn zeroed(self) -> Self {
         let inverters = self.inverters.into_iter().map(|report| InverterReport {

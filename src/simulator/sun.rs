@@ -1,20 +1,20 @@
-//! The sun over the roof and the people under it: pure functions of a seed and the time.
+//! The sunshine and the consumption of a simulated house: pure functions of a seed and the time.
 //!
-//! There is no latitude and no season: the sun rises at 6 and sets at 20 o'clock, every day.
+//! There are no seasons: the sun rises at 6:00 and sets at 20:00 every day.
 
 const DAY: i64 = 86_400;
 const SUNRISE: i64 = 6 * 3600;
 const SUNSET: i64 = 20 * 3600;
-/// How often an inverter reports by the power line, in seconds.
+/// The seconds between two reports of an inverter over the power line.
 const REPORT_PERIOD: i64 = 300;
 
-/// A number from 0 to 1 that belongs to `seed` and `cell`, and to nothing else.
+/// Returns a number from 0 to 1 that depends only on `seed` and `cell`.
 pub(super) fn noise(seed: u64, cell: i64) -> f64 {
     let mixed = seed.wrapping_add(cell.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15));
     fastrand::Rng::with_seed(mixed).f64()
 }
 
-/// Noise that changes over `period` seconds without a step.
+/// Returns noise that changes continuously over `period` seconds.
 #[expect(clippy::cast_precision_loss, reason = "a period is a few hundred seconds")]
 fn drift(seed: u64, time: i64, period: i64) -> f64 {
     let cell = time.div_euclid(period);
@@ -23,7 +23,7 @@ fn drift(seed: u64, time: i64, period: i64) -> f64 {
     before + (after - before) * share
 }
 
-/// What the panels give at `time` as a share of their peak, 0 to 1; `time` is in seconds, local to the sun.
+/// Returns the power of the panels at `time` as a share of their peak, 0 to 1. `time` is in seconds of local solar time.
 #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
 pub(super) fn sunshine(seed: u64, time: i64) -> f64 {
     let second = time.rem_euclid(DAY);
@@ -32,11 +32,11 @@ pub(super) fn sunshine(seed: u64, time: i64) -> f64 {
     }
     let height = (second - SUNRISE) as f64 / (SUNSET - SUNRISE) as f64;
     let clouds = 0.7 + 0.3 * drift(seed ^ 0xC10D, time, 600);
-    // A parabola in place of a sine: the program then needs no library of mathematics in memory for its demo.
+    // A parabola in place of a sine, so that the program does not need a mathematics library in memory for its demo.
     4.0 * height * (1.0 - height) * clouds
 }
 
-/// What the house takes at `time`, in watts: a base, a breakfast and an evening.
+/// Returns the power that the house consumes at `time`, in watts: a base load with a peak in the morning and evening.
 #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
 pub(super) fn house_load(seed: u64, time: i64) -> f64 {
     let hour = time.rem_euclid(DAY) as f64 / 3600.0;
@@ -45,12 +45,13 @@ pub(super) fn house_load(seed: u64, time: i64) -> f64 {
     habits * (0.7 + 0.6 * drift(seed ^ 0x0005_E0F4, time, 240)) + 120.0 * noise(seed ^ 0xF41D, time / 900)
 }
 
-/// How much more or less than its siblings an inverter gives, around 1.
+/// Returns the relative yield of an inverter, around 1.
 pub(super) fn inverter_weight(seed: u64, inverter: usize) -> f64 {
     0.96 + 0.08 * noise(seed ^ 0x1471, i64::try_from(inverter).unwrap_or_default())
 }
 
-/// When `inverter` last reported, at `time`: each has its own stamp within five minutes, and none at night.
+/// Returns the time of the last report of `inverter` at `time`. Each inverter reports every five minutes with an offset of
+/// its own, and not at night.
 pub(super) fn last_report(inverter: usize, time: i64) -> i64 {
     let phase = i64::try_from(inverter).unwrap_or_default() * 37 % REPORT_PERIOD;
     let slot = |time: i64| (time - phase).div_euclid(REPORT_PERIOD) * REPORT_PERIOD + phase;
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_house_always_takes_something_and_most_in_the_evening() {
+    fn the_house_always_consumes_power_and_most_in_the_evening() {
         assert!((0..DAY).step_by(60).all(|time| house_load(3, time) > 100.0));
         assert!(house_load(3, 19 * 3600) > 2.0 * house_load(3, 3 * 3600));
     }

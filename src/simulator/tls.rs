@@ -1,4 +1,4 @@
-//! The certificates that simulated servers show.
+//! The transport and certificates of simulated servers.
 
 use std::io;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-/// How a server is spoken to.
+/// The transport of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Plain http, as gateways before firmware 7.
+    /// Plain http, as with gateways before firmware 7.
     Plain,
-    /// TLS 1.2, the newest that a gateway was seen to speak, with a self-signed certificate.
+    /// TLS 1.2, the newest version seen on a gateway, with a self-signed certificate.
     Tls(Key),
 }
 
@@ -27,7 +27,7 @@ impl Transport {
     }
 
     /// # Errors
-    /// A certificate that rustls does not take; those of the repository it takes.
+    /// Fails if rustls does not accept the certificate, which does not happen with those of the repository.
     pub(super) fn acceptor(self) -> io::Result<Option<TlsAcceptor>> {
         match self {
             Self::Plain => Ok(None),
@@ -39,9 +39,9 @@ impl Transport {
 /// A key and its certificate, from `fixtures/tls`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// The one that is shown first.
+    /// The key at the start.
     First,
-    /// The one after an exchange or a reset.
+    /// The key after a replacement or a reset.
     Replaced,
 }
 

@@ -1,29 +1,29 @@
-//! One roof and one house: what flows now, and what the meters have counted. At any time consumption =
-//! production + import - export + discharged - charged.
+//! A simulated house with its power and energies. At any time, consumption = production + import - export + discharged -
+//! charged.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::ledger::Ledger;
+use super::integrator::Integrator;
 use super::snapshot::{Snapshot, WorldOptions};
 use crate::base::clock::Clock;
 
-/// One roof and one house; clones are the same.
+/// A simulated house. Clones share it.
 #[derive(Clone, Debug)]
 pub struct World {
     clock: Clock,
-    ledger: Arc<Mutex<Ledger>>,
+    integrator: Arc<Mutex<Integrator>>,
 }
 
 impl World {
-    /// A house whose meters have some years behind them, from the clock's present on.
+    /// Creates a house whose meters have counted for some years.
     pub fn new(clock: &Clock, options: WorldOptions) -> Self {
-        let ledger = Ledger::new(options, clock.now());
-        Self { clock: clock.clone(), ledger: Arc::new(Mutex::new(ledger)) }
+        let integrator = Integrator::new(options, clock.now());
+        Self { clock: clock.clone(), integrator: Arc::new(Mutex::new(integrator)) }
     }
 
-    /// The world at the clock's time. After a jump of the clock into the past nothing flows back: the
-    /// meters wait until the time they know has come again.
+    /// Returns the state at the clock's time. After a jump of the clock into the past, the totals stay the same until the
+    /// clock reaches the earlier time again.
     pub fn now(&self) -> Snapshot {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).at(self.clock.now())
+        self.integrator.lock().unwrap_or_else(PoisonError::into_inner).at(self.clock.now())
     }
 }

@@ -11,7 +11,7 @@ use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::{
-    Condition, Fault, GatewayOptions, LOGIN, Pages, Simulation, SimulationOptions, answers,
+    Condition, Fault, GatewayOptions, LOGIN, Pages, Simulation, SimulationOptions, responses,
 };
 use fastrand::Rng;
 use tokio::task::JoinHandle;
@@ -99,14 +99,14 @@ async fn a_flood_of_wishes_does_not_hammer_the_gateway() {
 async fn a_gateway_that_is_away_or_busy_is_not_asked_more_often_by_wishes() {
     let asked = Asked::new().await;
     let gateway = &asked.house.simulation.gateways[0];
-    gateway.fail(Fault::Says(answers_busy()));
+    gateway.fail(Fault::Respond(answers_busy()));
     sleep(MINUTE).await;
     let before = gateway.counts().requests;
     asked.insist(Wish::Poll, 8 * MINUTE).await;
     assert_eq!(gateway.counts().requests, before, "it has asked to be left alone for ten minutes");
     assert!(asked.answers().iter().any(|(_, words)| words.contains("asked to be left alone")));
     gateway.heal();
-    gateway.suffer(Condition::Refusing);
+    gateway.set_condition(Condition::Refusing);
     sleep(HOUR / 2).await;
     gateway.heal();
     sleep(HOUR / 2).await;
@@ -120,7 +120,7 @@ async fn a_gateway_without_tokens_is_known_by_name_while_it_is_away() {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/5.0.62_metered");
     let gateways = vec![GatewayOptions::new(Pages::from_directory(&pages).unwrap())];
     let asked = Asked::of(SimulationOptions { gateways, ..SimulationOptions::default() }).await;
-    asked.house.simulation.gateways[0].suffer(Condition::Refusing);
+    asked.house.simulation.gateways[0].set_condition(Condition::Refusing);
     sleep(10 * MINUTE).await;
     let reader = asked.shared.board.reader();
     let availability = reader.borrow().gateway(&asked.serial).unwrap().availability.clone();
@@ -147,7 +147,7 @@ async fn a_token_is_looked_at_and_not_fetched_again_while_it_is_good() {
 #[tokio::test(start_paused = true)]
 async fn no_hold_off_is_shortened_by_asking() {
     let house = House::new(SimulationOptions::default());
-    house.simulation.cloud.fail(answers::too_many_sessions(200).at(LOGIN));
+    house.simulation.cloud.fail(responses::too_many_sessions(200).at(LOGIN));
     let (config, environment) = (house.config(), house.environment());
     let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
     let state = StateDir::open(house.state()).unwrap();

@@ -2,7 +2,7 @@
 
 use enphased::app::commands::Context;
 use enphased::app::commands::failure::Code;
-use enphased::app::commands::token::{Ask, refresh};
+use enphased::app::commands::token::{Prompt, refresh};
 use enphased::app::config;
 use enphased::app::config::environment::Environment;
 use enphased::base::clock::Clock;
@@ -13,7 +13,7 @@ use fastrand::Rng;
 /// A person who answers, or nobody.
 struct Person(Option<&'static str>);
 
-impl Ask for Person {
+impl Prompt for Person {
     fn line(&mut self, _question: &str) -> Option<String> {
         self.0.map(|_| Simulation::EMAIL.to_owned())
     }
@@ -48,7 +48,7 @@ async fn a_password_that_is_asked_for_is_kept_nowhere() {
     let mut person = Person(Some(Simulation::PASSWORD));
     refresh::refresh(&mut context(&simulation, &state), None, false, &mut person, &mut out).await.unwrap();
     let said = String::from_utf8(out).unwrap();
-    assert!(said.contains("The gateway accepts it"), "{said}");
+    assert!(said.contains("The gateway accepted it"), "{said}");
     assert_eq!(simulation.cloud.counts().logins, 1);
     let asked = simulation.gateways[0].counts();
     assert_eq!((asked.requests, asked.connections), (2, 1), "it is asked who it is, and about the token");

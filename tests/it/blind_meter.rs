@@ -34,7 +34,7 @@ async fn a_meter_that_sees_nothing_is_reported_and_check_says_what_to_look_at() 
     let words = checked(&house).await;
     assert!(words.contains("pages") && !words.contains("production meter shows"), "{words}");
 
-    house.simulation.gateways[0].suffer(Condition::BlindMeter);
+    house.simulation.gateways[0].set_condition(Condition::BlindMeter);
     house.live(2 * HOUR).await;
     let since = reported(&house);
     assert_ne!(since, Value::Null);

@@ -59,12 +59,12 @@ async fn an_unwell_gateway_costs_no_login() {
         Fault::Busy,
         Fault::Redirect,
         Fault::Html,
-        Fault::Says(Answer::html(500, "oops")),
-        Fault::Says(Answer::html(502, "oops")),
-        Fault::Says(Answer::html(504, "oops")),
-        Fault::Says(Answer::html(404, "oops")),
-        Fault::Says(Answer::json(200, "{")),
-        Fault::Says(Answer::empty(200)),
+        Fault::Respond(Answer::html(500, "oops")),
+        Fault::Respond(Answer::html(502, "oops")),
+        Fault::Respond(Answer::html(504, "oops")),
+        Fault::Respond(Answer::html(404, "oops")),
+        Fault::Respond(Answer::json(200, "{")),
+        Fault::Respond(Answer::empty(200)),
     ];
     let house = metered();
     house.live(MINUTE).await;
@@ -76,7 +76,7 @@ async fn an_unwell_gateway_costs_no_login() {
         assert_eq!(house.cloud(), one_login(), "{fault:?}");
     }
     for status in [401, 403] {
-        gateway.fail(Fault::Says(Answer::html(status, "no")).at("/ivp/meters/readings"));
+        gateway.fail(Fault::Respond(Answer::html(status, "no")).at("/ivp/meters/readings"));
         house.live(HOUR).await;
         gateway.heal();
         assert_eq!(house.cloud(), one_login(), "{status} at one page");
@@ -100,7 +100,7 @@ async fn a_gateway_that_does_not_judge_the_token_is_read() {
         let house = metered();
         house.live(MINUTE).await;
         let before = house.polls();
-        house.simulation.gateways[0].fail(Fault::Says(answer.clone()).at("/auth/check_jwt"));
+        house.simulation.gateways[0].fail(Fault::Respond(answer.clone()).at("/auth/check_jwt"));
         house.live(HOUR).await;
         assert_eq!(house.polls(), before + 120, "{answer:?}");
         assert_eq!(house.cloud(), one_login(), "{answer:?}");
@@ -121,7 +121,7 @@ async fn a_gateway_that_is_gone_changed_or_confused_costs_no_login() {
     for condition in conditions {
         let house = metered();
         house.live(MINUTE).await;
-        house.simulation.gateways[0].suffer(condition.clone());
+        house.simulation.gateways[0].set_condition(condition.clone());
         house.live(2 * HOUR).await;
         house.live(2 * HOUR).await;
         assert_eq!(house.cloud(), one_login(), "{condition:?}");
@@ -133,7 +133,7 @@ async fn a_gateway_with_another_key_is_told_nothing() {
     let house = metered();
     house.live(MINUTE).await;
     let gateway = &house.simulation.gateways[0];
-    gateway.suffer(Condition::ReplacedKey);
+    gateway.set_condition(Condition::ReplacedKey);
     let before = gateway.counts();
     house.live(HOUR).await;
     let after = gateway.counts();
@@ -165,7 +165,7 @@ async fn a_token_that_the_gateway_refuses_is_replaced_a_day_after_the_last_login
 async fn a_gateway_that_refuses_every_token_costs_three_logins_a_month() {
     let house = metered().with("interval = \"10m\"\n");
     house.live(MINUTE).await;
-    house.simulation.gateways[0].suffer(Condition::TokensRefused);
+    house.simulation.gateways[0].set_condition(Condition::TokensRefused);
     house.live(29 * DAY).await;
     assert_eq!(house.cloud().login_attempts, 3);
 }
@@ -177,7 +177,7 @@ async fn a_gateway_that_refuses_once_costs_no_login() {
     let gateway = &house.simulation.gateways[0];
     house.live(2 * DAY).await;
     for _ in 0..5 {
-        gateway.suffer(Condition::TokensRefused);
+        gateway.set_condition(Condition::TokensRefused);
         house.live(2 * MINUTE).await;
         gateway.heal();
         house.live(20 * MINUTE).await;
@@ -210,7 +210,7 @@ async fn a_crash_loop_against_a_full_account_makes_one_login() {
     house
         .simulation
         .cloud
-        .fail(Fault::Says(Answer::json(401, r#"{"message":"Too many active sessions.."}"#)));
+        .fail(Fault::Respond(Answer::json(401, r#"{"message":"Too many active sessions.."}"#)));
     for _ in 0..30 {
         house.live(5 * MINUTE).await;
     }
@@ -220,7 +220,7 @@ async fn a_crash_loop_against_a_full_account_makes_one_login() {
 #[tokio::test(start_paused = true)]
 async fn when_only_the_token_fails_only_the_token_is_asked_for_again() {
     let house = metered();
-    house.simulation.cloud.fail(Fault::Says(Answer::html(403, "Forbidden")).at(TOKENS));
+    house.simulation.cloud.fail(Fault::Respond(Answer::html(403, "Forbidden")).at(TOKENS));
     house.live(HOUR).await;
     house.live(HOUR).await;
     let failing = house.cloud();
@@ -248,7 +248,7 @@ async fn a_cloud_that_hangs_or_drops_us_is_asked_by_the_hold_offs() {
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_is_late_after_a_power_cut_is_waited_for() {
     let house = metered();
-    house.simulation.gateways[0].suffer(Condition::Refusing);
+    house.simulation.gateways[0].set_condition(Condition::Refusing);
     let told = house.live(10 * MINUTE).await;
     assert_eq!(told[0], "READY=1", "ready although nothing answers");
     assert!(told.iter().any(|line| line.contains("did not answer")), "{told:?}");
@@ -319,7 +319,7 @@ async fn one_dead_gateway_delays_no_other() {
     let gateways = (0..3).map(|_| GatewayOptions::new(Pages::metered())).collect();
     let house = House::new(SimulationOptions { gateways, ..SimulationOptions::default() });
     house.live(MINUTE).await;
-    house.simulation.gateways[1].suffer(Condition::Silent);
+    house.simulation.gateways[1].set_condition(Condition::Silent);
     let before: Vec<u64> =
         house.simulation.gateways.iter().map(|one| one.counts().paths["/ivp/meters/readings"]).collect();
     house.live(HOUR).await;
@@ -349,7 +349,7 @@ async fn a_gateway_that_does_not_say_who_it_is_is_read_all_the_same() {
     let gateway = &house.simulation.gateways[0];
     let spoil = async {
         tokio::time::sleep(10 * MINUTE).await;
-        gateway.fail(Fault::Says(Answer::html(500, "oops")).at("/info"));
+        gateway.fail(Fault::Respond(Answer::html(500, "oops")).at("/info"));
         std::future::pending::<()>().await;
     };
     tokio::select! { _ = house.live(4 * HOUR) => {}, () = spoil => {} }

@@ -136,7 +136,7 @@ async fn a_domoticz_that_is_silent_is_told_from_a_device_that_is_missing() {
     let (said, outcome) = checked(&broker, "production = 12", SHORT).await;
     let failure = outcome.unwrap_err();
     assert_eq!((failure.code, said.as_str()), (Code::Unavailable, ""));
-    assert!(failure.message.contains("is it running"), "{}", failure.message);
+    assert!(failure.message.contains("Check that Domoticz is running"), "{}", failure.message);
 }
 
 #[tokio::test]

@@ -100,9 +100,9 @@ fn faults() -> Vec<Fault> {
         (500, "no"),
         (502, "no"),
     ] {
-        faults.push(Fault::Says(Answer::text(status, body)));
+        faults.push(Fault::Respond(Answer::text(status, body)));
     }
-    faults.extend([200, 204].map(|status| Fault::Says(Answer::empty(status))));
+    faults.extend([200, 204].map(|status| Fault::Respond(Answer::empty(status))));
     faults
 }
 
@@ -208,7 +208,7 @@ async fn a_gateway_that_starts_with_this_machine_is_read_a_minute_after_it_is_we
                 let watched = watched.restart();
                 for path in &paths {
                     watched.house.simulation.gateways[0]
-                        .fail(Fault::Says(Answer::html(status, "no")).at(path));
+                        .fail(Fault::Respond(Answer::html(status, "no")).at(path));
                 }
                 sleep(length).await;
                 watched.heal();
@@ -230,7 +230,7 @@ async fn lists_that_are_empty_while_the_gateway_starts_cost_a_minute() {
     for endpoint in
         [Endpoint::Meters, Endpoint::MeterReadings, Endpoint::Inverters, Endpoint::EnsembleInventory]
     {
-        watched.fail(&Fault::Says(Answer::json(200, "[]")), endpoint);
+        watched.fail(&Fault::Respond(Answer::json(200, "[]")), endpoint);
     }
     sleep(Duration::from_secs(40)).await;
     assert!(watched.reading().unwrap().production.is_some(), "the next page has it");
@@ -244,7 +244,7 @@ async fn a_gateway_that_asks_to_be_left_alone_for_years_is_asked_again_after_min
     let watched = Watched::new().await;
     sleep(MINUTE).await;
     let answer = Answer::html(503, "no").header("retry-after", "315360000");
-    watched.house.simulation.gateways[0].fail(Fault::Says(answer));
+    watched.house.simulation.gateways[0].fail(Fault::Respond(answer));
     sleep(2 * MINUTE).await;
     watched.heal();
     sleep(10 * MINUTE).await;
@@ -256,7 +256,7 @@ async fn a_gateway_without_production_is_offline_until_it_has_some() {
     let watched = Watched::new().await;
     sleep(MINUTE).await;
     for endpoint in Endpoint::ALL {
-        watched.fail(&Fault::Says(Answer::empty(200)), endpoint);
+        watched.fail(&Fault::Respond(Answer::empty(200)), endpoint);
     }
     sleep(5 * MINUTE).await;
     let Some(Availability::Offline(why)) = watched.availability() else {
@@ -279,7 +279,7 @@ async fn production_alone_that_is_gone_is_an_outage_too() {
         watched.fail(&Fault::Html, endpoint);
     }
     let net = r#"[{"eid":704643584,"activePower":250.0,"actEnergyDlvd":9000000.0,"actEnergyRcvd":1.0}]"#;
-    watched.fail(&Fault::Says(Answer::json(200, net)), Endpoint::MeterReadings);
+    watched.fail(&Fault::Respond(Answer::json(200, net)), Endpoint::MeterReadings);
     sleep(2 * MINUTE).await;
     let reading = watched.reading().unwrap();
     let production = reading.production.unwrap();

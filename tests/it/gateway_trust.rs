@@ -60,15 +60,18 @@ async fn a_gateway_that_went_back_to_plain_http_is_read_when_its_operator_says_s
     let (server, state) = (server(OLD, Shown::plain()).await, remembering().await);
     let (refused, said) = asked(&[&server], &state, "n\n").await;
     assert_eq!(refused.unwrap_err().code, Code::Refused);
-    assert!(said.contains("shows no key, and did before") && said.contains("plain http"), "{said}");
+    assert!(
+        said.contains("uses plain http, but has shown a TLS key before") && said.contains("plain http"),
+        "{said}"
+    );
     assert_eq!(remembered(&state).await, Some(fingerprint(GATEWAY)));
     let (accepted, said) = asked(&[&server], &state, "y\n").await;
     accepted.unwrap();
-    assert!(said.contains("is read over plain http"), "{said}");
+    assert!(said.contains("is now read over plain http"), "{said}");
     assert_eq!(remembered(&state).await, None);
     let (known, said) = asked(&[&server], &state, "").await;
     known.unwrap();
-    assert!(said.contains("none, as it speaks plain http"), "{said}");
+    assert!(said.contains("none, because it uses plain http"), "{said}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Whoever may write to the broker, and a broker that is none: whatever they send, readings go on, the daemon ends when it
+//! Whoever may write to the broker, and a broker that is none: whatever they send, readings continue, the daemon ends when it
 //! is told to, and the log stays readable.
 
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ async fn a_flood_of_everything_that_is_listened_to_costs_a_few_lines_and_message
 
     let so_far = live.count(&document);
     let more = |topics: &BTreeMap<String, Vec<String>>| topics[&document].len() >= so_far + 3;
-    assert!(timeout(PATIENCE, live.topics.wait_for(more)).await.is_ok(), "readings go on");
+    assert!(timeout(PATIENCE, live.topics.wait_for(more)).await.is_ok(), "readings continue");
     let ours = live.topics.borrow().get(&status).unwrap().iter().filter(|word| *word == "online").count();
     assert!(ours < 30, "{ours} answers to those who declare it offline");
     let pid = daemon.id().unwrap().to_string();
@@ -73,7 +73,7 @@ async fn a_flood_of_everything_that_is_listened_to_costs_a_few_lines_and_message
     let ended = timeout(PATIENCE, daemon.wait()).await.expect("it ends").unwrap();
     assert!(ended.success());
     let log = fs::read_to_string(dir.path().join("log")).unwrap();
-    assert!(log.contains("It does not listen for a while"), "{log}");
+    assert!(log.contains("It ignores incoming messages for a while"), "{log}");
     assert!(log.lines().count() < 40, "{} lines: {log}", log.lines().count());
 }
 

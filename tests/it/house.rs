@@ -7,11 +7,11 @@ use std::time::Duration;
 use enphased::app::config::environment::Environment;
 use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
-use enphased::app::daemon::{self, Surroundings};
+use enphased::app::daemon::{self, Inputs};
 use enphased::base::clock::Clock;
 use enphased::base::secrets::Secret;
 use enphased::io::state_dir::{Disk, StateDir};
-use enphased::simulator::{CloudCounts, Fault, Simulation, SimulationOptions, answers};
+use enphased::simulator::{CloudCounts, Fault, Simulation, SimulationOptions, responses};
 use fastrand::Rng;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
@@ -92,9 +92,9 @@ impl House {
         let notify = Notify::Channel(tell, Some(3 * MINUTE));
         let clock = self.clock.clone();
         let state = StateDir::open(self.state()).unwrap().on(disk);
-        let again = mpsc::channel(1).1;
-        let surroundings = Surroundings { state, clock, rng: Rng::with_seed(5), notify, hangups, again };
-        daemon::run(self.config(), surroundings, || Ok(self.config()), stop).await.unwrap();
+        let more_stops = mpsc::channel(1).1;
+        let inputs = Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops };
+        daemon::run(self.config(), inputs, || Ok(self.config()), stop).await.unwrap();
         std::iter::from_fn(|| told.try_recv().ok()).collect()
     }
 
@@ -118,17 +118,17 @@ pub(crate) fn one_login() -> CloudCounts {
 /// allow in the first 23 hours and in the first 49.
 pub(crate) fn refusals() -> Vec<(&'static str, Fault, RangeInclusive<u64>, RangeInclusive<u64>)> {
     vec![
-        ("too many sessions", answers::too_many_sessions(200), 1..=1, 2..=2),
-        ("too many sessions, as a page", answers::too_many_sessions_page(401), 1..=1, 2..=2),
-        ("blocked", answers::blocked(), 1..=1, 3..=3),
-        ("login wall", answers::login_wall(), 1..=1, 3..=3),
-        ("slow down", answers::too_many_requests(None), 1..=1, 3..=3),
-        ("slow down for 40 hours", answers::too_many_requests(Some(144_000)), 1..=1, 2..=2),
-        ("wrong credentials", answers::wrong_credentials(), 1..=1, 1..=1),
-        ("second factor", answers::second_factor(), 1..=1, 1..=1),
-        ("second factor, otherwise", answers::requires_mfa(), 1..=1, 1..=1),
+        ("too many sessions", responses::too_many_sessions(200), 1..=1, 2..=2),
+        ("too many sessions, as a page", responses::too_many_sessions_page(401), 1..=1, 2..=2),
+        ("blocked", responses::blocked(), 1..=1, 3..=3),
+        ("login wall", responses::login_wall(), 1..=1, 3..=3),
+        ("slow down", responses::too_many_requests(None), 1..=1, 3..=3),
+        ("slow down for 40 hours", responses::too_many_requests(Some(144_000)), 1..=1, 2..=2),
+        ("wrong credentials", responses::wrong_credentials(), 1..=1, 1..=1),
+        ("second factor", responses::second_factor(), 1..=1, 1..=1),
+        ("second factor, otherwise", responses::requires_mfa(), 1..=1, 1..=1),
         // 5 min doubling to 6 h, each up to a tenth longer: 0, 5, 15, 35, 75, 155, 315, 635, 995, 1355 minutes.
-        ("outage", answers::outage(503), 9..=9, 13..=14),
-        ("empty", answers::empty(), 9..=9, 13..=14),
+        ("outage", responses::outage(503), 9..=9, 13..=14),
+        ("empty", responses::empty(), 9..=9, 13..=14),
     ]
 }

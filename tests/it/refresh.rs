@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use enphased::simulator::{
-    Account, CloudOptions, SecondFactor, Simulation, SimulationOptions, TOKENS, answers,
+    Account, CloudOptions, SecondFactor, Simulation, SimulationOptions, TOKENS, responses,
 };
 use pty_process::{Command, Pty};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -110,18 +110,18 @@ fn record(site: &Site) -> Vec<String> {
 async fn a_code_that_is_typed_at_the_terminal_ends_the_one_login() {
     let site = site();
     let mut screen = Screen::start(&site);
-    let mut shown = screen.until("an empty line asks for another): ").await;
+    let mut shown = screen.until("press Enter to request another code): ").await;
     screen.types("111111").await;
-    shown += &screen.until("That was not the code").await;
-    shown += &screen.until("an empty line asks for another): ").await;
+    shown += &screen.until("Wrong code").await;
+    shown += &screen.until("press Enter to request another code): ").await;
     screen.types("").await;
-    shown += &screen.until("Another code is on its way").await;
-    shown += &screen.until("an empty line asks for another): ").await;
+    shown += &screen.until("Another code was sent").await;
+    shown += &screen.until("press Enter to request another code): ").await;
     screen.types("246 810").await;
     let (rest, code) = screen.end().await;
     shown += &rest;
     assert_eq!(code, Some(0), "{shown}");
-    assert!(shown.contains("The gateway accepts it"), "{shown}");
+    assert!(shown.contains("The gateway accepted it"), "{shown}");
     let counts = site.simulation.cloud.counts();
     assert_eq!((counts.login_attempts, counts.logins, counts.codes_tried, counts.codes_sent), (1, 1, 2, 1));
     assert_eq!((counts.token_fetches, counts.tokens, counts.other), (1, 1, 0));
@@ -140,12 +140,12 @@ async fn three_wrong_codes_end_the_login_and_a_daemon_asks_nobody() {
     let site = site();
     let mut screen = Screen::start(&site);
     for _ in 0..3 {
-        screen.until("an empty line asks for another): ").await;
+        screen.until("press Enter to request another code): ").await;
         screen.types("111111").await;
     }
     let (shown, code) = screen.end().await;
     assert_eq!(code, Some(77), "{shown}");
-    assert!(shown.contains("refused each of the codes"), "{shown}");
+    assert!(shown.contains("refused every code"), "{shown}");
     let daemon = site.run(&["run", "--once"]).await;
     assert!(text(&daemon.stderr).contains("second factor"), "{}", text(&daemon.stderr));
     let counts = site.simulation.cloud.counts();
@@ -181,7 +181,7 @@ fn steady(site: &Site, log: &str) -> String {
 #[tokio::test]
 async fn the_conversation_is_told_without_a_secret() {
     let site = Site::new();
-    site.simulation.cloud.fail(answers::not_found().at(TOKENS));
+    site.simulation.cloud.fail(responses::not_found().at(TOKENS));
     let output = site.run(&["token", "refresh", "--verbose"]).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     let log = text(&output.stderr);

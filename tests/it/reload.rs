@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
-use enphased::app::daemon::{self, Surroundings};
+use enphased::app::daemon::{self, Inputs};
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::{GatewayOptions, Pages, SimulationOptions};
 use fastrand::Rng;
@@ -58,15 +58,15 @@ impl Reloads {
     async fn run(&self, story: impl Future<Output = ()>) -> String {
         let (tell, mut told) = mpsc::unbounded_channel();
         let hangups = self.hangups.lock().unwrap().take().unwrap();
-        let surroundings = Surroundings {
+        let inputs = Inputs {
             state: StateDir::open(self.house.state()).unwrap(),
             clock: self.house.clock.clone(),
             rng: Rng::with_seed(5),
             notify: Notify::Channel(tell, None),
             hangups,
-            again: mpsc::channel(1).1,
+            more_stops: mpsc::channel(1).1,
         };
-        let running = daemon::run(self.config(), surroundings, || Ok(self.config()), std::future::pending());
+        let running = daemon::run(self.config(), inputs, || Ok(self.config()), std::future::pending());
         tokio::select! { ended = running => panic!("{ended:?}"), () = story => {} }
         std::iter::from_fn(|| told.try_recv().ok()).filter(|line| line.starts_with("STATUS=")).last().unwrap()
     }
@@ -114,7 +114,7 @@ async fn a_gateway_that_stays_keeps_its_connection_whatever_else_changes() {
         house.reload(&format!("{first}{third}")).await;
         let left = house.polls(1);
         house.reload(&format!("{first}{}", house.table(2, "interval = \"10s\""))).await;
-        assert_eq!(house.polls(1), left, "it is not in the configuration any more");
+        assert_eq!(house.polls(1), left, "the gateway was removed from the configuration");
         house.reload(&first).await;
     };
     let status = house.run(story).await;
@@ -160,7 +160,7 @@ async fn a_gateway_that_two_tables_lead_to_is_polled_once() {
     house.write(&(house.table(0, "") + &second));
     let status = house.run(sleep(10 * MINUTE)).await;
     assert_eq!(house.polls(0), 20);
-    assert!(status.contains("1 of 2 gateways read"), "{status}");
+    assert!(status.contains("1 of 2 gateways responding"), "{status}");
     let first = house.house.simulation.gateways[0].address();
     for address in [first.replace("127.0.0.1", "localhost"), first] {
         assert!(status.contains(&format!("the gateway at {address}")), "{status}");

@@ -1,7 +1,7 @@
 //! A total that was never right, and the command that lets it start again while the daemon runs.
 
 use enphased::app::commands::Context;
-use enphased::app::commands::reset_totals::{Wanted, reset_totals};
+use enphased::app::commands::reset_totals::{Options, reset_totals};
 use enphased::rules::counters::Counter;
 use enphased::simulator::SimulationOptions;
 use fastrand::Rng;
@@ -40,7 +40,7 @@ async fn house() -> House {
 async fn reset(house: &House, counters: &[Counter], answer: &str) -> (bool, String) {
     let mut context =
         Context::new(house.config(), house.environment(), house.clock.clone(), Rng::with_seed(3));
-    let wanted = Wanted { gateway: None, counters: counters.to_vec(), assume_yes: false };
+    let wanted = Options { gateway: None, counters: counters.to_vec(), assume_yes: false };
     let mut out = Vec::new();
     let done = reset_totals(&mut context, wanted, &mut answer.as_bytes(), &mut out).await;
     (done.is_ok(), String::from_utf8(out).unwrap())

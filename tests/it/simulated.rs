@@ -7,7 +7,7 @@ use enphased::base::clock::Clock;
 use enphased::simulator::{
     Account, Answer, Cloud, CloudOptions, Condition, ENTREZ_AUTH_TOKEN, Fault, Gateway, GatewayOptions,
     LOGIN, Pages, Role, SecondFactor, Simulation, SimulationOptions, TOKENS, Transport, VALIDATE_OTP, World,
-    WorldOptions, answers, mint_token,
+    WorldOptions, mint_token, responses,
 };
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -209,7 +209,7 @@ async fn answers_go_wrong_in_every_way() {
         (Fault::Redirect, 301),
         (Fault::Html, 200),
         (Fault::Truncated, 200),
-        (Fault::Says(Answer::empty(500)), 500),
+        (Fault::Respond(Answer::empty(500)), 500),
     ] {
         site.gateway.fail(fault.at(METERS).once());
         let response = site.get(METERS).await.unwrap();
@@ -233,28 +233,28 @@ async fn a_huge_answer_is_streamed_to_whoever_reads_it() {
 #[tokio::test(start_paused = true)]
 async fn a_whole_gateway_goes_wrong_and_heals() {
     let site = Site::new();
-    site.gateway.suffer(Condition::OtherSerial("122300000009".into()));
+    site.gateway.set_condition(Condition::OtherSerial("122300000009".into()));
     assert!(site.info().await.contains("<sn>122300000009</sn>"));
     assert_eq!(site.status("/auth/check_jwt").await, 401);
     site.gateway.heal();
 
-    site.gateway.suffer(Condition::TokensRefused);
+    site.gateway.set_condition(Condition::TokensRefused);
     assert_eq!(site.status("/auth/check_jwt").await, 401);
     site.gateway.heal();
 
-    site.gateway.suffer(Condition::DataRefused);
+    site.gateway.set_condition(Condition::DataRefused);
     assert_eq!((site.status("/auth/check_jwt").await, site.status(METERS).await), (200, 401));
     site.gateway.heal();
 
-    site.gateway.suffer(Condition::ClockOff(SignedDuration::from_hours(400 * 24)));
+    site.gateway.set_condition(Condition::ClockOff(SignedDuration::from_hours(400 * 24)));
     assert_eq!(site.status("/auth/check_jwt").await, 401);
     site.gateway.heal();
 
-    site.gateway.suffer(Condition::Zeros);
+    site.gateway.set_condition(Condition::Zeros);
     assert_eq!(json(site.get(PRODUCTION).await.unwrap()).await["wattHoursLifetime"], 0);
     site.gateway.heal();
 
-    site.gateway.suffer(Condition::Firmware("D8.3.5433".into()));
+    site.gateway.set_condition(Condition::Firmware("D8.3.5433".into()));
     assert!(site.info().await.contains("<software>D8.3.5433</software>"));
     site.gateway.heal();
     assert_eq!(site.status(METERS).await, 200);
@@ -271,7 +271,7 @@ async fn a_gateway_shows_another_key() {
         site.seen.0.lock().unwrap().clone()
     };
     let first = shown().await;
-    site.gateway.suffer(Condition::ReplacedKey);
+    site.gateway.set_condition(Condition::ReplacedKey);
     assert_ne!(shown().await, first);
     site.gateway.heal();
     assert_eq!(shown().await, first);
@@ -281,13 +281,13 @@ async fn a_gateway_shows_another_key() {
 async fn a_gateway_is_away_and_comes_back_at_the_same_port() {
     let site = Site::new();
     assert_eq!(site.status(METERS).await, 200);
-    site.gateway.suffer(Condition::Refusing);
+    site.gateway.set_condition(Condition::Refusing);
     drop(site.get(METERS).await);
     assert!(site.get(METERS).await.unwrap_err().is_connect());
     site.gateway.heal();
     assert_eq!(site.status(METERS).await, 200);
 
-    site.gateway.suffer(Condition::Silent);
+    site.gateway.set_condition(Condition::Silent);
     drop(site.get(METERS).await);
     assert!(site.get(METERS).await.unwrap_err().is_timeout());
     site.gateway.heal();
@@ -498,14 +498,14 @@ const OTP_EMAIL: &str = "b3duZXIrcm9vZkBleGFtcGxlLmNvbQ==";
 async fn the_cloud_has_every_kind_of_bad_day() {
     let (cloud, login) = cloud(account());
     let days = [
-        (answers::too_many_sessions(403), 403, "Too many active sessions.."),
-        (answers::too_many_sessions_page(200), 200, "Too many active sessions.."),
-        (answers::blocked(), 200, r#""isBlocked":true"#),
-        (answers::login_wall(), 200, "<!DOCTYPE html>"),
-        (answers::too_many_requests(Some(90_000)), 429, "later"),
-        (answers::outage(503), 503, "<html>"),
-        (answers::empty(), 200, ""),
-        (answers::requires_mfa(), 200, "requires_mfa"),
+        (responses::too_many_sessions(403), 403, "Too many active sessions.."),
+        (responses::too_many_sessions_page(200), 200, "Too many active sessions.."),
+        (responses::blocked(), 200, r#""isBlocked":true"#),
+        (responses::login_wall(), 200, "<!DOCTYPE html>"),
+        (responses::too_many_requests(Some(90_000)), 429, "later"),
+        (responses::outage(503), 503, "<html>"),
+        (responses::empty(), 200, ""),
+        (responses::requires_mfa(), 200, "requires_mfa"),
     ];
     for (fault, status, words) in days {
         cloud.fail(fault.at(LOGIN).once());
@@ -513,7 +513,7 @@ async fn the_cloud_has_every_kind_of_bad_day() {
         assert_eq!(response.status(), status);
         assert!(response.text().await.unwrap().contains(words), "{words}");
     }
-    cloud.fail(answers::error_text().at(TOKENS));
+    cloud.fail(responses::error_text().at(TOKENS));
     let session = login.session(EMAIL, PASSWORD).await;
     assert!(login.token(&session, SERIAL, EMAIL).await.text().await.unwrap().starts_with("Error"));
     cloud.heal();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use enphased::app::daemon::notify::Notify;
-use enphased::app::daemon::{self, Surroundings};
+use enphased::app::daemon::{self, Inputs};
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::{Answer, Fault, GatewayOptions, LOGIN, Pages, SimulationOptions, TOKENS};
 use fastrand::Rng;
@@ -19,11 +19,11 @@ const WATCHDOG: Duration = Duration::from_secs(180);
 async fn longest_silence(house: &House, length: Duration) -> Duration {
     let (tell, mut told) = mpsc::unbounded_channel();
     let (_nobody, hangups) = mpsc::channel(1);
-    let again = mpsc::channel(1).1;
+    let more_stops = mpsc::channel(1).1;
     let notify = Notify::Channel(tell, Some(WATCHDOG));
     let state = StateDir::open(house.state()).unwrap();
     let clock = house.clock.clone();
-    let surroundings = Surroundings { state, clock, rng: Rng::with_seed(5), notify, hangups, again };
+    let inputs = Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops };
     let listen = tokio::spawn(async move {
         let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
         while let Some(line) = told.recv().await {
@@ -34,7 +34,7 @@ async fn longest_silence(house: &House, length: Duration) -> Duration {
         }
         longest.max(last.elapsed())
     });
-    daemon::run(house.config(), surroundings, || Ok(house.config()), sleep(length)).await.unwrap();
+    daemon::run(house.config(), inputs, || Ok(house.config()), sleep(length)).await.unwrap();
     listen.await.unwrap()
 }
 
@@ -45,7 +45,7 @@ async fn a_slow_cloud_and_a_slow_gateway_are_no_hang() {
     let cloud = &house.simulation.cloud;
     cloud.fail(Fault::Delay(slow).at(LOGIN));
     // The first way to a token leads nowhere, so that there are three requests.
-    cloud.fail(Fault::Says(Answer::html(404, "<html>Not found</html>").after(slow)).at(TOKENS));
+    cloud.fail(Fault::Respond(Answer::html(404, "<html>Not found</html>").after(slow)).at(TOKENS));
     cloud.fail(Fault::Delay(slow));
     house.simulation.gateways[0].fail(Fault::Delay(Duration::from_secs(44)));
     let silence = longest_silence(&house, 20 * MINUTE).await;

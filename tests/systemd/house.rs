@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use enphased::base::clock::Clock;
-use enphased::simulator::{Simulation, SimulationOptions, answers};
+use enphased::simulator::{Simulation, SimulationOptions, responses};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
@@ -20,7 +20,7 @@ async fn main() -> io::Result<()> {
     };
     let simulation = Simulation::start(&Clock::system(), SimulationOptions::default())?;
     if arguments.next().is_some_and(|word| word == "full") {
-        simulation.cloud.fail(answers::too_many_sessions(200));
+        simulation.cloud.fail(responses::too_many_sessions(200));
     }
     fs::create_dir_all(&directory)?;
     put(&directory, "password", Simulation::PASSWORD)?;

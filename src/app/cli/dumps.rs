@@ -1,16 +1,16 @@
-//! No core dump: passwords and tokens are in this memory.
+//! Core dumps are disabled, because the memory of the process contains passwords and tokens.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-/// Refuses core dumps, whoever would take them: the kernel asks a program that collects them without a look at the
-/// limit. With it, other processes of the same user can neither look into this memory nor into the environment.
-pub(super) fn refuse() {
+/// Disables core dumps. The limit alone is not enough: the kernel ignores it when a program collects the dumps. A process
+/// that is not dumpable also hides its memory and environment from other processes of the same user.
+pub(super) fn disable() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::debug!(%error, "core dumps cannot be refused");
+        tracing::debug!(%error, "cannot make the process undumpable");
     }
-    // The unit's sandbox forbids this one, and has set the limit itself.
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::debug!(%error, "the limit for core dumps stays");
+    // The sandbox of the systemd unit forbids this call, and the unit sets the limit itself.
+    let zero = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, zero) {
+        tracing::debug!(%error, "cannot set the limit for core dumps");
     }
 }

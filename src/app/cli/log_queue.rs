@@ -1,5 +1,5 @@
-//! The way of the daemon's log lines to standard error. A thread writes them, so that a pipe which nobody reads, a
-//! stopped terminal or a dying disk under the log stops nothing else.
+//! The queue of the daemon's log lines. A thread writes them to standard error, so that a pipe without a reader, a stopped
+//! terminal or a failing disk delays nothing else.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use crate::io::streams;
 
-/// Bytes of lines that wait at most; then the oldest are lost.
+/// The maximum number of bytes in the queue. Beyond it the oldest lines are dropped.
 const ROOM: usize = 256 * 1024;
-/// Writing a line takes less than a page of stack.
+/// The stack size of the thread. Writing a line takes less than one page.
 const STACK: usize = 64 * 1024;
 
-/// Log lines that wait to be written. Clones share them.
+/// The log lines that wait to be written. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct LogQueue(Arc<Shared>);
 
@@ -28,9 +28,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     lines: VecDeque<Vec<u8>>,
-    /// How many bytes the lines have together.
+    /// The total number of bytes in the lines.
     bytes: usize,
-    /// Lines that nobody will see: they had no room or could not be written.
+    /// The number of lines that were dropped or could not be written.
     lost: u64,
     /// Whether a line is being written now.
     writing: bool,
@@ -40,7 +40,7 @@ impl Waiting {
     fn push(&mut self, line: Vec<u8>) {
         self.bytes += line.len();
         self.lines.push_back(line);
-        // The newest are worth more to whoever reads again.
+        // The newest lines are the most useful ones when the reader is back.
         while self.bytes > ROOM && self.lines.len() > 1 {
             self.pop();
             self.lost += 1;
@@ -59,7 +59,7 @@ impl Waiting {
 }
 
 impl LogQueue {
-    /// Begins to write to `out`. `note` makes the line about lines that were lost. An error where no thread can be had.
+    /// Starts a thread that writes to `out`. `note` formats the line about lost lines. Fails if no thread can be started.
     pub(super) fn start<W>(out: W, note: impl Fn(u64) -> String + Send + 'static) -> io::Result<Self>
     where
         W: io::Write + AsFd + Send + 'static,
@@ -71,16 +71,16 @@ impl LogQueue {
         Ok(queue)
     }
 
-    /// Adds a line, its end included. Never waits for whoever reads it.
+    /// Adds a line, including its line ending. Never waits for the reader.
     pub(super) fn push(&self, line: Vec<u8>) {
         self.0.waiting().push(line);
         self.0.changed.notify_all();
     }
 
-    /// Waits until everything is written, but no longer than `patience`.
-    pub(super) fn flush(&self, patience: Duration) {
+    /// Waits until everything is written, but at most for `limit`.
+    pub(super) fn flush(&self, limit: Duration) {
         let waiting = self.0.waiting();
-        drop(self.0.changed.wait_timeout_while(waiting, patience, |waiting| !waiting.is_done()));
+        drop(self.0.changed.wait_timeout_while(waiting, limit, |waiting| !waiting.is_done()));
     }
 }
 
@@ -89,7 +89,7 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what comes, for ever.
+    /// Writes lines as they arrive, forever.
     fn write<W: io::Write + AsFd>(&self, mut out: W, note: impl Fn(u64) -> String) {
         loop {
             let (line, lost) = self.next();
@@ -103,7 +103,7 @@ impl Shared {
         }
     }
 
-    /// The next line, once there is one, and how many were lost before it.
+    /// Waits for the next line, and returns it with the number of lines that were lost before it.
     fn next(&self) -> (Vec<u8>, u64) {
         let mut waiting = self.waiting();
         loop {
@@ -116,7 +116,7 @@ impl Shared {
     }
 }
 
-/// One event on its way into the queue.
+/// A writer that adds each event to the queue.
 #[derive(Debug)]
 pub(super) struct Entry(pub(super) LogQueue);
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_in_their_order_and_a_flush_waits_for_them() {
+    fn lines_keep_their_order_and_a_flush_waits_for_them() {
         let (reader, writer) = io::pipe().unwrap();
         let queue = queue(writer);
         for n in 0..10 {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_hangs_holds_nothing_up_and_is_shown_the_newest_and_how_many_are_lost() {
+    fn a_reader_that_hangs_delays_nothing_and_gets_the_newest_lines_and_the_number_of_lost_ones() {
         let (reader, writer) = io::pipe().unwrap();
         let queue = queue(writer);
         let total = 20_000_u64;

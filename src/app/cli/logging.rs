@@ -1,4 +1,4 @@
-//! Logs to stderr: a line for people on a terminal, with the journal's priorities under systemd.
+//! The log on standard error: lines with a time for people, or with priorities for the journal of systemd.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -22,50 +22,48 @@ use crate::app::config::environment::Environment;
 use crate::base::printable::{self, one_line};
 use crate::io::streams;
 
-/// What is logged unless `$RUST_LOG` says otherwise.
-const USUAL: &str = "warn,enphased=info";
+/// The filter when `$RUST_LOG` is not set.
+const DEFAULT_FILTER: &str = "warn,enphased=info";
 
-/// What `--verbose` shows: the conversation with the cloud, told without a secret.
-const CONVERSATION: &str = "enphased::io::cloud";
+/// The target that `--verbose` adds: the requests to the cloud and its responses, without secrets.
+const CLOUD_TARGET: &str = "enphased::io::cloud";
 
-/// The most characters of a message.
+/// The maximum number of characters in a message.
 const LONGEST_MESSAGE: usize = 1000;
 
-/// How long the end of the program waits for the last lines to be read.
-const LAST: Duration = Duration::from_secs(1);
+/// The time limit for writing the last lines at the end of the program.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where log lines go.
+/// The destination of log lines.
 #[derive(Debug)]
 pub struct Logs(Option<LogQueue>);
 
-/// Begins to log. `$RUST_LOG` takes levels and `target=level`, with commas between; `verbose` adds the conversation
-/// with the cloud. A daemon's lines go by a thread of their own, and wait for nobody; a command's are written at once, in
-/// their order among everything else that it shows.
+/// Starts the log. `$RUST_LOG` accepts levels and `target=level`, separated by commas; `verbose` adds the exchange with
+/// the cloud. A thread writes the lines of a daemon. A command writes its lines immediately, so that they stay in order
+/// with its other output.
 pub fn start(environment: &Environment, verbose: bool, is_daemon: bool) -> Logs {
-    let wanted = environment.log.as_deref().unwrap_or(USUAL);
-    let (filter, odd) = match wanted.parse::<Targets>() {
+    let setting = environment.log.as_deref().unwrap_or(DEFAULT_FILTER);
+    let (filter, invalid) = match setting.parse::<Targets>() {
         Ok(filter) => (filter, false),
-        Err(_) => (USUAL.parse().unwrap_or_default(), true),
+        Err(_) => (DEFAULT_FILTER.parse().unwrap_or_default(), true),
     };
-    let filter = if verbose { filter.with_target(CONVERSATION, Level::DEBUG) } else { filter };
+    let filter = if verbose { filter.with_target(CLOUD_TARGET, Level::DEBUG) } else { filter };
     let colour = io::stderr().is_terminal() && !environment.no_color;
     let lines = Lines { journal: environment.journal.as_deref().is_some_and(is_stderr) };
-    // Without a thread the lines are written as a command's are, and the program ends soon for the same reason.
+    // Without a thread, lines are written immediately. The program ends soon for the same reason.
     let queue = is_daemon.then(|| queue(lines)).and_then(Result::ok);
     if let Some(queue) = queue.clone() {
-        panic::set_hook(Box::new(move |panic| tell_of(panic, lines, &queue)));
+        panic::set_hook(Box::new(move |panic| log_panic(panic, lines, &queue)));
     }
     let writer = match queue.clone() {
         Some(queue) => BoxMakeWriter::new(move || Entry(queue.clone())),
         None => BoxMakeWriter::new(io::stderr),
     };
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour).event_format(lines);
-    // A second start in one process keeps the first.
+    // A second call in one process has no effect.
     tracing_subscriber::registry().with(layer).with(filter).try_init().ok();
-    if odd {
-        tracing::warn!(
-            "RUST_LOG is not understood and ignored; write it like \"debug\" or \"enphased=debug\""
-        );
+    if invalid {
+        tracing::warn!("ignoring RUST_LOG, which is invalid; write it like \"debug\" or \"enphased=debug\"");
     }
     Logs(queue)
 }
@@ -77,48 +75,48 @@ fn queue(lines: Lines) -> io::Result<LogQueue> {
         // Writing to a string does not fail.
         lines.begin(Level::WARN, &mut Writer::new(&mut line)).ok();
         line + &format!(
-            "{lost} log lines were lost here: standard error was not read, or could not be written to\n"
+            "{lost} log lines were lost here: standard error was not read, or could not be written\n"
         )
     })
 }
 
-/// Logs a panic by the queue, and waits for a moment only: the process may be about to end, and a standard error that
-/// nobody reads must not keep it from that.
-fn tell_of(panic: &PanicHookInfo<'_>, lines: Lines, queue: &LogQueue) {
+/// Logs a panic through the queue, and waits only a moment: the process may be about to end, and must not wait for a
+/// standard error that is not read.
+fn log_panic(panic: &PanicHookInfo<'_>, lines: Lines, queue: &LogQueue) {
     let mut line = String::new();
     // Writing to a string does not fail.
     lines.begin(Level::ERROR, &mut Writer::new(&mut line)).ok();
     queue.push((line + &one_line(&panic.to_string(), LONGEST_MESSAGE) + "\n").into_bytes());
-    queue.flush(LAST);
+    queue.flush(FLUSH_TIMEOUT);
 }
 
 impl Logs {
-    /// Writes the last words of the program. There is nobody left to tell when this fails.
-    pub fn say(&self, text: &str) {
+    /// Writes a final message of the program. A failure is ignored, because it could not be reported.
+    pub fn write_last(&self, text: &str) {
         match &self.0 {
             Some(queue) => queue.push(text.as_bytes().to_vec()),
             None => io::stderr().write_all(text.as_bytes()).unwrap_or_default(),
         }
     }
 
-    /// Gives the lines that wait a short time to be read.
+    /// Waits a short time until the last lines are written.
     pub fn finish(&self) {
         if let Some(queue) = &self.0 {
-            queue.flush(LAST);
+            queue.flush(FLUSH_TIMEOUT);
         }
     }
 }
 
-/// Whether `journal`, written `device:inode`, is where stderr goes.
+/// Returns whether stderr is the file `journal`, given as `device:inode`.
 fn is_stderr(journal: &str) -> bool {
     let file = streams::duplicate(io::stderr()).and_then(|file| file.metadata());
     file.is_ok_and(|file| journal == format!("{}:{}", file.dev(), file.ino()))
 }
 
-/// The form of a line.
+/// The format of a line.
 #[derive(Clone, Copy, Debug)]
 struct Lines {
-    /// The journal has a time of its own and wants to know the priority.
+    /// Whether to write the priority in place of the time, which the journal adds itself.
     journal: bool,
 }
 
@@ -142,7 +140,7 @@ where
 }
 
 impl Lines {
-    /// Writes what stands before the words.
+    /// Writes the beginning of a line, before the message.
     fn begin(self, level: Level, writer: &mut Writer<'_>) -> fmt::Result {
         if self.journal {
             return write!(writer, "<{}>", priority(level));
@@ -152,15 +150,15 @@ impl Lines {
         // Whole seconds are enough for people.
         write!(writer, "{}Z", time.get(..19).unwrap_or(&time))?;
         let word = word(level);
-        match colour(level).filter(|_| writer.has_ansi_escapes()) {
-            Some(code) => write!(writer, " \x1b[{code}m{word}\x1b[0m "),
-            None => write!(writer, " {word} "),
+        match colour(level) {
+            Some(code) if writer.has_ansi_escapes() => write!(writer, " \x1b[{code}m{word}\x1b[0m "),
+            _ => write!(writer, " {word} "),
         }
     }
 }
 
-/// The message and the fields of an event. Each may hold what a gateway, the cloud or a broker wrote, so each is made
-/// printable and short here, whoever logs it.
+/// The message and the fields of an event. Each may contain text from a gateway, the cloud or a broker, so each is made
+/// printable and short here.
 #[derive(Default)]
 struct Words {
     message: String,
@@ -194,7 +192,7 @@ impl fmt::Display for Words {
     }
 }
 
-/// The priorities of syslog, which the journal reads from the start of a line.
+/// Returns the syslog priority, which the journal reads from the start of a line.
 fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
@@ -266,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_from_outside_forges_a_line_steers_a_terminal_or_fills_the_log() {
+    fn external_text_cannot_forge_a_line_control_a_terminal_or_fill_the_log() {
         let hostile = "x\n<0>forged\r\x1b]0;title\x07\u{9b}31m\u{202e}\u{2028}".repeat(1000);
         for journal in [true, false] {
             let line = logged(journal, || {

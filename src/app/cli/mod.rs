@@ -1,4 +1,4 @@
-//! The command line: what was asked, and which command does it.
+//! The command line: parses the arguments and runs the command.
 
 mod dumps;
 mod file_limit;
@@ -31,11 +31,11 @@ use crate::rules::counters::Counter;
 use output::Output;
 use terminal::Terminal;
 
-/// Reads an Enphase gateway on the home network, on at most one cloud login per token lifetime.
+/// Read an Enphase solar gateway on the home network, with at most one cloud login per token lifetime
 #[derive(Debug, Parser)]
 #[command(name = "enphased", version, disable_help_subcommand = true, max_term_width = 100)]
 struct Cli {
-    /// The configuration file, in place of the usual ones.
+    /// Use this configuration file instead of searching the default locations
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -44,64 +44,64 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The daemon: reads every 30 seconds, publishes, and goes on whatever fails.
+    /// Run the daemon: read every 30 seconds and publish the readings
     Run {
-        /// Read once, publish, and end.
+        /// Read and publish once, then exit
         #[arg(long)]
         once: bool,
     },
-    /// The daemon against a simulated cloud and gateway; needs no hardware.
+    /// Run the daemon with a simulated cloud and gateway (needs no hardware)
     Demo,
-    /// One reading.
+    /// Show one reading
     Read {
-        /// Without it a table for people.
+        /// Print this format instead of a table
         #[arg(long, value_enum)]
         format: Option<FormatName>,
     },
-    /// Gateways that announce themselves on the network.
+    /// List the gateways that announce themselves on the network
     Discover,
-    /// What works and what does not, and what to do about it. Never logs in.
+    /// Check everything and say what to do about each problem; never logs in
     Check {
-        /// A report of everything for who has to find a bug, without secrets, serial numbers and addresses.
+        /// Print a redacted report to attach to a bug report
         #[arg(long)]
         bundle: bool,
     },
-    /// The gateway's token.
+    /// Manage the gateway's token
     #[command(subcommand)]
     Token(TokenCommand),
-    /// The same as `token refresh`.
+    /// Alias of `token refresh`
     #[command(hide = true)]
     TokenRefresh(RefreshArgs),
-    /// The gateway's key.
+    /// Accept a changed gateway key, or reset totals
     #[command(subcommand)]
     Gateway(GatewayCommand),
-    /// Devices in Domoticz by their idx.
+    /// Check or list the Domoticz devices that are configured by idx
     #[command(subcommand)]
     Domoticz(DomoticzCommand),
-    /// The configuration.
+    /// Show an example configuration, or validate yours
     #[command(subcommand)]
     Config(ConfigCommand),
 }
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Whose it is, until when it is good, and when and why the next login may happen.
+    /// Show the token, the last login, and when and why the next login may happen
     Status(GatewayArgs),
-    /// Fetches a new one from the cloud; asks for the password where none is configured, and does not keep it.
+    /// Fetch a new token from the cloud; prompts for a password that is not configured, and does not store it
     Refresh(RefreshArgs),
-    /// Stores one that you bring, from a file or from standard input.
+    /// Store a token from a file or from standard input
     Import {
-        /// The file; standard input without it.
+        /// Read the token from this file instead of standard input
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
-    /// Forgets it.
+    /// Remove the stored tokens
     Forget(GatewayArgs),
 }
 
 #[derive(Debug, Args)]
 struct GatewayArgs {
-    /// Which gateway, where there are several or it does not answer.
+    /// Use this gateway, if there are several or it does not respond
     #[arg(long, value_name = "SERIAL")]
     gateway: Option<Serial>,
 }
@@ -110,10 +110,10 @@ struct GatewayArgs {
 struct RefreshArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
-    /// Set the hold-offs aside; says what that risks.
+    /// Ignore the hold-offs, at the risk that is then explained
     #[arg(long)]
     force: bool,
-    /// Show on stderr what is sent to the cloud and what comes back, without passwords, codes and tokens.
+    /// Show requests to the cloud and its responses on stderr, without passwords, codes and tokens
     #[arg(long)]
     verbose: bool,
 }
@@ -138,7 +138,7 @@ impl Cli {
         !example && !matches!(self.command, Command::Discover | Command::Demo)
     }
 
-    /// Whether the command reads or writes the state directory.
+    /// Returns whether the command reads or writes the state directory.
     const fn uses_state(&self) -> bool {
         match self.command {
             Command::Config(ConfigCommand::Validate { reload }) => reload,
@@ -150,7 +150,7 @@ impl Cli {
         }
     }
 
-    /// Whether names are looked up, or readings are written while other things go on.
+    /// Returns whether the command resolves host names, or writes readings while it does other things.
     const fn needs_threads(&self) -> bool {
         !matches!(self.command, Command::Config(_) | Command::Domoticz(DomoticzCommand::Example))
     }
@@ -158,17 +158,17 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 enum GatewayCommand {
-    /// Accepts the key of a gateway that was replaced, reset or updated.
+    /// Trust the changed key of a gateway that was replaced, reset or updated
     Trust {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
     },
-    /// Starts published totals again from what the gateway shows, even where that is less.
+    /// Restart the published totals from the gateway's values, even if these are lower
     ResetTotals {
         #[command(flatten)]
         gateway: GatewayArgs,
-        /// Only this total, and others named in the same way; all of the gateway without it.
+        /// Reset only this total (may be repeated); all totals by default
         #[arg(long, value_name = "NAME", value_enum)]
         only: Vec<TotalName>,
         /// Do not ask.
@@ -202,19 +202,19 @@ impl From<TotalName> for Counter {
 
 #[derive(Debug, Subcommand)]
 enum DomoticzCommand {
-    /// Asks Domoticz over MQTT whether each configured idx exists and is of the right type.
+    /// Check over MQTT that each configured idx exists in Domoticz and has the right type
     Check,
-    /// Shows which devices can be made in Domoticz, and how.
+    /// List the devices that can be created in Domoticz, with instructions
     Example,
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Shows every key with what it means.
+    /// Show every configuration key with its meaning
     Example,
-    /// Says whether the configuration holds.
+    /// Check that the configuration is valid
     Validate {
-        /// Refuse also what the running daemon would refuse at a reload, such as a file that has lost its gateways.
+        /// Also check for what the running daemon would refuse at a reload, such as a file without gateways
         #[arg(long)]
         reload: bool,
     },
@@ -239,12 +239,12 @@ impl From<FormatName> for Format {
     }
 }
 
-/// The commands as they are defined, for manual pages and the completions of shells.
+/// Returns the definition of the commands, for manual pages and shell completions.
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Does what `arguments` ask for; gives the exit code.
+/// Runs the command in `arguments`, and returns the exit code.
 pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -252,25 +252,25 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
     };
     let prepared = Prepared::new(&cli, &environment);
     let logs = logging::start(&environment, cli.is_verbose(), cli.is_daemon());
-    dumps::refuse();
-    let done = resources::runtime().and_then(|runtime| {
+    dumps::disable();
+    let result = resources::runtime().and_then(|runtime| {
         if cli.needs_threads() {
             resources::secure_thread(&runtime)?;
         }
-        let done = runtime.block_on(async {
-            file_limit::survive();
+        let result = runtime.block_on(async {
+            file_limit::handle();
             Box::pin(dispatch(cli, environment, prepared)).await
         });
-        // A reader that has stopped reading must not keep us from ending.
+        // A thread that waits for a reader must not delay the end of the program.
         runtime.shutdown_background();
-        done
+        result
     });
-    let code = match done {
+    let code = match result {
         Ok(()) => 0,
         Err(failure) => {
             if !failure.message.is_empty() {
                 let lines: Vec<String> = failure.lines().collect();
-                logs.say(&format!("enphased: {}\n", lines.join("\n")));
+                logs.write_last(&format!("enphased: {}\n", lines.join("\n")));
             }
             failure.code as u8
         }
@@ -282,30 +282,31 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
 fn usage(error: &clap::Error) -> u8 {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            say(&mut io::stdout(), &error.to_string());
+            write(&mut io::stdout(), &error.to_string());
             0
         }
         _ => {
-            // It repeats what was typed, or pasted.
-            say(&mut Cleaned(io::stderr()), &error.to_string());
+            // The error repeats the arguments, which may contain control characters.
+            write(&mut Cleaned(io::stderr()), &error.to_string());
             Code::Usage as u8
         }
     }
 }
 
-/// There is nobody left to tell when this fails.
-fn say(out: &mut dyn Write, text: &str) {
+/// Writes a final text. A failure is ignored, because it could not be reported.
+fn write(out: &mut dyn Write, text: &str) {
     out.write_all(text.as_bytes()).ok();
 }
 
-/// What is read and opened while the process has one thread and, started by root, is root's.
+/// The files that are read and opened before the process starts threads and, if root started it, changes its user.
 struct Prepared {
     config: Result<Context, configuration::Error>,
     input: Result<Box<dyn Read>, Failure>,
 }
 
 impl Prepared {
-    /// Root becomes the owner of the state directory here: a thread that ran already would stay root's.
+    /// Reads the configuration and the input. A process of root becomes the owner of the state directory here, because a
+    /// thread that exists already would keep running as root.
     fn new(cli: &Cli, environment: &Environment) -> Option<Self> {
         if !cli.needs_configuration() {
             return None;
@@ -317,7 +318,7 @@ impl Prepared {
         let config = configuration::load(cli.config.as_deref(), environment).map(|config| {
             let mut context = Context::new(config, environment.clone(), Clock::of_process(), Rng::new());
             if cli.uses_state() {
-                // What is wrong with it is reported where it is used.
+                // An error is reported where the directory is used.
                 context.state().ok();
             }
             context
@@ -326,7 +327,7 @@ impl Prepared {
     }
 }
 
-async fn about_gateway(
+async fn gateway_command(
     context: &mut Context,
     command: GatewayCommand,
     out: &mut dyn Write,
@@ -336,8 +337,8 @@ async fn about_gateway(
         GatewayCommand::Trust { yes } => gateway::trust(context, yes, answers, out).await,
         GatewayCommand::ResetTotals { gateway, only, yes } => {
             let counters = only.into_iter().map(Counter::from).collect();
-            let wanted = reset_totals::Wanted { gateway: gateway.gateway, counters, assume_yes: yes };
-            reset_totals::reset_totals(context, wanted, answers, out).await
+            let options = reset_totals::Options { gateway: gateway.gateway, counters, assume_yes: yes };
+            reset_totals::reset_totals(context, options, answers, out).await
         }
     }
 }
@@ -346,7 +347,7 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
     let terminal = io::stdout();
     let colour = terminal.is_terminal() && !environment.no_color;
     let mut out: Box<dyn Write> = match &cli.command {
-        // Colours are escape sequences too: a table cleans its own words, and the other forms escape.
+        // Cleaning would remove colours. A table cleans its own text, and the other formats escape it.
         Command::Read { .. } => Box::new(Output(terminal)),
         _ => Box::new(Cleaned(Output(terminal))),
     };
@@ -362,10 +363,10 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
     let mut context = match config {
         Ok(context) => context,
         Err(_) if matches!(cli.command, Command::Check { bundle: true }) => {
-            return check::bundle::unreadable(&environment, out);
+            return check::bundle::without_configuration(&environment, out);
         }
         Err(error) if matches!(cli.command, Command::Check { .. }) => {
-            return check::unreadable(error, out);
+            return check::without_configuration(error, out);
         }
         Err(error) => return Err(error.into()),
     };
@@ -373,14 +374,14 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         Command::Run { once: false } => run::run(context, cli.config).await,
         Command::Run { once: true } => run::once(context).await,
         Command::Read { format } => {
-            let look = read::Look { format: format.map(Format::from), colour, width: terminal::WIDTH };
-            read::read(&mut context, look, out).await
+            let display = read::Display { format: format.map(Format::from), colour, width: terminal::WIDTH };
+            read::read(&mut context, display, out).await
         }
         Command::Check { bundle: false } => check::check(&mut context, out).await,
         Command::Check { bundle: true } => check::bundle::bundle(&mut context, out).await,
         Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => {
-            let asked = args.gateway.gateway.as_ref();
-            token::refresh::refresh(&mut context, asked, args.force, &mut Terminal, out).await
+            let wanted = args.gateway.gateway.as_ref();
+            token::refresh::refresh(&mut context, wanted, args.force, &mut Terminal, out).await
         }
         Command::Token(TokenCommand::Status(args)) => {
             token::status::status(&mut context, args.gateway.as_ref(), out).await
@@ -391,8 +392,8 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         Command::Token(TokenCommand::Forget(args)) => {
             token::forget(&mut context, args.gateway.as_ref(), out).await
         }
-        Command::Gateway(command) => Box::pin(about_gateway(&mut context, command, out)).await,
-        Command::Domoticz(_) => domoticz::check(&mut context, domoticz::PATIENCE, out).await,
+        Command::Gateway(command) => Box::pin(gateway_command(&mut context, command, out)).await,
+        Command::Domoticz(_) => domoticz::check(&mut context, domoticz::RESPONSE_TIMEOUT, out).await,
         Command::Config(ConfigCommand::Validate { reload }) => {
             config::validate(&mut context, reload, out).await
         }

@@ -1,8 +1,8 @@
-//! Standard output of a command: its errors name it.
+//! The standard output of a command, with errors that name it.
 
 use std::io::{self, Stdout, Write};
 
-/// Standard output.
+/// A writer to standard output.
 pub(super) struct Output(pub(super) Stdout);
 
 impl Write for Output {
@@ -15,10 +15,10 @@ impl Write for Output {
     }
 }
 
-/// The same kind of error, by which the exit code is chosen.
+/// Adds the name of standard output, and keeps the kind of the error, which decides the exit code.
 fn named(error: io::Error) -> io::Error {
     match error.kind() {
-        // Not an end: it is tried again.
+        // The caller retries.
         io::ErrorKind::Interrupted => error,
         kind => io::Error::new(kind, format!("cannot write to standard output: {error}")),
     }

@@ -1,18 +1,18 @@
-//! The person at the terminal, if there is one.
+//! Prompts for the person at the terminal.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use crate::app::commands::token::Ask;
+use crate::app::commands::token::Prompt;
 use crate::app::config::secret::stripped;
 use crate::base::secrets::Secret;
 
-/// Columns that every terminal has.
+/// The number of columns that every terminal has.
 pub(super) const WIDTH: usize = 80;
 
-/// Asks on the terminal; where there is none, nobody answers.
+/// Asks on the terminal, if standard input is one.
 pub(super) struct Terminal;
 
-impl Ask for Terminal {
+impl Prompt for Terminal {
     fn line(&mut self, question: &str) -> Option<String> {
         let (stdin, mut stderr) = (io::stdin(), io::stderr());
         if !stdin.is_terminal() {

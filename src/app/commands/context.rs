@@ -1,4 +1,4 @@
-//! What every command is given.
+//! The dependencies of every command.
 
 use fastrand::Rng;
 
@@ -12,31 +12,28 @@ use crate::base::clock::Clock;
 use crate::base::heartbeat::Pulse;
 use crate::io::state_dir::{Entrance, StateDir};
 
-/// What every command is given.
+/// The dependencies of a command, and the state directory once it is open.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Context {
-    /// The configuration.
     pub config: Config,
-    /// The environment.
     pub environment: Environment,
-    /// The time.
     pub clock: Clock,
-    /// Chance.
     pub rng: Rng,
-    /// The state directory, or why it cannot be used, once that is known.
+    /// The state directory or the reason that it cannot be used; `None` before the first use.
     state: Option<Result<StateDir, Failure>>,
-    /// What a login is waited for with.
+    /// Lets the end of the program wait for a login that is in progress.
     ending: Ending,
 }
 
 impl Context {
-    /// What a command by `config` is given.
+    /// Creates the context of a command that uses `config`.
     pub fn new(config: Config, environment: Environment, clock: Clock, rng: Rng) -> Self {
         Self { config, environment, clock, rng, state: None, ending: Ending::default() }
     }
 
-    /// Opens the state directory. Root becomes its owner first, after reading the passwords that the owner may not be
-    /// able to read. That takes hold of the whole process only before it has other threads.
+    /// Opens the state directory. A process of root first becomes the directory's owner, after reading the passwords
+    /// that the owner may not be able to read. The change applies to all threads only while there is one.
     pub fn state(&mut self) -> Result<StateDir, Failure> {
         if let Some(state) = &self.state {
             return state.clone();
@@ -49,17 +46,17 @@ impl Context {
         let path = self.config.state_dir.clone();
         let entrance = Entrance::find(&path)?;
         if entrance.gives_up_root() {
-            self.config.hold_passwords();
+            self.config.load_passwords();
         }
         Ok(entrance.enter()?)
     }
 
-    /// What pollers and the supply work with.
+    /// Returns what the pollers and the token provider share.
     pub fn shared(&mut self, state: &StateDir) -> Shared {
         daemon::shared(&self.config, state, &self.clock, self.rng.fork(), &self.ending)
     }
 
-    /// A poller for each gateway.
+    /// Creates a poller for each gateway.
     pub fn pollers(&mut self, shared: &Shared) -> Vec<Poller> {
         let poller = |settings: &crate::app::config::Gateway| {
             Poller::new(shared.standings.open(), settings.clone(), shared.clone(), Pulse::new())

@@ -1,4 +1,4 @@
-//! `enphased demo`: the same daemon against a simulated cloud and gateway inside the process.
+//! `enphased demo`: runs the daemon against a simulated cloud and gateway inside the process.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -8,38 +8,38 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use super::failure::Failure;
-use super::run::stops;
+use super::run::stop_signals;
 use crate::app::config::environment::Environment;
 use crate::app::config::{self, Config};
 use crate::app::daemon::notify::Notify;
-use crate::app::daemon::{self, Surroundings};
+use crate::app::daemon::{self, Inputs};
 use crate::base::clock::Clock;
 use crate::base::secrets::Secret;
 use crate::io::state_dir::StateDir;
 use crate::simulator::{Simulation, SimulationOptions};
 
-/// How far apart the demo's readings are.
+/// The poll interval.
 const INTERVAL: &str = "3s";
 
-/// How much faster than ours the demo's time passes, so that the sun is seen to rise.
-const HURRY: u32 = 60;
+/// The factor by which time passes faster than real time, so that the sun rises within minutes.
+const SPEED: u32 = 60;
 
-/// Runs the daemon for one house with a roof and batteries, until Ctrl-C. Its state is forgotten afterwards.
+/// Runs the daemon for one house with solar panels and batteries, until Ctrl-C. The state is deleted afterwards.
 pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), Failure> {
-    let clock = Clock::accelerated(morning(), HURRY);
+    let clock = Clock::accelerated(morning(), SPEED);
     let mut options = SimulationOptions::demo();
-    // Of the gateways that can be simulated the one with batteries shows most.
+    // The last simulated gateway has batteries, so it shows the most values.
     options.gateways = options.gateways.pop().into_iter().collect();
     let simulation = Simulation::start(&clock, options)?;
     let directory = tempfile::tempdir()?;
     let text = configuration(&simulation, &directory.path().display().to_string());
     writeln!(
         out,
-        "This is a simulation: a cloud, a gateway and a sun inside this process, and the real daemon."
+        "This is a simulation: the real daemon reads a simulated gateway and logs in to a simulated cloud."
     )?;
     writeln!(
         out,
-        "It logs in once, keeps its token, and reads every {INTERVAL}; an hour passes in a minute. Ctrl-C ends it.\n"
+        "It logs in once, keeps its token, and reads every {INTERVAL}. One hour passes per minute. Press Ctrl-C to stop.\n"
     )?;
     out.flush()?;
     let environment = Environment {
@@ -48,25 +48,25 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     };
     let load = || -> Result<Config, config::Error> {
         let config = config::complete(&text, None, &environment)?;
-        // An interval of a few seconds is what a demo is for.
+        // The warning about a short interval does not apply to a simulated gateway.
         Ok(Config { warnings: Vec::new(), zone: TimeZone::UTC, ..config })
     };
     let config = load()?;
-    let (_nobody, hangups) = mpsc::channel(1);
+    let (_sender, hangups) = mpsc::channel(1);
     let state = StateDir::open(directory.path())?;
-    let (stop, again) = stops()?;
-    let surroundings = Surroundings { state, clock, rng, notify, hangups, again };
-    daemon::run(config, surroundings, load, stop).await?;
+    let (stop, more_stops) = stop_signals()?;
+    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops };
+    daemon::run(config, inputs, load, stop).await?;
     let counts = simulation.cloud.counts();
     writeln!(
         out,
-        "\nThe simulated cloud counted {} login(s) and {} token(s).",
+        "\nThe simulated cloud received {} login(s) and issued {} token(s).",
         counts.logins, counts.tokens
     )?;
     Ok(())
 }
 
-/// The demo begins when the sun begins to give more than the house uses.
+/// Returns the time at which the demo starts: shortly before production exceeds consumption.
 fn morning() -> jiff::Timestamp {
     jiff::Timestamp::from_second(MORNING).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
 }

@@ -1,4 +1,4 @@
-//! `enphased discover`: gateways that announce themselves by mDNS.
+//! `enphased discover`: lists the gateways that announce themselves by mDNS.
 
 use std::io::Write;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::failure::{Code, Failure};
 use crate::io::gateway::mdns::{self, Found};
 
-/// How long it listens.
+/// The time to listen for announcements.
 const LISTEN: Duration = Duration::from_secs(5);
 
-/// Listens, and shows who is there.
+/// Listens for announcements and lists the gateways.
 pub async fn discover(out: &mut dyn Write) -> Result<(), Failure> {
     let found = mdns::browse(LISTEN, |_| false)
         .await
@@ -17,8 +17,8 @@ pub async fn discover(out: &mut dyn Write) -> Result<(), Failure> {
     if found.gateways.is_empty() {
         return Err(Failure::new(
             Code::Unavailable,
-            "no gateway announced itself within 5 seconds. It has to be on the same network as this machine (no \
-             guest network, no other VLAN); its address is also shown in your router. Write it into the \
+            "no gateway announced itself by mDNS within 5 seconds. The gateway has to be on the same network as this \
+             machine (no guest network, no other VLAN). Your router shows its address too; write it into the \
              configuration as address = \"...\" below [[gateway]]",
         ));
     }
@@ -26,7 +26,7 @@ pub async fn discover(out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "{}", line(gateway))?;
     }
     if found.more > 0 {
-        writeln!(out, "and {} announcements of more gateways", found.more)?;
+        writeln!(out, "{} more announcements were ignored", found.more)?;
     }
     Ok(())
 }

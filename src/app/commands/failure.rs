@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked, and the exit code that says so to programs (sysexits).
+//! The reason that a command failed, and its exit code (sysexits).
 
 use std::io;
 
@@ -16,36 +16,36 @@ use crate::io::gateway::OpenError;
 use crate::io::state_dir;
 use crate::rules::logins::decision::{Decision, Stopped};
 
-/// The most characters of one line of a message.
+/// The maximum number of characters in one line of a message.
 const LONGEST: usize = 1000;
 
-/// The exit codes.
+/// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// Whoever read the output has closed it and wants no more: the command has done what was asked.
+    /// The reader of the output closed it: success, because it needs no more output.
     ReaderGone = 0,
     /// The command line is wrong.
     Usage = 64,
-    /// What was given is wrong, e.g. no token.
+    /// The input is invalid, e.g. not a token.
     Data = 65,
-    /// Something that is needed is not there.
+    /// Something that the command needs is missing.
     Unavailable = 69,
-    /// The system has no file, memory or thread left for the program. It may have later.
+    /// The system has run out of file descriptors, memory or threads, perhaps temporarily.
     System = 71,
     /// A file cannot be written.
     CannotCreate = 73,
     /// Reading or writing failed.
     InputOutput = 74,
-    /// Not now: try later.
+    /// A temporary failure: a later attempt may succeed.
     TryLater = 75,
-    /// The cloud or the gateway refused.
+    /// The cloud or the gateway refused the credentials.
     Refused = 77,
-    /// A person has to mend the configuration; systemd does not restart.
+    /// The configuration is invalid, and systemd does not restart the service.
     Configuration = 78,
 }
 
 impl Code {
-    /// Of what keeps a gateway from having a token.
+    /// Returns the code for a decision that leaves a gateway without a token.
     pub(super) const fn of_decision(decision: &Decision) -> Self {
         match decision {
             Decision::Stop(Stopped::NoCredentials) => Self::Configuration,
@@ -54,7 +54,7 @@ impl Code {
         }
     }
 
-    /// The code for an error of the system: nothing that a person wrote is wrong.
+    /// Returns the code for an error of the operating system.
     fn of(error: &io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::NOBUFS) => Self::System,
@@ -62,7 +62,7 @@ impl Code {
         }
     }
 
-    /// The code for a file that the configuration consists of or names.
+    /// Returns the code for an error with the configuration file or a file that it names.
     fn of_file(error: &files::Error) -> Self {
         match error {
             files::Error::System(error) if !files::needs_a_person(error) => Self::of(error),
@@ -71,24 +71,24 @@ impl Code {
     }
 }
 
-/// Why a command failed, in sentences.
+/// The reason that a command failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The exit code.
     pub code: Code,
-    /// For people; empty when everything has been said.
+    /// The message for people; empty if the command has already reported everything.
     pub message: String,
-    /// More lines, one for each thing that is wrong.
+    /// More lines, one for each problem.
     pub details: Vec<String>,
 }
 
 impl Failure {
-    /// A failure with its words.
+    /// Creates a failure without details.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), details: Vec::new() }
     }
 
-    /// The message and the details, each on a line and printable.
+    /// Returns the message and the details as printable lines.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let details = self.details.iter().map(|detail| format!("- {}", one_line(detail, LONGEST)));
         std::iter::once(one_line(&self.message, LONGEST).into_owned()).chain(details)
@@ -117,7 +117,7 @@ const fn state_code(error: &state_dir::Error) -> Code {
     match error {
         state_dir::Error::Unwritable { .. } => Code::CannotCreate,
         state_dir::Error::Unreadable { .. } | state_dir::Error::Stalled { .. } => Code::InputOutput,
-        // Only a person can give the directory to somebody else.
+        // Only the operator can change the owner of the directory.
         state_dir::Error::Foreign { .. } => Code::Configuration,
     }
 }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_person_has_to_mend_keeps_systemd_from_starting_again() {
+    fn only_errors_that_a_person_has_to_fix_prevent_a_restart_by_systemd() {
         for errno in
             [Errno::NOENT, Errno::ACCESS, Errno::ISDIR, Errno::NOTDIR, Errno::LOOP, Errno::NAMETOOLONG]
         {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refusal_is_one_and_a_login_that_waits_is_tried_later() {
+    fn only_a_refusal_counts_as_refused_and_a_login_that_waits_as_temporary() {
         let code = |decision: Decision| Failure::from(Trouble::NoToken(decision)).code;
         let (reason, why) = (Reason::NoToken, Waiting::HoldOff(Kind::Transient));
         assert_eq!(code(Decision::Wait { reason, left: None, why }), Code::TryLater);
@@ -226,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_no_failure_and_any_other_error_is() {
+    fn a_closed_output_is_success_and_any_other_error_is_a_failure() {
         let closed = Failure::from(io::Error::from(Errno::PIPE));
         assert_eq!((closed.code, closed.message.as_str()), (Code::ReaderGone, ""));
         let full = Failure::from(io::Error::other("Broken pipe"));
-        assert_eq!(full.code, Code::InputOutput, "words do not decide");
+        assert_eq!(full.code, Code::InputOutput, "the message does not decide");
     }
 
     #[test]

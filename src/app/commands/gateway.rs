@@ -1,12 +1,13 @@
-//! `enphased gateway trust`: accepts the key that a gateway shows now.
+//! `enphased gateway trust`: trusts the key that a gateway shows now.
 
 use std::io::{BufRead, Write};
 
 use jiff::Timestamp;
 
 use super::Context;
+use super::confirm::confirm;
 use super::failure::{Code, Failure};
-use super::reach::open;
+use super::opened_gateways::open;
 use crate::app::config;
 use crate::app::poller::trouble::Trouble;
 use crate::base::reading::Serial;
@@ -14,8 +15,8 @@ use crate::io::gateway::Error;
 use crate::io::gateway::pinned_key::{Known, PinnedKeys};
 use crate::io::tls::Fingerprint;
 
-/// Looks at the keys of the gateways, and accepts those that have changed, after `answers` said yes or
-/// `assume_yes` is set. All are looked at before a failure is reported.
+/// Checks the keys of all gateways, and trusts each changed one after a confirmation from `answers` or with
+/// `assume_yes`. Every gateway is checked before a failure is reported.
 pub async fn trust(
     context: &mut Context,
     assume_yes: bool,
@@ -27,11 +28,11 @@ pub async fn trust(
     for settings in &context.config.gateways {
         let change = match open(context, settings, &state).await {
             Ok(gateway) => {
-                let key = gateway.key().map_or_else(|| none(settings), |key| key.to_string());
-                writeln!(out, "gateway {}: its key is the one that is known ({key})", gateway.serial())?;
+                let key = gateway.key().map_or_else(|| no_key(settings), |key| key.to_string());
+                writeln!(out, "gateway {}: the key has not changed ({key})", gateway.serial())?;
                 continue;
             }
-            Err(Trouble::Gateway(error)) => Change::asked_by(error).map_err(Trouble::from),
+            Err(Trouble::Gateway(error)) => Change::try_from(error).map_err(Trouble::from),
             Err(trouble) => Err(trouble),
         };
         match change {
@@ -40,7 +41,7 @@ pub async fn trust(
                 writeln!(out, "{}", change.accepted())?;
             }
             Ok(_) => {
-                let words = "the new key was not accepted; nothing has changed";
+                let words = "not confirmed; nothing was changed";
                 failure = Some(Failure::new(Code::Refused, words));
             }
             Err(trouble) => failure = Some(trouble.into()),
@@ -49,12 +50,12 @@ pub async fn trust(
     failure.map_or(Ok(()), Err)
 }
 
-fn none(settings: &config::Gateway) -> String {
-    let why = if settings.insecure { "any certificate is accepted" } else { "it speaks plain http" };
-    format!("none, as {why}")
+fn no_key(settings: &config::Gateway) -> String {
+    let reason = if settings.insecure { "any certificate is accepted" } else { "it uses plain http" };
+    format!("none, because {reason}")
 }
 
-/// What a gateway shows that is not what is remembered of it.
+/// A gateway whose key differs from the trusted one.
 struct Change {
     address: String,
     serial: Serial,
@@ -65,8 +66,8 @@ struct Change {
 }
 
 impl Change {
-    /// The change that `error` asks a person about.
-    fn asked_by(error: Error) -> Result<Self, Error> {
+    /// Converts an error about the gateway's key into a change that can be accepted; returns any other error.
+    fn try_from(error: Error) -> Result<Self, Error> {
         match error {
             Error::KeyChanged { address, serial, known, seen } => {
                 Ok(Self { address, serial, known: Some(known), seen: Some(seen) })
@@ -89,18 +90,17 @@ impl Change {
         let known =
             known.map_or_else(|| "lost, because its file is damaged".to_owned(), |key| key.to_string());
         let advice = if let Some(seen) = &self.seen {
-            writeln!(out, "gateway {serial} at {address} shows another key than before:")?;
-            writeln!(out, "  known: {known}\n  shown: {seen}")?;
-            "Accept it if the gateway was replaced, reset or updated. If nothing of that happened, another device may \
-             have taken its place in your network."
+            writeln!(out, "gateway {serial} at {address} shows a different key:")?;
+            writeln!(out, "  trusted: {known}\n  shown:   {seen}")?;
+            "Accept it if the gateway was replaced, reset or updated. Otherwise another device may be impersonating it."
         } else {
-            writeln!(out, "gateway {serial} at {address} shows no key, and did before:")?;
-            writeln!(out, "  known: {known}\n  shown: none, over plain http")?;
-            "Accept that only if its firmware went back to one that speaks plain http alone. If it did not, another \
-             device may have taken its place in your network."
+            writeln!(out, "gateway {serial} at {address} uses plain http, but has shown a TLS key before:")?;
+            writeln!(out, "  trusted: {known}\n  shown:   none (plain http)")?;
+            "Accept it only if its firmware was downgraded to one without TLS. Otherwise another device may be \
+             impersonating it."
         };
         writeln!(out, "{advice}")?;
-        Ok(assume_yes || yes(answers, out)?)
+        Ok(assume_yes || confirm("Accept the new key?", answers, out)?)
     }
 
     async fn save(&self, keys: &mut PinnedKeys, now: Timestamp) -> Result<(), Failure> {
@@ -112,16 +112,8 @@ impl Change {
 
     fn accepted(&self) -> &'static str {
         match self.seen {
-            Some(_) => "The new key is trusted. A running daemon goes on at its next poll.",
-            None => "The gateway is read over plain http. A running daemon goes on at its next poll.",
+            Some(_) => "The new key is trusted. A running daemon resumes at its next poll.",
+            None => "The gateway is now read over plain http. A running daemon resumes at its next poll.",
         }
     }
-}
-
-fn yes(answers: &mut dyn BufRead, out: &mut dyn Write) -> Result<bool, Failure> {
-    write!(out, "Accept the new key? [y/N] ")?;
-    out.flush()?;
-    let mut answer = String::new();
-    answers.read_line(&mut answer)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }

@@ -1,15 +1,16 @@
-//! The commands, one file each. A command writes what a person or a program asked for to `out`, and gives
-//! back why it could not.
+//! The commands, one file each. A command writes its output to `out`, and returns the reason if it fails.
 
+mod broker;
 pub mod check;
 pub mod config;
+mod confirm;
 pub mod context;
 pub mod demo;
 pub mod discover;
 pub mod domoticz;
 pub mod failure;
 pub mod gateway;
-mod reach;
+mod opened_gateways;
 pub mod read;
 pub mod reset_totals;
 pub mod run;
@@ -20,4 +21,4 @@ use std::time::Duration;
 pub use context::Context;
 
 /// How long a command waits for another process that is logging in: three requests of a minute each.
-const PATIENCE: Duration = Duration::from_secs(200);
+const LOGIN_LOCK_TIMEOUT: Duration = Duration::from_secs(200);

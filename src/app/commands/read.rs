@@ -1,4 +1,4 @@
-//! `enphased read`: one reading of each gateway.
+//! `enphased read`: shows one reading of each gateway.
 
 use std::io::Write;
 
@@ -7,24 +7,24 @@ use super::failure::{Code, Failure};
 use super::run::unless_stopped;
 use crate::app::config::Format;
 use crate::app::poller::trouble::Trouble;
-use crate::app::publisher::pipe;
+use crate::app::publisher::stdout;
 use crate::base::reading::Reading;
 use crate::output::domoticz::idx::Idx;
 use crate::output::text::{self, Style};
 
-/// How a reading is shown.
+/// How to show a reading.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
-    /// In which form; a table for people without one.
+pub struct Display {
+    /// The format; `None` means a table for people.
     pub format: Option<Format>,
-    /// Whether colours are shown.
+    /// Whether the table uses colours.
     pub colour: bool,
-    /// Columns of the terminal.
+    /// The number of columns of the terminal.
     pub width: usize,
 }
 
-/// Reads every gateway once. All are tried before a failure is told.
-pub async fn read(context: &mut Context, look: Look, out: &mut dyn Write) -> Result<(), Failure> {
+/// Reads every gateway once. Every gateway is tried before a failure is reported.
+pub async fn read(context: &mut Context, display: Display, out: &mut dyn Write) -> Result<(), Failure> {
     let state = context.state()?;
     let shared = context.shared(&state);
     let (mut failure, ending) = (None, shared.ending.clone());
@@ -35,12 +35,12 @@ pub async fn read(context: &mut Context, look: Look, out: &mut dyn Write) -> Res
         }
         let reading = match &polled {
             Ok(reading) => reading.as_ref(),
-            // What else is measured is shown, but not as a success.
+            // The other measured values are shown, but the command still fails.
             Err(Trouble::NoProduction { rest, .. }) => rest.as_deref(),
             Err(_) => None,
         };
         if let Some(reading) = reading {
-            out.write_all(shown(context, look, reading)?.as_bytes())?;
+            out.write_all(formatted(context, display, reading)?.as_bytes())?;
         }
         if let Err(trouble) = polled {
             failure = Some(Failure::from(trouble));
@@ -49,24 +49,25 @@ pub async fn read(context: &mut Context, look: Look, out: &mut dyn Write) -> Res
     failure.map_or(Ok(()), Err)
 }
 
-fn shown(context: &Context, look: Look, reading: &Reading) -> Result<String, Failure> {
+fn formatted(context: &Context, display: Display, reading: &Reading) -> Result<String, Failure> {
     let zone = context.config.zone.clone();
-    let format = match look.format {
+    let format = match display.format {
         None => {
-            let style = Style { width: look.width, colour: look.colour, now: context.clock.now(), zone };
+            let style =
+                Style { width: display.width, colour: display.colour, now: context.clock.now(), zone };
             return Ok(text::table(reading, &style));
         }
-        Some(Format::Text) => pipe::Format::Text(zone),
-        Some(Format::Json) => pipe::Format::Json,
-        Some(Format::Influx) => pipe::Format::Influx,
-        Some(Format::Domoticz) => pipe::Format::Domoticz(idx(context)?),
+        Some(Format::Text) => stdout::Format::Text(zone),
+        Some(Format::Json) => stdout::Format::Json,
+        Some(Format::Influx) => stdout::Format::Influx,
+        Some(Format::Domoticz) => stdout::Format::Domoticz(idx(context)?),
     };
     let mut text = String::new();
     format.write(reading, &mut text);
     Ok(text)
 }
 
-/// The devices in Domoticz, wherever they are configured.
+/// Returns the devices in Domoticz, which are configured below `[stdout]` or `[mqtt]`.
 fn idx(context: &Context) -> Result<Idx, Failure> {
     let stdout = context.config.stdout.as_ref().map(|stdout| &stdout.idx);
     let mqtt = context.config.mqtt.as_ref().map(|mqtt| &mqtt.idx);
@@ -74,8 +75,8 @@ fn idx(context: &Context) -> Result<Idx, Failure> {
     found.cloned().ok_or_else(|| {
         Failure::new(
             Code::Configuration,
-            "there are no devices for Domoticz: name their idx in the configuration, as domoticz = { production = 12 } \
-             below [mqtt] or [stdout]",
+            "no devices for Domoticz are configured; write their idx below [mqtt] or [stdout], for example: \
+             domoticz = { production = 12 }",
         )
     })
 }

@@ -1,9 +1,10 @@
-//! `enphased gateway reset-totals`: starts lifetime totals again from the gateway's own, which is the one way for a published
-//! total to go backward.
+//! `enphased gateway reset-totals`: restarts the published lifetime totals from the gateway's own. Only this command
+//! makes a published total go backward.
 
 use std::io::{BufRead, Write};
 
 use super::Context;
+use super::confirm::confirm;
 use super::failure::{Code, Failure};
 use crate::app::poller::reset_totals::Request;
 use crate::app::poller::totals::Totals;
@@ -12,31 +13,31 @@ use crate::base::units::WattHours;
 use crate::io::state_dir::StateDir;
 use crate::rules::counters::Counter;
 
-/// What is asked for.
+/// The options of the command.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// Which gateway, where there are several.
+pub struct Options {
+    /// The gateway; required if totals of several are stored.
     pub gateway: Option<Serial>,
-    /// Which totals; all of them, with those of phases and inverters, where none is named.
+    /// The totals to reset. Empty means all, including those of phases and inverters.
     pub counters: Vec<Counter>,
-    /// Do not ask.
+    /// Whether to skip the confirmation.
     pub assume_yes: bool,
 }
 
-/// Shows the published totals beside those of the gateway, and lets them start again after `answers` said yes.
+/// Shows the published totals beside those of the gateway, and resets them after a confirmation.
 pub async fn reset_totals(
     context: &mut Context,
-    wanted: Wanted,
+    options: Options,
     answers: &mut dyn BufRead,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let serial = which(wanted.gateway, &state).await?;
-    let counters = if wanted.counters.is_empty() { Counter::ALL.to_vec() } else { wanted.counters };
+    let serial = which(options.gateway, &state).await?;
+    let counters = if options.counters.is_empty() { Counter::ALL.to_vec() } else { options.counters };
     let mut totals = Totals::new(&serial);
     totals.load(&state).await;
     let mut reading = Box::pin(reading(context, &state, &serial, &counters)).await;
-    writeln!(out, "gateway {serial}: lifetime totals, as they are published and as the gateway shows them")?;
+    writeln!(out, "gateway {serial}: lifetime totals as published, and as the gateway shows them")?;
     for counter in &counters {
         let published = totals.published(*counter);
         let shown_now = reading.as_mut().ok().and_then(|reading| *counter.of(reading)?);
@@ -45,25 +46,25 @@ pub async fn reset_totals(
         }
     }
     if let Err(failure) = &reading {
-        writeln!(out, "What the gateway shows is not known: {}", failure.message)?;
+        writeln!(out, "The gateway could not be read: {}", failure.message)?;
     }
     writeln!(
         out,
-        "Published totals start again from what the gateway shows, also where that is less. Programs that compute \
-         consumption from totals may show a step once. Today and yesterday are unknown until midnight."
+        "Published totals restart from the gateway's values, even if these are lower. Programs that compute \
+         consumption from totals may show one step. Today and yesterday are unknown until midnight."
     )?;
-    if !(wanted.assume_yes || yes(answers, out)?) {
-        return Err(Failure::new(Code::Refused, "the totals were not reset; nothing has changed"));
+    if !(options.assume_yes || confirm("Reset the totals?", answers, out)?) {
+        return Err(Failure::new(Code::Refused, "not confirmed; nothing was changed"));
     }
     Request { counters }.save(&state, &serial).await?;
     writeln!(
         out,
-        "Done. A running daemon starts the totals again with its next reading, and else the next one that starts."
+        "Done. A running daemon resets the totals at its next reading; otherwise the next start does."
     )?;
     Ok(())
 }
 
-/// A reading of the gateway `serial` with `counters` as the gateway shows them.
+/// Reads the gateway `serial`, with the gateway's own values for `counters`.
 async fn reading(
     context: &mut Context,
     state: &StateDir,
@@ -72,7 +73,8 @@ async fn reading(
 ) -> Result<Reading, Failure> {
     let shared = context.shared(state);
     let pollers = context.pollers(&shared).into_iter().zip(context.config.gateways.clone());
-    let mut failure = Failure::new(Code::TryLater, "no gateway of the configuration has this serial number");
+    let unknown = format!("no configured gateway has the serial number {serial}");
+    let mut failure = Failure::new(Code::TryLater, unknown);
     for (mut poller, settings) in pollers {
         if settings.serial.is_some_and(|configured| configured != *serial) {
             continue;
@@ -90,7 +92,7 @@ async fn reading(
     Err(failure)
 }
 
-/// The gateway that is meant: the one that was named, or the only one whose totals are kept.
+/// Returns the gateway to reset: the named one, or the only one with stored totals.
 async fn which(named: Option<Serial>, state: &StateDir) -> Result<Serial, Failure> {
     if let Some(serial) = named {
         return Ok(serial);
@@ -100,7 +102,7 @@ async fn which(named: Option<Serial>, state: &StateDir) -> Result<Serial, Failur
     let serials: Vec<Serial> = files.iter().filter_map(serial).collect();
     match serials.as_slice() {
         [serial] => Ok(serial.clone()),
-        [] => Err(Failure::new(Code::TryLater, "no totals are kept yet, so there are none to reset")),
+        [] => Err(Failure::new(Code::TryLater, "no totals are stored yet, so there is nothing to reset")),
         several => {
             let listed: Vec<&str> = several.iter().map(Serial::as_str).collect();
             let listed = listed.join(", ");
@@ -114,12 +116,4 @@ async fn which(named: Option<Serial>, state: &StateDir) -> Result<Serial, Failur
 
 fn amount(total: Option<WattHours>) -> String {
     total.map_or_else(|| "-".to_owned(), |total| total.to_string())
-}
-
-fn yes(answers: &mut dyn BufRead, out: &mut dyn Write) -> Result<bool, Failure> {
-    write!(out, "Start them again? [y/N] ")?;
-    out.flush()?;
-    let mut answer = String::new();
-    answers.read_line(&mut answer)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }

@@ -1,4 +1,4 @@
-//! `enphased run`: the daemon.
+//! `enphased run`: runs the daemon.
 
 use std::path::PathBuf;
 
@@ -9,30 +9,30 @@ use super::Context;
 use super::failure::{Code, Failure};
 use crate::app::config;
 use crate::app::daemon::notify::Notify;
-use crate::app::daemon::{self, Surroundings};
+use crate::app::daemon::{self, Inputs};
 use crate::app::token_provider::ending::Ending;
 use crate::io::state_dir::Disk;
 
-/// Runs until SIGTERM or SIGINT; at SIGHUP the configuration is read again from `path`.
+/// Runs until SIGTERM or SIGINT. SIGHUP reloads the configuration from `path`.
 pub async fn run(mut context: Context, path: Option<PathBuf>) -> Result<(), Failure> {
-    let (tell, hangups) = mpsc::channel(1);
+    let (sender, hangups) = mpsc::channel(1);
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            // One wish that waits is enough.
-            tell.try_send(()).ok();
+            // One pending reload is enough.
+            sender.try_send(()).ok();
         }
     });
     let state = context.state()?.on(Disk::thread());
     let Context { config, environment, clock, rng, .. } = context;
-    let (stop, again) = stops()?;
-    let surroundings = Surroundings { state, clock, rng, notify: Notify::new(&environment), hangups, again };
+    let (stop, more_stops) = stop_signals()?;
+    let inputs = Inputs { state, clock, rng, notify: Notify::new(&environment), hangups, more_stops };
     let reload = || config::load(path.as_deref(), &environment);
-    daemon::run(config, surroundings, reload, stop).await?;
+    daemon::run(config, inputs, reload, stop).await?;
     Ok(())
 }
 
-/// Polls every gateway once and ends.
+/// Polls every gateway once.
 pub async fn once(mut context: Context) -> Result<(), Failure> {
     let (state, rng, ending) = (context.state()?, context.rng.fork(), Ending::default());
     let polled = daemon::run_once(&context.config, &state, &context.clock, rng, &ending);
@@ -43,37 +43,38 @@ pub async fn once(mut context: Context) -> Result<(), Failure> {
     }
 }
 
-/// Does `work`, which may log in, until a signal to stop; then waits for the request that is under way.
+/// Runs `work`, which may log in, until it is done or a stop signal arrives. In the latter case, waits for a login
+/// request that is in progress.
 pub(super) async fn unless_stopped<T>(work: impl Future<Output = T>, ending: &Ending) -> Result<T, Failure> {
-    let (stop, mut again) = stops()?;
+    let (stop, mut more_stops) = stop_signals()?;
     tokio::select! {
         done = work => Ok(done),
         () = stop => {
             ending.begin();
-            daemon::last_requests(vec![ending.clone()], &mut again).await;
+            daemon::last_requests(vec![ending.clone()], &mut more_stops).await;
             Err(Failure::new(Code::TryLater, "stopped by a signal"))
         }
     }
 }
 
-/// The first SIGTERM or SIGINT, and a message for each further one.
-pub(super) fn stops() -> Result<(impl Future<Output = ()> + Send, mpsc::Receiver<()>), Failure> {
+/// Returns a future that completes at the first SIGTERM or SIGINT, and a receiver of a message for each further one.
+pub(super) fn stop_signals() -> Result<(impl Future<Output = ()> + Send, mpsc::Receiver<()>), Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let ((tell_first, first), (tell_again, again)) = (oneshot::channel(), mpsc::channel(1));
+    let ((send_first, first), (send_more, more)) = (oneshot::channel(), mpsc::channel(1));
     tokio::spawn(async move {
-        let mut tell_first = Some(tell_first);
+        let mut send_first = Some(send_first);
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            match tell_first.take() {
-                // Whoever does not listen has ended.
-                Some(tell) => tell.send(()).unwrap_or_default(),
-                None => tell_again.try_send(()).unwrap_or_default(),
+            match send_first.take() {
+                // An error means that the receiver has ended.
+                Some(send) => send.send(()).unwrap_or_default(),
+                None => send_more.try_send(()).unwrap_or_default(),
             }
         }
     });
     let first = async move { first.await.unwrap_or_default() };
-    Ok((first, again))
+    Ok((first, more))
 }

@@ -1,4 +1,4 @@
-//! The second step: what is written is checked and completed. All mistakes are found in one go.
+//! The second step: checks and completes the values, and finds all mistakes at once.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,22 +22,22 @@ use crate::output::topics;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
-/// Polled more often than this, some gateways stop answering (docs/protocol.md, section 3.10).
-/// A topic has at most 256 characters, and the longest that is put after a prefix has about 80.
+/// Below this interval, some gateways stop responding (docs/protocol.md, section 3.10).
+const SAFE_INTERVAL: Duration = Duration::from_secs(5);
+/// The maximum length of a prefix. A topic has at most 256 characters, and the part after the prefix at most about 80.
 const LONGEST_PREFIX: usize = 128;
-/// MQTT has two bytes for the length of a user or a password.
+/// The maximum length of a user or a password, for which MQTT has two bytes.
 const LONGEST_LOGIN: usize = 65_535;
-const WISE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Why a configuration cannot be completed.
-pub(super) enum Wrong {
-    /// What is written is wrong.
+/// The reason that a configuration cannot be completed.
+pub(super) enum Failure {
+    /// The file has mistakes.
     Problems(Vec<Problem>),
-    /// A secret cannot be read now, for a reason that may pass.
+    /// A secret cannot be read, for a reason that may be temporary.
     Secret(UnreadableSecret),
 }
 
-/// Collects what is wrong, so that one run tells everything.
+/// The mistakes and warnings found so far.
 #[derive(Default)]
 struct Findings {
     problems: Vec<Problem>,
@@ -46,7 +46,7 @@ struct Findings {
 }
 
 impl Findings {
-    /// The value, or `None` and a problem with `key`.
+    /// Returns the value, or records a problem with `key`.
     fn take<T, E: ToString>(&mut self, key: &str, result: Result<T, E>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -57,10 +57,10 @@ impl Findings {
         }
     }
 
-    /// The secret, or `None` and a problem with `key`, unless the reason may pass by itself.
+    /// Returns the secret, or records a problem with `key`, unless the reason may be temporary.
     fn secret(&mut self, key: &str, read: Result<Secret, UnreadableSecret>) -> Option<Secret> {
         match read {
-            Err(error) if error.may_pass() => {
+            Err(error) if error.is_temporary() => {
                 self.unreadable = Some(error);
                 None
             }
@@ -68,14 +68,21 @@ impl Findings {
         }
     }
 
-    fn wrong(&mut self, key: &str, why: &str) {
-        self.problems.push(Problem(format!("{key}: {why}")));
+    fn problem(&mut self, key: &str, message: &str) {
+        self.problems.push(Problem(format!("{key}: {message}")));
     }
 }
 
-/// Checks and completes.
-pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) -> Result<Config, Wrong> {
-    let mut findings = Findings::default();
+/// Checks and completes `file`. `problems` are the mistakes that the parser found. A key with such a mistake counts as not
+/// set, so rules about several keys are applied only if there are none.
+pub(super) fn check(
+    file: File,
+    problems: Vec<Problem>,
+    path: Option<&Path>,
+    environment: &Environment,
+) -> Result<Config, Failure> {
+    let is_complete = problems.is_empty();
+    let mut findings = Findings { problems, ..Findings::default() };
     let zone = match file.time_zone.as_deref() {
         None => {
             let (zone, warning) = zone::system(environment.time_zone.as_deref());
@@ -89,7 +96,9 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
     let gateways = if file.gateway.is_empty() { vec![GatewayTable::default()] } else { file.gateway };
     let gateways: Vec<Gateway> =
         gateways.into_iter().filter_map(|table| gateway(table, &mut findings)).collect();
-    alone_where_they_must_be(&gateways, file.stdout.as_ref(), file.mqtt.as_ref(), &mut findings);
+    if is_complete {
+        check_together(&gateways, file.stdout.as_ref(), file.mqtt.as_ref(), &mut findings);
+    }
     let account = Account {
         username: username(file.cloud.username.as_deref(), &mut findings),
         password: environment.secret(
@@ -101,13 +110,13 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
     let cloud = addresses(&file.cloud, &mut findings);
     let has_output = file.stdout.is_some() || file.mqtt.is_some();
     let stdout = if has_output { file.stdout } else { Some(StdoutTable::default()) };
-    let stdout = stdout.and_then(|table| standard_output(table, &mut findings));
+    let stdout = stdout.and_then(|table| standard_output(table, is_complete, &mut findings));
     let mqtt = file.mqtt.and_then(|table| broker(table, environment, &mut findings));
     if !findings.problems.is_empty() {
-        return Err(Wrong::Problems(findings.problems));
+        return Err(Failure::Problems(findings.problems));
     }
     if let Some(error) = findings.unreadable {
-        return Err(Wrong::Secret(error));
+        return Err(Failure::Secret(error));
     }
     Ok(Config {
         path: path.map(Path::to_owned),
@@ -125,13 +134,12 @@ pub(super) fn check(file: File, path: Option<&Path>, environment: &Environment) 
     })
 }
 
-/// The e-mail address, without what nobody sees around it: with that it is another one to the cloud.
+/// Returns the e-mail address without surrounding invisible characters, with which the cloud would not recognise it.
 fn username(written: Option<&str>, findings: &mut Findings) -> Option<String> {
     let username = stripped(written?);
     if Some(username) != written {
         findings.warnings.push(
-            "cloud username: there are blanks or other invisible characters before or after it; they are left out"
-                .to_owned(),
+            "cloud username: ignoring blanks or other invisible characters before or after it".to_owned(),
         );
     }
     Some(username.to_owned())
@@ -143,18 +151,18 @@ fn gateway(table: GatewayTable, findings: &mut Findings) -> Option<Gateway> {
         Some(parsed) => Some(findings.take("gateway address", parsed)?),
     };
     let interval = findings.take("gateway interval", interval(table.interval.as_deref()))?;
-    if interval < WISE_INTERVAL {
+    if interval < SAFE_INTERVAL {
         findings.warnings.push(format!(
-            "an interval of {} s is hard on the gateway: some stop answering below {} s",
+            "gateway interval: {} s is short; some gateways stop responding below {} s",
             interval.as_secs(),
-            WISE_INTERVAL.as_secs()
+            SAFE_INTERVAL.as_secs()
         ));
     }
     let insecure = match table.tls.as_deref() {
         None | Some("trust") => false,
         Some("insecure") => true,
         Some(_) => {
-            findings.wrong("gateway tls", "write \"trust\" or \"insecure\"");
+            findings.problem("gateway tls", "write \"trust\" or \"insecure\"");
             false
         }
     };
@@ -177,17 +185,17 @@ fn interval(text: Option<&str>) -> Result<Duration, String> {
     let text = text.unwrap_or("30s");
     let parsed: Result<SignedDuration, _> = text.parse();
     let interval = parsed.ok().and_then(|length| Duration::try_from(length).ok());
-    let interval = interval
-        .ok_or_else(|| format!("\"{text}\" is no length of time; write it like \"30s\" or \"5m\""))?;
+    let interval =
+        interval.ok_or_else(|| format!("\"{text}\" is not a duration; write it like \"30s\" or \"5m\""))?;
     if (SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&interval) {
         Ok(interval)
     } else {
-        Err(format!("\"{text}\" is out of range; it goes from \"1s\" to \"1h\""))
+        Err(format!("\"{text}\" is out of range; write \"1s\" to \"1h\""))
     }
 }
 
-/// Rules about more than one gateway.
-fn alone_where_they_must_be(
+/// Checks the rules about several tables.
+fn check_together(
     gateways: &[Gateway],
     stdout: Option<&StdoutTable>,
     mqtt: Option<&MqttTable>,
@@ -197,19 +205,22 @@ fn alone_where_they_must_be(
         [stdout.and_then(|table| table.domoticz.as_ref()), mqtt.and_then(|table| table.domoticz.as_ref())];
     let by_idx = tables.into_iter().flatten().any(|idx| !idx.is_empty());
     if gateways.len() > 1 && by_idx {
-        findings.wrong("domoticz", "one idx cannot show several gateways; use homeassistant = true for them");
+        findings.problem(
+            "domoticz",
+            "an idx can show only one gateway; for several gateways write homeassistant = true",
+        );
     }
     for (first, gateway) in doubles(gateways) {
-        let why = format!(
+        let message = format!(
             "two [[gateway]] tables name the same gateway: {first}, and {gateway}; remove one of them"
         );
-        findings.wrong("gateway", &why);
+        findings.problem("gateway", &message);
     }
 }
 
 fn addresses(table: &CloudTable, findings: &mut Findings) -> Addresses {
-    let mut url = |key: &str, written: Option<&String>, usual: &str| {
-        let written = written.map_or(usual, String::as_str);
+    let mut url = |key: &str, written: Option<&String>, default: &str| {
+        let written = written.map_or(default, String::as_str);
         findings.take(key, cloud_url(written)).unwrap_or_default()
     };
     Addresses {
@@ -222,39 +233,39 @@ fn addresses(table: &CloudTable, findings: &mut Findings) -> Addresses {
     }
 }
 
-/// The password goes there: in the clear only within this machine.
+/// Checks the URL of a cloud server. The password is sent there, so plain http is accepted only within this machine.
 fn cloud_url(text: &str) -> Result<String, &'static str> {
-    let url = Url::parse(text).map_err(|_reason| "this is no URL; write it like \"https://host\"")?;
+    let url = Url::parse(text).map_err(|_reason| "this is not a URL; write it like \"https://host\"")?;
     let loopback = match url.host_str() {
         Some("localhost" | "[::1]") => true,
         Some(host) => host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback()),
         None => return Err("this URL has no host"),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("the user and the password do not belong into the URL");
+        return Err("remove the user and the password from the URL");
     }
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
-        _ => return Err("the password would travel in the clear; write https://"),
+        _ => return Err("the password would be sent unencrypted; write https://"),
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-fn standard_output(table: StdoutTable, findings: &mut Findings) -> Option<Stdout> {
+fn standard_output(table: StdoutTable, is_complete: bool, findings: &mut Findings) -> Option<Stdout> {
     let format = match table.format.as_deref() {
         None | Some("text") => Format::Text,
         Some("json") => Format::Json,
         Some("domoticz") => Format::Domoticz,
         Some("influx") => Format::Influx,
         Some(_) => {
-            findings.wrong("stdout format", "write \"text\", \"json\", \"domoticz\" or \"influx\"");
+            findings.problem("stdout format", "write \"text\", \"json\", \"domoticz\" or \"influx\"");
             return None;
         }
     };
     let idx = table.domoticz.unwrap_or_default();
-    if format == Format::Domoticz && idx.is_empty() {
-        findings.wrong("stdout domoticz", "name the idx of at least one device, e.g. { production = 12 }");
+    if format == Format::Domoticz && idx.is_empty() && is_complete {
+        findings.problem("stdout domoticz", "write the idx of at least one device, e.g. { production = 12 }");
     }
     Some(Stdout { format, idx })
 }
@@ -266,19 +277,19 @@ fn broker(table: MqttTable, environment: &Environment, findings: &mut Findings) 
     let discovery = level(table.discovery_prefix.as_deref().unwrap_or("homeassistant"));
     let discovery = findings.take("mqtt discovery_prefix", discovery)?;
     if table.client_cert.is_none() && table.client_key.is_some() {
-        findings.wrong("mqtt client_key", "there is a key without a certificate; name client_cert too");
+        findings.problem("mqtt client_key", "client_key needs client_cert; write both");
     }
     let password =
         environment.secret(table.password_file, "mqtt-password", environment.mqtt_password.as_ref());
     let password = password.and_then(|source| findings.secret("mqtt", source.read("broker's password")));
     let (user, secret) = (table.user.as_deref(), password.as_ref().map(Secret::expose));
     if [user, secret].into_iter().flatten().any(|text| text.len() > LONGEST_LOGIN) {
-        findings.wrong("mqtt user", "the user or the password is longer than MQTT allows (65535 bytes)");
+        findings.problem("mqtt user", "the user or the password is longer than MQTT allows (65535 bytes)");
     }
     if !address.tls && (table.ca_file.is_some() || table.client_cert.is_some()) {
         findings
             .warnings
-            .push("the certificates of [mqtt] are for TLS, and without mqtts:// are not used".to_owned());
+            .push("mqtt: ca_file, client_cert and client_key are ignored without mqtts://".to_owned());
     }
     Some(Mqtt {
         address,
@@ -299,11 +310,11 @@ fn broker(table: MqttTable, environment: &Environment, findings: &mut Findings) 
     })
 }
 
-/// The first levels of topics.
+/// Checks the first levels of a topic.
 fn level(text: &str) -> Result<String, &'static str> {
     let text = text.trim_matches('/');
     if text.starts_with('$') || text.len() > LONGEST_PREFIX || !topics::is_topic(text) {
-        return Err("this cannot begin a topic; write a plain word such as \"enphased\"");
+        return Err("this cannot be the beginning of a topic; write a plain word such as \"enphased\"");
     }
     Ok(text.to_owned())
 }

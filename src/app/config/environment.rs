@@ -1,4 +1,4 @@
-//! What the configuration takes from the environment, read once in `main` and handed down.
+//! The environment variables that the program uses, read once in `main` and passed down.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use directories::ProjectDirs;
 use super::secret::SecretSource;
 use crate::base::secrets::Secret;
 
-/// Where a system's configuration lies.
+/// The configuration file of the system service.
 const SYSTEM: &str = "/etc/enphased/config.toml";
-/// Where a system's state lies.
+/// The state directory of the system service.
 const SYSTEM_STATE: &str = "/var/lib/enphased";
 
 /// The environment of the process.
@@ -20,8 +20,8 @@ const SYSTEM_STATE: &str = "/var/lib/enphased";
 pub struct Environment {
     /// `$ENPHASED_CONFIG`.
     pub config: Option<PathBuf>,
-    /// Where else a configuration is looked for, in this order.
-    pub places: Vec<PathBuf>,
+    /// The default configuration files, in the order of the search.
+    pub search_paths: Vec<PathBuf>,
     /// `$STATE_DIRECTORY`, which systemd sets.
     pub state_directory: Option<PathBuf>,
     /// The user's own state directory.
@@ -32,24 +32,27 @@ pub struct Environment {
     pub password: Option<Secret>,
     /// `$ENPHASED_MQTT_PASSWORD`.
     pub mqtt_password: Option<Secret>,
-    /// `$TZ`; empty, it is UTC.
+    /// `$TZ`; empty means UTC.
     pub time_zone: Option<String>,
     /// `$RUST_LOG`.
     pub log: Option<String>,
-    /// Which file is the journal, as `device:inode` (`$JOURNAL_STREAM`); stderr may have been led elsewhere.
+    /// The journal's file as `device:inode` (`$JOURNAL_STREAM`). Standard error may have been redirected elsewhere.
     pub journal: Option<String>,
-    /// Where the service manager listens (`$NOTIFY_SOCKET`).
+    /// The socket of the service manager (`$NOTIFY_SOCKET`).
     pub notify_socket: Option<String>,
-    /// How often the service manager wants a sign of life (`$WATCHDOG_USEC`), if it is this process that it watches.
+    /// The watchdog timeout (`$WATCHDOG_USEC`), if the service manager watches this process.
     pub watchdog: Option<Duration>,
-    /// Whether colours are not wanted (`$NO_COLOR`).
+    /// Whether to omit colours (`$NO_COLOR`).
     pub no_color: bool,
 }
 
 impl Environment {
-    /// Collects everything by `read`, which gives a variable of the process.
+    /// Collects the variables with `read`, which returns the value of one.
     pub fn collect(read: impl Fn(&str) -> Option<String>) -> Self {
         let time_zone = read("TZ");
+        let is_watched =
+            || read("WATCHDOG_PID").is_none_or(|pid| pid.is_empty() || pid == process::id().to_string());
+        let watchdog = if is_watched() { read("WATCHDOG_USEC") } else { None };
         let read = |name: &str| read(name).filter(|value| !value.is_empty());
         let path = |name: &str| read(name).map(PathBuf::from);
         let user = ProjectDirs::from("", "", "enphased");
@@ -58,8 +61,8 @@ impl Environment {
             user.as_ref().map(|dirs| dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned());
         Self {
             config: path("ENPHASED_CONFIG"),
-            places: user_config.into_iter().chain([PathBuf::from(SYSTEM)]).collect(),
-            // systemd lists several with colons; the first is ours.
+            search_paths: user_config.into_iter().chain([PathBuf::from(SYSTEM)]).collect(),
+            // systemd separates several directories with colons; the unit's first one is used.
             state_directory: read("STATE_DIRECTORY")
                 .and_then(|list| list.split(':').next().map(PathBuf::from)),
             user_state,
@@ -70,28 +73,27 @@ impl Environment {
             log: read("RUST_LOG"),
             journal: read("JOURNAL_STREAM"),
             notify_socket: read("NOTIFY_SOCKET"),
-            watchdog: read("WATCHDOG_USEC")
-                .filter(|_| read("WATCHDOG_PID").is_none_or(|pid| pid == process::id().to_string()))
-                .and_then(|length| {
-                    length.parse().ok().filter(|length| *length > 0).map(Duration::from_micros)
-                }),
+            watchdog: watchdog
+                .and_then(|length| length.parse().ok())
+                .filter(|length| *length > 0)
+                .map(Duration::from_micros),
             no_color: read("NO_COLOR").is_some(),
         }
     }
 
-    /// Where the state lies when the configuration, read from `config`, does not say.
+    /// Returns the default state directory for a configuration that was read from `config`.
     pub(super) fn state_dir(&self, config: Option<&Path>) -> PathBuf {
         let system = config.is_some_and(|path| path == Path::new(SYSTEM));
         let fallback = || {
-            let user = self.user_state.clone().filter(|_| !system);
+            let user = if system { None } else { self.user_state.clone() };
             user.unwrap_or_else(|| PathBuf::from(SYSTEM_STATE))
         };
         self.state_directory.clone().unwrap_or_else(fallback)
     }
 
-    /// A secret: the systemd credential `name`, else the file that is configured, else the environment. The
-    /// credential is that very file, handed over by root to a daemon whose own user cannot open it; a command run
-    /// by root has no credential, and opens the file. Where there is no file the unit gives a line break.
+    /// Returns the source of a secret: the systemd credential `name`, else the configured file, else the environment.
+    /// systemd copies that file to the credential for a daemon whose user cannot open the file; a command that root runs has
+    /// no credential and opens the file. If the file is missing, the credential contains only a line break.
     pub(super) fn secret(
         &self,
         file: Option<PathBuf>,

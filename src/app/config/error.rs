@@ -1,4 +1,4 @@
-//! Why there is no configuration to work with.
+//! The errors of loading a configuration.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::secret::UnreadableSecret;
 use crate::io::files;
 
-/// Something wrong with a configuration, in a sentence.
+/// One mistake in a configuration, described for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem(pub String);
 
@@ -16,32 +16,32 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why there is no configuration to work with.
+/// The reason that a configuration could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
     #[error("cannot read the configuration {}: {source}", path.display())]
     Unreadable {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// The reason.
+        /// The underlying error.
         source: files::Error,
     },
-    /// The file has mistakes, see [`Error::problems`].
-    #[error("the configuration {} does not hold", path.display())]
+    /// The file has mistakes; see [`Error::problems`].
+    #[error("the configuration {} is invalid", path.display())]
     Invalid {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The mistakes.
         problems: Vec<Problem>,
     },
-    /// A secret that is read at the start cannot be read now; the configuration may be right.
+    /// A secret that is read at the start cannot be read now, although the configuration may be valid.
     #[error(transparent)]
     Secret(UnreadableSecret),
 }
 
 impl Error {
-    /// Everything that is wrong with what is written.
+    /// Returns the mistakes in the file.
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::Invalid { problems, .. } => problems,

@@ -1,16 +1,20 @@
-//! The configuration as it is written: every key optional, unknown ones reported with the nearest known name.
+//! The first step: parses the file. Every key is optional, and unknown keys are reported with the most similar known one.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::MAX_PROBLEMS;
 use super::error::Problem;
+use crate::base::similar::most_similar;
 use crate::output::domoticz::idx::Idx;
 
-/// Every key with what it means.
+/// An example configuration with every key and its meaning.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
-/// The whole file.
+/// The content of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct File {
@@ -23,7 +27,7 @@ pub(super) struct File {
 }
 
 impl File {
-    /// The files that hold a password or a key. A certificate without a key file beside it holds its key too.
+    /// Returns the files that contain a password or a key. Without a key file, the certificate's file contains the key.
     pub(super) fn secret_files(&self) -> Vec<PathBuf> {
         let mqtt = self.mqtt.iter().flat_map(|mqtt| {
             [mqtt.password_file.as_ref(), mqtt.client_key.as_ref().or(mqtt.client_cert.as_ref())]
@@ -85,32 +89,61 @@ pub(super) struct MqttTable {
     pub(super) commands: Option<bool>,
 }
 
-/// Reads the text of a configuration file.
-pub(super) fn parse(text: &str) -> Result<File, Vec<Problem>> {
-    let problem = |error: toml::de::Error| vec![problem(text, &error)];
-    let deserializer = toml::Deserializer::parse(text).map_err(problem)?;
-    let mut unknown = Vec::new();
-    let file: File =
-        serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string())).map_err(problem)?;
-    if unknown.is_empty() { Ok(file) } else { Err(unknown.iter().map(|path| unknown_key(path)).collect()) }
+/// Parses a configuration file. Returns the values that could be read, and all mistakes: a value of a wrong type does not
+/// hide the others. Only text that is not TOML ends the search.
+pub(super) fn parse(text: &str) -> (File, Vec<Problem>) {
+    let (mut text, mut wrong) = (text.to_owned(), BTreeMap::new());
+    loop {
+        let mut unknown = Vec::new();
+        let note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+        let parsed =
+            toml::Deserializer::parse(&text).and_then(|parser| serde_ignored::deserialize(parser, note));
+        match parsed {
+            Ok(file) => {
+                let unknown = unknown.iter().map(|path| unknown_key(path));
+                return (file, wrong.into_values().chain(unknown).collect());
+            }
+            Err(error) => {
+                wrong.insert(error.span().map(|span| span.start), problem(&text, &error));
+                match without_lines(&text, error.span()) {
+                    Some(rest) if wrong.len() <= MAX_PROBLEMS => text = rest,
+                    _ => return (File::default(), wrong.into_values().collect()),
+                }
+            }
+        }
+    }
 }
 
-/// What the parser found, and in which line. The line itself is not shown: people put passwords into files.
+/// Replaces the lines of a key whose value has a wrong type with empty ones. Returns `None` if no other mistake can be
+/// found without them: the lines are not those of a key, or the text is not TOML.
+fn without_lines(text: &str, span: Option<Range<usize>>) -> Option<String> {
+    let span = span?;
+    toml::Deserializer::parse(text).ok()?;
+    let start = text.get(..span.start)?.rfind('\n').map_or(0, |end| end + 1);
+    let end = text.get(span.end..)?.find('\n').map_or(text.len(), |length| span.end + length);
+    let (before, lines, after) = (text.get(..start)?, text.get(start..end)?, text.get(end..)?);
+    if lines.trim().is_empty() || lines.trim_start().starts_with('[') {
+        return None;
+    }
+    Some([before, &"\n".repeat(lines.matches('\n').count()), after].concat())
+}
+
+/// Describes an error of the parser, with its line number. The line itself is not shown, because it may contain a password.
 fn problem(text: &str, error: &toml::de::Error) -> Problem {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
     Problem(format!("{}{}", line.unwrap_or_default(), error.message()))
 }
 
-/// `path` is written like `gateway.0.intervall`.
+/// Describes an unknown key. `path` looks like `gateway.0.intervall`.
 fn unknown_key(path: &str) -> Problem {
     let mut parts = path.split('.').filter(|part| part.parse::<usize>().is_err() && *part != "?");
     let key = parts.next_back().unwrap_or(path);
     let table = parts.next().unwrap_or_default();
     let place = if table.is_empty() { String::new() } else { format!(" in [{table}]") };
-    let advice = match nearest(table, key) {
+    let advice = match most_similar(key, known_keys(table)) {
         _ if key == "password" => {
-            "; secrets do not belong into this file: write the password into a file of its own and name it with \
+            "; secrets do not belong in this file: write the password to a file of its own, and its path to \
              `password_file`"
                 .to_owned()
         }
@@ -120,21 +153,14 @@ fn unknown_key(path: &str) -> Problem {
     Problem(format!("unknown key `{key}`{place}{advice}"))
 }
 
-/// The known key of `table` that is most like `key`, if one is like it at all.
-fn nearest(table: &str, key: &str) -> Option<&'static str> {
-    let likeness = |known: &&str| strsim::jaro_winkler(known, key);
-    let best = known_keys(table).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(&best) > 0.8).then_some(best)
-}
-
-/// The keys of `table`, from the example, which shows every one.
+/// Returns the keys of `table`, taken from the example, which has every key.
 pub(super) fn known_keys(table: &str) -> impl Iterator<Item = &'static str> {
     let mut current = "";
     EXAMPLE.lines().filter_map(move |line| {
         let line = line.trim_start_matches('#');
         if line.starts_with('[') {
             current = line.trim_matches(['[', ']']);
-            // A table is a key of the file itself.
+            // The name of a table is a key of the top level.
             return (table.is_empty()).then_some(current);
         }
         let (key, _) = line.split_once(" = ")?;

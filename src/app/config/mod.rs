@@ -1,7 +1,7 @@
-//! The configuration: found, read, checked, and complete.
+//! The configuration: located, parsed, checked and completed.
 //!
-//! Three steps: as written (`file.rs`), checked and completed (`check.rs`), and the [`Config`] that the
-//! program works with, in which nothing is left to check.
+//! It takes three steps: the parsed file (`file.rs`), the check that completes it (`check.rs`), and the [`Config`] that
+//! the program uses, which is always valid.
 
 mod check;
 pub mod environment;
@@ -16,38 +16,39 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::io::files;
-use check::Wrong;
+use check::Failure;
 use environment::Environment;
 
 pub use error::{Error, Problem};
 pub use file::EXAMPLE;
 pub use settings::{Config, Format, Gateway, Mqtt, Stdout};
 
-/// How many problems are told at most.
-const MOST_PROBLEMS: usize = 20;
+/// The maximum number of problems to report. A file of another kind may have a hundred thousand.
+const MAX_PROBLEMS: usize = 20;
 
-/// The longest configuration that is read: a thousand gateways take a tenth of it.
-const LONGEST: u64 = 1 << 20;
+/// The maximum size of a configuration file. A thousand gateways take a tenth of it.
+const MAX_SIZE: u64 = 1 << 20;
 
-/// Finds and reads the configuration: `asked`, or `$ENPHASED_CONFIG`, or the first of the usual places that
-/// exists. Where there is none, everything has its default and the gateway is found by mDNS.
-pub fn load(asked: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
-    let named = asked.or(environment.config.as_deref());
-    let found = named.or_else(|| environment.places.iter().map(PathBuf::as_path).find(|path| is_there(path)));
+/// Loads the configuration from `path`, or `$ENPHASED_CONFIG`, or the first default location that exists. Without a file,
+/// every key has its default and the gateway is located by mDNS.
+pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
+    let named = path.or(environment.config.as_deref());
+    let default = || environment.search_paths.iter().map(PathBuf::as_path).find(|path| exists(path));
+    let found = named.or_else(default);
     let Some(path) = found else {
         return complete("", None, environment);
     };
-    let bytes = files::read_bounded(path, LONGEST)
+    let bytes = files::read_bounded(path, MAX_SIZE)
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     let text = str::from_utf8(&bytes).map_err(|error| {
-        let problem = Problem(format!("it is no text in UTF-8 ({error})"));
+        let problem = Problem(format!("it is not UTF-8 text ({error})"));
         Error::Invalid { path: path.to_owned(), problems: vec![problem] }
     })?;
     complete(text, Some(path), environment)
 }
 
-/// Whether a configuration lies at a usual place. One that a failing disk hides is not missing: reading it says so.
-fn is_there(path: &Path) -> bool {
+/// Returns whether a file exists. An error of the disk does not mean that it is missing; reading it reports the error.
+fn exists(path: &Path) -> bool {
     fs::metadata(path).map_or_else(|error| !files::needs_a_person(&error), |_| true)
 }
 
@@ -55,19 +56,19 @@ fn is_there(path: &Path) -> bool {
 pub fn complete(text: &str, path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
     let invalid = |problems| Error::Invalid {
         path: path.unwrap_or(Path::new("(none)")).to_owned(),
-        problems: the_first(problems),
+        problems: limited(problems),
     };
-    let written = file::parse(text).map_err(invalid)?;
-    check::check(written, path, environment).map_err(|wrong| match wrong {
-        Wrong::Problems(problems) => invalid(problems),
-        Wrong::Secret(error) => Error::Secret(error),
+    let (file, problems) = file::parse(text);
+    check::check(file, problems, path, environment).map_err(|failure| match failure {
+        Failure::Problems(problems) => invalid(problems),
+        Failure::Secret(error) => Error::Secret(error),
     })
 }
 
-/// As many problems as a person mends at once. A file of another kind may have a hundred thousand.
-fn the_first(mut problems: Vec<Problem>) -> Vec<Problem> {
-    let more = problems.len().saturating_sub(MOST_PROBLEMS);
-    problems.truncate(MOST_PROBLEMS);
+/// Keeps the first problems and the number of the others.
+fn limited(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let more = problems.len().saturating_sub(MAX_PROBLEMS);
+    problems.truncate(MAX_PROBLEMS);
     problems.extend((more > 0).then(|| Problem(format!("and {more} more"))));
     problems
 }
@@ -86,7 +87,7 @@ mod tests {
         complete(text, None, &Environment::default()).unwrap()
     }
 
-    /// The problems with `text`, a line each.
+    /// Returns the problems with `text`, one per line.
     fn problems(text: &str) -> String {
         match complete(text, None, &Environment::default()).unwrap_err() {
             Error::Invalid { problems, .. } => {
@@ -96,7 +97,7 @@ mod tests {
         }
     }
 
-    /// The example with every key switched on.
+    /// Returns the example with every key enabled.
     fn whole_example() -> String {
         let switched_on = |line: &str| match line.strip_prefix('#') {
             Some(rest)
@@ -107,12 +108,12 @@ mod tests {
             _ => line.to_owned(),
         };
         let text = EXAMPLE.lines().map(switched_on).collect::<Vec<_>>().join("\n");
-        // The broker's password is read at once.
+        // The broker's password file is read immediately, so it has to exist.
         text.replace("/etc/enphased/mqtt-password", concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE"))
     }
 
     #[test]
-    fn nothing_written_means_one_gateway_by_mdns_and_text() {
+    fn an_empty_file_means_one_gateway_by_mdns_and_text() {
         let config = completed("");
         assert_eq!(config.gateways.len(), 1);
         assert_eq!(config.gateways[0].address, None);
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_holds_as_it_is_and_with_every_key_switched_on() {
+    fn the_example_is_valid_as_it_is_and_with_every_key_enabled() {
         assert!(completed(EXAMPLE).warnings.is_empty());
         let config = completed(&whole_example());
         assert_eq!(config.mqtt.unwrap().prefix, "enphased");
@@ -149,12 +150,14 @@ mod tests {
 
     #[test]
     fn the_example_shows_every_key() {
-        let written = format!("{:?}", file::parse(&whole_example()).unwrap());
+        let (file, problems) = file::parse(&whole_example());
+        assert_eq!(problems, []);
+        let written = format!("{file:?}");
         assert!(!written.contains("None"), "a key is missing in the example: {written}");
     }
 
     #[test]
-    fn the_example_tells_the_defaults() {
+    fn the_example_shows_the_defaults() {
         let (plain, whole) = (completed("[mqtt]\n[stdout]\nformat = \"json\""), completed(&whole_example()));
         assert_eq!(plain.cloud, whole.cloud);
         assert_eq!(plain.gateways[0].interval, whole.gateways[0].interval);
@@ -167,20 +170,20 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_is_met_with_the_nearest() {
+    fn a_misspelt_key_is_reported_with_the_most_similar_one() {
         insta::assert_snapshot!(
             problems("state_dri = \"x\"\n[[gateway]]\nintervall = \"30s\"\n[mqtt]\npassword = \"x\"\n[could]\na = 1"),
             @"
         unknown key `could`; did you mean `cloud`?
         unknown key `intervall` in [gateway]; did you mean `interval`?
-        unknown key `password` in [mqtt]; secrets do not belong into this file: write the password into a file of its own and name it with `password_file`
+        unknown key `password` in [mqtt]; secrets do not belong in this file: write the password to a file of its own, and its path to `password_file`
         unknown key `state_dri`; did you mean `state_dir`?
         "
         );
     }
 
     #[test]
-    fn all_mistakes_are_told_at_once() {
+    fn all_wrong_values_are_reported_together() {
         insta::assert_snapshot!(
             problems(
                 "time_zone = \"Mars/Olympus\"\n[cloud]\nentrez_url = \"http://entrez.enphaseenergy.com\"\n\
@@ -190,9 +193,9 @@ mod tests {
             @r#"
         time_zone: there is no time zone "Mars/Olympus" on this machine; write one like "Europe/Amsterdam"
         gateway address: the address holds a user or password; a gateway's are configured by keys of their own
-        gateway interval: "2h" is out of range; it goes from "1s" to "1h"
-        gateway interval: "often" is no length of time; write it like "30s" or "5m"
-        cloud entrez_url: the password would travel in the clear; write https://
+        gateway interval: "2h" is out of range; write "1s" to "1h"
+        gateway interval: "often" is not a duration; write it like "30s" or "5m"
+        cloud entrez_url: the password would be sent unencrypted; write https://
         stdout format: write "text", "json", "domoticz" or "influx"
         mqtt url: a broker is written as mqtt://host, mqtt://host:1883 or mqtts://host:8883
         "#
@@ -200,10 +203,36 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_shown_where_it_stands() {
+    fn a_wrong_type_is_reported_with_its_line() {
         insta::assert_snapshot!(problems("[mqtt]\ntopics = \"yes\"\n"), @r#"line 2: invalid type: string "yes", expected a boolean"#);
         insta::assert_snapshot!(problems("[mqtt]\ndomoticz = { producton = 12 }\n"), @"line 2: there is no value `producton` for Domoticz; did you mean `production`?");
         insta::assert_snapshot!(problems("[cloud]\npassword = \"hunter2\n"), @r#"line 2: invalid basic string, expected `"`"#);
+    }
+
+    #[test]
+    fn mistakes_of_every_kind_are_reported_together() {
+        insta::assert_snapshot!(
+            problems(
+                "time_zone = 5\nstate_dri = \"x\"\n[[gateway]]\nadress = \"envoy\"\ninterval = \"2h\"\n[[gateway]]\n\
+                 livedata = \"yes\"\n[stdout]\nformat = \"domoticz\"\ndomoticz = { producton = 12 }\n[mqtt]\nurl = \"localhost\""
+            ),
+            @r#"
+        line 1: invalid type: integer `5`, expected a string
+        line 7: invalid type: string "yes", expected a boolean
+        line 10: there is no value `producton` for Domoticz; did you mean `production`?
+        unknown key `adress` in [gateway]; did you mean `address`?
+        unknown key `state_dri`; did you mean `state_dir`?
+        gateway interval: "2h" is out of range; write "1s" to "1h"
+        mqtt url: a broker is written as mqtt://host, mqtt://host:1883 or mqtts://host:8883
+        "#
+        );
+    }
+
+    #[test]
+    fn a_table_of_the_wrong_kind_or_text_that_is_not_toml_is_one_problem() {
+        assert_eq!(problems("[gateway]\naddress = \"envoy\"\n").lines().count(), 1);
+        assert_eq!(problems("time_zone = 5\n[cloud\nusername = 7").lines().count(), 1);
+        assert_eq!(problems("gateway = 5\nmqtt = 6\nstdout = 7").lines().count(), 3);
     }
 
     #[test]
@@ -213,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_the_user_name_are_left_out_and_said() {
+    fn blanks_around_the_user_name_are_ignored_with_a_warning() {
         let config = completed("[cloud]\nusername = \"\\uFEFF owner@example.com\\n\"");
         assert_eq!(config.account.username.as_deref(), Some("owner@example.com"));
         assert!(config.warnings.concat().contains("username") && !config.warnings.concat().contains("owner"));
@@ -224,7 +253,7 @@ mod tests {
     fn plain_http_to_a_cloud_is_for_loopback_only() {
         let config = completed("[cloud]\nenlighten_url = \"http://127.0.0.1:8080/\"");
         assert_eq!(config.cloud.enlighten, "http://127.0.0.1:8080");
-        assert!(problems("[cloud]\nenlighten_url = \"http://192.168.1.1\"").contains("in the clear"));
+        assert!(problems("[cloud]\nenlighten_url = \"http://192.168.1.1\"").contains("unencrypted"));
     }
 
     #[test]
@@ -249,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_or_password_that_is_no_file_is_refused_at_once_with_its_kind() {
+    fn a_configuration_or_password_that_is_not_a_regular_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (fifo, config) = (dir.path().join("fifo"), dir.path().join("config.toml"));
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
@@ -264,16 +293,16 @@ mod tests {
         fs::write(&config, vec![b'#'; 2 << 20]).unwrap();
         assert!(words(&config).ends_with("it is larger than 1048576 bytes"), "{}", words(&config));
         fs::write(&config, b"[[gateway]]\nserial = \"\xff\"").unwrap();
-        assert!(words(&config).contains("it is no text in UTF-8"), "{}", words(&config));
+        assert!(words(&config).contains("it is not UTF-8 text"), "{}", words(&config));
         fs::write(&config, format!("[mqtt]\npassword_file = {fifo:?}")).unwrap();
         assert!(words(&config).ends_with("it is a FIFO, not a regular file"), "{}", words(&config));
     }
 
     #[test]
-    fn a_file_full_of_mistakes_is_told_in_a_few_lines() {
+    fn a_file_full_of_mistakes_is_reported_in_a_few_lines() {
         let lines: Vec<String> = (0..5000).map(|n| format!("key_{n} = 1")).collect();
         let said = problems(&lines.join("\n"));
-        assert_eq!(said.lines().count(), MOST_PROBLEMS + 1);
+        assert_eq!(said.lines().count(), MAX_PROBLEMS + 1);
         assert!(said.ends_with("and 4980 more"), "{said}");
     }
 
@@ -283,7 +312,7 @@ mod tests {
         let (first, second) = (dir.path().join("a.toml"), dir.path().join("b.toml"));
         fs::write(&second, "[stdout]\nformat = \"json\"").unwrap();
         let environment =
-            Environment { places: vec![first.clone(), second.clone()], ..Environment::default() };
+            Environment { search_paths: vec![first.clone(), second.clone()], ..Environment::default() };
         assert_eq!(load(None, &environment).unwrap().path, Some(second));
         assert!(matches!(load(Some(&first), &environment), Err(Error::Unreadable { .. })));
     }

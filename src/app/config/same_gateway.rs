@@ -1,4 +1,4 @@
-//! Two tables for one gateway, however its place is spelt. It would be polled twice, on two connections.
+//! Detects two tables for one gateway, however its address is spelt. It would be polled twice, on two connections.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -50,7 +50,7 @@ fn marks(gateway: &Gateway) -> Vec<Mark> {
     marks
 }
 
-/// The host in one spelling.
+/// Returns the host in a normalised spelling.
 fn host(address: &Address) -> String {
     let name = address.host().trim_end_matches('.').to_ascii_lowercase();
     let ip = name.trim_matches(['[', ']']).parse::<IpAddr>();
@@ -67,7 +67,7 @@ mod tests {
     use crate::app::config;
     use crate::app::config::environment::Environment;
 
-    /// What is wrong with tables of these lines, if anything.
+    /// Returns the problem with two tables of these lines.
     fn problem(tables: [&str; 2]) -> Option<String> {
         let text = format!("[[gateway]]\n{}\n[[gateway]]\n{}\n", tables[0], tables[1]);
         let error = config::complete(&text, None, &Environment::default()).err()?;

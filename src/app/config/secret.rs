@@ -1,19 +1,19 @@
-//! Where the account and its password come from.
+//! The sources of the account and its password.
 //!
-//! The password is read when a login is due and not before, so that a corrected file is seen without a
-//! restart, and so that it does not lie in memory for a year.
+//! The password is read only when a login is due, so that a corrected file takes effect without a restart, and the
+//! password does not stay in memory for a year.
 
 use std::path::PathBuf;
 
 use crate::base::secrets::{Credentials, Secret};
 use crate::io::files;
 
-/// Where a secret comes from.
+/// The source of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
-    /// The first line of a file that is not empty.
+    /// The first non-empty line of a file.
     File(PathBuf),
-    /// Given at the start: from the environment, or asked for on the terminal.
+    /// A value from the environment or the terminal.
     Given(Secret),
 }
 
@@ -23,28 +23,28 @@ pub enum SecretSource {
 pub struct UnreadableSecret {
     what: &'static str,
     path: PathBuf,
-    /// The reason.
+    /// The underlying error.
     pub source: files::Error,
 }
 
 impl UnreadableSecret {
-    /// Whether a later attempt may succeed without a change by a person.
-    pub fn may_pass(&self) -> bool {
+    /// Returns whether a later attempt may succeed without a change by a person.
+    pub fn is_temporary(&self) -> bool {
         matches!(&self.source, files::Error::System(error) if !files::needs_a_person(error))
     }
 }
 
-/// The longest file that a secret is read from: its first line is all that counts.
-const LONGEST: u64 = 64 * 1024;
+/// The maximum size of a file with a secret.
+const MAX_SIZE: u64 = 64 * 1024;
 
 impl SecretSource {
-    /// Reads the secret. Line breaks and the byte order mark that some editors write do not belong to it.
+    /// Reads the secret, without line breaks and the byte order mark that some editors write.
     pub fn read(&self, what: &'static str) -> Result<Secret, UnreadableSecret> {
         match self {
             Self::Given(secret) => Ok(Secret::new(first_line(secret.expose()).to_owned())),
             Self::File(path) => {
                 let unreadable = |source| UnreadableSecret { what, path: path.clone(), source };
-                let bytes = files::read_bounded(path, LONGEST).map_err(unreadable)?;
+                let bytes = files::read_bounded(path, MAX_SIZE).map_err(unreadable)?;
                 let text = str::from_utf8(&bytes).map_err(|_bytes| unreadable(files::Error::NotText))?;
                 Ok(Secret::new(first_line(text).to_owned()))
             }
@@ -52,14 +52,14 @@ impl SecretSource {
     }
 }
 
-/// The first line that is not empty, without the byte order mark.
+/// Returns the first non-empty line, without the byte order mark.
 fn first_line(text: &str) -> &str {
     let mut lines = text.split(['\n', '\r']).map(|line| line.trim_matches('\u{feff}'));
     lines.find(|line| !line.is_empty()).unwrap_or_default()
 }
 
-/// `text` without what nobody sees around it: blanks, byte order marks, and characters without a width that come along
-/// when text is copied from a web page.
+/// Returns `text` without surrounding invisible characters: blanks, byte order marks, and the characters of zero width that
+/// are copied along with text from a web page.
 pub fn stripped(text: &str) -> &str {
     let invisible = |c: char| {
         c.is_whitespace()
@@ -70,8 +70,8 @@ pub fn stripped(text: &str) -> &str {
 }
 
 impl SecretSource {
-    /// Reads the secret, if possible, and keeps it from now on.
-    pub fn hold(&mut self) {
+    /// Reads the secret now, if possible, and stores it in memory.
+    pub fn load(&mut self) {
         if let Ok(secret) = self.read("password") {
             *self = Self::Given(secret);
         }
@@ -83,27 +83,27 @@ impl SecretSource {
 pub struct Account {
     /// The e-mail address.
     pub username: Option<String>,
-    /// Where the password is.
+    /// The source of the password.
     pub password: Option<SecretSource>,
 }
 
-/// The credentials of an [`Account`], as they are sent.
+/// The credentials of an [`Account`], as they are sent to the cloud.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Complete {
     /// The credentials.
     pub credentials: Credentials,
-    /// Something invisible stood around the password and was left out; worth a word, because a password may, rarely, be
-    /// meant that way.
+    /// Whether surrounding invisible characters of the password were ignored. This is worth a warning, because a password
+    /// may, rarely, begin or end with a blank.
     pub password_was_stripped: bool,
 }
 
-/// What is said of a password that was stripped.
-pub const STRIPPED: &str = "there are blanks or other invisible characters before or after the password; they are \
-                            left out, because they cost a login when they are not part of it";
+/// The warning about a password that was stripped.
+pub const STRIPPED: &str = "ignoring blanks or other invisible characters before or after the password, because they \
+                            would cost a login if they are not part of it";
 
 impl Account {
-    /// The credentials; `None` where one half is missing. Blanks around them would cost a login, and look like a wrong
-    /// password.
+    /// Returns the credentials, or `None` if the username or password is missing. Surrounding blanks are ignored, because
+    /// they would cost a login and look like a wrong password.
     pub fn complete(&self) -> Result<Option<Complete>, UnreadableSecret> {
         let Some((username, source)) = self.username().zip(self.password.as_ref()) else {
             return Ok(None);
@@ -119,12 +119,12 @@ impl Account {
         Ok(Some(Complete { credentials, password_was_stripped }))
     }
 
-    /// The credentials; `None` where one half is missing.
+    /// Returns the credentials, or `None` if the username or password is missing.
     pub fn credentials(&self) -> Result<Option<Credentials>, UnreadableSecret> {
         Ok(self.complete()?.map(|complete| complete.credentials))
     }
 
-    /// The e-mail address as it is sent.
+    /// Returns the e-mail address as it is sent to the cloud.
     pub fn username(&self) -> Option<&str> {
         self.username.as_deref().map(stripped)
     }
@@ -157,9 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_around_a_password_is_left_out_and_told_unless_an_editor_writes_it() {
+    fn invisible_characters_around_a_password_are_ignored_and_reported_unless_an_editor_writes_them() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for (written, is_told) in [
+        for (written, is_reported) in [
             ("pass word", false),
             ("pass word\n", false),
             ("pass word\r\n", false),
@@ -178,7 +178,7 @@ mod tests {
                 let account = Account { password: Some(source), ..account(file.path()) };
                 let complete = account.complete().unwrap().unwrap();
                 assert_eq!(complete.credentials.password.expose(), "pass word", "{written:?}");
-                assert_eq!(complete.password_was_stripped, is_told, "{written:?}");
+                assert_eq!(complete.password_was_stripped, is_reported, "{written:?}");
             }
         }
         for nothing in ["", "\n", " \n", "\u{feff}", "\u{feff}\r\n", " \t ", "\u{200b}\n"] {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_around_a_user_name_is_left_out() {
+    fn invisible_characters_around_a_user_name_are_ignored() {
         for written in [
             " owner@example.com",
             "owner@example.com\n",
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_text_or_no_file_is_named_and_not_waited_for() {
+    fn a_binary_file_or_a_device_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "\u{feff}sun".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>())
             .unwrap();

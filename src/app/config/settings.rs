@@ -1,4 +1,4 @@
-//! A configuration in which nothing is left to check.
+//! The checked and completed configuration.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,60 +15,60 @@ use crate::io::gateway::address::Address;
 use crate::io::mqtt;
 use crate::output::domoticz::idx::Idx;
 
-/// A configuration in which nothing is left to check.
+/// A checked and completed configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The file it was read from; `None` when there is none.
+    /// The file that it was read from; `None` without a file.
     pub path: Option<PathBuf>,
-    /// Where the state lies.
+    /// The state directory.
     pub state_dir: PathBuf,
-    /// The zone whose midnight ends a day.
+    /// The time zone whose midnight ends a day.
     pub zone: TimeZone,
-    /// Where the cloud is.
+    /// The addresses of the cloud.
     pub cloud: cloud::Addresses,
     /// The account to log in with.
     pub account: Account,
-    /// Whether tokens that live for hours are renewed too.
+    /// Whether short-lived tokens are renewed automatically too.
     pub renew_short_tokens: bool,
-    /// At least one.
+    /// The gateways, at least one.
     pub gateways: Vec<Gateway>,
-    /// How many tables there are for them; without any, one gateway is found by mDNS.
+    /// The number of `[[gateway]]` tables. Without any, one gateway is located by mDNS.
     pub gateway_tables: usize,
-    /// Readings on standard output.
+    /// The output of readings to standard output.
     pub stdout: Option<Stdout>,
-    /// Readings to a broker.
+    /// The output of readings to a broker.
     pub mqtt: Option<Mqtt>,
-    /// The files it names that hold a password or a key.
+    /// The configured files that contain a password or a key.
     pub secret_files: Vec<PathBuf>,
-    /// What is allowed, and not wise.
+    /// Settings that are allowed but not recommended.
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads the passwords now, because this process is about to lose the right to read them. One that cannot be read
-    /// is reported where it is needed.
-    pub fn hold_passwords(&mut self) {
+    /// Reads the passwords into memory, for a process that is about to lose the permission to read them. A password that
+    /// cannot be read is reported where it is needed.
+    pub fn load_passwords(&mut self) {
         let gateways = self.gateways.iter_mut().map(|gateway| &mut gateway.password);
-        gateways.chain([&mut self.account.password]).flatten().for_each(SecretSource::hold);
+        gateways.chain([&mut self.account.password]).flatten().for_each(SecretSource::load);
     }
 }
 
-/// One gateway.
+/// The settings of one gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// Where it is; `None` to find it by mDNS.
+    /// The address; `None` to locate the gateway by mDNS.
     pub address: Option<Address>,
-    /// The only one accepted there.
+    /// The serial number that the gateway has to have.
     pub serial: Option<Serial>,
-    /// From 1 s to 1 h.
+    /// The poll interval, from 1 s to 1 h.
     pub interval: Duration,
     /// Whether any certificate is accepted.
     pub insecure: bool,
-    /// Whether live values are read, whose stream has to be enabled every 15 minutes.
+    /// Whether to read live values, whose stream has to be enabled every 15 minutes.
     pub live_data: bool,
-    /// For firmware before 7, in place of `envoy`.
+    /// The user for firmware before 7, in place of `envoy`.
     pub user: Option<String>,
-    /// For firmware before 7, in place of the last six digits of the serial.
+    /// The password for firmware before 7, in place of the last six digits of the serial number.
     pub password: Option<SecretSource>,
 }
 
@@ -78,13 +78,13 @@ impl fmt::Display for Gateway {
             (Some(address), Some(serial)) => write!(f, "the gateway at {address} (serial {serial})"),
             (Some(address), None) => write!(f, "the gateway at {address}"),
             (None, Some(serial)) => write!(f, "the gateway with serial {serial}"),
-            (None, None) => f.write_str("the gateway that is found by mDNS"),
+            (None, None) => f.write_str("the gateway that is located by mDNS"),
         }
     }
 }
 
 impl Gateway {
-    /// What is needed to open the gateway.
+    /// Returns the settings for opening the gateway.
     pub fn target(&self) -> Target {
         Target {
             address: self.address.clone(),
@@ -95,36 +95,36 @@ impl Gateway {
     }
 }
 
-/// The forms of standard output.
+/// The formats of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A line for people.
+    /// One line for people.
     Text,
-    /// The document.
+    /// The JSON document.
     Json,
     /// Messages for `domoticz/in`.
     Domoticz,
-    /// Line protocol.
+    /// The line protocol of InfluxDB.
     Influx,
 }
 
-/// Standard output.
+/// The settings of standard output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stdout {
-    /// In which form.
+    /// The format.
     pub format: Format,
     /// The devices in Domoticz.
     pub idx: Idx,
 }
 
-/// The broker and what goes there.
+/// The settings of the broker and of what is published there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a key of the file, and they do not depend on each other"
 )]
 pub struct Mqtt {
-    /// Where it is.
+    /// The address of the broker.
     pub address: mqtt::Address,
     /// The user.
     pub user: Option<String>,
@@ -132,18 +132,18 @@ pub struct Mqtt {
     pub password: Option<Secret>,
     /// The files for TLS.
     pub certificates: mqtt::certificates::Certificates,
-    /// The first level of every topic of ours.
+    /// The first level of every topic.
     pub prefix: String,
-    /// Whether each value has a topic of its own.
+    /// Whether each value is also published on a topic of its own.
     pub topics: bool,
     /// The first level of discovery topics; `None` for no discovery.
     pub discovery: Option<String>,
-    /// Whether each inverter is announced.
+    /// Whether discovery includes each inverter.
     pub inverters: bool,
-    /// Whether voltages, frequencies and temperatures are announced.
+    /// Whether discovery includes voltages, frequencies and temperatures.
     pub details: bool,
     /// The devices in Domoticz.
     pub idx: Idx,
-    /// Whether a poll and a look at the token may be asked for.
+    /// Whether MQTT messages may request a poll or a check of the token.
     pub commands: bool,
 }

@@ -1,7 +1,7 @@
-//! The time zone whose midnight ends a day: as configured, as `$TZ` says, or the machine's.
+//! The time zone whose midnight ends a day: from the configuration, from `$TZ`, or the machine's.
 //!
-//! A zone is read from the zoneinfo directories alone. `$TZ` may name any file, and a device or a FIFO in its place would
-//! never end.
+//! Zones are read only from the zoneinfo directories, because `$TZ` may name any file, and reading a device or a FIFO
+//! might never end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,39 +10,38 @@ use jiff::tz::TimeZone;
 
 use crate::io::files;
 
-/// Where systems keep their time zones.
+/// The directories with time zones.
 const DIRECTORIES: [&str; 4] =
     ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"];
-/// The machine's own zone: a link to a file in such a directory, or a copy of one.
+/// The machine's time zone: a link to a file in such a directory, or a copy of one.
 const LOCALTIME: &str = "/etc/localtime";
-/// In a path to a zone, its name follows.
+/// The part of a path that comes before the name of a zone.
 const ZONEINFO: &str = "zoneinfo/";
-/// The richest zone has 4 kB.
+/// The maximum size of a zone file. The largest one has 4 kB.
 const LARGEST: u64 = 64 * 1024;
-/// The longest name has 32 characters, the longest rule in use about 40.
+/// The maximum length of a name (up to 32 characters) or a rule (about 40).
 const LONGEST: usize = 100;
 
-/// The zone that the configuration names.
+/// Returns the zone called `name` in the configuration.
 pub(super) fn configured(name: &str) -> Result<TimeZone, String> {
     named(name, &directories()).ok_or_else(|| {
         format!("there is no time zone \"{name}\" on this machine; write one like \"Europe/Amsterdam\"")
     })
 }
 
-/// The zone by `tz`, the value of `$TZ`, or the machine's; UTC and a warning where it is not to be had.
+/// Returns the zone of `tz`, the value of `$TZ`, or the machine's zone; UTC and a warning if it is not available.
 pub(super) fn system(tz: Option<&str>) -> (TimeZone, Option<String>) {
     let (directories, localtime) = (directories(), Path::new(LOCALTIME));
     let found = match tz {
         Some(tz) => by_variable(tz, &directories)
-            .ok_or_else(|| "TZ in the environment names no time zone of this machine".to_owned()),
+            .ok_or_else(|| "TZ in the environment is not a time zone of this machine".to_owned()),
         None => by_file(localtime, &directories),
     };
     match found {
         Ok(zone) => (zone, None),
-        Err(why) => (
-            TimeZone::UTC,
-            Some(format!("{why}; days end at midnight UTC. Set time_zone in the configuration")),
-        ),
+        Err(reason) => {
+            (TimeZone::UTC, Some(format!("{reason}; using UTC. Set time_zone in the configuration")))
+        }
     }
 }
 
@@ -50,7 +49,8 @@ fn directories() -> Vec<PathBuf> {
     DIRECTORIES.iter().map(PathBuf::from).collect()
 }
 
-/// A name, a path to a zone in one of the directories, each also with a colon before it, or a rule of POSIX. Empty is UTC.
+/// Parses `$TZ`: a name, a path to a zone in one of the directories (both also after a colon), or a POSIX rule. Empty
+/// means UTC.
 fn by_variable(tz: &str, directories: &[PathBuf]) -> Option<TimeZone> {
     if tz.is_empty() {
         return Some(TimeZone::UTC);
@@ -61,7 +61,7 @@ fn by_variable(tz: &str, directories: &[PathBuf]) -> Option<TimeZone> {
     named(name, directories).or_else(rule)
 }
 
-/// The zone of the file that is the machine's, or UTC where there is none.
+/// Returns the machine's zone from the file `localtime`, or UTC if it is missing.
 fn by_file(localtime: &Path, directories: &[PathBuf]) -> Result<TimeZone, String> {
     let target = fs::read_link(localtime).ok();
     let name = target.as_ref().and_then(|path| path.to_str()?.rsplit_once(ZONEINFO)).map(|(_, name)| name);
@@ -70,13 +70,13 @@ fn by_file(localtime: &Path, directories: &[PathBuf]) -> Result<TimeZone, String
     }
     match files::read_bounded(localtime, LARGEST) {
         Ok(bytes) => TimeZone::tzif("localtime", &bytes)
-            .map_err(|error| format!("{} holds no time zone: {error}", localtime.display())),
+            .map_err(|error| format!("{} is not a time zone file: {error}", localtime.display())),
         Err(error) if error.is_missing() => Ok(TimeZone::UTC),
         Err(error) => Err(format!("cannot read the time zone {}: {error}", localtime.display())),
     }
 }
 
-/// The zone called `name`, in any case of its letters.
+/// Returns the zone called `name`, ignoring case.
 fn named(name: &str, directories: &[PathBuf]) -> Option<TimeZone> {
     let parts: Vec<&str> = name.split('/').collect();
     let is_part = |part: &&str| {
@@ -85,7 +85,7 @@ fn named(name: &str, directories: &[PathBuf]) -> Option<TimeZone> {
     if name.len() > LONGEST || !parts.iter().all(is_part) {
         return None;
     }
-    // A machine without zones knows this one.
+    // UTC is known even without zone files.
     if ["UTC", "Etc/UTC"].iter().any(|utc| utc.eq_ignore_ascii_case(name)) {
         return Some(TimeZone::UTC);
     }
@@ -95,7 +95,7 @@ fn named(name: &str, directories: &[PathBuf]) -> Option<TimeZone> {
     })
 }
 
-/// The entry of `directory` that is called `name`.
+/// Returns the entry `name` of `directory`, ignoring case.
 fn entry(directory: &Path, name: &str) -> Option<PathBuf> {
     let exact = directory.join(name);
     if exact.exists() {
@@ -115,14 +115,14 @@ mod tests {
 
     use super::*;
 
-    /// The file of a zone (RFC 8536) without transitions of the past: one kind of time, and the rule of today.
+    /// Returns a zone file (RFC 8536) without past transitions: one local time type, and the current rule.
     fn tzif() -> Vec<u8> {
         let header = [&b"TZif2"[..], &[0; 15], &[0; 16], &[0, 0, 0, 1], &[0, 0, 0, 4]].concat();
         let kind = [&3600_i32.to_be_bytes()[..], &[0, 0], b"CET\0"].concat();
         [&header, &kind, &header, &kind, &b"\nCET-1CEST,M3.5.0,M10.5.0/3\n"[..]].concat()
     }
 
-    /// A directory with one zone, and things that are none.
+    /// Creates a directory with one zone and several files that are not zones.
     fn zones() -> (tempfile::TempDir, Vec<PathBuf>) {
         let dir = tempfile::tempdir().unwrap();
         let zoneinfo = dir.path().join("zoneinfo");
@@ -135,14 +135,14 @@ mod tests {
         (dir, vec![zoneinfo])
     }
 
-    /// Hours east of Greenwich in summer.
+    /// Returns the offset in summer, in hours.
     fn summer(zone: &TimeZone) -> i8 {
         let june: Timestamp = "2026-06-21T12:00:00Z".parse().unwrap();
         i8::try_from(zone.to_offset(june).seconds() / 3600).unwrap()
     }
 
     #[test]
-    fn a_zone_is_named_by_its_name_its_path_or_its_rule() {
+    fn a_zone_is_found_by_its_name_its_path_or_its_rule() {
         let (dir, zones) = zones();
         let path = zones[0].join("Europe/Amsterdam");
         for (tz, hours) in [
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_zone_is_none_and_does_not_hang() {
+    fn anything_else_is_refused_and_does_not_hang() {
         let (dir, zones) = zones();
         let outside = dir.path().join("outside");
         fs::copy(zones[0].join("Europe/Amsterdam"), &outside).unwrap();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_has_a_link_or_a_copy_or_neither() {
+    fn the_zone_of_the_machine_is_a_link_or_a_copy_or_missing() {
         let (dir, zones) = zones();
         let at = |name: &str| dir.path().join(name);
         symlink("../somewhere/zoneinfo/Europe/Amsterdam", at("link")).unwrap();
@@ -204,11 +204,11 @@ mod tests {
         let error = by_file(&at("zero"), &zones).unwrap_err();
         assert!(error.ends_with("it is a device, not a regular file"), "{error}");
         let error = by_file(&zones[0].join("Text"), &zones).unwrap_err();
-        assert!(error.contains("holds no time zone"), "{error}");
+        assert!(error.contains("is not a time zone file"), "{error}");
     }
 
     #[test]
-    fn a_variable_that_names_nothing_is_utc_and_a_warning() {
+    fn an_invalid_variable_means_utc_and_a_warning() {
         let (zone, warning) = system(Some(":/dev/zero"));
         assert_eq!(zone, TimeZone::UTC);
         assert!(warning.unwrap().contains("Set time_zone"));

@@ -1,8 +1,7 @@
-//! The service manager's view of the daemon: READY, STATUS, WATCHDOG, STOPPING. Does nothing when not running under
-//! systemd.
+//! Notifications to the service manager: READY, STATUS, WATCHDOG, STOPPING. Does nothing when not running under systemd.
 //!
-//! A manager that does not read its socket must not stop the daemon, so nothing here waits. What the socket has no room
-//! for is kept, the newest of each kind, and sent later.
+//! A manager that does not read its socket must not delay the daemon, so sending never waits. Messages that do not fit in
+//! the socket are kept, the newest of each kind, and sent later.
 
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -14,34 +13,34 @@ use tokio::time::Instant;
 use crate::app::config::environment::Environment;
 use crate::base::printable::one_line;
 
-/// When a message is tried again for which there was no room.
+/// The delay before a message that did not fit in the socket is sent again.
 const RETRY: Duration = Duration::from_secs(1);
-/// The most characters of a status; systemd reads 4096 bytes of a message.
+/// The maximum number of characters in a status. systemd reads 4096 bytes of a message.
 const LONGEST: usize = 500;
 
-/// Who is told about the daemon's state.
+/// The receiver of notifications.
 #[derive(Debug)]
 pub enum Notify {
-    /// Nobody.
-    Nobody,
-    /// systemd, which started us with `Type=notify`.
+    /// No receiver.
+    Disabled,
+    /// systemd, which started the daemon with `Type=notify`.
     Systemd(Systemd),
-    /// A test, which reads what systemd would.
+    /// A channel, for tests.
     Channel(mpsc::UnboundedSender<String>, Option<Duration>),
 }
 
-/// The socket of the service manager, and what it has not taken yet.
+/// The socket of the service manager, and the notifications that are not sent yet.
 #[derive(Debug)]
 pub struct Systemd {
-    /// A path, or `@` and an abstract name.
+    /// A path, or `@` followed by an abstract name.
     socket: String,
     watchdog: Option<Duration>,
     waiting: Waiting,
-    /// When to try again; `None` while nothing is held up.
+    /// The time of the next attempt to send; `None` if nothing waits.
     retry: Option<Instant>,
 }
 
-/// What is to be told, each kind once.
+/// The notifications that are not sent yet, at most one of each kind.
 #[derive(Debug, Default)]
 struct Waiting {
     ready: bool,
@@ -51,20 +50,21 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Everything in one message; `None` when there is nothing to tell.
+    /// Combines the notifications into one message; returns `None` if there are none.
     fn message(&self) -> Option<String> {
         let status = self.status.as_ref().map(|line| format!("STATUS={line}"));
         let word = |wanted: bool, word: &str| wanted.then(|| word.to_owned());
         let words = [word(self.ready, "READY=1"), word(self.stopping, "STOPPING=1"), status];
         let all = words.into_iter().chain([word(self.alive, "WATCHDOG=1")]).flatten();
-        Some(all.collect::<Vec<_>>().join("\n")).filter(|message| !message.is_empty())
+        let message = all.collect::<Vec<_>>().join("\n");
+        if message.is_empty() { None } else { Some(message) }
     }
 }
 
 impl Notify {
-    /// The manager that `environment` names, if any.
+    /// Returns the receiver that `environment` names.
     pub fn new(environment: &Environment) -> Self {
-        environment.notify_socket.clone().map_or(Self::Nobody, |socket| {
+        environment.notify_socket.clone().map_or(Self::Disabled, |socket| {
             Self::Systemd(Systemd {
                 socket,
                 watchdog: environment.watchdog,
@@ -74,59 +74,59 @@ impl Notify {
         })
     }
 
-    /// How often systemd wants to hear that all is well, if it watches.
+    /// Returns the watchdog timeout of systemd, if its watchdog is enabled.
     pub const fn watchdog(&self) -> Option<Duration> {
         match self {
-            Self::Nobody => None,
+            Self::Disabled => None,
             Self::Systemd(systemd) => systemd.watchdog,
             Self::Channel(_, watchdog) => *watchdog,
         }
     }
 
-    /// The daemon is set up, whether or not the gateway answers yet.
+    /// Reports that the daemon has started. The gateway may still be unreachable.
     pub fn ready(&mut self) {
-        self.tell(Waiting { ready: true, ..Waiting::default() });
+        self.send(Waiting { ready: true, ..Waiting::default() });
     }
 
-    /// It is about to end.
+    /// Reports that the daemon is stopping.
     pub fn stopping(&mut self) {
-        self.tell(Waiting { stopping: true, ..Waiting::default() });
+        self.send(Waiting { stopping: true, ..Waiting::default() });
     }
 
-    /// Its loops turn.
+    /// Sends the watchdog ping.
     pub fn alive(&mut self) {
-        self.tell(Waiting { alive: true, ..Waiting::default() });
+        self.send(Waiting { alive: true, ..Waiting::default() });
     }
 
-    /// One line for `systemctl status`. Made printable: a line break in it would begin another message.
+    /// Sets the line for `systemctl status`. Made printable, because a line break would start another notification.
     pub fn status(&mut self, line: &str) {
         let line = one_line(line, LONGEST).into_owned();
-        self.tell(Waiting { status: Some(line), ..Waiting::default() });
+        self.send(Waiting { status: Some(line), ..Waiting::default() });
     }
 
-    /// When [`Self::try_again`] is due; `None` while nothing is held up.
+    /// Returns the time at which to call [`Self::retry_now`]; `None` if nothing waits.
     pub const fn retry(&self) -> Option<Instant> {
         match self {
             Self::Systemd(systemd) => systemd.retry,
-            Self::Nobody | Self::Channel(..) => None,
+            Self::Disabled | Self::Channel(..) => None,
         }
     }
 
-    /// Tries to send what is held up. That the loops turn is sent only if it is still so.
-    pub fn try_again(&mut self, alive: bool) {
+    /// Sends the waiting notifications, including a watchdog ping only if the daemon is still `alive`.
+    pub fn retry_now(&mut self, alive: bool) {
         if let Self::Systemd(systemd) = self {
             systemd.waiting.alive &= alive;
             systemd.send();
         }
     }
 
-    fn tell(&mut self, news: Waiting) {
+    fn send(&mut self, news: Waiting) {
         match self {
-            Self::Nobody => {}
+            Self::Disabled => {}
             Self::Systemd(systemd) => systemd.add(news),
             Self::Channel(channel, _) => {
                 let message = news.message().unwrap_or_default();
-                // A test that has stopped listening is not an error.
+                // The test may have dropped the receiver.
                 channel.send(message).unwrap_or_default();
             }
         }
@@ -151,14 +151,14 @@ impl Systemd {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.retry = Some(Instant::now() + RETRY);
             }
-            // With the next message it is tried again.
-            Err(error) => tracing::debug!(%error, "systemd could not be told"),
+            // The next notification sends it again.
+            Err(error) => tracing::debug!(%error, "cannot notify systemd"),
         }
     }
 }
 
-/// Sends without waiting. Each time by a new socket, as systemd's own library does: the manager may have made its
-/// socket anew.
+/// Sends without waiting. Opens a new socket each time, as systemd's own library does, because the manager may have
+/// created its socket again.
 fn send(socket: &str, message: &str) -> io::Result<()> {
     let ours = UnixDatagram::unbound()?;
     ours.set_nonblocking(true)?;
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_nobody_reads_holds_nothing_up_and_gets_the_newest_when_it_is_read() {
+    async fn a_full_socket_delays_nothing_and_gets_the_newest_messages_later() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -212,8 +212,8 @@ mod tests {
         notify.status("newest");
         assert!(notify.retry().is_some());
         let taken = std::iter::from_fn(|| next(&socket)).count();
-        assert_eq!(taken, usize::try_from(sent).unwrap() - 1, "the last one found no room");
-        notify.try_again(true);
+        assert_eq!(taken, usize::try_from(sent).unwrap() - 1, "the last one did not fit");
+        notify.retry_now(true);
         assert_eq!(next(&socket).unwrap(), "READY=1\nSTATUS=newest\nWATCHDOG=1");
         assert_eq!(notify.retry(), None);
         notify.stopping();
@@ -221,26 +221,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_loop_that_hangs_meanwhile_is_not_reported_alive() {
+    async fn a_task_that_hangs_meanwhile_is_not_reported_alive() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let mut notify = notify(&path);
         notify.alive();
         notify.status("reading");
         let socket = UnixDatagram::bind(&path).unwrap();
-        notify.try_again(false);
+        notify.retry_now(false);
         assert_eq!(next(&socket).unwrap(), "STATUS=reading");
     }
 
     #[test]
-    fn a_status_is_one_line_and_no_other_message() {
-        let (tell, mut told) = mpsc::unbounded_channel();
-        Notify::Channel(tell, None).status("firmware 8\nMAINPID=1\u{202e}");
-        assert_eq!(told.try_recv().unwrap(), "STATUS=firmware 8\\nMAINPID=1\\u{202e}");
+    fn a_status_is_one_line_and_cannot_contain_another_message() {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        Notify::Channel(sender, None).status("firmware 8\nMAINPID=1\u{202e}");
+        assert_eq!(receiver.try_recv().unwrap(), "STATUS=firmware 8\\nMAINPID=1\\u{202e}");
     }
 
     #[test]
-    fn an_abstract_socket_is_one() {
+    fn an_abstract_socket_has_no_path() {
         assert_eq!(address("@/org/x").unwrap().as_pathname(), None);
         assert_eq!(address("/run/x").unwrap().as_pathname(), Some(Path::new("/run/x")));
     }

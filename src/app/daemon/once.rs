@@ -1,4 +1,4 @@
-//! `run --once`: one poll of each gateway, handed to the outputs.
+//! `run --once`: polls each gateway once and writes the readings to the outputs.
 
 use std::io;
 use std::time::Duration;
@@ -8,26 +8,26 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::household::shared;
+use super::tasks::shared;
 use super::{Error, lock, outputs};
 use crate::app::config::Config;
 use crate::app::poller::{Poller, Shared};
 use crate::app::publisher::output::Output;
-use crate::app::publisher::{self, broker, pipe};
+use crate::app::publisher::{self, broker, stdout};
 use crate::app::status::Standing;
 use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
 use crate::base::heartbeat::Pulse;
 use crate::io::state_dir::StateDir;
 
-/// How long the broker, and whoever reads standard output, is waited for.
-const ONCE: Duration = Duration::from_secs(15);
+/// The time limit for the broker, and for standard output.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(15);
 const CLIENT_ID: &str = "enphased-once";
 
-/// Polls every gateway once, hands the readings to the outputs, and ends. `Ok(false)` when a gateway could not
-/// be read; an error when the readings could not be written.
+/// Polls every gateway once and writes the readings to the outputs. Returns `Ok(false)` if a gateway could not be read,
+/// and an error if the readings could not be written.
 ///
-/// A login that is under way can be waited for with `ending`.
+/// `ending` lets the caller wait for a login that is in progress.
 pub async fn run_once(
     config: &Config,
     state: &StateDir,
@@ -45,8 +45,9 @@ pub async fn run_once(
         pollers.spawn(Poller::new(place, gateway.clone(), shared.clone(), Pulse::new()).run_once());
     }
     pollers.join_all().await;
-    // At once, because a reader of standard output that hangs must not keep the broker from its readings.
-    let (written, ()) = tokio::join!(timeout(ONCE, write(config, &shared)), publish(config, &shared, rng));
+    // Concurrently, because a reader of standard output that hangs must not delay the broker.
+    let (written, ()) =
+        tokio::join!(timeout(OUTPUT_TIMEOUT, write(config, &shared)), publish(config, &shared, rng));
     written.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into())).map_err(Error::Output)?;
     let standings = shared.standings.reader();
     let standings = standings.borrow();
@@ -57,18 +58,18 @@ pub async fn run_once(
 async fn write(config: &Config, shared: &Shared) -> io::Result<()> {
     let Some(stdout) = &config.stdout else { return Ok(()) };
     let format = outputs::format(stdout, config);
-    pipe::write_once(&format, shared.board.reader(), &mut Output::standard()?).await
+    stdout::write_once(&format, shared.board.reader(), &mut Output::standard()?).await
 }
 
-/// Hands the readings to the broker.
+/// Publishes the readings to the broker.
 async fn publish(config: &Config, shared: &Shared, rng: Rng) {
     let Some(settings) = &config.mqtt else { return };
     let options = outputs::broker(settings, CLIENT_ID);
-    // It ends before anything could be asked of it.
+    // The program ends before a request could arrive.
     let content =
         publisher::Options { wishes: None, ..outputs::content(settings, config, shared, CLIENT_ID) };
     let caught_up = watch::Sender::new(0);
     let (mut seen, newest) = (caught_up.subscribe(), shared.board.reader().borrow().written());
-    let done = async move { drop(timeout(ONCE, seen.wait_for(|number| *number >= newest)).await) };
+    let done = async move { drop(timeout(OUTPUT_TIMEOUT, seen.wait_for(|number| *number >= newest)).await) };
     broker::run(options, content, &shared.board, &Pulse::new(), rng, &caught_up, done).await;
 }

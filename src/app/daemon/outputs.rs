@@ -1,29 +1,29 @@
-//! The outputs as the configuration wants them.
+//! Converts the configuration of the outputs into their options.
 
 use std::time::Duration;
 
 use crate::app::config::{Config, Format, Mqtt, Stdout};
 use crate::app::poller::Shared;
-use crate::app::publisher::{self, pipe};
+use crate::app::publisher::{self, stdout};
 use crate::io::mqtt;
 use crate::output::domoticz;
 use crate::output::homeassistant::Discovery;
 use crate::output::topics;
 
-/// Home Assistant takes a value for unknown after this long, or after four intervals.
+/// The minimum time after which Home Assistant considers a value unknown; four poll intervals if these are longer.
 const EXPIRES: Duration = Duration::from_secs(600);
 
-/// How readings are written to stdout.
-pub fn format(stdout: &Stdout, config: &Config) -> pipe::Format {
+/// Returns the format of standard output.
+pub fn format(stdout: &Stdout, config: &Config) -> stdout::Format {
     match stdout.format {
-        Format::Text => pipe::Format::Text(config.zone.clone()),
-        Format::Json => pipe::Format::Json,
-        Format::Domoticz => pipe::Format::Domoticz(stdout.idx.clone()),
-        Format::Influx => pipe::Format::Influx,
+        Format::Text => stdout::Format::Text(config.zone.clone()),
+        Format::Json => stdout::Format::Json,
+        Format::Domoticz => stdout::Format::Domoticz(stdout.idx.clone()),
+        Format::Influx => stdout::Format::Influx,
     }
 }
 
-/// How the broker is reached; `client_id` is ours alone there.
+/// Returns the options of the connection to the broker. `client_id` has to be unique at the broker.
 pub fn broker(settings: &Mqtt, client_id: &str) -> mqtt::Options {
     mqtt::Options {
         address: settings.address.clone(),
@@ -36,7 +36,7 @@ pub fn broker(settings: &Mqtt, client_id: &str) -> mqtt::Options {
     }
 }
 
-/// What is published by the client `client_id`.
+/// Returns the options of the publisher that connects as `client_id`.
 pub fn content(settings: &Mqtt, config: &Config, shared: &Shared, client_id: &str) -> publisher::Options {
     let interval = config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default();
     let discovery = settings.discovery.as_ref().map(|discovery_prefix| Discovery {

@@ -1,5 +1,5 @@
-//! Reading the configuration again at SIGHUP: how often, which configurations a running daemon takes up, and what is
-//! different in them.
+//! Reloads the configuration at SIGHUP: limits how often, decides which configurations a running daemon accepts, and
+//! describes what has changed.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use tokio::time::{Instant, sleep_until};
 use super::running::lost_gateways;
 use crate::app::config::{self, Config};
 
-/// Between one reload and the next. Hangups in between are one, and none is forgotten.
+/// The minimum time between two reloads. Signals in between lead to one reload after it.
 const SHORTEST: Duration = Duration::from_secs(3);
-/// Between reloads that do not end.
+/// The maximum time between reloads while signals keep arriving.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Keeps reloads apart: whoever sends hangups without end gets ever fewer.
+/// Limits how often the configuration is reloaded. The gap grows while signals keep arriving.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct ReloadLimit {
     last: Option<(Instant, Duration)>,
 }
 
-impl Pace {
-    /// When the next reload may be.
+impl ReloadLimit {
+    /// Returns the time of the earliest next reload.
     fn due(&self, now: Instant) -> Instant {
         self.last.map_or(now, |(last, gap)| last + gap)
     }
 
-    /// Notes a reload at `now`.
-    fn done(&mut self, now: Instant) {
+    /// Records a reload at `now`.
+    fn record(&mut self, now: Instant) {
         let gap = match self.last {
-            // It had been waited for.
+            // This reload had to wait, or came soon after the previous one.
             Some((last, gap)) if now < last + 2 * gap => (2 * gap).min(LONGEST),
             _ => SHORTEST,
         };
@@ -37,39 +37,39 @@ impl Pace {
     }
 }
 
-/// What a new configuration asks for.
+/// The difference between two configurations.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It says what the old one said.
+    /// The configurations are equal.
     Nothing,
-    /// Gateways and outputs alone differ, in these words: each that stays goes on undisturbed.
+    /// Only gateways and outputs differ, as described. The others keep running.
     Parts(Vec<String>),
-    /// Something differs that all gateways share.
+    /// A setting differs that all gateways share.
     Everything,
 }
 
-/// Waits for a configuration that says something else than `old`. One that is wrong, or cannot be meant, is reported,
-/// and the old one stays.
+/// Waits for a reload with a configuration that differs from `old`. A configuration that is invalid or probably
+/// unintended is reported and ignored.
 pub(super) async fn reloaded(
     old: &Config,
     hangups: &mut mpsc::Receiver<()>,
-    pace: &mut Pace,
+    limit: &mut ReloadLimit,
     reload: &impl Fn() -> Result<Config, config::Error>,
 ) -> (Box<Config>, Change) {
     loop {
         if hangups.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
-        sleep_until(pace.due(Instant::now())).await;
-        pace.done(Instant::now());
+        sleep_until(limit.due(Instant::now())).await;
+        limit.record(Instant::now());
         match reload() {
             Ok(new) => {
-                if let Some(new) = taken_up(old, new) {
+                if let Some(new) = accept(old, new) {
                     return new;
                 }
             }
             Err(error) => {
-                tracing::error!("{error}; the old one stays in use");
+                tracing::error!("{error}; keeping the old configuration");
                 for problem in error.problems() {
                     tracing::error!("{problem}");
                 }
@@ -78,27 +78,27 @@ pub(super) async fn reloaded(
     }
 }
 
-/// The configuration with what is different in it, if it is one to take up.
-fn taken_up(old: &Config, mut new: Config) -> Option<(Box<Config>, Change)> {
-    if let Some(why) = lost_gateways(old.gateway_tables, &new) {
-        tracing::error!("{why}; the old one stays in use");
+/// Returns the configuration and its difference from the old one, if a running daemon can use it.
+fn accept(old: &Config, mut new: Config) -> Option<(Box<Config>, Change)> {
+    if let Some(reason) = lost_gateways(old.gateway_tables, &new) {
+        tracing::error!("{reason}; keeping the old configuration");
         return None;
     }
     if new.state_dir != old.state_dir {
-        tracing::warn!("state_dir changes at a restart only; the old one stays");
+        tracing::warn!("a reload cannot change state_dir; restart the service to use the new one");
         new.state_dir.clone_from(&old.state_dir);
     }
     let change = change(old, &new);
     match &change {
         Change::Nothing => {
-            tracing::info!("the configuration was read again; nothing has changed");
+            tracing::info!("configuration reloaded: nothing has changed");
             return None;
         }
         Change::Parts(parts) => {
-            tracing::info!("the configuration was read again: {}", parts.join(", "));
+            tracing::info!("configuration reloaded: {}", parts.join(", "));
         }
         Change::Everything => {
-            tracing::info!("the configuration was read again: everything starts anew");
+            tracing::info!("configuration reloaded: restarting all tasks");
         }
     }
     for warning in new.warnings.iter().filter(|warning| !old.warnings.contains(warning)) {
@@ -116,13 +116,13 @@ fn change(old: &Config, new: &Config) -> Change {
     }
     let mut parts = Vec::new();
     parts.extend(
-        old.gateways.iter().filter(|one| !new.gateways.contains(one)).map(|gone| format!("without {gone}")),
+        old.gateways.iter().filter(|one| !new.gateways.contains(one)).map(|gone| format!("removed {gone}")),
     );
     parts.extend(
-        new.gateways.iter().filter(|one| !old.gateways.contains(one)).map(|added| format!("with {added}")),
+        new.gateways.iter().filter(|one| !old.gateways.contains(one)).map(|added| format!("added {added}")),
     );
-    parts.extend((old.mqtt != new.mqtt).then(|| "[mqtt] is different".to_owned()));
-    parts.extend((old.stdout != new.stdout).then(|| "[stdout] is different".to_owned()));
+    parts.extend((old.mqtt != new.mqtt).then(|| "changed [mqtt]".to_owned()));
+    parts.extend((old.stdout != new.stdout).then(|| "changed [stdout]".to_owned()));
     if parts.is_empty() { Change::Nothing } else { Change::Parts(parts) }
 }
 
@@ -148,15 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_different_is_named_and_the_rest_stays() {
+    fn changes_are_described() {
         assert_eq!(parts(ONE, ONE), "Nothing");
         assert_eq!(parts(ONE, &format!("# a comment\n{ONE}interval = \"30s\"")), "Nothing");
-        assert_eq!(parts(ONE, TWO), "with the gateway at 192.168.1.21");
-        assert_eq!(parts(TWO, ONE), "without the gateway at 192.168.1.21");
+        assert_eq!(parts(ONE, TWO), "added the gateway at 192.168.1.21");
+        assert_eq!(parts(TWO, ONE), "removed the gateway at 192.168.1.21");
         assert_eq!(
             parts(ONE, &format!("{ONE}[mqtt]")),
-            "[mqtt] is different, [stdout] is different",
-            "without any output there is standard output"
+            "changed [mqtt], changed [stdout]",
+            "standard output is the default output"
         );
         assert_eq!(
             parts(ONE, &format!("time_zone = \"UTC\"\n[cloud]\nusername = \"a\"\n{ONE}")),
@@ -165,56 +165,56 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_lost_its_gateways_is_not_taken_up() {
-        assert!(taken_up(&config(ONE), config("")).is_none());
-        assert!(taken_up(&config(ONE), config("[mqtt]")).is_none());
-        assert!(taken_up(&config(""), config("[mqtt]")).is_some(), "it was found by mDNS before");
-        assert!(taken_up(&config(TWO), config(ONE)).is_some());
-        assert!(taken_up(&config(""), config(ONE)).is_some());
+    fn a_configuration_that_lost_its_gateways_is_refused() {
+        assert!(accept(&config(ONE), config("")).is_none());
+        assert!(accept(&config(ONE), config("[mqtt]")).is_none());
+        assert!(accept(&config(""), config("[mqtt]")).is_some(), "the gateway was located by mDNS before");
+        assert!(accept(&config(TWO), config(ONE)).is_some());
+        assert!(accept(&config(""), config(ONE)).is_some());
     }
 
     #[test]
     fn the_state_directory_stays() {
-        let (new, change) = taken_up(&config(ONE), config(&format!("state_dir = \"/x\"\n{TWO}"))).unwrap();
+        let (new, change) = accept(&config(ONE), config(&format!("state_dir = \"/x\"\n{TWO}"))).unwrap();
         assert_eq!(new.state_dir, config(ONE).state_dir);
         assert!(matches!(change, Change::Parts(_)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_storm_of_hangups_is_a_few_reloads_and_the_last_change_is_found() {
-        let (tell, mut hangups) = mpsc::channel(1);
+    async fn a_flood_of_signals_leads_to_few_reloads_and_the_last_change_is_found() {
+        let (sender, mut hangups) = mpsc::channel(1);
         let read = AtomicU32::new(0);
-        let (old, mut pace) = (config(ONE), Pace::default());
+        let (old, mut limit) = (config(ONE), ReloadLimit::default());
         let reload = || {
             read.fetch_add(1, Ordering::Relaxed);
             Ok(old.clone())
         };
-        let storm = async {
-            // A minute of a hundred hangups a second.
+        let flood = async {
+            // A hundred signals per second for a minute.
             for _ in 0..6000 {
-                tell.try_send(()).ok();
+                sender.try_send(()).ok();
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::select! {
-            _ = reloaded(&old, &mut hangups, &mut pace, &reload) => panic!("nothing has changed"),
-            () = storm => {}
+            _ = reloaded(&old, &mut hangups, &mut limit, &reload) => panic!("nothing has changed"),
+            () = flood => {}
         }
         let before = read.load(Ordering::Relaxed);
         assert!((3..=6).contains(&before), "{before}: after 0, 3, 9, 21 and 45 seconds");
-        // The last one counts, however long it waits.
-        tell.try_send(()).ok();
+        // The last signal is not lost, however long it waits.
+        sender.try_send(()).ok();
         let changed = || Ok(config(TWO));
-        let (new, _) = reloaded(&old, &mut hangups, &mut pace, &changed).await;
+        let (new, _) = reloaded(&old, &mut hangups, &mut limit, &changed).await;
         assert_eq!(new.gateways.len(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn reloads_that_are_far_apart_happen_at_once() {
-        let (mut pace, mut now) = (Pace::default(), Instant::now());
+    async fn reloads_that_are_far_apart_happen_immediately() {
+        let (mut limit, mut now) = (ReloadLimit::default(), Instant::now());
         for _ in 0..5 {
-            assert!(pace.due(now) <= now);
-            pace.done(now);
+            assert!(limit.due(now) <= now);
+            limit.record(now);
             now += Duration::from_secs(10);
         }
     }

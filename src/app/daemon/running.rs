@@ -1,5 +1,5 @@
-//! What the running daemon was configured with: `running.json`, by which `config validate --reload` sees what a reload
-//! would refuse.
+//! The state file `running.json`: facts about the configuration of the running daemon, from which `config validate
+//! --reload` finds out what a reload would refuse.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +8,14 @@ use crate::io::state_dir::{Saver, StateDir, Stored};
 
 const NAME: &str = "running.json";
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Running {
     gateway_tables: usize,
 }
 
-/// Notes what the daemon works by from now on. Written only when it differs: an SD card is underneath.
-pub(super) async fn note(state: &StateDir, config: &Config) {
+/// Records the configuration that the daemon uses from now on. Writes only changes, to spare the SD card.
+pub(super) async fn record(state: &StateDir, config: &Config) {
     let now = Running { gateway_tables: config.gateway_tables };
     if matches!(state.read::<Running>(NAME).await, Ok(Stored::Found(known)) if known == now) {
         return;
@@ -24,29 +24,29 @@ pub(super) async fn note(state: &StateDir, config: &Config) {
     let saver = Saver::new(NAME.to_owned());
     saver.save(state, &now);
     if let Some(Err(error)) = saver.outcome() {
-        tracing::debug!(%error, "what the daemon works by is not noted");
+        tracing::debug!(%error, "cannot record the configuration in use");
     }
 }
 
-/// Why the running daemon would refuse `new` at a reload, although it is valid.
+/// Returns the reason that the running daemon would refuse `new` at a reload, although it is valid.
 pub async fn refusal(state: &StateDir, new: &Config) -> Option<String> {
     match state.read::<Running>(NAME).await {
         Ok(Stored::Found(running)) => lost_gateways(running.gateway_tables, new),
-        // No daemon has run there yet.
+        // No daemon has used this directory yet.
         _ => None,
     }
 }
 
-/// Why `new` is not taken up by a daemon with that many gateways in its configuration. Without any, a gateway may be
-/// found by mDNS; but a file that has lost its tables was emptied or cut off, and is not meant.
+/// Returns the reason that a daemon with `tables` configured gateways refuses `new`. A configuration without gateways is
+/// valid, because mDNS can locate one; but a file that has lost its tables was probably emptied or cut off by mistake.
 pub(super) fn lost_gateways(tables: usize, new: &Config) -> Option<String> {
     if tables == 0 || new.gateway_tables > 0 {
         return None;
     }
     let path = new.path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default();
     Some(format!(
-        "the configuration{path} has no [[gateway]] any more: it is empty, cut off or missing. To find the gateway by \
-         mDNS instead, restart the service"
+        "the configuration{path} no longer has a [[gateway]] table: the file is empty, cut off or missing. To locate \
+         the gateway by mDNS instead, restart the service"
     ))
 }
 
@@ -61,24 +61,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reload_that_would_be_refused_is_seen_before() {
+    async fn a_reload_that_would_be_refused_is_predicted() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        assert_eq!(refusal(&state, &config("")).await, None, "nothing has run there");
-        note(&state, &config("[[gateway]]")).await;
-        assert!(refusal(&state, &config("")).await.unwrap().contains("has no [[gateway]] any more"));
+        assert_eq!(refusal(&state, &config("")).await, None, "no daemon has used the directory");
+        record(&state, &config("[[gateway]]")).await;
+        assert!(refusal(&state, &config("")).await.unwrap().contains("no longer has a [[gateway]] table"));
         assert_eq!(refusal(&state, &config("[[gateway]]\naddress = \"envoy\"")).await, None);
-        note(&state, &config("")).await;
-        assert_eq!(refusal(&state, &config("[mqtt]")).await, None, "it is found by mDNS on purpose");
+        record(&state, &config("")).await;
+        assert_eq!(
+            refusal(&state, &config("[mqtt]")).await,
+            None,
+            "the gateway is located by mDNS on purpose"
+        );
     }
 
     #[tokio::test]
-    async fn it_is_written_only_when_it_changes() {
+    async fn the_file_is_written_only_when_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        note(&state, &config("[[gateway]]")).await;
+        record(&state, &config("[[gateway]]")).await;
         let first = state.stamp(NAME).await.unwrap();
-        note(&state, &config("[[gateway]]\ninterval = \"5s\"")).await;
+        record(&state, &config("[[gateway]]\ninterval = \"5s\"")).await;
         assert_eq!(state.stamp(NAME).await.unwrap(), first);
     }
 }

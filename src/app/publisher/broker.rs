@@ -1,4 +1,4 @@
-//! Publishes what is on the board to the broker, for as long as the daemon lives.
+//! The task that publishes the newest values to the broker.
 
 use std::future::Future;
 use std::pin::pin;
@@ -20,14 +20,14 @@ use crate::base::message::Message;
 use crate::io::mqtt::{self, Happened, Order, Session};
 use crate::output::topics;
 
-/// The loop comes around at least this often, which its pulse shows, whatever the broker does.
+/// The maximum time between two heartbeats of the task, whatever the broker does.
 pub const BEAT: Duration = Duration::from_secs(5);
-/// How long the farewell may take: the will says the same to everybody if it does not get through.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// The time limit for the last messages. If they fail, the last will has the same effect.
+const LAST_MESSAGES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Publishes until `stop`, and then says `offline` and disconnects, within two seconds. Dropped before that,
-/// it leaves `offline` to the last will. `caught_up` tells up to which write of the board everything has been
-/// handed to the broker.
+/// Publishes until `stop`, then publishes `offline` and disconnects within two seconds. If the future is dropped earlier,
+/// the last will publishes `offline`. `caught_up` receives the number of the newest write that has been passed to the
+/// broker.
 pub async fn run(
     broker: mqtt::Options,
     options: Options,
@@ -55,30 +55,30 @@ pub async fn run(
         caught_up,
     };
     tokio::select! {
-        () = publisher.turn(happened, pulse, stop) => {}
+        () = publisher.run(happened, pulse, stop) => {}
         () = &mut connection => return,
     }
     publisher.write_down(None);
     let Publisher { outbox, session, files, .. } = publisher;
-    let farewell = async {
+    let last = async {
         let Some(session) = session else { return };
-        let farewell = say(session, outbox.farewell());
-        if timeout(FAREWELL, async { tokio::join!(farewell, connection) }).await.is_err() {
+        let messages = send_all(session, outbox.last_messages());
+        if timeout(LAST_MESSAGES_TIMEOUT, async { tokio::join!(messages, connection) }).await.is_err() {
             tracing::warn!(
-                "the MQTT broker did not take the farewell in time; it will publish the last will"
+                "the MQTT broker did not accept the last messages in time; it will publish the last will"
             );
         }
     };
     let written = async {
         if let Some(files) = &files {
-            files.finish(FAREWELL).await;
+            files.finish(LAST_MESSAGES_TIMEOUT).await;
         }
     };
-    tokio::join!(farewell, written);
+    tokio::join!(last, written);
 }
 
-/// Sends the last messages; the session ends with them.
-async fn say(session: Session, messages: Vec<Message>) {
+/// Sends the last messages of a session, which ends with them.
+async fn send_all(session: Session, messages: Vec<Message>) {
     for message in messages {
         if session.ready().await {
             session.send(Order::Publish(message));
@@ -98,14 +98,14 @@ struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    async fn turn(
+    async fn run(
         &mut self,
         mut happened: mpsc::Receiver<Happened>,
         pulse: &Pulse,
         stop: impl Future<Output = ()>,
     ) {
         let mut stop = pin!(stop);
-        // Whether there was nothing to send when it was last looked.
+        // Whether there was nothing to send at the last attempt.
         let mut idle = false;
         loop {
             pulse.beat();
@@ -126,15 +126,15 @@ impl Publisher<'_> {
         }
     }
 
-    /// Says what is not published and what has ended.
+    /// Reports messages that cannot be published, and problems that have ended.
     fn report(&mut self, now: Instant) {
-        for complaint in self.outbox.complaints() {
-            self.reporting.complaint(&complaint, now);
+        for unpublished in self.outbox.unpublished() {
+            self.reporting.unpublished(&unpublished, now);
         }
         self.reporting.passed(now);
     }
 
-    /// Sends what is newest now, not what was when the connection became busy; `false` when nothing is owed.
+    /// Sends the next message with the newest value; returns `false` if there is nothing to send.
     fn send_next(&mut self) -> bool {
         let Some(session) = &self.session else { return false };
         let now = Instant::now();
@@ -149,7 +149,7 @@ impl Publisher<'_> {
         false
     }
 
-    /// Writes down what has been left at the broker, as far as it is time for that at `now`, or before the end.
+    /// Saves which topics exist at the broker: those that are due at `now`, or all before the end.
     fn write_down(&mut self, now: Option<Instant>) {
         if let Some(files) = &mut self.files {
             if now.is_some_and(|now| files.are_lost(now)) {
@@ -171,9 +171,9 @@ impl Publisher<'_> {
             Happened::Incoming { topic, payload, retained } => {
                 match self.outbox.incoming(&topic, &payload, retained) {
                     Meaning::Birth => self.reporting.birth(&topic, now),
-                    Meaning::Denied => self.reporting.denied(&topic, now),
-                    Meaning::Twin(client_id) => self.reporting.twin(&topic, &client_id, now),
-                    Meaning::Asked(level) => self.asked(&level, &payload),
+                    Meaning::DeclaredOffline => self.reporting.declared_offline(&topic, now),
+                    Meaning::OtherDaemon(client_id) => self.reporting.other_daemon(&topic, &client_id, now),
+                    Meaning::Request(level) => self.request(&level, &payload),
                     Meaning::Nothing => {}
                 }
             }
@@ -188,20 +188,26 @@ impl Publisher<'_> {
         }
     }
 
-    /// Hands what was asked of a gateway to its poller. Nobody answers for a gateway that is not known.
-    fn asked(&self, level: &str, payload: &[u8]) {
+    /// Passes a request to the poller of the gateway. A request for an unknown gateway is ignored.
+    fn request(&self, level: &str, payload: &[u8]) {
         let sheet = self.sheet.borrow();
         let mut serials = sheet.gateways().map(|(serial, _)| serial);
         let serial = serials.find(|serial| topics::level(serial.as_str()) == level);
         let wish = Wish::parse(payload);
-        tracing::debug!(level, ?wish, length = payload.len(), known = serial.is_some(), "asked over MQTT");
+        tracing::debug!(
+            level,
+            ?wish,
+            length = payload.len(),
+            known = serial.is_some(),
+            "received a request over MQTT"
+        );
         if let (Some(wish), Some(serial), Some(wishes)) = (wish, serial, &self.wishes) {
             wishes.put(serial, wish);
         }
     }
 }
 
-/// Whether the session can take an order, once it can; for ever without one.
+/// Waits until the session accepts an order, and returns whether it is still open. Waits forever without a session.
 async fn ready(session: Option<&Session>) -> bool {
     match session {
         Some(session) => session.ready().await,

@@ -1,5 +1,5 @@
-//! Which values are worth sending again: a changed one at once, an unchanged one within five minutes.
-//! Domoticz writes its log every five minutes and shows a device red that was silent for an hour.
+//! Deduplication of values: a changed value is sent immediately, an unchanged one within five minutes. Domoticz writes its
+//! log every five minutes, and shows a device in red if it has had no value for an hour.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest rest of a value while its gateway answers.
-const REST: Duration = Duration::from_secs(5 * 60);
+/// The maximum time between two messages with an unchanged value.
+const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// How many names are remembered; a gateway with a thousand inverters has some ten thousand.
-const MOST: usize = 30_000;
+/// The maximum number of names. A gateway with a thousand inverters has about ten thousand.
+const MAX_NAMES: usize = 30_000;
 
-/// Remembers what was sent last under each name; of names and values only hashes, since there are hundreds of
-/// them for each gateway with many inverters.
+/// The last value that was sent under each name. Stores only hashes of names and values, because a gateway with many
+/// inverters has hundreds of them.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     hasher: RandomState,
@@ -22,7 +22,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Whether `value` is to be sent now, when the next chance comes after `interval`; if so, it counts as
+    /// Returns whether to send `value` now, given that the next opportunity comes after `interval`; if so, records it as
     /// sent.
     pub(super) fn due(
         &mut self,
@@ -33,12 +33,12 @@ impl Changes {
     ) -> bool {
         let name = self.hasher.hash_one(name);
         let value = self.hasher.hash_one(value);
-        // To wait for the chance after this one would be too long.
-        let late = |at: Instant| now.duration_since(at) + interval >= REST;
+        // At the next opportunity the value would be too old.
+        let late = |at: Instant| now.duration_since(at) + interval >= MAX_AGE;
         let due = self.sent.get(&name).is_none_or(|&(last, at)| last != value || late(at));
         if due {
-            // Names that come and go for ever must not pile up. All are due again then, which does no harm.
-            if self.sent.len() >= MOST && !self.sent.contains_key(&name) {
+            // Names that come and go must not accumulate. Clearing makes all of them due again, which is harmless.
+            if self.sent.len() >= MAX_NAMES && !self.sent.contains_key(&name) {
                 self.sent = HashMap::new();
             }
             self.sent.insert(name, (value, now));
@@ -46,7 +46,7 @@ impl Changes {
         due
     }
 
-    /// Begins again: everything is due.
+    /// Makes every value due.
     pub(super) fn forget(&mut self) {
         self.sent.clear();
     }
@@ -56,7 +56,7 @@ impl Changes {
 mod tests {
     use super::*;
 
-    /// The seconds at which an unchanged value is sent when there is a chance every `interval` seconds.
+    /// Returns the seconds at which an unchanged value is sent with an opportunity every `interval` seconds.
     fn sent_at(interval: u64) -> Vec<u64> {
         let (start, mut changes) = (Instant::now(), Changes::default());
         let polls = (0..=900).step_by(usize::try_from(interval).unwrap());
@@ -68,24 +68,24 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_value_never_rests_longer_than_five_minutes() {
+    fn an_unchanged_value_is_sent_at_least_every_five_minutes() {
         assert_eq!(sent_at(30), [0, 270, 540, 810]);
         assert_eq!(sent_at(180), [0, 180, 360, 540, 720, 900]);
         assert_eq!(sent_at(1), [0, 299, 598, 897]);
     }
 
     #[test]
-    fn names_that_come_and_go_do_not_pile_up() {
+    fn names_that_come_and_go_do_not_accumulate() {
         let (now, mut changes) = (Instant::now(), Changes::default());
-        for name in 0..10 * MOST {
+        for name in 0..10 * MAX_NAMES {
             assert!(changes.due(name, "1", Duration::from_secs(30), now));
         }
-        assert!(changes.sent.len() <= MOST);
-        assert!(!changes.due(10 * MOST - 1, "1", Duration::from_secs(30), now));
+        assert!(changes.sent.len() <= MAX_NAMES);
+        assert!(!changes.due(10 * MAX_NAMES - 1, "1", Duration::from_secs(30), now));
     }
 
     #[test]
-    fn a_change_is_sent_at_once() {
+    fn a_change_is_sent_immediately() {
         let (now, mut changes) = (Instant::now(), Changes::default());
         let mut due = |name: &str, value: &str| changes.due(name, value, Duration::from_secs(30), now);
         assert!(due("a", "1"));

@@ -1,75 +1,76 @@
-//! What others say on the topics that are listened to, and what is owed for it.
+//! Messages from other clients on the subscribed topics, and what has to be sent in response.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::content::Options;
-use super::names::Names;
+use super::duplicate_daemons::DuplicateDaemons;
 use super::throttle::Throttle;
 use crate::output::topics;
 
-/// How often everything is sent again because a consumer came up. What is retained it has anyway.
+/// The minimum time between two repetitions of everything after a consumer's start. The broker retains the values anyway.
 const BIRTHS: Duration = Duration::from_secs(60);
-/// How often our status is put right, and our name is said.
-const ANSWERS: Duration = Duration::from_secs(5);
+/// The minimum time between two corrections of the status, and between two introductions.
+const CORRECTIONS: Duration = Duration::from_secs(5);
 
-/// What a message from the broker meant.
+/// The meaning of a message from the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Home Assistant or Domoticz has come up: everything is owed again.
+    /// Home Assistant or Domoticz has started: everything has to be sent again.
     Birth,
-    /// Somebody else has declared us offline under our own topic; that is put right.
-    Denied,
-    /// Another daemon publishes under our prefix, known to the broker by this client id; told once of each.
-    Twin(String),
-    /// Something is asked of the gateway at this level of the topics.
-    Asked(String),
-    /// None of ours.
+    /// Another client published on the status topic that this daemon is offline, which is corrected.
+    DeclaredOffline,
+    /// Another daemon, with this client id, publishes under the same prefix. Reported once for each.
+    OtherDaemon(String),
+    /// A request to the gateway at this level of the topics.
+    Request(String),
+    /// No meaning for this daemon.
     Nothing,
 }
 
-/// What is owed for what was heard.
+/// What has to be sent in response to other clients.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    /// Everything, because a consumer came up.
+    /// Everything, because a consumer has started.
     pub(super) births: Throttle,
-    /// Our status, because somebody else declared us offline.
+    /// The status, because another client declared this daemon offline.
     pub(super) status: Throttle,
-    /// Our name, because another daemon said its own.
+    /// The client id, because another daemon published its own.
     pub(super) instance: Throttle,
-    /// Other daemons under our prefix.
-    names: Names,
+    /// Other daemons under the same prefix.
+    duplicates: DuplicateDaemons,
 }
 
 impl Default for Incoming {
     fn default() -> Self {
-        let answers = || Throttle::new(ANSWERS);
+        let correction = || Throttle::new(CORRECTIONS);
         Self {
             births: Throttle::new(BIRTHS),
-            status: answers(),
-            instance: answers(),
-            names: Names::default(),
+            status: correction(),
+            instance: correction(),
+            duplicates: DuplicateDaemons::default(),
         }
     }
 }
 
 impl Incoming {
-    /// There is a new connection, on which everything is owed.
+    /// Records a new connection, on which everything has to be sent.
     pub(super) fn connected(&mut self) {
-        self.names.connected();
+        self.duplicates.connected();
         for throttle in [&mut self.births, &mut self.status, &mut self.instance] {
             throttle.settle();
         }
     }
 
-    /// Messages from the broker were missed: a consumer may have come up, and somebody may have declared us offline.
+    /// Records that messages were missed: a consumer may have started, and another client may have declared this daemon
+    /// offline.
     pub(super) const fn missed(&mut self) {
         self.births.owe();
         self.status.owe();
     }
 
-    /// A message has come in.
+    /// Interprets a message.
     pub(super) fn incoming(
         &mut self,
         options: &Options,
@@ -78,13 +79,12 @@ impl Incoming {
         retained: bool,
     ) -> Meaning {
         let is_status = topic == topics::status_topic(&options.prefix);
-        // Our name is said once per connection, and not before it is certain that an answer would be heard: the status
-        // has come back to us, which was subscribed to after the names. (The connection may send what is published before
-        // what is subscribed to.)
-        if is_status && self.names.introduces() {
+        // The client id is published once per connection, after a response would be received: the status topic is
+        // subscribed to last, and its message has arrived. (The connection may send messages before subscriptions.)
+        if is_status && self.duplicates.is_introduction_due() {
             self.instance.owe();
         }
-        // What the broker had kept is older than this connection.
+        // A retained message is older than this connection.
         if retained {
             return Meaning::Nothing;
         }
@@ -94,23 +94,25 @@ impl Incoming {
         }
         if payload == b"offline" && is_status {
             self.status.owe();
-            return Meaning::Denied;
+            return Meaning::DeclaredOffline;
         }
         if topic == topics::instance_topic(&options.prefix) {
-            return self.twin(payload, &options.instance);
+            return self.other_daemon(payload, &options.instance);
         }
-        let asked = topics::request_target(&options.prefix, topic).filter(|_| options.wishes.is_some());
-        asked.map_or(Meaning::Nothing, |level| Meaning::Asked(level.to_owned()))
+        match topics::request_target(&options.prefix, topic) {
+            Some(level) if options.wishes.is_some() => Meaning::Request(level.to_owned()),
+            _ => Meaning::Nothing,
+        }
     }
 
-    /// A daemon has said its name: our own echo, one that is known, or another, which is told ours in turn.
-    fn twin(&mut self, payload: &[u8], ours: &str) -> Meaning {
-        let Some(name) = self.names.heard(payload, ours) else { return Meaning::Nothing };
+    /// Handles the client id of a daemon. If it is neither this daemon's nor known, this daemon publishes its own again.
+    fn other_daemon(&mut self, payload: &[u8], own_id: &str) -> Meaning {
+        let Some(client_id) = self.duplicates.add(payload, own_id) else { return Meaning::Nothing };
         self.instance.owe();
-        Meaning::Twin(name)
+        Meaning::OtherDaemon(client_id)
     }
 
-    /// When something is owed by time alone.
+    /// Returns the next time at which something has to be sent without any event.
     pub(super) fn wakes(&self) -> Option<Instant> {
         [&self.births, &self.status, &self.instance].into_iter().filter_map(Throttle::wakes).min()
     }

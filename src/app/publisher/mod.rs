@@ -1,22 +1,21 @@
-//! Sends what is on the board: to the broker and to stdout, each in its own time, so that neither can delay a
-//! poll.
+//! Publishes the newest values: to the broker and to standard output, independently, so that neither can delay a poll.
 
 pub mod broker;
 mod changes;
-mod complaint;
 mod content;
+mod duplicate_daemons;
+mod gateway_state;
 mod incoming;
-mod leaving;
 mod memory;
-mod names;
 pub mod outbox;
 pub mod output;
-pub mod pipe;
+mod removal;
 mod repeats;
 mod reporting;
 mod roster;
-mod sent;
+mod round_robin;
+pub mod stdout;
 mod throttle;
-mod walk;
+mod unpublished;
 
 pub use content::{Domoticz, Options};

@@ -1,21 +1,20 @@
-//! What the broker is owed: a pure state, asked for the next message whenever the connection has room.
+//! Decides which message is sent to the broker next. It is called whenever the connection has room, and does no I/O.
 //!
-//! Nothing waits in a queue. What is owed follows from the numbers on the board and from what was sent on
-//! this connection, so a slow broker gets the newest when its turn comes, and one that was away gets
-//! everything again.
+//! There is no queue. The messages to send follow from the numbers of the writes in `latest` and from what was sent on
+//! this connection. So a slow broker receives the newest values, and one that was unreachable receives everything again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::complaint::{Complaint, Complaints};
 use super::content::Options;
+use super::gateway_state::GatewayState;
 use super::incoming::{Incoming, Meaning};
-use super::leaving::Leaving;
 use super::memory::{self, Memory};
-use super::sent::Sent;
-use super::walk::Walk;
+use super::removal::Removals;
+use super::round_robin::RoundRobin;
+use super::unpublished::{Unpublished, UnpublishedList};
 use crate::app::latest::Sheet;
 use crate::base::message::Message;
 use crate::base::rate_limit::RateLimit;
@@ -24,90 +23,90 @@ use crate::io::mqtt::Order;
 use crate::io::state_dir::StateDir;
 use crate::output::topics;
 
-/// How many announcements may go at once: all of a house without details. Domoticz takes ten messages a second (2022.2 to
-/// 2025.1), and what waits for it beyond the broker's queue (mosquitto: 1000 a client) is dropped.
+/// The number of announcements that are sent at once: all of a house without details. Domoticz processes ten messages a
+/// second (2022.2 to 2025.1), and the broker drops messages beyond its queue (mosquitto: 1000 per client).
 const BURST: u32 = 100;
-/// One more after each of these.
+/// The time between further announcements.
 const GAP: Duration = Duration::from_millis(100);
-/// What the broker is owed.
+/// The state of what has to be sent to the broker.
 #[derive(Debug)]
 pub struct Outbox {
     options: Options,
     connected: bool,
-    /// The rest of what was begun: one gateway's news at most.
+    /// The orders of the step in progress: at most the new values of one gateway.
     begun: VecDeque<Order>,
-    /// The entities that are to be announced.
-    walk: Walk,
-    pace: RateLimit,
+    /// The entities to announce.
+    announcements: RoundRobin,
+    rate_limit: RateLimit,
     incoming: Incoming,
-    gateways: BTreeMap<Serial, Sent>,
-    /// Whose turn was last.
+    gateways: BTreeMap<Serial, GatewayState>,
+    /// The gateway that was served last.
     served: Option<Serial>,
-    /// Up to which write of the board no news are owed.
+    /// The number of the write up to which all values were sent.
     settled: u64,
-    /// Up to which write of the board all readings were looked through for something to announce.
+    /// The number of the write up to which all readings were searched for entities to announce.
     looked_through: u64,
-    /// The number of the last event that was sent, on whatever connection.
-    told: u64,
-    /// What each gateway has left at the broker.
-    leaving: Leaving,
-    complaints: Complaints,
+    /// The number of the last event that was sent, on any connection.
+    last_event: u64,
+    /// The topics of each gateway that exist at the broker.
+    removals: Removals,
+    unpublished: UnpublishedList,
 }
 
 impl Outbox {
-    /// Owes nothing until there is a connection.
+    /// Creates a state with nothing to send until there is a connection.
     pub fn new(options: Options, now: Instant) -> Self {
         Self {
             options,
             connected: false,
             begun: VecDeque::new(),
-            walk: Walk::default(),
-            pace: RateLimit::new(BURST, GAP, now),
+            announcements: RoundRobin::default(),
+            rate_limit: RateLimit::new(BURST, GAP, now),
             incoming: Incoming::default(),
             gateways: BTreeMap::new(),
             served: None,
             settled: 0,
             looked_through: 0,
-            told: 0,
-            leaving: Leaving::default(),
-            complaints: Complaints::default(),
+            last_event: 0,
+            removals: Removals::default(),
+            unpublished: UnpublishedList::default(),
         }
     }
 
-    /// What the gateways had left at the broker, as written down in `state`.
+    /// Loads the stored memories of all gateways from `state`.
     pub async fn recall(&mut self, state: &StateDir) {
         for (serial, memory) in memory::load(state).await {
             self.remember(serial, memory);
         }
     }
 
-    /// What a gateway had left at the broker when the daemon ended. What is not wanted any more leaves.
+    /// Adds the stored memory of a gateway, and marks the topics that are not needed any more for removal.
     pub fn remember(&mut self, serial: Serial, mut memory: Memory) {
         memory.retire(&serial, &self.options);
-        self.leaving.remember(serial, memory);
+        self.removals.remember(serial, memory);
     }
 
-    /// What has to be remembered and is not written down yet, at `now` or before the end; it counts as written then.
+    /// Returns the memories to write at `now`, or all changed ones if `now` is `None`; records them as written.
     pub fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &Memory)> {
-        self.leaving.unwritten(now)
+        self.removals.unwritten(now)
     }
 
-    /// What is remembered is not on disk any more.
+    /// Records that the stored memories were lost.
     pub fn rewrite(&mut self) {
-        self.leaving.rewrite();
+        self.removals.rewrite();
     }
 
-    /// What was not published since the last call; of many complaints the first.
-    pub fn complaints(&mut self) -> Vec<Complaint> {
-        self.complaints.take()
+    /// Returns what could not be published since the last call, at most the first few.
+    pub fn unpublished(&mut self) -> Vec<Unpublished> {
+        self.unpublished.take()
     }
 
-    /// How much waits here for the connection; none of it grows with an outage.
+    /// Returns the number of waiting orders, which does not grow during an outage.
     pub fn waiting(&self) -> usize {
         self.begun.len()
     }
 
-    /// There is a connection, and a broker that may have forgotten everything.
+    /// Records a new connection. The broker may have lost everything.
     pub fn connected(&mut self) {
         self.owe_everything();
         self.connected = true;
@@ -122,19 +121,19 @@ impl Outbox {
         self.begun.extend(self.options.birth_topic().map(Order::Subscribe));
     }
 
-    /// There is no connection any more.
+    /// Records that the connection was lost.
     pub fn lost(&mut self) {
         self.connected = false;
         self.begun.clear();
-        self.leaving.lost();
+        self.removals.lost();
     }
 
-    /// Messages from the broker were missed.
+    /// Records that messages from the broker were missed.
     pub fn missed(&mut self) {
         self.incoming.missed();
     }
 
-    /// A message has come in.
+    /// Handles a message from the broker.
     pub fn incoming(&mut self, topic: &str, payload: &[u8], retained: bool) -> Meaning {
         if self.connected {
             self.incoming.incoming(&self.options, topic, payload, retained)
@@ -143,7 +142,7 @@ impl Outbox {
         }
     }
 
-    /// The next order for the connection, or `None` while nothing is owed.
+    /// Returns the next order for the connection, or `None` if there is nothing to send.
     pub fn next(&mut self, sheet: &Sheet, now: Instant) -> Option<Order> {
         if !self.connected {
             return None;
@@ -154,18 +153,18 @@ impl Outbox {
         self.look_through(sheet, now);
         loop {
             match self.pick(now) {
-                Some(Order::Publish(message)) if !self.complaints.fits(&message) => {}
+                Some(Order::Publish(message)) if !self.unpublished.fits(&message) => {}
                 Some(order) => return Some(order),
                 None if self.begin_event(sheet) || self.begin_news(sheet, now) => {}
                 None => {
-                    self.leaving.rest();
+                    self.removals.rest();
                     return None;
                 }
             }
         }
     }
 
-    /// The next order of what was begun or is owed by itself.
+    /// Returns the next order that does not depend on new values.
     fn pick(&mut self, now: Instant) -> Option<Order> {
         if self.incoming.status.take(now) {
             return Some(self.online());
@@ -179,14 +178,18 @@ impl Outbox {
         self.announcement(now).or_else(|| self.removal(now)).map(Order::Publish)
     }
 
-    /// When something is owed by time alone.
+    /// Returns the next time at which something has to be sent without any event.
     pub fn wakes(&self) -> Option<Instant> {
-        let paced = (self.walk.is_owed() || self.leaving.is_owed()).then(|| self.pace.opens());
-        self.incoming.wakes().into_iter().chain(paced).min().filter(|_| self.connected)
+        if !self.connected {
+            return None;
+        }
+        let limited =
+            (self.announcements.is_owed() || self.removals.is_owed()).then(|| self.rate_limit.opens());
+        self.incoming.wakes().into_iter().chain(limited).min()
     }
 
-    /// What is left to say before an orderly end.
-    pub fn farewell(&self) -> Vec<Message> {
+    /// Returns the last messages before an orderly end.
+    pub fn last_messages(&self) -> Vec<Message> {
         let prefix = &self.options.prefix;
         let gateways = self.gateways.keys();
         let mut messages: Vec<Message> =
@@ -206,12 +209,12 @@ impl Outbox {
     fn owe_everything(&mut self) {
         for (serial, sent) in &mut self.gateways {
             sent.forget();
-            self.walk.owe_whole(serial);
+            self.announcements.owe_whole(serial);
         }
         self.settled = 0;
     }
 
-    /// Looks through the readings that are new for what is to be announced, and for what is gone.
+    /// Searches the new readings for entities to announce, and for devices that are gone.
     fn look_through(&mut self, sheet: &Sheet, now: Instant) {
         for (serial, known) in sheet.gateways_after(self.looked_through) {
             let Some(reading) = &known.reading else { continue };
@@ -220,60 +223,62 @@ impl Outbox {
                 continue;
             }
             sent.looked_through = reading.number;
-            let memory = self.leaving.of(serial, &self.options);
+            let memory = self.removals.of(serial, &self.options);
             let (names, more) = sent.published.look_through(&self.options, &reading.value, memory, now);
-            self.walk.owe(serial, names);
+            self.announcements.owe(serial, names);
             if more > 0 {
-                self.complaints.add(Complaint::TooMany { serial: serial.clone(), left_out: more });
+                self.unpublished.add(Unpublished::TooMany { serial: serial.clone(), left_out: more });
             }
         }
         self.looked_through = sheet.written();
     }
 
-    /// The next announcement, if the pace allows it. They go before the state; when the pace holds them up the state goes
-    /// on meanwhile, and the document goes again after the last of them, since a consumer drops what it does not know.
+    /// Returns the next announcement, if the rate limit allows it. Announcements come before values. While the limit delays
+    /// them, values are sent, and the document is sent again after the last one, since a consumer ignores values of entities
+    /// that it does not know.
     fn announcement(&mut self, now: Instant) -> Option<Message> {
-        while self.walk.is_owed() && self.pace.opens() <= now {
+        while self.announcements.is_owed() && self.rate_limit.opens() <= now {
             let gateways = &self.gateways;
             let all = |serial: &Serial| gateways.get(serial).map(|sent| sent.published.entities());
-            let (serial, name) = self.walk.next(|serial| all(serial).unwrap_or_default())?;
+            let (serial, name) = self.announcements.next(|serial| all(serial).unwrap_or_default())?;
             let sent = self.gateways.get_mut(&serial)?;
             let message = sent.published.announcement(&self.options, &name);
-            if !self.walk.owes(&serial) {
+            if !self.announcements.owes(&serial) {
                 sent.forget_document();
                 self.settled = 0;
             }
             if message.is_some() {
-                self.pace.take(now);
+                self.rate_limit.take(now);
                 return message;
             }
         }
         None
     }
 
-    /// Empties the next topic of something that is gone for good, at the pace of announcements: a consumer of those
-    /// hears of it too.
+    /// Returns the next message that removes a topic, if the rate limit allows it: consumers of announcements receive
+    /// removals too.
     fn removal(&mut self, now: Instant) -> Option<Message> {
-        if self.leaving.is_owed() && self.pace.take(now) { self.leaving.next() } else { None }
+        if self.removals.is_owed() && self.rate_limit.take(now) { self.removals.next() } else { None }
     }
 
     fn begin_event(&mut self, sheet: &Sheet) -> bool {
-        let Some(told) = sheet.events_after(self.told).next() else { return false };
-        self.told = told.number;
-        let message = topics::event(&self.options.prefix, &told.serial, &told.event);
+        let Some(entry) = sheet.events_after(self.last_event).next() else { return false };
+        self.last_event = entry.number;
+        let message = topics::event(&self.options.prefix, &entry.serial, &entry.event);
         self.begun.push_back(Order::Publish(message));
         true
     }
 
-    /// Begins the news of the next gateway that has some, in turn, so that none starves behind a slow broker.
+    /// Starts with the new values of the next gateway that has some. Gateways take turns, so that a slow broker receives the
+    /// values of each.
     fn begin_news(&mut self, sheet: &Sheet, now: Instant) -> bool {
         let mut new: Vec<_> = sheet.gateways_after(self.settled).collect();
         let last = self.served.as_ref();
-        // Those after the last one come before those up to it.
+        // Gateways after the last one come before those up to it.
         new.sort_unstable_by_key(|(serial, _)| (last.is_some_and(|last| *serial <= last), *serial));
         for (serial, known) in new {
             let sent = self.gateways.entry(serial.clone()).or_default();
-            let memory = self.leaving.of(serial, &self.options);
+            let memory = self.removals.of(serial, &self.options);
             let news = sent.news(&self.options, serial, known, now, memory);
             if !news.is_empty() {
                 self.begun.extend(news.into_iter().map(Order::Publish));

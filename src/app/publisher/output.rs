@@ -1,5 +1,4 @@
-//! A stream that readings are written to, on another thread: a reader that hangs or a disk that fails holds up this
-//! stream and nothing else.
+//! A stream that is written on another thread, so that a reader that hangs or a disk that fails delays nothing else.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,10 +8,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::io::streams;
 
-/// A stream, and the write to it that is under way.
+/// A stream, and the write to it that is in progress.
 #[derive(Debug)]
 pub struct Output<W = File> {
-    /// Absent while it is written to.
+    /// `None` during a write.
     out: Option<W>,
     writing: Option<JoinHandle<(W, Written)>>,
     /// Whether the last write ended in the middle of a line.
@@ -26,22 +25,22 @@ struct Written {
 }
 
 impl Output<File> {
-    /// Standard output.
+    /// Opens standard output.
     pub fn standard() -> io::Result<Self> {
         streams::duplicate(io::stdout()).map(Self::new)
     }
 }
 
 impl<W: Write + AsFd + Send + 'static> Output<W> {
-    /// Writes to `out` from now on.
+    /// Creates an output that writes to `out`.
     pub const fn new(out: W) -> Self {
         Self { out: Some(out), writing: None, torn: false }
     }
 
-    /// Writes whole lines, after what is being written already. Where an earlier write was cut off in a line, that line
-    /// is ended first. If this is given up, the write goes on, and [`Self::settled`] waits for it.
+    /// Writes whole lines, after any write in progress. If an earlier write was cut off within a line, that line is ended
+    /// first. If this future is dropped, the write continues, and [`Self::settled`] waits for it.
     pub async fn write(&mut self, lines: String) -> io::Result<()> {
-        // Its failure was for whoever gave it up.
+        // The caller that dropped the earlier write would have handled its error.
         self.settled().await.unwrap_or_default();
         let Some(mut out) = self.out.take() else {
             return Err(io::Error::other("the thread that writes has ended"));
@@ -55,7 +54,7 @@ impl<W: Write + AsFd + Send + 'static> Output<W> {
         self.settled().await
     }
 
-    /// Waits for the write that is under way, if any.
+    /// Waits for the write in progress, if any.
     pub async fn settled(&mut self) -> io::Result<()> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         let ended = writing.await;
@@ -83,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk with so much room.
+    /// A disk with limited room.
     struct Disk {
         room: usize,
         held: Vec<u8>,
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_was_given_up_comes_before_the_next() {
+    async fn a_write_that_was_dropped_comes_before_the_next() {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut out = Output::new(File::from(std::os::fd::OwnedFd::from(writer)));
         let long = format!("{}\n", "a".repeat(1 << 20));

@@ -1,52 +1,52 @@
-//! What is said of something that others make happen, as often as they like: the first time at once, and when it has
-//! ended how often it was.
+//! Limits log lines about events that other clients cause, as often as they like: the first is reported immediately, and
+//! the number of all when they have ended.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After so much quiet it has ended.
+/// The time without an event after which a series has ended.
 const QUIET: Duration = Duration::from_secs(10 * 60);
 
-/// One kind of happening.
+/// The series of one kind of event.
 #[derive(Debug, Default)]
-pub(super) struct Repeats(Option<Row>);
+pub(super) struct Repeats(Option<Series>);
 
 #[derive(Debug)]
-struct Row {
+struct Series {
     first: Instant,
     last: Instant,
     times: u64,
 }
 
-/// A row of happenings that has ended.
+/// A series that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
-    /// How often it happened, twice or more.
+    /// The number of events, two or more.
     pub(super) times: u64,
-    /// From the first to the last time.
+    /// The time from the first to the last event.
     pub(super) length: Duration,
 }
 
 impl Repeats {
-    /// It happened. Returns whether that is the first time, which is said at once.
+    /// Records an event, and returns whether it is the first of a series.
     pub(super) fn happened(&mut self, now: Instant) -> bool {
         self.lasts(now, now)
     }
 
-    /// The same of something that lasts until `until`.
+    /// Records an event that lasts until `until`, and returns whether it is the first of a series.
     pub(super) fn lasts(&mut self, now: Instant, until: Instant) -> bool {
         let first = self.0.is_none();
-        let row = self.0.get_or_insert(Row { first: now, last: until, times: 0 });
-        (row.last, row.times) = (row.last.max(until), row.times.saturating_add(1));
+        let series = self.0.get_or_insert(Series { first: now, last: until, times: 0 });
+        (series.last, series.times) = (series.last.max(until), series.times.saturating_add(1));
         first
     }
 
-    /// What is to be said of the end. Nothing, if it happened once: that was said.
+    /// Returns the series if it has ended; `None` for a single event, which has been reported.
     pub(super) fn ended(&mut self, now: Instant) -> Option<Ended> {
-        let row = self.0.take_if(|row| now.saturating_duration_since(row.last) >= QUIET)?;
-        let length = row.last.saturating_duration_since(row.first);
-        (row.times > 1).then_some(Ended { times: row.times, length })
+        let series = self.0.take_if(|series| now.saturating_duration_since(series.last) >= QUIET)?;
+        let length = series.last.saturating_duration_since(series.first);
+        (series.times > 1).then_some(Ended { times: series.times, length })
     }
 }
 
@@ -57,23 +57,23 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_day_of_it_is_said_twice() {
-        let (start, mut repeats, mut said) = (Instant::now(), Repeats::default(), Vec::new());
+    fn a_day_of_events_is_reported_twice() {
+        let (start, mut repeats, mut reported) = (Instant::now(), Repeats::default(), Vec::new());
         for second in 0..86_400 + 3600 {
             let now = start + second * SECOND;
             for _ in 0..3 {
                 if second < 86_400 && repeats.happened(now) {
-                    said.push((second, None));
+                    reported.push((second, None));
                 }
             }
-            said.extend(repeats.ended(now).map(|ended| (second, Some(ended))));
+            reported.extend(repeats.ended(now).map(|ended| (second, Some(ended))));
         }
         let ended = Ended { times: 3 * 86_400, length: 86_399 * SECOND };
-        assert_eq!(said, [(0, None), (86_999, Some(ended))]);
+        assert_eq!(reported, [(0, None), (86_999, Some(ended))]);
     }
 
     #[test]
-    fn what_happens_once_is_said_once() {
+    fn a_single_event_is_reported_once() {
         let (start, mut repeats) = (Instant::now(), Repeats::default());
         assert!(repeats.happened(start));
         assert_eq!(repeats.ended(start + 2 * QUIET), None);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_has_not_ended() {
+    fn an_event_that_lasts_has_not_ended() {
         let (start, mut repeats) = (Instant::now(), Repeats::default());
         assert!(repeats.lasts(start, start + 5 * QUIET));
         assert!(!repeats.lasts(start + QUIET, start + 2 * QUIET));

@@ -1,25 +1,25 @@
-//! What the log says of the broker and of those who publish there: a line when something begins, and one when it ends.
+//! The log lines about the broker and its other clients: one when a problem begins, and one when it ends.
 
 use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::complaint::Complaint;
 use super::repeats::{Ended, Repeats};
+use super::unpublished::Unpublished;
 use crate::base::outage::{Outage, Say};
 use crate::io::mqtt::{Error, Flood};
 
-/// A connection that has held for this long is a good one.
+/// The time after which a connection counts as stable.
 const STEADY: Duration = Duration::from_secs(10 * 60);
 
-/// What has been said.
+/// The problems that have been reported.
 #[derive(Debug)]
 pub(super) struct Reporting {
     outage: Outage<Discriminant<Error>>,
     births: Repeats,
-    denials: Repeats,
-    twins: Repeats,
+    declared_offline: Repeats,
+    other_daemons: Repeats,
     floods: Repeats,
     too_long: Repeats,
     too_many: Repeats,
@@ -27,21 +27,21 @@ pub(super) struct Reporting {
 
 impl Default for Reporting {
     fn default() -> Self {
-        let none = Repeats::default;
+        let new = Repeats::default;
         Self {
             outage: Outage::new(STEADY),
-            births: none(),
-            denials: none(),
-            twins: none(),
-            floods: none(),
-            too_long: none(),
-            too_many: none(),
+            births: new(),
+            declared_offline: new(),
+            other_daemons: new(),
+            floods: new(),
+            too_long: new(),
+            too_many: new(),
         }
     }
 }
 
 impl Reporting {
-    /// There is a connection.
+    /// Reports a new connection.
     pub(super) fn connected(&mut self, now: Instant) {
         if let Say::Back(away) = self.outage.ended(now) {
             tracing::info!(outage_s = away.map(|away| away.as_secs()), "connected to the MQTT broker");
@@ -50,101 +50,103 @@ impl Reporting {
         }
     }
 
-    /// There is none, because of `error`.
+    /// Reports a lost or failed connection.
     pub(super) fn lost(&mut self, error: &Error, now: Instant) {
         match self.outage.failed(discriminant(error), false, now) {
-            Say::Gone => tracing::warn!(%error, "no MQTT broker; it is tried again, readings go on"),
+            Say::Gone => {
+                tracing::warn!(%error, "the MQTT broker is not available; retrying, readings continue")
+            }
             Say::Flaps(times) => tracing::warn!(
                 %error,
                 times,
-                "the connection to the MQTT broker breaks again and again; that is said once more when it holds. Does its \
-                 log tell why? Another client with the same client id would do this"
+                "the connection to the MQTT broker breaks repeatedly; the next line follows when it is stable. Look for the \
+                 reason in the broker's log; another client with the same client id causes this"
             ),
-            _ => tracing::debug!(%error, "still no MQTT broker"),
+            _ => tracing::debug!(%error, "the MQTT broker is still not available"),
         }
     }
 
-    /// A consumer came up, and said so on `topic`.
+    /// Reports a consumer that has started, with the topic of its birth message.
     pub(super) fn birth(&mut self, topic: &str, now: Instant) {
         if self.births.happened(now) {
-            tracing::info!(%topic, "a consumer came up; everything is announced again");
+            tracing::info!(%topic, "a consumer started; announcing everything again");
         }
     }
 
-    /// Somebody declared this daemon offline on `topic`.
-    pub(super) fn denied(&mut self, topic: &str, now: Instant) {
-        if self.denials.happened(now) {
-            let advice = "another enphased with the same MQTT prefix? Give each its own";
-            tracing::warn!(%topic, advice, "somebody declared this daemon offline");
+    /// Reports that another client declared this daemon offline on `topic`.
+    pub(super) fn declared_offline(&mut self, topic: &str, now: Instant) {
+        if self.declared_offline.happened(now) {
+            let advice = "if another enphased uses the same MQTT prefix, give each its own";
+            tracing::warn!(%topic, advice, "another client declared this daemon offline");
         }
     }
 
-    /// Another daemon says on `topic` that it is `client_id`.
-    pub(super) fn twin(&mut self, topic: &str, client_id: &str, now: Instant) {
-        if self.twins.happened(now) {
+    /// Reports another daemon, which has published `client_id` on `topic`.
+    pub(super) fn other_daemon(&mut self, topic: &str, client_id: &str, now: Instant) {
+        if self.other_daemons.happened(now) {
             tracing::warn!(
                 %topic,
                 %client_id,
                 "another enphased publishes under the same MQTT prefix, so their values mix: stop one of them, or give each \
-                 its own prefix in [mqtt]. The broker's log shows by its client id where it runs"
+                 its own prefix in [mqtt]. Find its host by the client id in the broker's log"
             );
         } else {
-            tracing::debug!(%topic, %client_id, "and another one");
+            tracing::debug!(%topic, %client_id, "one more enphased under the same MQTT prefix");
         }
     }
 
-    /// So much came in that nothing is listened to until then.
+    /// Reports a flood of messages, because of which incoming messages are ignored until `until`.
     pub(super) fn rests(&mut self, flood: Flood, until: Instant, now: Instant) {
         let seconds = until.saturating_duration_since(now).as_secs();
         if !self.floods.lasts(now, until) {
-            tracing::debug!(?flood, seconds, "still too much comes from the MQTT broker");
+            tracing::debug!(?flood, seconds, "the flood of messages from the MQTT broker continues");
             return;
         }
         let what = match flood {
-            Flood::TooMany => "more messages than can be meant",
+            Flood::TooMany => "too many messages",
             Flood::TooLong => "a message that is far too long",
         };
         tracing::warn!(
             seconds,
-            "somebody publishes {what} on a topic that this daemon listens to (births, requests, its own status). It does not \
-             listen for a while, and goes on publishing"
+            "another client publishes {what} on a topic that this daemon subscribes to (birth messages, requests, its own \
+             status). It ignores incoming messages for a while, and continues to publish"
         );
     }
 
-    /// Something is not published.
-    pub(super) fn complaint(&mut self, complaint: &Complaint, now: Instant) {
-        match complaint {
-            Complaint::TooLong { topic, bytes } if self.too_long.happened(now) => tracing::warn!(
+    /// Reports something that cannot be published.
+    pub(super) fn unpublished(&mut self, unpublished: &Unpublished, now: Instant) {
+        match unpublished {
+            Unpublished::TooLong { topic, bytes } if self.too_long.happened(now) => tracing::warn!(
                 %topic,
                 bytes,
-                "a message is longer than MQTT brokers take, and is not published"
+                "not publishing a message that is longer than MQTT brokers accept"
             ),
-            Complaint::TooMany { serial, left_out } if self.too_many.happened(now) => tracing::warn!(
+            Unpublished::TooMany { serial, left_out } if self.too_many.happened(now) => tracing::warn!(
                 gateway = %serial,
                 left_out,
-                "the gateway names more devices than any has; the rest is not published. Is it an Enphase gateway?"
+                "the gateway lists more devices than a real one has; not publishing the rest. Is it an Enphase gateway?"
             ),
             known => tracing::debug!(?known, "still not published"),
         }
     }
 
-    /// Time has passed: says what has ended.
+    /// Reports the problems that have ended by `now`.
     pub(super) fn passed(&mut self, now: Instant) {
         if let Say::Holds(times, length) = self.outage.steady(now) {
             let within_s = length.as_secs();
-            tracing::info!(times, within_s, "the connection to the MQTT broker holds again");
+            tracing::info!(times, within_s, "the connection to the MQTT broker is stable again");
         }
-        let rows = [
-            (&mut self.births, "consumers have stopped coming up again and again"),
-            (&mut self.denials, "nobody declares this daemon offline any more"),
-            (&mut self.twins, "no more daemons come up under the same MQTT prefix"),
+        let series = [
+            (&mut self.births, "consumers have stopped starting repeatedly"),
+            (&mut self.declared_offline, "no other client declares this daemon offline any more"),
+            (&mut self.other_daemons, "no more daemons start under the same MQTT prefix"),
             (&mut self.floods, "the flood of messages from the MQTT broker has ended"),
             (&mut self.too_long, "all messages are short enough to be published again"),
             (&mut self.too_many, "all devices are published again"),
         ];
-        for (row, words) in rows {
-            if let Some(Ended { times, length }) = row.ended(now) {
-                tracing::info!(times, within_s = Duration::as_secs(&length), "{words}");
+        for (repeats, message) in series {
+            if let Some(Ended { times, length }) = repeats.ended(now) {
+                tracing::info!(times, within_s = Duration::as_secs(&length), "{message}");
             }
         }
     }

@@ -1,8 +1,8 @@
-//! Which inverters, batteries and dry contacts of a gateway are published, and how long each has been missing.
+//! The list of a gateway's inverters, batteries and dry contacts that are published, and how long each has been missing.
 //!
-//! A gateway that names new devices for ever, or something in its place, must not fill the memory, the state directory and
-//! the broker. So no more are published than any house has, and when all places are taken a new device gets that of one
-//! that is missing, one a minute.
+//! A faulty gateway, or another device at its address, may list new devices forever. It must not fill the memory, the state
+//! directory and the broker. So the list has a maximum size. When it is full, a new device replaces one that is missing, at
+//! most one per minute.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,17 +17,17 @@ use crate::base::reading::Reading;
 use crate::output::json::LISTS;
 use crate::output::topics;
 
-/// On so many days a device must have been missing to be gone for good.
+/// The number of days after which a missing device is removed.
 const DAYS: u8 = 7;
-/// How often a new device takes the place of a missing one.
-const REPLACED: Duration = Duration::from_secs(60);
-/// How long a device's name may be; serial numbers have twelve digits.
+/// The minimum time between two replacements of a missing device.
+const REPLACE_INTERVAL: Duration = Duration::from_secs(60);
+/// The maximum length of a device's name. Serial numbers have twelve digits.
 const LONGEST: usize = 32;
-/// L1, L2, L3.
+/// The maximum number of phases.
 const PHASES: usize = 3;
 
-/// How many entries of a list are published. A gateway takes 600 inverters at most.
-fn most(list: &str) -> usize {
+/// Returns the maximum number of entries of a list. A gateway supports at most 600 inverters.
+fn maximum(list: &str) -> usize {
     match list {
         "inverters" => 1000,
         "batteries" => 200,
@@ -35,33 +35,33 @@ fn most(list: &str) -> usize {
     }
 }
 
-/// The entries of a gateway's lists that have a place, as `inverters/482200000001`.
+/// The published entries of a gateway's lists, such as `inverters/482200000001`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Roster {
     entries: BTreeMap<String, Absence>,
-    /// When a missing device last lost its place to a new one.
+    /// The time of the last replacement.
     #[serde(skip)]
     replaced: Option<Instant>,
 }
 
-/// How long an entry of a list has been missing.
+/// The days on which an entry was missing.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Absence {
-    /// Entries of the same kind come from the same page.
+    /// The kind of the device. Entries of the same kind come from the same page.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
-    /// The days on which it was.
+    /// The number of days.
     days: u8,
-    /// The last of them.
+    /// The last of these days.
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<Date>,
 }
 
 impl Absence {
-    /// A list with others of its kind did not have it on `today`; gives whether that is news. A day counts once, and
-    /// only after the last one: a clock that jumps to and fro gains nothing.
+    /// Records that the entry is missing on `today`, and returns whether this is new. A day counts once, and only if it is
+    /// after the last one, so that a clock that jumps does not add days.
     fn missed(&mut self, today: Date) -> bool {
         let news = self.last.is_none_or(|last| last < today);
         if news {
@@ -71,24 +71,24 @@ impl Absence {
     }
 }
 
-/// What a reading has changed.
+/// The changes that a reading caused.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
-    /// Whether anything has to be written down.
+    /// Whether the list has to be saved.
     pub(super) changed: bool,
-    /// The entries that have lost their places: gone for good, or replaced.
+    /// The entries that were removed or replaced.
     pub(super) gone: Vec<String>,
-    /// How many entries found no place.
+    /// The number of devices that did not fit.
     pub(super) refused: usize,
 }
 
 impl Roster {
-    /// Forgets the entries that are not `wanted`.
+    /// Removes the entries that are not `wanted`.
     pub(super) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.entries.retain(|entry, _| wanted(entry));
     }
 
-    /// Looks for the devices that a new reading has and has not.
+    /// Updates the list with the devices of a new reading.
     pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> Look {
         let mut look = Look::default();
         let present = entries(reading, &mut look.refused);
@@ -101,8 +101,8 @@ impl Roster {
                 }
                 continue;
             }
-            let none = &mut 0;
-            let free = free.get_mut(list(entry)).unwrap_or(none);
+            let mut zero = 0;
+            let free = free.get_mut(list(entry)).unwrap_or(&mut zero);
             if *free == 0 {
                 let replaced = self.replace_one(entry, kind.as_ref(), &present, now);
                 look.refused += usize::from(replaced.is_none());
@@ -110,7 +110,7 @@ impl Roster {
                 look.gone.extend(replaced);
             } else {
                 *free -= 1;
-                self.give_place(entry, kind.as_ref());
+                self.add(entry, kind.as_ref());
                 look.changed = true;
             }
         }
@@ -121,7 +121,7 @@ impl Roster {
         look
     }
 
-    /// Gives a new entry the place of a missing one of its kind, the one that was missing on most days; gives whose it was.
+    /// Replaces the entry of the same kind that was missing for most days with a new one, and returns the old one.
     fn replace_one(
         &mut self,
         entry: &str,
@@ -129,8 +129,8 @@ impl Roster {
         present: &BTreeMap<String, Option<String>>,
         now: Instant,
     ) -> Option<String> {
-        // One attempt a minute, because each looks through all.
-        if self.replaced.is_some_and(|last| now.saturating_duration_since(last) < REPLACED) {
+        // One attempt per minute, because each searches all entries.
+        if self.replaced.is_some_and(|last| now.saturating_duration_since(last) < REPLACE_INTERVAL) {
             return None;
         }
         self.replaced = Some(now);
@@ -139,15 +139,15 @@ impl Roster {
         });
         let longest = missing.max_by_key(|(_, absence)| absence.days).map(|(other, _)| other.clone())?;
         self.entries.remove(&longest);
-        self.give_place(entry, kind);
+        self.add(entry, kind);
         Some(longest)
     }
 
-    fn give_place(&mut self, entry: &str, kind: Option<&String>) {
+    fn add(&mut self, entry: &str, kind: Option<&String>) {
         self.entries.insert(entry.to_owned(), Absence { kind: kind.cloned(), ..Absence::default() });
     }
 
-    /// Counts the day for each inverter and battery that is missing from a list with others of its kind.
+    /// Counts the day for each inverter and battery that is missing, if the list has others of its kind.
     fn count_missing(
         &mut self,
         reading: &Reading,
@@ -164,7 +164,7 @@ impl Roster {
         }
     }
 
-    /// The reading without the entries that have no place.
+    /// Returns the reading without the devices that are not in the list.
     pub(super) fn admitted<'a>(&self, reading: &'a Reading) -> Cow<'a, Reading> {
         let place = |list: &str, name: &str| self.has(&format!("{list}/{}", topics::level(name)));
         let all = reading.phases.len() <= PHASES
@@ -182,12 +182,12 @@ impl Roster {
         Cow::Owned(some)
     }
 
-    /// Whether an entry has a place.
+    /// Returns whether the list has an entry.
     fn has(&self, entry: &str) -> bool {
         self.entries.contains_key(entry)
     }
 
-    /// Gives an entry a place that is not looked for among the devices, such as a phase; whether it is new.
+    /// Adds an entry that is not a device, such as a phase; returns whether it is new.
     pub(super) fn insert(&mut self, entry: &str) -> bool {
         let new = !self.has(entry);
         if new {
@@ -196,18 +196,19 @@ impl Roster {
         new
     }
 
-    /// All entries of a list.
+    /// Returns the entries of a list.
     pub(super) fn of_list<'a>(&'a self, list: &'a str) -> impl Iterator<Item = &'a String> {
         self.entries.keys().filter(move |entry| self::list(entry) == list)
     }
 
-    /// Takes away the places that are too many, as an older version may have written them down; gives whose they were.
+    /// Removes the entries beyond the limits, which an older version may have saved; returns them.
     pub(super) fn trim(&mut self) -> Vec<String> {
         let (mut counts, mut gone) = (BTreeMap::<String, usize>::new(), Vec::new());
         self.entries.retain(|entry, _| {
             let count = counts.entry(list(entry).to_owned()).or_default();
             let known = LISTS.iter().any(|it| it.field == list(entry));
-            let stays = known && entry.len() <= list(entry).len() + 1 + LONGEST && *count < most(list(entry));
+            let stays =
+                known && entry.len() <= list(entry).len() + 1 + LONGEST && *count < maximum(list(entry));
             *count += usize::from(stays);
             if !stays {
                 gone.push(entry.clone());
@@ -217,15 +218,15 @@ impl Roster {
         gone
     }
 
-    /// How many places of each list are free.
+    /// Returns the number of entries that still fit in each list.
     fn free_places(&self) -> BTreeMap<&'static str, usize> {
         let taken = |list: &str| self.of_list(list).count();
-        LISTS.iter().map(|list| (list.field, most(list.field).saturating_sub(taken(list.field)))).collect()
+        LISTS.iter().map(|list| (list.field, maximum(list.field).saturating_sub(taken(list.field)))).collect()
     }
 }
 
-/// The inverters, batteries and dry contacts of a reading, with the kind where one list holds several. `refused` counts
-/// those whose names are none.
+/// Returns the inverters, batteries and dry contacts of a reading, with the kind if a list has several. `refused` counts
+/// the devices with invalid names.
 fn entries(reading: &Reading, refused: &mut usize) -> BTreeMap<String, Option<String>> {
     let mut entries = BTreeMap::new();
     let inverters = reading.inverters.iter().map(|it| ("inverters", it.serial.as_str(), None));
@@ -242,7 +243,7 @@ fn entries(reading: &Reading, refused: &mut usize) -> BTreeMap<String, Option<St
     entries
 }
 
-/// The list of an entry.
+/// Returns the list that an entry belongs to.
 pub(super) fn list(entry: &str) -> &str {
     entry.split_once('/').map_or(entry, |(list, _)| list)
 }
@@ -268,18 +269,18 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_published_than_any_house_has() {
+    fn the_number_of_devices_is_limited() {
         let (mut roster, now) = (Roster::default(), Instant::now());
         let many = roof(10_000..12_500);
         let look = roster.look(&many, now);
         assert_eq!((look.refused, look.gone.len()), (1500, 0));
         assert_eq!(inverters(&roster.admitted(&many)), 1000);
         let few = roof(10_000..10_600);
-        assert!(matches!(roster.admitted(&few), Cow::Borrowed(_)), "what has a place is not copied");
+        assert!(matches!(roster.admitted(&few), Cow::Borrowed(_)), "a reading that fits is not copied");
     }
 
     #[test]
-    fn new_devices_at_each_visit_replace_missing_ones_slowly() {
+    fn new_devices_at_each_poll_replace_missing_ones_slowly() {
         let (mut roster, start) = (Roster::default(), Instant::now());
         let mut gone = 0;
         // For eight hours, every five minutes.
@@ -289,24 +290,24 @@ mod tests {
             gone += look.gone.len();
             assert!(roster.of_list("inverters").count() <= 1000);
         }
-        assert_eq!(gone, 95, "one at each visit but the first");
+        assert_eq!(gone, 95, "one at each poll but the first");
     }
 
     #[test]
-    fn those_of_the_house_get_their_places_back() {
+    fn the_real_devices_return_to_the_list() {
         let (mut roster, start) = (Roster::default(), Instant::now());
         roster.look(&roof(0..2000), start);
         let house = roof(5000..5030);
         let mut now = start;
         for _ in 0..30 {
-            now += REPLACED;
+            now += REPLACE_INTERVAL;
             roster.look(&house, now);
         }
         assert_eq!(inverters(&roster.admitted(&house)), 30);
     }
 
     #[test]
-    fn a_name_that_is_none_has_no_place() {
+    fn a_device_with_an_invalid_name_is_refused() {
         let (mut roster, now) = (Roster::default(), Instant::now());
         let mut reading = test_readings::full();
         let contact = |id: String| DryContact { id, state: None, name: None };
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_too_many_is_cut_down() {
+    fn a_file_with_too_many_entries_is_trimmed() {
         let mut roster = Roster::default();
         for n in 0..3000 {
             roster.insert(&format!("inverters/{n}"));
@@ -338,7 +339,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
-        fn whatever_comes_it_stays_small_and_keeps_what_is_there(
+        fn the_list_stays_small_and_keeps_present_devices(
             visits in prop::collection::vec((0..3000_u32, 0..1500_u32, 0..100_u64), 1..6),
         ) {
             let (mut roster, mut now) = (Roster::default(), Instant::now());
@@ -352,7 +353,7 @@ mod tests {
                 prop_assert!(before.difference(&after).count() <= 1);
                 let admitted = roster.admitted(&reading);
                 prop_assert_eq!(inverters(&admitted) + look.refused, inverters(&reading));
-                // A device that is there never loses its place.
+                // A device that is present is never removed.
                 for inverter in &reading.inverters {
                     let entry = format!("inverters/{}", inverter.serial);
                     prop_assert!(!before.contains(&entry) || after.contains(&entry));

@@ -1,11 +1,11 @@
-//! Something that is owed as often as others ask for it, and done once in a while.
+//! An action that other clients can request as often as they like, and that is limited in frequency.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Done at once when it is owed, and then no more often than once a gap; however often it was asked for meanwhile, once
-/// more.
+/// An action that is performed immediately when requested, and then at most once per gap. Requests during the gap lead to
+/// one action after it.
 #[derive(Debug)]
 pub(super) struct Throttle {
     gap: Duration,
@@ -18,17 +18,17 @@ impl Throttle {
         Self { gap, owed: false, done: None }
     }
 
-    /// It is asked for.
+    /// Requests the action.
     pub(super) const fn owe(&mut self) {
         self.owed = true;
     }
 
-    /// It is done in another way.
+    /// Cancels a request, because the action happens anyway.
     pub(super) const fn settle(&mut self) {
         self.owed = false;
     }
 
-    /// Whether to do it now; if so it counts as done.
+    /// Returns whether to perform the action now; if so, records it as done.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let due = self.owed && self.opens().is_none_or(|opens| opens <= now);
         if due {
@@ -37,14 +37,14 @@ impl Throttle {
         due
     }
 
-    /// When it may be done again.
+    /// Returns the end of the current gap.
     fn opens(&self) -> Option<Instant> {
         self.done.map(|done| done + self.gap)
     }
 
-    /// When it is due, if it is owed and was done before.
+    /// Returns the time of a requested action that waits for the end of the gap.
     pub(super) fn wakes(&self) -> Option<Instant> {
-        self.opens().filter(|_| self.owed)
+        if self.owed { self.opens() } else { None }
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_done_at_once_and_then_once_a_gap() {
+    fn the_action_happens_immediately_and_then_once_per_gap() {
         const GAP: Duration = Duration::from_secs(10);
         let start = Instant::now();
         let mut throttle = Throttle::new(GAP);
@@ -70,7 +70,7 @@ mod tests {
         }
         assert_eq!(done, [0, 10, 20]);
         assert_eq!(throttle.wakes(), Some(start + 3 * GAP));
-        assert!(throttle.take(start + 3 * GAP), "the last one is not forgotten");
+        assert!(throttle.take(start + 3 * GAP), "the last request is not lost");
         assert_eq!(throttle.wakes(), None);
     }
 }

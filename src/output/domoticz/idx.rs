@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
+use crate::base::similar::most_similar;
 use crate::output::domoticz::devices::{DEVICES, Device};
 
 /// The numbers of the user's devices in Domoticz, by the keys of [`DEVICES`].
@@ -69,7 +70,8 @@ impl Idx {
 
     fn add(&mut self, key: &str, idx: u32) -> Result<(), Error> {
         let Some(device) = DEVICES.iter().find(|device| device.key == key) else {
-            return Err(Error::Unknown { key: key.to_owned(), nearest: nearest(key) });
+            let nearest = most_similar(key, DEVICES.iter().map(|device| device.key));
+            return Err(Error::Unknown { key: key.to_owned(), nearest });
         };
         if idx == 0 {
             return Err(Error::Zero(device.key));
@@ -82,16 +84,6 @@ impl Idx {
             None => Ok(()),
         }
     }
-}
-
-/// Returns the known key most similar to `key`, if one is similar enough.
-fn nearest(key: &str) -> Option<&'static str> {
-    let likeness = |known: &'static str| (strsim::jaro_winkler(known, key), known);
-    let (best, known) = DEVICES
-        .iter()
-        .map(|device| likeness(device.key))
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    (best > 0.75).then_some(known)
 }
 
 impl<'de> Deserialize<'de> for Idx {

@@ -106,7 +106,7 @@ impl Entity {
 pub(super) fn entities(reading: &Reading, settings: &Discovery) -> Vec<Entity> {
     let mut all = totals(reading);
     if settings.details {
-        let details = reading.phases.iter().flat_map(phase).chain(surroundings(reading));
+        let details = reading.phases.iter().flat_map(phase).chain(inputs(reading));
         all.extend(details.map(Entity::detail));
     }
     if settings.inverters {
@@ -165,7 +165,7 @@ fn phase(phase: &Phase) -> Vec<Entity> {
     ]
 }
 
-fn surroundings(reading: &Reading) -> Vec<Entity> {
+fn inputs(reading: &Reading) -> Vec<Entity> {
     let connection = reading.grid_connection.as_ref();
     let state = connection.and_then(|group| group.state.clone()).filter(|state| is_switch_state(state));
     let tariff = reading.tariff.as_ref();

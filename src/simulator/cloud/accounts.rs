@@ -1,4 +1,4 @@
-//! What the simulated cloud knows and answers: accounts, sessions, tokens.
+//! The state of the simulated cloud (accounts, sessions, tokens) and its responses.
 
 use std::collections::HashMap;
 
@@ -9,44 +9,44 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::answers;
 use super::options::{Account, CloudOptions, SecondFactor};
+use super::responses;
 use crate::base::clock::Clock;
-use crate::simulator::answer::{Answer, Manner};
 use crate::simulator::counts::{CloudCounts, Log, Request};
 use crate::simulator::fault::{Fault, Faults};
 use crate::simulator::jwt;
+use crate::simulator::response::{Answer, Delivery};
 use crate::simulator::server::Call;
 
-/// Where one logs in, at Enlighten.
+/// The path of the login, at Enlighten.
 pub const LOGIN: &str = "/login/login.json";
 
-/// Where a token is fetched with the session's number, at Entrez.
+/// The path of tokens for a session id, at Entrez.
 pub const TOKENS: &str = "/tokens";
 
-/// Where a token is fetched with the session's cookie, at Enlighten.
+/// The path of tokens for a session cookie, at Enlighten.
 pub const ENTREZ_AUTH_TOKEN: &str = "/entrez-auth-token";
 
-/// Where the code of a second factor is checked, at Enlighten.
+/// The path that checks the code of a second factor, at Enlighten.
 pub const VALIDATE_OTP: &str = "/app-api/validate_login_otp";
 
-/// Where another code is sent, at Enlighten.
+/// The path that sends another code, at Enlighten.
 pub const SEND_OTP: &str = "/app-api/generate_mfa_login_otp";
 
-/// Which of the two names a request came to.
+/// The host that received a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Enlighten,
     Entrez,
 }
 
-/// The cloud behind its listeners.
+/// The state of the cloud.
 #[derive(Debug)]
 pub(super) struct State {
     clock: Clock,
     options: CloudOptions,
     sessions: HashMap<String, Session>,
-    /// What was handed out and is nobody else's business.
+    /// The issued secrets: session ids and tokens.
     pub(super) secrets: Vec<String>,
     random: fastrand::Rng,
     pub(super) faults: Faults,
@@ -84,16 +84,17 @@ impl State {
         }
     }
 
-    /// Answers one request and counts it, whatever becomes of it.
+    /// Responds to one request, and counts it in any case.
     pub(super) fn respond(&mut self, host: Host, call: &Call) -> Answer {
         self.count(call);
-        let fault = self.faults.strike(&call.target);
-        let mut answer = fault.as_ref().and_then(Fault::instead).unwrap_or_else(|| self.well(host, call));
+        let fault = self.faults.take(&call.target);
+        let mut answer =
+            fault.as_ref().and_then(Fault::replacement).unwrap_or_else(|| self.normal(host, call));
         if let Some(fault) = fault {
-            answer = fault.spoil(answer);
+            answer = fault.apply(answer);
         }
-        let came = !matches!(answer.manner, Manner::Hung | Manner::Dropped);
-        let status = came.then_some(answer.status.as_u16());
+        let sent = !matches!(answer.delivery, Delivery::Hung | Delivery::Dropped);
+        let status = sent.then_some(answer.status.as_u16());
         self.log.add(Request { time: self.clock.now(), path: call.target.clone(), status });
         answer
     }
@@ -112,7 +113,7 @@ impl State {
         }
     }
 
-    fn well(&mut self, host: Host, call: &Call) -> Answer {
+    fn normal(&mut self, host: Host, call: &Call) -> Answer {
         match (host, &call.method, call.path()) {
             (Host::Enlighten, &Method::POST, LOGIN) => self.login(call),
             (Host::Enlighten, &Method::GET, ENTREZ_AUTH_TOKEN) => self.entrez_auth_token(call),
@@ -127,30 +128,30 @@ impl State {
 
     fn login(&mut self, call: &Call) -> Answer {
         if call.header("accept").is_none() || call.header("user-agent").is_none() {
-            return said(&answers::not_acceptable());
+            return response_of(&responses::not_acceptable());
         }
         let (email, password) = (field(call, "user[email]"), field(call, "user[password]"));
         let known = self.options.accounts.iter().find(|account| {
             Some(&account.email) == email.as_ref() && Some(&account.password) == password.as_ref()
         });
         match known.cloned() {
-            None => said(&answers::wrong_credentials()),
+            None => response_of(&responses::wrong_credentials()),
             Some(Account { second_factor: Some(SecondFactor::Code(_)), .. }) => {
-                said(&answers::second_factor())
+                response_of(&responses::second_factor())
             }
             Some(Account { second_factor: Some(SecondFactor::Demanded), .. }) => {
-                said(&answers::requires_mfa())
+                response_of(&responses::requires_mfa())
             }
             Some(account) => self.open_session(account),
         }
     }
 
-    /// A session for `account`, unless there are too many already.
+    /// Opens a session for `account`, unless there are too many.
     fn open_session(&mut self, account: Account) -> Answer {
         self.sessions.retain(|_, session| session.until > Instant::now());
         let open = self.sessions.values().filter(|session| session.account.email == account.email).count();
         if open >= self.options.session_limit {
-            return said(&answers::too_many_sessions(self.options.session_limit_status));
+            return response_of(&responses::too_many_sessions(self.options.session_limit_status));
         }
         self.counts.logins += 1;
         let id = format!("{:032x}", self.random.u128(..));
@@ -168,7 +169,8 @@ impl State {
             .cookie("locale", "en")
     }
 
-    /// The code comes in base64, with the cookie of the login that asked for it. What the cloud says to a right one is not recorded: this is a guess.
+    /// Checks a code, which comes in base64 with the cookie of its login. The response to a right code was never recorded:
+    /// this is a guess.
     fn validate_otp(&mut self, call: &Call) -> Answer {
         let decoded = |name| field(call, name).and_then(|value| decoded(&value));
         let (email, code) = (decoded("email"), decoded("otp"));
@@ -184,7 +186,7 @@ impl State {
         }
     }
 
-    /// `POST /tokens` of Entrez.
+    /// Responds to `POST /tokens` of Entrez.
     fn tokens(&mut self, call: &Call) -> Answer {
         let Ok(request) = serde_json::from_slice::<Value>(&call.body) else {
             return Answer::json(400, r#"{"message":"Bad Request"}"#);
@@ -201,11 +203,11 @@ impl State {
         }
     }
 
-    /// `GET /entrez-auth-token` of Enlighten, the other way to a token.
+    /// Responds to `GET /entrez-auth-token` of Enlighten, the alternative source of tokens.
     fn entrez_auth_token(&mut self, call: &Call) -> Answer {
         let session = call.cookie("_enlighten_4_session").unwrap_or_default();
         let Some(account) = self.account(session).cloned() else {
-            return said(&answers::sign_in_first(401));
+            return response_of(&responses::sign_in_first(401));
         };
         let mut pairs = form_urlencoded::parse(call.query().as_bytes());
         let Some((_, serial)) = pairs.find(|(name, _)| name == "serial_num") else {
@@ -221,7 +223,7 @@ impl State {
 
     fn grant(&mut self, account: &Account, serial: &str, wrap: impl Fn(u16, String) -> Answer) -> Answer {
         if !account.serials.iter().any(|own| own == serial) {
-            return said(&answers::forbidden());
+            return response_of(&responses::forbidden());
         }
         self.counts.tokens += 1;
         let token = self.token(account, serial);
@@ -240,22 +242,22 @@ impl State {
     }
 }
 
-/// Whether it comes with the cookie that a login with a second factor sets.
+/// Returns whether the request has the cookie that a login with a second factor sets.
 fn is_challenged(call: &Call) -> bool {
-    call.cookie("login_otp_nonce") == Some(answers::NONCE)
+    call.cookie("login_otp_nonce") == Some(responses::NONCE)
 }
 
-/// What a fault says, without a fault.
-fn said(fault: &Fault) -> Answer {
-    fault.instead().unwrap_or_else(|| Answer::empty(500))
+/// Returns the response of a fault.
+fn response_of(fault: &Fault) -> Answer {
+    fault.replacement().unwrap_or_else(|| Answer::empty(500))
 }
 
-/// A field of a form, with its percent signs and pluses undone.
+/// Returns the decoded value of a form field.
 fn field(call: &Call, name: &str) -> Option<String> {
     form_urlencoded::parse(&call.body).find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
 }
 
-/// Text from its base64.
+/// Decodes text from base64.
 fn decoded(value: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(value).ok()?).ok()
 }

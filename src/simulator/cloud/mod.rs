@@ -1,8 +1,8 @@
-//! A simulated cloud: Enlighten, where one logs in, and Entrez, which signs tokens.
+//! A simulated cloud: Enlighten, which handles logins, and Entrez, which signs tokens.
 
 mod accounts;
-pub mod answers;
 mod options;
+pub mod responses;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use super::fault::Failure;
 use super::server::Server;
 use crate::base::clock::Clock;
 
-/// A cloud on loopback, until it is dropped.
+/// A cloud on loopback, which ends when it is dropped.
 #[derive(Debug)]
 pub struct Cloud {
     scheme: &'static str,
@@ -28,10 +28,10 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Starts a cloud in the tokio runtime around the caller.
+    /// Starts a cloud in the caller's tokio runtime.
     ///
     /// # Errors
-    /// No port of loopback is free.
+    /// Fails if no port of loopback is free.
     pub fn start(clock: &Clock, options: CloudOptions) -> io::Result<Self> {
         let transport = options.transport;
         let state = Arc::new(Mutex::new(State::new(clock, options)));
@@ -49,28 +49,28 @@ impl Cloud {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where one logs in, without a slash at its end.
+    /// Returns the URL of Enlighten, without a trailing slash.
     pub fn enlighten_url(&self) -> String {
         format!("{}://{}", self.scheme, self.enlighten.address())
     }
 
-    /// Where tokens come from, without a slash at its end.
+    /// Returns the URL of Entrez, without a trailing slash.
     pub fn entrez_url(&self) -> String {
         format!("{}://{}", self.scheme, self.entrez.address())
     }
 
-    /// Lets answers go wrong from now on.
+    /// Adds a fault.
     pub fn fail(&self, failure: impl Into<Failure>) {
         self.state().faults.add(failure.into());
     }
 
-    /// Refuses connections to both hosts until healed.
+    /// Refuses connections to both hosts until [`Self::heal`].
     pub fn unplug(&self) {
         self.enlighten.shut();
         self.entrez.shut();
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.state().faults.heal();
         for server in [&self.enlighten, &self.entrez] {
@@ -80,7 +80,7 @@ impl Cloud {
         }
     }
 
-    /// Ends every session, as the passing of a day does.
+    /// Ends every session, as after a day.
     pub fn end_sessions(&self) {
         self.state().end_sessions();
     }
@@ -90,27 +90,27 @@ impl Cloud {
         self.state().set_password(email, password);
     }
 
-    /// What was asked so far.
+    /// Returns the counts of all requests so far.
     pub fn counts(&self) -> CloudCounts {
         self.state().counts.clone()
     }
 
-    /// When each attempt to log in arrived.
+    /// Returns the time of each login attempt.
     pub fn login_times(&self) -> Vec<Timestamp> {
         self.state().counts.login_times.clone()
     }
 
-    /// The newest requests, oldest first; at most 20,000.
+    /// Returns the newest requests, oldest first; at most 20,000.
     pub fn requests(&self) -> Vec<Request> {
         self.state().log.requests()
     }
 
-    /// How many requests have been judged so far, for who waits for one; the answer is under way then.
+    /// Returns a counter of handled requests, for tests that wait for one. Its response is then being sent.
     pub fn arrived(&self) -> watch::Receiver<u64> {
         self.state().log.arrived()
     }
 
-    /// Everything secret that was handed out: the ids of sessions, which are their cookies too, and tokens.
+    /// Returns the issued secrets: session ids, which are also the cookies, and tokens.
     pub fn secrets(&self) -> Vec<String> {
         self.state().secrets.clone()
     }

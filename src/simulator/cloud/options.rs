@@ -1,4 +1,4 @@
-//! What a simulated cloud is like.
+//! The options of a simulated cloud.
 
 use std::time::Duration;
 
@@ -7,46 +7,46 @@ use crate::simulator::tls::Transport;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Somebody who can log in.
+/// An account.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The e-mail address.
     pub email: String,
     /// The password.
     pub password: String,
-    /// The gateways it may have tokens for.
+    /// The gateways of the account.
     pub serials: Vec<String>,
-    /// What it asks for beside the password.
+    /// The second factor, if the account requires one.
     pub second_factor: Option<SecondFactor>,
 }
 
-/// How a second factor shows.
+/// A second factor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecondFactor {
-    /// A success without a session; this code opens one.
+    /// The login returns a success without a session; this code opens one.
     Code(String),
-    /// `requires_mfa`, and no way on.
+    /// The login returns `requires_mfa`, and cannot be completed.
     Demanded,
 }
 
-/// What the cloud is like when all is well.
+/// The options of a cloud without faults.
 #[derive(Clone, Debug)]
 pub struct CloudOptions {
-    /// Who can log in.
+    /// The accounts.
     pub accounts: Vec<Account>,
-    /// How many sessions an account may have. Enphase's own limit is not known.
+    /// The maximum number of sessions of an account. Enphase's limit is not known.
     pub session_limit: usize,
-    /// The status of the answer beyond it, not known either.
+    /// The status of the response beyond the limit, which is not known either.
     pub session_limit_status: u16,
-    /// How long a session lasts; nobody has found a way to end one.
+    /// The lifetime of a session. No way to end one earlier is known.
     pub session_lifetime: Duration,
-    /// How long a token lasts: 365 days for an owner, 12 hours for an installer, 1 hour for some.
+    /// The lifetime of a token: 365 days for an owner, 12 hours for an installer, 1 hour for some owners.
     pub token_lifetime: Duration,
-    /// Whose tokens they are.
+    /// The role in the tokens.
     pub role: Role,
-    /// How both hosts are spoken to.
+    /// The transport of both hosts.
     pub transport: Transport,
-    /// Chooses the sessions' numbers.
+    /// The seed of the session ids.
     pub seed: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Who is let in at a gateway: by token and session from firmware 7 on, by Digest before.
+//! Authentication at a simulated gateway: by token and session since firmware 7, by Digest before.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use crate::simulator::jwt;
 use crate::simulator::server::Call;
 
-/// A session ends after this time without use.
+/// The time without use after which a session ends.
 const IDLE: Duration = Duration::from_secs(600);
 const REALM: &str = "enphaseenergy.com";
-/// How many challenges are remembered.
+/// The maximum number of stored challenges.
 const NONCES: usize = 64;
-/// Pages that firmware before 7 shows to everybody.
+/// The pages that need no authentication before firmware 7.
 const OPEN_BEFORE_7: [&str; 11] = [
     "/info",
     "/info.xml",
@@ -31,24 +31,24 @@ const OPEN_BEFORE_7: [&str; 11] = [
     "/ivp/meters/readings",
 ];
 
-/// The sessions of a gateway, and what it thinks of tokens.
+/// The sessions and the token rules of a gateway.
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) serial: String,
-    /// Some firmware wants the cookie for `/ivp/*`, whatever else is sent (April 2026, firmware 7).
+    /// Whether `/ivp/*` requires the cookie even with a token (some firmware 7, April 2026).
     pub(super) cookie_required: bool,
-    /// No token is good enough.
+    /// Whether every token is refused.
     pub(super) tokens_refused: bool,
-    /// Tokens issued up to this time are no longer good.
+    /// The time up to which issued tokens are refused.
     pub(super) revoked_until: Option<Timestamp>,
-    /// How many sessions were ever opened.
+    /// The number of sessions opened so far.
     pub(super) opened: u64,
     sessions: HashMap<String, Instant>,
     nonces: VecDeque<String>,
-    asked: u64,
+    challenges: u64,
 }
 
-/// By what a request was let in.
+/// The credentials that authenticated a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Credentials {
     Bearer,
@@ -65,11 +65,11 @@ impl Access {
             opened: 0,
             sessions: HashMap::new(),
             nonces: VecDeque::new(),
-            asked: 0,
+            challenges: 0,
         }
     }
 
-    /// Whether a token is good at `now`, by the gateway's clock: for this gateway, not expired, not revoked.
+    /// Returns whether a token is valid at `now`, by the gateway's clock: for this gateway, not expired, not revoked.
     pub(super) fn accepts(&self, token: &str, now: Timestamp) -> bool {
         let Some(claims) = jwt::claims(token) else { return false };
         let seconds = |name| claims.get(name).and_then(Value::as_i64);
@@ -80,17 +80,17 @@ impl Access {
             && seconds("exp") > Some(now.as_second())
     }
 
-    /// Opens a session and names its cookie.
+    /// Opens a session, and returns its cookie.
     pub(super) fn open_session(&mut self) -> String {
         self.opened += 1;
-        // Ended ones make room, else a client without a cookie store fills the memory in a month.
+        // Without this, a client that stores no cookies would fill the memory within a month.
         self.sessions.retain(|_, used| used.elapsed() <= IDLE);
         let session = format!("{:016x}{:08x}", self.opened.wrapping_mul(0x9E37_79B9_7F4A_7C15), self.opened);
         self.sessions.insert(session.clone(), Instant::now());
         session
     }
 
-    /// The cookies of those that are open.
+    /// Returns the cookies of the open sessions.
     pub(super) fn sessions(&self) -> impl Iterator<Item = &str> {
         self.sessions.keys().map(String::as_str)
     }
@@ -99,7 +99,7 @@ impl Access {
         self.sessions.clear();
     }
 
-    /// By what `call` is let in, on firmware 7 and later.
+    /// Returns the credentials that authenticate `call`, on firmware 7 and later.
     pub(super) fn credentials(&mut self, call: &Call, now: Timestamp) -> Option<Credentials> {
         let session = call.cookie("sessionId").is_some_and(|cookie| self.touch(cookie));
         let bearer = call.bearer().is_some_and(|token| self.accepts(token, now));
@@ -120,32 +120,32 @@ impl Access {
         alive
     }
 
-    /// Whether firmware before 7 shows the page to this caller; the error is its challenge.
+    /// Authenticates a request by Digest, on firmware before 7. The error is the challenge.
     pub(super) fn digest(&mut self, call: &Call) -> Result<(), String> {
         if OPEN_BEFORE_7.contains(&call.path()) || self.digest_fits(call) {
             return Ok(());
         }
-        self.asked += 1;
-        let nonce = format!("{:016x}", self.asked.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        self.challenges += 1;
+        let nonce = format!("{:016x}", self.challenges.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         self.nonces.truncate(NONCES - 1);
         self.nonces.push_front(nonce.clone());
         Err(format!(r#"Digest qop="auth", realm="{REALM}", nonce="{nonce}""#))
     }
 
-    /// The user is `envoy`, the password the last six digits of the serial number.
+    /// Checks a Digest response for the user `envoy` and the last six digits of the serial number.
     fn digest_fits(&self, call: &Call) -> bool {
-        let said = call.header("authorization").and_then(|said| AuthorizationHeader::parse(said).ok());
-        let Some(said) = said else { return false };
+        let header = call.header("authorization").and_then(|text| AuthorizationHeader::parse(text).ok());
+        let Some(header) = header else { return false };
         let password = self.serial.get(self.serial.len().saturating_sub(6)..).unwrap_or_default();
         let method = HttpMethod(call.method.as_str().into());
         let context =
-            AuthContext::new_with_method("envoy", password, said.uri.as_str(), None::<&[u8]>, method);
-        let mut expected = said.clone();
+            AuthContext::new_with_method("envoy", password, header.uri.as_str(), None::<&[u8]>, method);
+        let mut expected = header.clone();
         expected.digest(&context);
-        said.username == "envoy"
-            && said.uri == call.target
-            && self.nonces.contains(&said.nonce)
-            && said.response == expected.response
+        header.username == "envoy"
+            && header.uri == call.target
+            && self.nonces.contains(&header.nonce)
+            && header.response == expected.response
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_for_its_gateway_until_it_expires() {
+    fn a_token_is_valid_for_its_gateway_until_it_expires() {
         let mut access = Access::new("122300000001".into(), false);
         let token = mint_token("122300000001", Role::Owner, now(), DAY);
         assert!(access.accepts(&token, now()));
@@ -188,15 +188,15 @@ mod tests {
         let cookie = [("cookie", format!("a=b; sessionId={}", access.open_session()))];
         for _ in 0..3 {
             tokio::time::advance(IDLE).await;
-            let let_in = access.credentials(&call("/ivp/meters", &cookie), now());
-            assert_eq!(let_in, Some(Credentials::Session));
+            let credentials = access.credentials(&call("/ivp/meters", &cookie), now());
+            assert_eq!(credentials, Some(Credentials::Session));
         }
         tokio::time::advance(IDLE + Duration::from_millis(1)).await;
         assert_eq!(access.credentials(&call("/ivp/meters", &cookie), now()), None);
     }
 
     #[tokio::test]
-    async fn where_the_cookie_is_required_a_token_is_not_enough() {
+    async fn a_token_is_not_enough_if_the_cookie_is_required() {
         let mut access = Access::new("1".into(), true);
         let bearer = ("authorization", format!("Bearer {}", mint_token("1", Role::Owner, now(), DAY)));
         assert_eq!(access.credentials(&call("/ivp/meters", std::slice::from_ref(&bearer)), now()), None);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn digest_lets_in_who_knows_the_serial_number() {
+    fn digest_accepts_the_end_of_the_serial_number() {
         let mut access = Access::new("121712345678".into(), false);
         let target = "/api/v1/production/inverters";
         let mut prompt = digest_auth::parse(&access.digest(&call(target, &[])).unwrap_err()).unwrap();

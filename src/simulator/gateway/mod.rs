@@ -1,4 +1,4 @@
-//! A simulated gateway: pages of a folder over TLS, tokens, sessions, and bad days.
+//! A simulated gateway: the pages of a folder over TLS, with tokens, sessions and faults.
 
 mod access;
 mod options;
@@ -21,11 +21,12 @@ use super::tls::{Key, Transport};
 use super::world::World;
 use crate::base::clock::Clock;
 
-/// When a gateway restarts each night, in seconds of the day (UTC), and how long it is away.
+/// The time of the nightly restart, in seconds of the day (UTC).
 const NIGHTLY: i64 = 23 * 3600 + 60;
+/// The duration of the nightly restart.
 const NIGHTLY_LENGTH: Duration = Duration::from_secs(107);
 
-/// A gateway on loopback, until it is dropped.
+/// A gateway on loopback, which ends when it is dropped.
 #[derive(Debug)]
 pub struct Gateway {
     inner: Arc<Inner>,
@@ -35,7 +36,7 @@ pub struct Gateway {
 struct Inner {
     server: Server,
     transport: Transport,
-    /// The listener is not what it was at the start.
+    /// Whether a condition has changed the listener.
     disturbed: AtomicBool,
     state: Arc<Mutex<State>>,
 }
@@ -45,7 +46,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything a reboot does to the outside.
+    /// Ends all sessions and refuses connections, as a reboot does.
     fn go_down(&self) {
         self.state().access.end_sessions();
         self.server.shut();
@@ -53,15 +54,15 @@ impl Inner {
 }
 
 impl Gateway {
-    /// Starts a gateway in the tokio runtime around the caller.
+    /// Starts a gateway in the caller's tokio runtime.
     ///
     /// # Errors
-    /// No port of loopback is free.
+    /// Fails if no port of loopback is free.
     pub fn start(clock: &Clock, world: &World, options: &GatewayOptions) -> io::Result<Self> {
         let state = Arc::new(Mutex::new(State::new(clock, world, options)));
-        let answering = Arc::clone(&state);
+        let responding = Arc::clone(&state);
         let server = Server::start(options.transport, move |call| {
-            answering.lock().unwrap_or_else(PoisonError::into_inner).respond(call)
+            responding.lock().unwrap_or_else(PoisonError::into_inner).respond(call)
         })?;
         let inner = Arc::new(Inner {
             server,
@@ -75,23 +76,23 @@ impl Gateway {
         Ok(Self { inner })
     }
 
-    /// The gateway's URL, without a slash at its end.
+    /// Returns the gateway's URL, without a trailing slash.
     pub fn address(&self) -> String {
         format!("{}://{}", self.inner.transport.scheme(), self.inner.server.address())
     }
 
-    /// The serial number it calls its own now.
+    /// Returns the current serial number.
     pub fn serial(&self) -> String {
         self.inner.state().access.serial.clone()
     }
 
-    /// Lets answers go wrong from now on.
+    /// Adds a fault.
     pub fn fail(&self, failure: impl Into<Failure>) {
         self.inner.state().faults.add(failure.into());
     }
 
-    /// Changes the gateway from now on.
-    pub fn suffer(&self, condition: Condition) {
+    /// Applies a condition.
+    pub fn set_condition(&self, condition: Condition) {
         let Inner { server, disturbed, .. } = &*self.inner;
         match condition {
             Condition::ReplacedKey => {
@@ -99,52 +100,52 @@ impl Gateway {
                 server.reopen();
             }
             Condition::Refusing => self.inner.go_down(),
-            Condition::Silent => server.strike_dumb(true),
-            shown_in_answers => return self.inner.state().suffer(shown_in_answers),
+            Condition::Silent => server.set_silent(true),
+            in_responses => return self.inner.state().set_condition(in_responses),
         }
         disturbed.store(true, Ordering::Relaxed);
     }
 
-    /// Ends all faults and conditions. Sessions that are gone stay gone.
+    /// Removes all faults and conditions. Sessions that have ended stay ended.
     pub fn heal(&self) {
         let Inner { server, disturbed, .. } = &*self.inner;
         self.inner.state().heal();
         if disturbed.swap(false, Ordering::Relaxed) || server.is_shut() {
-            server.strike_dumb(false);
+            server.set_silent(false);
             server.present(self.inner.transport);
             server.reopen();
         }
     }
 
-    /// Refuses the tokens issued so far; new ones are good.
+    /// Refuses the tokens issued so far, and accepts new ones.
     pub fn revoke_tokens(&self) {
         let mut state = self.inner.state();
         state.access.revoked_until = Some(state.time());
         state.access.end_sessions();
     }
 
-    /// Reboots: connections are refused for `length` and the sessions are gone.
+    /// Reboots: refuses connections for `length` and ends the sessions.
     pub fn restart(&self, length: Duration) {
         self.inner.go_down();
         tokio::spawn(come_back(Arc::downgrade(&self.inner), length));
     }
 
-    /// What was asked so far.
+    /// Returns the counts of all requests so far.
     pub fn counts(&self) -> GatewayCounts {
         self.inner.state().counts(self.inner.server.traffic())
     }
 
-    /// The newest requests, oldest first; at most 20,000.
+    /// Returns the newest requests, oldest first; at most 20,000.
     pub fn requests(&self) -> Vec<Request> {
         self.inner.state().log.requests()
     }
 
-    /// The cookies of the sessions that are open.
+    /// Returns the cookies of the open sessions.
     pub fn sessions(&self) -> Vec<String> {
         self.inner.state().access.sessions().map(str::to_owned).collect()
     }
 
-    /// How many requests have been judged so far, for who waits for one; the answer is under way then.
+    /// Returns a counter of handled requests, for tests that wait for one. Its response is then being sent.
     pub fn arrived(&self) -> watch::Receiver<u64> {
         self.inner.state().log.arrived()
     }
@@ -169,7 +170,7 @@ async fn restart_nightly(clock: Clock, gateway: Weak<Inner>) {
     }
 }
 
-/// How long from `now` to the next nightly restart, up to a day.
+/// Returns the time from `now` to the next nightly restart, up to a day.
 fn until_restart(now: Timestamp) -> Duration {
     let seconds = (NIGHTLY - now.as_second() - 1).rem_euclid(86_400) + 1;
     Duration::from_secs(seconds.unsigned_abs())

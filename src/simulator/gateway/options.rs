@@ -1,4 +1,4 @@
-//! What a simulated gateway is like, and what it may suffer from.
+//! The options of a simulated gateway, and its possible conditions.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use jiff::SignedDuration;
 use crate::simulator::pages::Pages;
 use crate::simulator::tls::{Key, Transport};
 
-/// What a gateway is like when all is well.
+/// The options of a gateway without faults.
 #[derive(Clone, Debug)]
 pub struct GatewayOptions {
-    /// What it answers.
+    /// The pages that it serves.
     pub pages: Pages,
-    /// Its serial number, if not the recorded one.
+    /// The serial number, if not the recorded one.
     pub serial: Option<String>,
-    /// How it is spoken to.
+    /// The transport.
     pub transport: Transport,
-    /// Puts the world's numbers into the pages. Otherwise they are served as they were recorded.
+    /// Whether to patch the numbers of the simulated house into the pages.
     pub patch: bool,
-    /// Wants the session's cookie for `/ivp/*`, even beside a token.
+    /// Whether `/ivp/*` requires the session cookie even with a token.
     pub cookie_required: bool,
-    /// How long each page takes.
+    /// The delay of each page.
     pub delay: Duration,
-    /// Is away for two minutes from 23:01 UTC, every night.
+    /// Whether to restart every night at 23:01 UTC for two minutes.
     pub nightly_restart: bool,
 }
 
 impl GatewayOptions {
-    /// A gateway that lives: TLS from firmware 7 on, plain http before.
+    /// Returns the options for a gateway with live numbers: TLS since firmware 7, plain http before.
     pub fn new(pages: Pages) -> Self {
         let transport = if pages.major() >= 7 { Transport::Tls(Key::First) } else { Transport::Plain };
         Self {
@@ -41,36 +41,35 @@ impl GatewayOptions {
         }
     }
 
-    /// A gateway that says again what was recorded.
+    /// Returns the options for a gateway that serves the recorded pages unchanged.
     pub fn recorded(pages: Pages) -> Self {
         Self { patch: false, ..Self::new(pages) }
     }
 }
 
-/// What can be wrong with a whole gateway. What goes wrong with single answers is a
-/// [`Fault`](crate::simulator::Fault).
+/// A condition of a whole gateway. Single responses have a [`Fault`](crate::simulator::Fault).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Another gateway is at this address.
+    /// Another gateway responds at this address.
     OtherSerial(String),
     /// It shows another key.
     ReplacedKey,
     /// It refuses every token, and its sessions are gone.
     TokensRefused,
-    /// `check_jwt` passes and every page says 401.
+    /// `check_jwt` succeeds and every page returns 401.
     DataRefused,
-    /// `check_jwt` passes and every page says 500.
+    /// `check_jwt` succeeds and every page returns 500.
     PagesFail,
-    /// Its clock is ahead by this.
+    /// Its clock is ahead by this much.
     ClockOff(SignedDuration),
     /// Connections are refused.
     Refusing,
-    /// Connections are accepted and never answered.
+    /// Connections are accepted, but get no response.
     Silent,
-    /// It has just booted and counts nothing.
+    /// It has just restarted, and every value is 0.
     Zeros,
-    /// Its production transformer is not around the wire: the meter shows nothing of what the inverters report.
+    /// Its production current transformer is not around the wire: the meter measures no production, but the inverters do.
     BlindMeter,
-    /// Another firmware, `D8.3.5433` say; its sessions are gone.
+    /// It has another firmware, such as `D8.3.5433`, and its sessions have ended.
     Firmware(String),
 }

@@ -1,4 +1,4 @@
-//! What a simulated gateway answers.
+//! The state of a simulated gateway, and its responses.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::access::{Access, Credentials};
 use super::options::{Condition, GatewayOptions};
 use crate::base::clock::Clock;
 use crate::base::units::Watts;
-use crate::simulator::answer::{Answer, Manner};
 use crate::simulator::counts::{GatewayCounts, Log, Request};
 use crate::simulator::fault::{Fault, Faults};
 use crate::simulator::pages::Pages;
 use crate::simulator::patch;
+use crate::simulator::response::{Answer, Delivery};
 use crate::simulator::server::Call;
 use crate::simulator::snapshot::Snapshot;
 use crate::simulator::world::World;
@@ -26,16 +26,16 @@ const NOT_FOUND: &str = "<html>\r\n<head><title>404 Not Found</title></head>\r\n
     <center><h1>404 Not Found</h1></center>\r\n<hr><center>openresty/1.17.8.1</center>\r\n</body>\r\n</html>\r\n";
 const VALID_TOKEN: &[u8] = b"<!DOCTYPE html><h2>Valid token.</h2>\n";
 
-/// What the gateway sees of the world.
+/// The values that the gateway measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sees {
+enum Measures {
     Everything,
-    /// Its meters see no production, and its inverters do.
+    /// The meters measure no production, but the inverters do.
     NoProduction,
     Nothing,
 }
 
-/// A gateway behind its listener.
+/// The state of a gateway.
 #[derive(Debug)]
 pub(super) struct State {
     clock: Clock,
@@ -43,15 +43,15 @@ pub(super) struct State {
     pages: Pages,
     patch: bool,
     delay: Duration,
-    /// The serial number when all is well.
+    /// The serial number without conditions.
     own_serial: String,
     pub(super) access: Access,
     pub(super) faults: Faults,
     pub(super) log: Log,
     without_credentials: u64,
-    /// What every page says in its place.
-    pages_say: Option<u16>,
-    sees: Sees,
+    /// The status that replaces every page.
+    page_status: Option<u16>,
+    measures: Measures,
     clock_off: SignedDuration,
     firmware: Option<String>,
 }
@@ -70,8 +70,8 @@ impl State {
             faults: Faults::default(),
             log: Log::default(),
             without_credentials: 0,
-            pages_say: None,
-            sees: Sees::Everything,
+            page_status: None,
+            measures: Measures::Everything,
             clock_off: SignedDuration::ZERO,
             firmware: None,
         }
@@ -89,19 +89,19 @@ impl State {
         }
     }
 
-    /// Takes on a condition that shows in answers.
-    pub(super) fn suffer(&mut self, condition: Condition) {
+    /// Applies a condition that affects responses.
+    pub(super) fn set_condition(&mut self, condition: Condition) {
         match condition {
             Condition::OtherSerial(serial) => self.access.serial = serial,
             Condition::TokensRefused => {
                 self.access.tokens_refused = true;
                 self.access.end_sessions();
             }
-            Condition::DataRefused => self.pages_say = Some(401),
-            Condition::PagesFail => self.pages_say = Some(500),
+            Condition::DataRefused => self.page_status = Some(401),
+            Condition::PagesFail => self.page_status = Some(500),
             Condition::ClockOff(by) => self.clock_off = by,
-            Condition::Zeros => self.sees = Sees::Nothing,
-            Condition::BlindMeter => self.sees = Sees::NoProduction,
+            Condition::Zeros => self.measures = Measures::Nothing,
+            Condition::BlindMeter => self.measures = Measures::NoProduction,
             Condition::Firmware(version) => {
                 self.firmware = Some(version);
                 self.access.end_sessions();
@@ -115,35 +115,35 @@ impl State {
         self.access.serial.clone_from(&self.own_serial);
         self.access.tokens_refused = false;
         self.access.revoked_until = None;
-        self.pages_say = None;
-        self.sees = Sees::Everything;
+        self.page_status = None;
+        self.measures = Measures::Everything;
         self.clock_off = SignedDuration::ZERO;
         self.firmware = None;
     }
 
-    /// The gateway's own clock.
+    /// Returns the time by the gateway's clock.
     pub(super) fn time(&self) -> Timestamp {
         let now = self.clock.now();
         now.saturating_add(self.clock_off).unwrap_or(now)
     }
 
-    /// Answers one request and keeps it in the log.
+    /// Responds to one request, and logs it.
     pub(super) fn respond(&mut self, call: &Call) -> Answer {
-        let fault = self.faults.strike(&call.target);
-        let mut answer = fault.as_ref().and_then(Fault::instead).unwrap_or_else(|| self.well(call));
+        let fault = self.faults.take(&call.target);
+        let mut answer = fault.as_ref().and_then(Fault::replacement).unwrap_or_else(|| self.normal(call));
         if let Some(fault) = fault {
-            answer = fault.spoil(answer);
+            answer = fault.apply(answer);
         }
         let date = self.time().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         answer = answer.header("date", &date);
-        let came = !matches!(answer.manner, Manner::Hung | Manner::Dropped);
-        let status = came.then_some(answer.status.as_u16());
+        let sent = !matches!(answer.delivery, Delivery::Hung | Delivery::Dropped);
+        let status = sent.then_some(answer.status.as_u16());
         self.log.add(Request { time: self.clock.now(), path: call.target.clone(), status });
         answer
     }
 
-    /// The answer when no fault strikes.
-    fn well(&mut self, call: &Call) -> Answer {
+    /// Returns the response without faults.
+    fn normal(&mut self, call: &Call) -> Answer {
         let target = call.target.as_str();
         let modern = self.pages.major() >= 7;
         if modern && call.path() == "/auth/check_jwt" {
@@ -174,9 +174,10 @@ impl State {
             self.without_credentials += 1;
         }
         let credentials = self.access.credentials(call, self.time());
-        let credentials = credentials.filter(|_| self.pages_say != Some(401));
-        let Some(credentials) = credentials else { return Answer::html(401, UNAUTHORIZED) };
-        if let Some(status) = self.pages_say {
+        let (Some(credentials), true) = (credentials, self.page_status != Some(401)) else {
+            return Answer::html(401, UNAUTHORIZED);
+        };
+        if let Some(status) = self.page_status {
             return Answer::html(status, "<html><body><h2>500 Internal Server Error</h2></body></html>");
         }
         let session = self.pages.find(&call.target).is_some_and(|(_, page)| page.opens_session);
@@ -199,18 +200,18 @@ impl State {
         }
     }
 
-    /// A recorded page, with the world's numbers if it is to have them.
+    /// Returns a recorded page, with the numbers of the simulated house if enabled.
     fn page(&self, target: &str) -> Option<Answer> {
         let (name, page) = self.pages.find(target)?;
         let mut answer = Answer { delay: self.delay, ..page.answer.clone() };
         if let (true, Some(json)) = (self.patch, &page.json) {
             let world = self.world.now();
-            let world = match self.sees {
-                Sees::Nothing => world.zeroed(),
-                Sees::NoProduction if name.starts_with("ivp_meters") => {
+            let world = match self.measures {
+                Measures::Nothing => world.zeroed(),
+                Measures::NoProduction if name.starts_with("ivp_meters") => {
                     Snapshot { production: Watts::ZERO, ..world }
                 }
-                Sees::NoProduction | Sees::Everything => world,
+                Measures::NoProduction | Measures::Everything => world,
             };
             if let Some(patched) = patch::patched(&self.pages, name, json, &world) {
                 answer.body = serde_json::to_vec(&patched).unwrap_or_default().into();
@@ -219,7 +220,7 @@ impl State {
         Some(answer)
     }
 
-    /// `/info`, with the gateway's clock; as it was recorded where nothing is patched.
+    /// Returns `/info` with the gateway's clock and serial number, or as it was recorded if patching is disabled.
     fn info(&self) -> Answer {
         let Some((_, page)) = self.pages.find("/info") else { return Answer::html(404, NOT_FOUND) };
         let mut xml = String::from_utf8_lossy(&page.answer.body).into_owned();
@@ -236,7 +237,7 @@ impl State {
     }
 }
 
-/// The document with another text in the first element of this name.
+/// Replaces the text of the first element with this name.
 fn with_element(xml: &str, name: &str, text: &str) -> String {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let parts = xml.split_once(&open).and_then(|(before, rest)| Some((before, rest.split_once(&close)?.1)));

@@ -1,11 +1,11 @@
-//! The pages of the batteries.
+//! Patches the pages of the batteries.
 
 use serde_json::Value;
 
 use super::values::{put, rows, whole};
 use crate::simulator::snapshot::Snapshot;
 
-/// `led_status` of a battery that charges, discharges, or waits.
+/// The `led_status` of a battery that charges, discharges, or is idle.
 const CHARGING: i64 = 12;
 const DISCHARGING: i64 = 13;
 const IDLE: i64 = 17;
@@ -14,7 +14,7 @@ fn charge(world: &Snapshot) -> Option<i64> {
     world.soc.map(|soc| whole(soc.value()))
 }
 
-/// `/ivp/ensemble/inventory`.
+/// Patches `/ivp/ensemble/inventory`.
 pub(super) fn inventory(page: &mut Value, world: &Snapshot) {
     let Some(charge) = charge(world) else { return };
     let watts = world.storage.value();
@@ -37,7 +37,7 @@ pub(super) fn inventory(page: &mut Value, world: &Snapshot) {
     }
 }
 
-/// `/ivp/ensemble/power`, whose key is `devices:` with the colon.
+/// Patches `/ivp/ensemble/power`, whose key is `devices:` with the colon.
 pub(super) fn power(page: &mut Value, world: &Snapshot) {
     let Some(charge) = charge(world) else { return };
     let batteries = u32::try_from(rows(page, "/devices:").count()).unwrap_or(1).max(1);
@@ -49,7 +49,7 @@ pub(super) fn power(page: &mut Value, world: &Snapshot) {
     }
 }
 
-/// `/ivp/ensemble/secctrl`.
+/// Patches `/ivp/ensemble/secctrl`.
 pub(super) fn secctrl(page: &mut Value, world: &Snapshot) {
     let (Some(charge), Some(soc)) = (charge(world), world.soc) else { return };
     let capacity = page.pointer("/Max_energy").and_then(Value::as_f64).unwrap_or(0.0);

@@ -1,4 +1,4 @@
-//! The pages of the current transformers.
+//! Patches the pages of the current transformers.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::base::units::{WattHours, Watts};
 use crate::simulator::pages::Pages;
 use crate::simulator::snapshot::Snapshot;
 
-/// What one meter says: power, energy delivered, energy received.
+/// The values of one meter: power, energy delivered, energy received.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meter {
     pub(super) power: f64,
@@ -20,7 +20,7 @@ impl Meter {
         Self { power: power.value(), delivered: delivered.value(), received: received.value() }
     }
 
-    /// The meter of a measurement type, where the world has it.
+    /// Returns the values of the meter with this measurement type, if the simulated house has one.
     pub(super) fn of(kind: &str, world: &Snapshot) -> Option<Self> {
         let energies = &world.energies;
         match kind {
@@ -32,14 +32,14 @@ impl Meter {
         }
     }
 
-    /// One of `phases` equal parts.
+    /// Returns the values of one of `phases` equal phases.
     pub(super) fn phase(self, phases: u32) -> Self {
         let part = |value: f64| value / f64::from(phases);
         Self { power: part(self.power), delivered: part(self.delivered), received: part(self.received) }
     }
 }
 
-/// The measurement type of each enabled meter, by its number, and on how many phases the meters are.
+/// Returns the measurement type and the number of phases of the meter `eid`, if it is enabled.
 fn enabled(pages: &Pages, eid: &Value) -> Option<(String, u32)> {
     let meter = pages.json("/ivp/meters")?.as_array()?.iter().find(|meter| meter["eid"] == *eid)?;
     let enabled = meter["state"] == "enabled";
@@ -50,7 +50,7 @@ fn phase_count(meter: &Value) -> u32 {
     meter["phaseCount"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1).max(1)
 }
 
-/// On how many phases the enabled meters are.
+/// Returns the number of phases of the enabled meters.
 pub(super) fn phases(pages: &Pages) -> u32 {
     let meters = pages.json("/ivp/meters").and_then(Value::as_array);
     meters
@@ -62,7 +62,7 @@ pub(super) fn phases(pages: &Pages) -> u32 {
         .unwrap_or(1)
 }
 
-/// `/ivp/meters/readings`: disabled meters and unused channels stay as they were recorded, noise and all.
+/// Patches `/ivp/meters/readings`. Disabled meters and unused channels keep their recorded values, including noise.
 pub(super) fn readings(pages: &Pages, page: &mut Value, world: &Snapshot) {
     for row in rows(page, "") {
         let Some((kind, phases)) = enabled(pages, &row["eid"]) else { continue };
@@ -86,7 +86,7 @@ fn reading(row: &mut Value, meter: Meter, world: &Snapshot) {
     put(row, "/current", milli(current));
 }
 
-/// `/ivp/meters/reports`, where total consumption is a report and not a meter.
+/// Patches `/ivp/meters/reports`, where total consumption is a report without a meter.
 pub(super) fn reports(pages: &Pages, page: &mut Value, world: &Snapshot) {
     let phases = phases(pages);
     for report in rows(page, "") {
@@ -113,8 +113,7 @@ fn line(line: &mut Value, meter: Meter) {
     put(line, "/rmsCurrent", milli(current));
 }
 
-/// Apparent power, power factor and current that belong to `power` beside the recorded reactive power and
-/// voltage.
+/// Returns the apparent power, power factor and current for `power` and the recorded reactive power and voltage.
 pub(super) fn alternating(row: &Value, power: f64, reactive: &str, voltage: &str) -> (f64, f64, f64) {
     let number = |name: &str| row[name].as_f64().unwrap_or(0.0);
     let apparent = (power.powi(2) + number(reactive).powi(2)).sqrt();

@@ -1,4 +1,4 @@
-//! The numbers of a world in the recorded pages. What a page does not have is not added to it.
+//! Patches the numbers of a simulated house into the recorded pages. Fields that a page lacks are not added.
 
 mod ensemble;
 mod meters;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::pages::Pages;
 use super::snapshot::Snapshot;
 
-/// The recorded page `name` with the numbers of `world`; `None` when none of them belong there.
+/// Returns the recorded page `name` with the numbers of `world`, or `None` if the page has none of them.
 pub(super) fn patched(pages: &Pages, name: &str, json: &Value, world: &Snapshot) -> Option<Value> {
     let patch: fn(&Pages, &mut Value, &Snapshot) = match name {
         "api_v1_production" => |_, page, world| production::totals(page, world),
@@ -23,7 +23,7 @@ pub(super) fn patched(pages: &Pages, name: &str, json: &Value, world: &Snapshot)
         "ivp_ensemble_inventory" => |_, page, world| ensemble::inventory(page, world),
         "ivp_ensemble_power" => |_, page, world| ensemble::power(page, world),
         "ivp_ensemble_secctrl" => |_, page, world| ensemble::secctrl(page, world),
-        // `/ivp/livedata/status` stays as it is: without its stream it is frozen.
+        // `/ivp/livedata/status` stays unchanged: its values are frozen unless the stream is enabled.
         _ => return None,
     };
     let mut page = json.clone();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disabled_meter_stays_at_nothing() {
+    async fn a_disabled_meter_keeps_its_values() {
         let readings = page(&Pages::metered(), "/ivp/meters/readings", &noon(12, false));
         assert_eq!(readings[2]["activePower"], 0.0);
         assert_eq!(readings[7], Pages::metered().json("/ivp/meters/readings").unwrap()[7]);

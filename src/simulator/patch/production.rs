@@ -1,4 +1,4 @@
-//! The pages about production: totals, inverters, the overview.
+//! Patches the pages about production: totals, inverters, the overview.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::base::units::{WattHours, Watts};
 use crate::simulator::pages::Pages;
 use crate::simulator::snapshot::{InverterReport, Snapshot};
 
-/// `/api/v1/production`. The week's total stays as it was recorded.
+/// Patches `/api/v1/production`. The total of the week keeps its recorded value.
 pub(super) fn totals(page: &mut Value, world: &Snapshot) {
     watt_hours(page, "", world.production, world.energies.production, world.produced_today);
 }
@@ -19,7 +19,7 @@ fn watt_hours(page: &mut Value, at: &str, now: Watts, lifetime: WattHours, today
     put(page, &format!("{at}/wattHoursToday"), whole(today.value()));
 }
 
-/// `/api/v1/production/inverters`: row by row, in the world's order.
+/// Patches `/api/v1/production/inverters`, row by row.
 pub(super) fn inverters(page: &mut Value, world: &Snapshot) {
     for (row, report) in rows(page, "").zip(&world.inverters) {
         put(row, "/lastReportDate", report.reported_at.as_second());
@@ -27,7 +27,7 @@ pub(super) fn inverters(page: &mut Value, world: &Snapshot) {
     }
 }
 
-/// `/ivp/pdm/energy`: the transformers' part only where they had counted something.
+/// Patches `/ivp/pdm/energy`. The part of the current transformers is patched only if they had counted something.
 pub(super) fn energy(page: &mut Value, world: &Snapshot) {
     watt_hours(page, "/production/pcu", reported(world), world.energies.production, world.produced_today);
     let metered = page.pointer("/production/eim/wattHoursLifetime").is_some_and(|lifetime| *lifetime != 0);
@@ -49,12 +49,12 @@ pub(super) fn energy(page: &mut Value, world: &Snapshot) {
     }
 }
 
-/// What the inverters say together, up to five minutes late.
+/// Returns the sum of the inverters' reports, up to five minutes old.
 fn reported(world: &Snapshot) -> Watts {
     Watts::total(world.inverters.iter().map(|report| Some(report.power))).unwrap_or(Watts::ZERO)
 }
 
-/// `/ivp/pdm/device_data`: the inverters that are there, in the order of their keys.
+/// Patches `/ivp/pdm/device_data`: the active inverters, in the order of their keys.
 pub(super) fn device_data(page: &mut Value, world: &Snapshot) {
     let devices = page.as_object_mut().into_iter().flat_map(|page| page.values_mut());
     let inverters = devices.filter(|device| device["devName"] == "pcu" && device["active"] == true);
@@ -74,7 +74,7 @@ fn inverter(device: &mut Value, report: &InverterReport) {
     put(device, "/channels/0/lifetime/joulesProduced", whole(report.energy.value() * 3600.0));
 }
 
-/// `/production.json` with and without its phases.
+/// Patches `/production.json` with or without its phases.
 pub(super) fn overview(pages: &Pages, page: &mut Value, world: &Snapshot) {
     for row in rows(page, "/production") {
         if row["type"] == "inverters" {
@@ -94,7 +94,7 @@ fn newest(world: &Snapshot) -> i64 {
     world.inverters.iter().map(|report| report.reported_at.as_second()).max().unwrap_or_default()
 }
 
-/// A row of a transformer that is in use.
+/// Patches the row of a current transformer that is in use.
 fn metered(pages: &Pages, row: &mut Value, world: &Snapshot) {
     let kind = row["measurementType"].as_str().unwrap_or_default().to_owned();
     let (Some(meter), true) = (Meter::of(&kind, world), row["activeCount"] != 0) else { return };
@@ -106,7 +106,8 @@ fn metered(pages: &Pages, row: &mut Value, world: &Snapshot) {
     }
 }
 
-/// The lifetime of net consumption is import minus export, and may be negative.
+/// Patches the values of one phase or of all. The lifetime total of net consumption is import minus export, and may be
+/// negative.
 fn line(line: &mut Value, meter: Meter) {
     let (apparent, factor, current) = alternating(line, meter.power, "reactPwr", "rmsVoltage");
     put(line, "/wNow", milli(meter.power));

@@ -43,7 +43,7 @@ async fn commands_that_insist_at_once_make_one_login() {
         for output in commands.join_all().await {
             let (said, log) = (text(&output.stdout), text(&output.stderr));
             assert!(output.status.success(), "{said}{log}");
-            assert!(said.contains("A new token arrived"), "{said}");
+            assert!(said.contains("A new token was stored"), "{said}");
         }
         assert_eq!(site.logins(), (round, round, round));
     }
@@ -57,7 +57,7 @@ async fn a_command_that_insists_beside_the_daemon_s_login_takes_the_daemon_s_tok
     requests(&site, 1).await;
     let command = site.run(&["token", "refresh", "--force"]).await;
     let said = text(&command.stdout);
-    assert!(command.status.success() && said.contains("A new token arrived"), "{}", text(&command.stderr));
+    assert!(command.status.success() && said.contains("A new token was stored"), "{}", text(&command.stderr));
     assert_eq!(site.logins(), (1, 1, 1));
     signal(&daemon, "TERM").await;
     ended(daemon).await;
@@ -119,7 +119,7 @@ async fn a_serial_number_that_nobody_knows_costs_no_login() {
     assert_eq!(typo.status.code(), Some(64));
     assert!(text(&typo.stderr).contains(&serial), "the known one is named: {}", text(&typo.stderr));
     // One that has been seen is known, also while it is away.
-    site.gateway().suffer(Condition::Refusing);
+    site.gateway().set_condition(Condition::Refusing);
     let status = site.run(&["token", "status", "--gateway", &serial]).await;
     assert!(status.status.success(), "{}", text(&status.stderr));
     assert_eq!(site.logins(), (1, 1, 1));
@@ -135,7 +135,10 @@ async fn stopped_within(step: &str, arguments: &[&str]) {
     signal(&child, "TERM").await;
     let output = ended(child).await;
     let log = text(&output.stderr);
-    assert!(log.contains("its answer is waited for"), "{arguments:?} {step}: {log}");
+    assert!(
+        log.contains("for the response to a request to the Enphase cloud"),
+        "{arguments:?} {step}: {log}"
+    );
     let counts = site.simulation.cloud.counts();
     assert_eq!((counts.login_attempts, counts.logins), (1, 1), "{arguments:?} {step}: {log}");
     // The next start goes on where this one ended.
@@ -166,7 +169,7 @@ async fn a_second_signal_waits_for_nobody() {
     let said = async {
         use tokio::io::AsyncBufReadExt;
         let mut line = String::new();
-        while !line.contains("its answer is waited for") {
+        while !line.contains("for the response to a request to the Enphase cloud") {
             line.clear();
             assert!(log.read_line(&mut line).await.unwrap() > 0, "it ends");
         }

@@ -70,7 +70,7 @@ async fn a_report_shows_the_structure_and_nothing_private() {
 #[tokio::test]
 async fn a_report_is_written_whatever_is_wrong() {
     let site = Site::new();
-    site.gateway().suffer(Condition::Refusing);
+    site.gateway().set_condition(Condition::Refusing);
     let output = site.run(&["check", "--bundle"]).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report = text(&output.stdout);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::time::Duration;
 
-use enphased::simulator::{Answer, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, answers};
+use enphased::simulator::{Answer, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, responses};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -23,11 +23,11 @@ fn faults() -> Vec<(&'static str, Fault)> {
         ("redirects", Fault::Redirect),
         ("answers four gigabytes", Fault::Huge),
         ("answers HTML", Fault::Html),
-        ("answers nothing", answers::empty()),
+        ("answers nothing", responses::empty()),
         ("answers half", Fault::Truncated),
-        ("answers something else", Fault::Says(Answer::json(200, r#"{"status":"ok"}"#))),
-        ("is out of order", answers::outage(503)),
-        ("asks for an hour", answers::too_many_requests(Some(3600))),
+        ("answers something else", Fault::Respond(Answer::json(200, r#"{"status":"ok"}"#))),
+        ("is out of order", responses::outage(503)),
+        ("asks for an hour", responses::too_many_requests(Some(3600))),
     ]
 }
 
@@ -149,7 +149,7 @@ async fn an_answer_of_gigabytes_takes_no_memory() {
 async fn a_cloud_that_changes_its_mind_between_the_requests_is_asked_no_more() {
     let site = Site::new();
     // The login is good, the token is refused, and the session is over: another login would be the only way.
-    site.simulation.cloud.fail(answers::sign_in_first(401).at(TOKENS));
+    site.simulation.cloud.fail(responses::sign_in_first(401).at(TOKENS));
     for _ in 0..STARTS {
         site.run(&["run", "--once"]).await;
     }

@@ -40,7 +40,7 @@ async fn a_refresh_obeys_the_hold_offs_unless_forced() {
     assert_eq!(site.logins(), (1, 1, 1));
     let forced = site.run(&["token", "refresh", "--force"]).await;
     assert!(forced.status.success(), "{}", text(&forced.stderr));
-    assert!(text(&forced.stdout).contains("locked for a day"));
+    assert!(text(&forced.stdout).contains("locks the account for a day"));
     assert_eq!(site.logins(), (2, 2, 2));
 }
 
@@ -51,14 +51,14 @@ async fn an_import_explains_what_it_got() {
     let words = text(&installer.stdout);
     assert!(installer.status.success(), "{words}");
     assert!(
-        words.contains("for its installer") && words.contains("12 h") && words.contains("not renewed"),
+        words.contains("role installer") && words.contains("12 h") && words.contains("not renewed"),
         "{words}"
     );
     let year = Duration::from_secs(365 * 86_400);
     let other = mint_token("999900000001", Role::Owner, Clock::system().now(), year);
     let other = site.import(&other).await;
     assert_eq!(other.status.code(), Some(65));
-    assert!(text(&other.stderr).contains("for another gateway than yours"), "{}", text(&other.stderr));
+    assert!(text(&other.stderr).contains("for a gateway other than yours"), "{}", text(&other.stderr));
     let none = site.import("hello").await;
     assert_eq!(none.status.code(), Some(65));
     assert!(text(&none.stderr).contains("this is no token"), "{}", text(&none.stderr));
@@ -66,7 +66,7 @@ async fn an_import_explains_what_it_got() {
     bytes.stdin.take().unwrap().write_all(&[0x65, 0xff, 0xfe, 0x00]).await.unwrap();
     let bytes = timeout(HANG, bytes.wait_with_output()).await.unwrap().unwrap();
     assert_eq!(bytes.status.code(), Some(65));
-    assert!(text(&bytes.stderr).contains("this is no token: it is no text"), "{}", text(&bytes.stderr));
+    assert!(text(&bytes.stderr).contains("this is not a token: it is not text"), "{}", text(&bytes.stderr));
     assert_eq!(site.logins(), (0, 0, 0));
     let status = text(&site.run(&["token", "status"]).await.stdout);
     assert!(status.contains("installer"), "the token of before is still there: {status}");
@@ -76,17 +76,17 @@ async fn an_import_explains_what_it_got() {
 #[tokio::test]
 async fn an_imported_token_is_accepted_by_a_page_where_the_check_says_nothing() {
     let site = Site::new();
-    site.gateway().fail(Fault::Says(Answer::html(404, "no")).at("/auth/check_jwt"));
+    site.gateway().fail(Fault::Respond(Answer::html(404, "no")).at("/auth/check_jwt"));
     let year = Duration::from_secs(365 * 86_400);
     let accepted = site.import(&site.token(Role::Owner, year)).await;
-    assert!(text(&accepted.stdout).contains("The gateway accepts it."), "{}", text(&accepted.stdout));
+    assert!(text(&accepted.stdout).contains("The gateway accepted it."), "{}", text(&accepted.stdout));
     for page in ["/ivp/meters", "/api/v1/production", "/api/v1/production/inverters"] {
-        site.gateway().fail(Fault::Says(Answer::html(401, "no")).at(page));
+        site.gateway().fail(Fault::Respond(Answer::html(401, "no")).at(page));
     }
     let stored = site.import(&site.token(Role::Owner, 2 * year)).await;
     assert!(stored.status.success(), "{}", text(&stored.stderr));
     assert!(
-        text(&stored.stdout).contains("will be used when the gateway has accepted it"),
+        text(&stored.stdout).contains("will be used once the gateway accepts it"),
         "{}",
         text(&stored.stdout)
     );
@@ -96,7 +96,7 @@ async fn an_imported_token_is_accepted_by_a_page_where_the_check_says_nothing() 
 async fn a_changed_key_is_accepted_by_gateway_trust() {
     let site = Site::new();
     assert!(site.run(&["read"]).await.status.success());
-    site.gateway().suffer(Condition::ReplacedKey);
+    site.gateway().set_condition(Condition::ReplacedKey);
     let refused = site.run(&["read"]).await;
     assert_eq!(refused.status.code(), Some(77));
     assert!(text(&refused.stderr).contains("gateway trust"), "{}", text(&refused.stderr));
@@ -120,7 +120,7 @@ async fn check_says_what_is_good_and_what_is_not_and_never_logs_in() {
     let words = text(&after.stdout);
     assert!(after.status.success() && !words.contains("WRONG"), "{words}");
     assert_eq!(site.logins(), (1, 1, 1));
-    site.gateway().suffer(Condition::Refusing);
+    site.gateway().set_condition(Condition::Refusing);
     let away = site.run(&["check"]).await;
     assert_eq!(away.status.code(), Some(75));
     assert!(text(&away.stdout).contains("WRONG  gateway"), "{}", text(&away.stdout));
@@ -159,7 +159,7 @@ async fn a_gateway_that_is_another_program_is_told_from_a_gateway() {
         (Fault::Html, "not an Enphase gateway"),
         (Fault::Huge, "longer than"),
         (Fault::Redirect, "redirects"),
-        (Fault::Says(Answer::empty(200)), "/info"),
+        (Fault::Respond(Answer::empty(200)), "/info"),
         (Fault::Truncated, "/info"),
     ] {
         site.gateway().fail(fault.clone());
@@ -178,7 +178,7 @@ async fn a_gateway_that_answers_with_nothing_is_no_success_for_read_and_check() 
     for endpoint in Endpoint::ALL {
         let answer =
             if endpoint == Endpoint::Inverters { Answer::json(200, "[]") } else { Answer::empty(200) };
-        site.gateway().fail(Fault::Says(answer).at(endpoint.path()));
+        site.gateway().fail(Fault::Respond(answer).at(endpoint.path()));
     }
     let read = site.run(&["read"]).await;
     assert_eq!(read.status.code(), Some(75), "{}", text(&read.stderr));
@@ -191,7 +191,7 @@ async fn a_gateway_that_answers_with_nothing_is_no_success_for_read_and_check() 
     let check = site.run(&["check"]).await;
     let words = text(&check.stdout);
     assert_eq!(check.status.code(), Some(75), "{words}");
-    assert!(words.contains("this token may read: inverters\n"), "{words}");
+    assert!(words.contains("readable with this token: inverters\n"), "{words}");
     assert!(words.contains("WRONG  pages           production (/api/v1/production): it is empty"), "{words}");
     assert!(words.contains("WRONG  values          no page yields production"), "{words}");
     assert_eq!(site.run(&["run", "--once"]).await.status.code(), Some(75));
@@ -220,7 +220,7 @@ async fn read_and_check_take_each_value_from_the_next_page_that_has_it() {
 async fn check_says_that_a_token_is_neither_accepted_nor_refused_and_looks_at_the_pages() {
     let site = Site::new();
     assert!(site.run(&["token", "refresh"]).await.status.success());
-    site.gateway().fail(Fault::Says(Answer::html(404, "no")).at("/auth/check_jwt"));
+    site.gateway().fail(Fault::Respond(Answer::html(404, "no")).at("/auth/check_jwt"));
     let check = site.run(&["check"]).await;
     let words = text(&check.stdout);
     assert!(check.status.success(), "{words}");
@@ -261,11 +261,11 @@ async fn check_names_what_is_open_to_other_users_and_the_command_that_closes_it(
     assert!(site.run(&["token", "refresh"]).await.status.success());
     assert!(site.run(&["check"]).await.status.success());
     for (name, open, closed, code, words) in [
-        ("state", 0o777, 0o700, 73, "others can change"),
-        ("state", 0o755, 0o700, 73, "others can read"),
-        ("state/logins.json", 0o644, 0o600, 73, "others can read logins.json"),
-        ("password", 0o644, 0o600, 78, "others can read"),
-        ("config.toml", 0o666, 0o644, 78, "others can change"),
+        ("state", 0o777, 0o700, 73, "other users can change"),
+        ("state", 0o755, 0o700, 73, "other users can read"),
+        ("state/logins.json", 0o644, 0o600, 73, "other users can read logins.json"),
+        ("password", 0o644, 0o600, 78, "other users can read"),
+        ("config.toml", 0o666, 0o644, 78, "other users can change"),
     ] {
         site.set_mode(name, open);
         let output = site.run(&["check"]).await;

@@ -37,7 +37,7 @@ fn site() -> Site {
     ] {
         let body = page(name);
         assert!(body.contains(word), "{name} has no {word}");
-        site.gateway().fail(Fault::Says(Answer::json(200, body.replacen(word, &hostile, 1))).at(path));
+        site.gateway().fail(Fault::Respond(Answer::json(200, body.replacen(word, &hostile, 1))).at(path));
     }
     site
 }
@@ -99,7 +99,7 @@ async fn words_of_the_info_page_are_clean() {
         for hostile in [HOSTILE_XML.to_owned(), format!("{word}{HOSTILE_XML}"), HOSTILE_XML.repeat(5000)] {
             let site = site();
             let info = page("info").replacen(&format!(">{word}<"), &format!(">{hostile}<"), 1);
-            site.gateway().fail(Fault::Says(Answer::json(200, info)).at("/info"));
+            site.gateway().fail(Fault::Respond(Answer::json(200, info)).at("/info"));
             for arguments in [&["run", "--once"][..], &["read"], &["check"], &["check", "--bundle"]] {
                 let said = site.clean(arguments).await;
                 assert!(said.len() < 100_000, "{place}, {arguments:?}: {} bytes", said.len());
@@ -129,10 +129,10 @@ async fn words_of_the_cloud_and_of_headers_are_clean() {
     {
         let site = site();
         let answer = Answer::json(status, body.to_string()).header("content-type", hostile_header);
-        site.simulation.cloud.fail(Fault::Says(answer.clone()).at(LOGIN));
+        site.simulation.cloud.fail(Fault::Respond(answer.clone()).at(LOGIN));
         site.clean(&["token", "refresh", "--verbose"]).await;
         site.clean(&["token", "status"]).await;
-        site.gateway().fail(Fault::Says(answer.header("location", hostile_header)));
+        site.gateway().fail(Fault::Respond(answer.header("location", hostile_header)));
         site.clean(&["read"]).await;
         site.clean(&["check", "--bundle"]).await;
     }

@@ -35,7 +35,9 @@ async fn five_restarts_with_an_imported_token_ask_the_cloud_nothing() {
 #[tokio::test]
 async fn thirty_restarts_against_a_full_account_make_one_login() {
     let site = Site::new();
-    site.simulation.cloud.fail(Fault::Says(Answer::json(200, r#"{"message":"Too many active sessions.."}"#)));
+    site.simulation
+        .cloud
+        .fail(Fault::Respond(Answer::json(200, r#"{"message":"Too many active sessions.."}"#)));
     for _ in 0..30 {
         let output = site.run(&["run", "--once"]).await;
         assert_eq!(output.status.code(), Some(75));

@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use enphased::simulator::{
     Account, Answer, CloudOptions, Condition, Fault, GatewayOptions, LOGIN, Pages, Role, SecondFactor,
-    Simulation, SimulationOptions, TOKENS, answers,
+    Simulation, SimulationOptions, TOKENS, responses,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -178,15 +178,15 @@ fn bad_clouds() -> Vec<Fault> {
         Fault::Html,
         Fault::Truncated,
         Fault::Huge,
-        answers::too_many_sessions(200),
-        answers::too_many_requests(None),
-        answers::wrong_credentials(),
-        answers::second_factor(),
-        answers::blocked(),
-        answers::outage(503),
-        answers::error_text(),
+        responses::too_many_sessions(200),
+        responses::too_many_requests(None),
+        responses::wrong_credentials(),
+        responses::second_factor(),
+        responses::blocked(),
+        responses::outage(503),
+        responses::error_text(),
         // It repeats what it was sent.
-        Fault::Says(Answer::json(418, format!(r#"{{"echo":"{}"}}"#, Simulation::PASSWORD))),
+        Fault::Respond(Answer::json(418, format!(r#"{{"echo":"{}"}}"#, Simulation::PASSWORD))),
     ]
 }
 
@@ -214,7 +214,7 @@ async fn no_secret_comes_out_of_any_command_or_failure() {
         Condition::OtherSerial("999900000001".to_owned()),
         Condition::Refusing,
     ] {
-        scene.site.gateway().suffer(condition);
+        scene.site.gateway().set_condition(condition);
         for arguments in [&["run", "--once"][..], &["read"], &["check"], &["check", "--bundle"]] {
             scene.run(arguments, "").await;
         }

@@ -12,7 +12,7 @@ use super::site::{Daemon, HANG, Site, text};
 #[tokio::test]
 async fn systemd_hears_ready_status_and_stopping() {
     let site = Site::new();
-    site.gateway().suffer(Condition::Refusing);
+    site.gateway().set_condition(Condition::Refusing);
     let socket = UnixDatagram::bind(site.path("notify")).unwrap();
     socket.set_read_timeout(Some(HANG)).unwrap();
     let mut command = site.command(&["run"]);
@@ -79,7 +79,7 @@ async fn a_second_daemon_on_the_same_directory_is_told_so() {
     let first = site.daemon().await;
     let second = site.run(&["run"]).await;
     assert_eq!(second.status.code(), Some(75));
-    assert!(text(&second.stderr).contains("another enphased is running on"), "{}", text(&second.stderr));
+    assert!(text(&second.stderr).contains("another enphased is using"), "{}", text(&second.stderr));
     first.stop().await;
 }
 
@@ -103,7 +103,7 @@ async fn the_journal_is_told_the_priority_of_each_line() {
         command.env("JOURNAL_STREAM", format!("{}:{}", file.dev(), file.ino()));
         command.stderr(log.try_clone().unwrap());
         timeout(HANG, command.status()).await.expect("the program hangs").unwrap();
-        site.gateway().suffer(Condition::Refusing);
+        site.gateway().set_condition(Condition::Refusing);
     }
     let log = std::fs::read_to_string(site.path("log")).unwrap();
     assert!(log.contains("<6>logging in to the Enphase cloud"), "{log}");

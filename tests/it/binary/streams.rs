@@ -97,7 +97,7 @@ async fn a_full_disk_under_standard_output_is_said_once_and_ends_nothing() {
         let mut command = site.command(&["run"]);
         command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
         let log = text(&site.lives_and_ends(command).await.stderr);
-        assert_eq!(log.matches("standard output cannot be written to").count(), 1, "{log}");
+        assert_eq!(log.matches("cannot write to standard output; retrying").count(), 1, "{log}");
     }
 }
 
@@ -110,7 +110,7 @@ async fn a_reader_that_goes_away_ends_its_output_alone_where_there_is_a_broker()
     let mut command = site.command(&["run"]);
     command.stdout(writer);
     let log = text(&site.lives_and_ends(command).await.stderr);
-    assert_eq!(log.matches("standard output was closed").count(), 1, "{log}");
+    assert_eq!(log.matches("the reader of standard output closed it").count(), 1, "{log}");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ fn timeless(house: &House) -> enphased::simulator::Failure {
          </device><web-tokens>true</web-tokens></envoy_info>",
         house.serial()
     );
-    Fault::Says(Answer::text(200, page)).at("/info")
+    Fault::Respond(Answer::text(200, page)).at("/info")
 }
 
 fn set_clock(house: &House, wall: Timestamp) {
@@ -65,10 +65,10 @@ async fn an_acceptance_between_two_refusals_costs_no_login_though_nothing_could_
         assert_eq!(poll(&mut daemon, 2).await, 2);
         tokio::time::sleep(2 * DAY).await;
         for _ in 0..4 {
-            gateway.suffer(Condition::TokensRefused);
+            gateway.set_condition(Condition::TokensRefused);
             assert_eq!(poll(&mut daemon, 2).await, 0);
             gateway.heal();
-            gateway.suffer(Condition::PagesFail);
+            gateway.set_condition(Condition::PagesFail);
             if restarts {
                 daemon = poller(&house);
             }
@@ -97,7 +97,7 @@ async fn a_clock_that_is_ahead_costs_no_login_while_the_gateway_accepts_the_toke
         let mut daemon = poller(&house);
         poll(&mut daemon, 2).await;
         set_clock(&house, house.clock.now() + days * DAY);
-        house.simulation.gateways[0].suffer(Condition::PagesFail);
+        house.simulation.gateways[0].set_condition(Condition::PagesFail);
         poll(&mut daemon, 10).await;
         assert_eq!(house.counts(), tokens(1), "{days} days ahead");
     }
@@ -113,7 +113,7 @@ async fn a_clock_that_is_ahead_costs_no_login_for_a_refusal_or_two_in_five_minut
     set_clock(&house, house.clock.now() + 400 * DAY);
     let mut daemon = poller(&house);
     for _ in 0..5 {
-        gateway.suffer(Condition::TokensRefused);
+        gateway.set_condition(Condition::TokensRefused);
         poll(&mut daemon, 4).await;
         gateway.heal();
         gateway.fail(timeless(&house));
@@ -141,12 +141,12 @@ async fn a_gateway_that_neither_accepts_nor_refuses_an_expired_token_is_no_reaso
     poller(&house).poll().await.unwrap();
     tokio::time::sleep(2 * DAY).await;
     let gateway = &house.simulation.gateways[0];
-    gateway.fail(Fault::Says(Answer::html(500, "oops")).at(CHECK_JWT));
+    gateway.fail(Fault::Respond(Answer::html(500, "oops")).at(CHECK_JWT));
     gateway.fail(timeless(&house));
     set_clock(&house, house.clock.now() + 400 * DAY);
     let mut daemon = poller(&house);
     assert_eq!(poll(&mut daemon, 30).await, 30, "the pages take the token");
-    gateway.suffer(Condition::PagesFail);
+    gateway.set_condition(Condition::PagesFail);
     poll(&mut daemon, 30).await;
     assert_eq!(house.counts(), tokens(1));
 }
@@ -183,7 +183,7 @@ async fn serial_numbers_that_nobody_has_seen_cost_no_login_at_a_known_address() 
     tokio::time::sleep(2 * DAY).await;
     let odd = [r#"{"a":1}"#, "..", "../x", "", "122300000001.copy", "99999999999999999"];
     for serial in odd.into_iter().map(str::to_owned).chain((0..20).map(|number| format!("9{number:011}"))) {
-        gateway.suffer(Condition::OtherSerial(serial.clone()));
+        gateway.set_condition(Condition::OtherSerial(serial.clone()));
         if serial.ends_with('7') {
             daemon = poller(&house);
         }
@@ -208,7 +208,7 @@ async fn a_replaced_gateway_gets_its_token_when_a_person_asks_for_it() {
     poll(&mut daemon, 2).await;
     tokio::time::sleep(2 * DAY).await;
     let new = "122300000777";
-    gateway.suffer(Condition::OtherSerial(new.to_owned()));
+    gateway.set_condition(Condition::OtherSerial(new.to_owned()));
     poll(&mut daemon, 3).await;
     let (serial, heard) = (new.parse().unwrap(), Heard::Time(house.clock.now()));
     let mut supply = house.supply(PASSWORD);
@@ -232,7 +232,7 @@ async fn a_first_serial_number_is_believed_and_another_one_is_not_while_the_clou
     let gateway = &house.simulation.gateways[0];
     let mut daemon = poller(&house);
     poll(&mut daemon, 3).await;
-    gateway.suffer(Condition::OtherSerial("999900000001".to_owned()));
+    gateway.set_condition(Condition::OtherSerial("999900000001".to_owned()));
     poll(&mut daemon, 30).await;
     house.simulation.cloud.heal();
     poll(&mut daemon, 600).await;
@@ -267,7 +267,7 @@ async fn a_new_token_that_the_check_does_not_judge_is_used_once_a_page_accepts_i
         let mut daemon = poller(&house);
         assert_eq!(poll(&mut daemon, 2).await, 2);
         tokio::time::sleep(DAY).await;
-        house.simulation.gateways[0].fail(Fault::Says(unclear.clone()).at(CHECK_JWT));
+        house.simulation.gateways[0].fail(Fault::Respond(unclear.clone()).at(CHECK_JWT));
         let token = bring(&house).await;
         assert_eq!(poll(&mut daemon, 2).await, 2, "{unclear:?}");
         let stored = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
@@ -286,9 +286,9 @@ async fn a_new_token_that_nothing_accepts_waits_beside_the_old_one() {
         let gateway = &house.simulation.gateways[0];
         let mut daemon = poller(&house);
         assert_eq!(poll(&mut daemon, 2).await, 2);
-        gateway.fail(Fault::Says(Answer::html(404, "no")).at(CHECK_JWT));
+        gateway.fail(Fault::Respond(Answer::html(404, "no")).at(CHECK_JWT));
         for path in ["/ivp/meters", "/api/v1/production", "/api/v1/production/inverters"] {
-            gateway.fail(Fault::Says(Answer::html(status, page)).at(path));
+            gateway.fail(Fault::Respond(Answer::html(status, page)).at(path));
         }
         let token = bring(&house).await;
         let before = gateway.counts().paths["/ivp/meters"];

@@ -8,7 +8,7 @@ use enphased::rules::logins::Decision;
 use enphased::rules::logins::age::Heard;
 use enphased::rules::logins::decision::Waiting;
 use enphased::rules::logins::situation::Operator;
-use enphased::simulator::{CloudCounts, Fault, LOGIN, Role, Simulation, answers, mint_token};
+use enphased::simulator::{CloudCounts, Fault, LOGIN, Role, Simulation, mint_token, responses};
 
 use super::house::{DAY, House, MINUTE};
 
@@ -34,7 +34,7 @@ async fn a_first_start_makes_one_login_and_thirty_restarts_make_none() {
 #[tokio::test(start_paused = true)]
 async fn thirty_restarts_against_too_many_sessions_make_one_attempt() {
     let house = House::new();
-    house.simulation.cloud.fail(answers::too_many_sessions(200));
+    house.simulation.cloud.fail(responses::too_many_sessions(200));
     for _ in 0..30 {
         house.start(PASSWORD).await.unwrap_err();
     }

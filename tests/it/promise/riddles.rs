@@ -8,7 +8,7 @@ use enphased::rules::logins::age::Heard;
 use enphased::rules::logins::decision::Waiting;
 use enphased::rules::logins::situation::Operator;
 use enphased::simulator::{
-    Answer, CloudCounts, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, answers,
+    Answer, CloudCounts, ENTREZ_AUTH_TOKEN, Fault, LOGIN, Simulation, TOKENS, responses,
 };
 
 use super::house::{DAY, House};
@@ -28,7 +28,7 @@ fn counted(logins: u64, token_fetches: u64, other_token_fetches: u64, tokens: u6
 
 #[tokio::test(start_paused = true)]
 async fn where_a_token_is_not_found_any_more_the_other_way_has_it_on_the_same_login() {
-    for fault in [answers::not_found(), answers::riddle(), answers::error_text()] {
+    for fault in [responses::not_found(), responses::unknown_success(), responses::error_text()] {
         let house = House::new();
         house.simulation.cloud.fail(fault.at(TOKENS));
         house.start(PASSWORD).await.unwrap();
@@ -40,9 +40,13 @@ async fn where_a_token_is_not_found_any_more_the_other_way_has_it_on_the_same_lo
 
 #[tokio::test(start_paused = true)]
 async fn outages_and_refusals_do_not_lead_to_the_other_way() {
-    for fault in
-        [answers::outage(503), answers::forbidden(), answers::login_wall(), answers::empty(), Fault::Reset]
-    {
+    for fault in [
+        responses::outage(503),
+        responses::forbidden(),
+        responses::login_wall(),
+        responses::empty(),
+        Fault::Reset,
+    ] {
         let house = House::new();
         house.simulation.cloud.fail(fault.clone().at(TOKENS));
         house.start(PASSWORD).await.unwrap_err();
@@ -53,8 +57,8 @@ async fn outages_and_refusals_do_not_lead_to_the_other_way() {
 #[tokio::test(start_paused = true)]
 async fn when_both_ways_fail_both_are_tried_again_later_on_the_same_login() {
     let house = House::new();
-    house.simulation.cloud.fail(answers::not_found().at(TOKENS));
-    house.simulation.cloud.fail(answers::riddle().at(ENTREZ_AUTH_TOKEN));
+    house.simulation.cloud.fail(responses::not_found().at(TOKENS));
+    house.simulation.cloud.fail(responses::unknown_success().at(ENTREZ_AUTH_TOKEN));
     let serial = house.serial();
     let told = house.start(PASSWORD).await.unwrap_err().to_string();
     assert_eq!(house.counts(), counted(1, 1, 1, 0));
@@ -111,7 +115,7 @@ async fn logins_that_fail_and_set_a_session_s_cookie_open_no_more_than_three_a_d
     let page = Answer::html(503, "<html><body><h1>We'll be back soon</h1></body></html>");
     for answer in [Answer::empty(200), Answer::empty(302), page, Answer::json(404, "{}")] {
         let house = House::new();
-        house.simulation.cloud.fail(Fault::Says(answer.cookie("_enlighten_4_session", "5e55")).at(LOGIN));
+        house.simulation.cloud.fail(Fault::Respond(answer.cookie("_enlighten_4_session", "5e55")).at(LOGIN));
         insist(&house, Duration::from_secs(23 * 3600)).await;
         assert_eq!(house.counts(), CloudCounts { login_attempts: 3, ..CloudCounts::default() });
         house.simulation.cloud.heal();
@@ -123,7 +127,7 @@ async fn logins_that_fail_and_set_a_session_s_cookie_open_no_more_than_three_a_d
 #[tokio::test(start_paused = true)]
 async fn a_session_s_number_in_another_form_is_no_second_factor() {
     let said =
-        |id: &str| Fault::Says(Answer::json(200, format!(r#"{{"message":"success","session_id":{id}}}"#)));
+        |id: &str| Fault::Respond(Answer::json(200, format!(r#"{{"message":"success","session_id":{id}}}"#)));
     let house = House::new();
     house.simulation.cloud.fail(said("123456").at(LOGIN));
     house.start(PASSWORD).await.unwrap_err();

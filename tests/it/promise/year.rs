@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use enphased::simulator::{Condition, Simulation, answers};
+use enphased::simulator::{Condition, Simulation, responses};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
@@ -77,11 +77,11 @@ async fn a_year_with_outages_an_update_and_a_changed_password_takes_two_logins()
 
     tokio::time::sleep(AROUND).await;
     until(&house, start, 100).await;
-    gateway.suffer(Condition::Firmware("D8.3.5433".into()));
+    gateway.set_condition(Condition::Firmware("D8.3.5433".into()));
     until(&house, start, 200).await;
     cloud.set_password(Simulation::EMAIL, "another");
     until(&house, start, 330).await;
-    cloud.fail(answers::outage(503));
+    cloud.fail(responses::outage(503));
     until(&house, start, 340).await;
     cloud.heal();
     until(&house, start, 345).await;

@@ -1,9 +1,9 @@
-//! What `check` finds at a gateway: who it is, its key, its clock, the token; and its pages, see [`super::pages`].
+//! Checks one gateway: its identity, key, clock and token, and its pages (see [`super::pages`]).
 
 use super::super::Context;
 use super::super::failure::{Code, Failure};
-use super::super::reach::open;
-use super::pages::Look;
+use super::super::opened_gateways::open;
+use super::pages::PageCheck;
 use super::report::Report;
 use crate::app::config;
 use crate::app::poller::claims::{Claim, Claims};
@@ -15,7 +15,7 @@ use crate::rules::logins::age::{AGREEMENT, Heard, Sight};
 use crate::rules::logins::situation::Operator;
 use crate::rules::logins::words::length;
 
-/// Looks at one gateway. Returns the claim to it, which another table that leads to it does not get.
+/// Checks one gateway. Returns the claim on it, which another table that leads to the same gateway does not get.
 pub(super) async fn gateway(
     context: &mut Context,
     settings: &config::Gateway,
@@ -36,29 +36,29 @@ pub(super) async fn gateway(
         }
     };
     let firmware = &gateway.info().software;
-    report.good("gateway", &format!("{} with firmware {firmware} answers", gateway.serial()))?;
+    report.good("gateway", &format!("{} with firmware {firmware} responded", gateway.serial()))?;
     if settings.insecure {
-        report.note("key", "any certificate is accepted (tls = \"insecure\"): whoever is in the network can pose as the gateway")?;
+        report.note("key", "any certificate is accepted (tls = \"insecure\"), so another device in the network can impersonate the gateway")?;
     } else if let Some(key) = gateway.key() {
-        report.good("key", &format!("{key} is the one that is trusted"))?;
+        report.good("key", &format!("{key}, the trusted key"))?;
     } else {
-        report.note("key", "this firmware speaks plain http; nothing proves that it is the gateway")?;
+        report.note("key", "this firmware uses plain http, so its identity cannot be verified")?;
     }
     clock(context, &gateway, report)?;
     if gateway.info().needs_token() && !token(context, state, &mut gateway, report).await? {
         return Ok(Some(claim));
     }
-    let mut look = Look::at(&gateway, settings.live_data);
-    look.read(&mut gateway, context.clock.now()).await;
-    look.ask_the_rest(&mut gateway).await;
-    look.write(gateway.info().needs_token(), report)?;
+    let mut pages = PageCheck::new(&gateway, settings.live_data);
+    pages.read(&mut gateway, context.clock.now()).await;
+    pages.request_others(&mut gateway).await;
+    pages.write(gateway.info().needs_token(), report)?;
     Ok(Some(claim))
 }
 
 fn clock(context: &Context, gateway: &Connected, report: &mut Report<'_>) -> Result<(), Failure> {
     let now = context.clock.now();
     let Some(theirs) = gateway.info().time else {
-        return report.note("clock", "the gateway does not tell the time, so a token that it refuses is only replaced when it expires or by `enphased token refresh`");
+        return report.note("clock", "the gateway does not report the time, so a refused token is replaced only when it expires or by `enphased token refresh`");
     };
     let sight = Sight::new(context.clock.moment(), Heard::Time(theirs));
     let difference = length(theirs.duration_since(now).unsigned_abs());
@@ -68,15 +68,15 @@ fn clock(context: &Context, gateway: &Connected, report: &mut Report<'_>) -> Res
     report.note(
         "clock",
         &format!(
-            "this machine says {now:.0}, the gateway {theirs:.0}: {difference} apart, and no more than {} is usual. \
-             Readings do not suffer; a token is not replaced while they disagree. Does this machine's time come from \
-             the network (timedatectl)?",
+            "this machine's clock says {now:.0}, the gateway's {theirs:.0}: {difference} apart, and up to {} is usual. \
+             Readings are not affected, but no token is replaced while the clocks disagree. Check with `timedatectl` \
+             that this machine synchronises its clock",
             length(AGREEMENT)
         ),
     )
 }
 
-/// `true` when the client can read pages with a token.
+/// Checks the token, and returns whether pages can be read with it.
 async fn token(
     context: &mut Context,
     state: &StateDir,
@@ -90,19 +90,19 @@ async fn token(
     let Some(kept) = tokens.in_use() else {
         let decision = supply.consider(&serial, heard(gateway), Operator::Absent).await?;
         let code = Code::of_decision(&decision);
-        report.wrong("token", &Failure::new(code, format!("there is none. {decision}")))?;
+        report.wrong("token", &Failure::new(code, format!("no token is stored: {decision}")))?;
         return Ok(false);
     };
-    let about = format!("{}, good until {:.0}", kept.token.role, kept.token.expires_at);
+    let about = format!("{}, valid until {:.0}", kept.token.role, kept.token.expires_at);
     let accepted = match gateway.use_token(&kept.token) {
         Ok(()) => gateway.check_token(&kept.token).await,
         refused => refused,
     };
     match accepted {
         Ok(()) => {
-            // It ends a row of refusals, whoever asks. Where that cannot be written down, the state line says why.
+            // An acceptance clears earlier refusals. If it cannot be recorded, the line `state` shows the reason.
             supply.accepted(&serial, &kept.token).await.unwrap_or_else(|error| tracing::debug!("{error}"));
-            report.good("token", &format!("{about}; the gateway accepts it"))?;
+            report.good("token", &format!("{about}; accepted by the gateway"))?;
         }
         Err(error) if error.leaves_token_unjudged() => {
             let message = format!("{about}; the gateway neither accepts nor refuses it: {error}");
@@ -115,7 +115,7 @@ async fn token(
         }
     }
     if !kept.token.is_long_lived() {
-        report.note("token", "it lives for hours only, and is not renewed by itself")?;
+        report.note("token", "this token is valid for hours only and is not renewed automatically")?;
     }
     Ok(true)
 }

@@ -1,5 +1,4 @@
-//! `enphased check`: what a user runs when it does not work. One line for each thing, good or what to do. It
-//! never logs in.
+//! `enphased check`: checks everything that the daemon needs, and says what to do about each problem. Never logs in.
 
 pub mod bundle;
 mod gateway;
@@ -11,31 +10,29 @@ mod shape;
 use std::io::Write;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::Context;
+use super::broker::with_connection;
 use super::failure::{Code, Failure};
 use crate::app::config;
 use crate::app::config::secret::STRIPPED;
-use crate::app::daemon::outputs;
 use crate::app::poller::claims::Claims;
-use crate::io::mqtt::{self, Happened};
 use crate::io::state_dir::StateDir;
 use report::Report;
 
-/// How long a name may take to be resolved, and a broker to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for resolving a host name.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Looks at a configuration that could not even be read.
-pub fn unreadable(error: config::Error, out: &mut dyn Write) -> Result<(), Failure> {
+/// Reports a configuration that could not be loaded.
+pub fn without_configuration(error: config::Error, out: &mut dyn Write) -> Result<(), Failure> {
     let mut report = Report::new(out, 14);
     let failure = Failure::from(error);
     report.wrong("configuration", &failure)?;
     Err(Failure::new(failure.code, ""))
 }
 
-/// Looks at everything.
+/// Checks everything.
 pub async fn check(context: &mut Context, out: &mut dyn Write) -> Result<(), Failure> {
     let mut report = Report::new(out, 14);
     configuration(context, &mut report)?;
@@ -58,8 +55,8 @@ fn configuration(context: &Context, report: &mut Report<'_>) -> Result<(), Failu
         Some(path) => report.good("configuration", &path.display().to_string())?,
         None => report.note(
             "configuration",
-            "no file; every key has its default, and the gateway is looked for by mDNS. `enphased config example` \
-             shows what can be written",
+            "no file: every key has its default, and the gateway is located by mDNS. `enphased config example` shows \
+             every key",
         )?,
     }
     for warning in &context.config.warnings {
@@ -68,11 +65,11 @@ fn configuration(context: &Context, report: &mut Report<'_>) -> Result<(), Failu
     Ok(())
 }
 
-/// Writes and removes a file, as the daemon will.
+/// Checks that the state directory is writable, by writing and removing a file.
 async fn state(context: &mut Context, report: &mut Report<'_>) -> Result<Option<StateDir>, Failure> {
-    match tried(context).await {
+    match write_and_remove(context).await {
         Ok(state) => {
-            report.good("state", &format!("{} can be written", state.path().display()))?;
+            report.good("state", &format!("{} is writable", state.path().display()))?;
             Ok(Some(state))
         }
         Err(failure) => {
@@ -82,7 +79,7 @@ async fn state(context: &mut Context, report: &mut Report<'_>) -> Result<Option<
     }
 }
 
-async fn tried(context: &mut Context) -> Result<StateDir, Failure> {
+async fn write_and_remove(context: &mut Context) -> Result<StateDir, Failure> {
     let state = context.state()?;
     state.write("check.tmp", &()).await?;
     state.remove("check.tmp").await?;
@@ -93,13 +90,13 @@ async fn names(context: &Context, report: &mut Report<'_>) -> Result<(), Failure
     for url in [&context.config.cloud.enlighten, &context.config.cloud.entrez] {
         let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let Some(host) = host else { continue };
-        match timeout(PATIENCE, tokio::net::lookup_host((host.as_str(), 443))).await {
-            Ok(Ok(_)) => report.good("name", &format!("{host} is known"))?,
+        match timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host.as_str(), 443))).await {
+            Ok(Ok(_)) => report.good("name", &format!("{host} can be resolved"))?,
             Ok(Err(_)) | Err(_) => report.note(
                 "name",
                 &format!(
-                    "{host} cannot be resolved: this machine has no internet just now, or its DNS does not work. Only \
-                     a login needs it, about once a year"
+                    "{host} cannot be resolved: there is no internet connection, or DNS does not work. Only a login \
+                     needs it, about once a year"
                 ),
             )?,
         }
@@ -113,42 +110,23 @@ fn account(context: &Context, report: &mut Report<'_>) -> Result<(), Failure> {
             if complete.password_was_stripped {
                 report.note("account", STRIPPED)?;
             }
-            report.good("account", "there is a username and a password; they are not tried here")
+            report.good("account", "username and password are configured; this check does not try them")
         }
         Ok(None) => report.note(
             "account",
-            "none is configured, so tokens come from `enphased token refresh` or `enphased token import`",
+            "no account is configured; get tokens with `enphased token refresh` or `enphased token import`",
         ),
         Err(error) => report.wrong("account", &Failure::new(Code::Configuration, error.to_string())),
     }
 }
 
 async fn broker(context: &mut Context, report: &mut Report<'_>) -> Result<(), Failure> {
-    let Some(settings) = &context.config.mqtt else {
-        return report.note("broker", "none is configured");
+    let Some(settings) = context.config.mqtt.clone() else {
+        return report.note("broker", "no broker is configured");
     };
-    let place = format!("{}:{}", settings.address.host, settings.address.port);
-    let client_id = format!("enphased-check-{:08x}", context.rng.u32(..));
-    // Without a last will: it would declare the running daemon offline.
-    let options = mqtt::Options { will: None, ..outputs::broker(settings, &client_id) };
-    let (tell, mut happened) = mpsc::channel(4);
-    let connection = mqtt::keep_connected(options, context.rng.fork(), tell);
-    let first = async {
-        loop {
-            match happened.recv().await {
-                Some(Happened::Connected(_)) => return Ok(()),
-                Some(Happened::Lost(error)) => return Err(error.to_string()),
-                Some(Happened::Incoming { .. } | Happened::Rests(..) | Happened::Awake) => {}
-                None => return Err("the connection ended".to_owned()),
-            }
-        }
-    };
-    let outcome = tokio::select! {
-        outcome = timeout(PATIENCE, first) => outcome.unwrap_or_else(|_late| Err(format!("{place} did not answer"))),
-        () = connection => Err("the connection ended".to_owned()),
-    };
-    match outcome {
-        Ok(()) => report.good("broker", &format!("{place} takes us")),
-        Err(why) => report.wrong("broker", &Failure::new(Code::TryLater, why)),
+    let address = format!("{}:{}", settings.address.host, settings.address.port);
+    match with_connection(context, &settings, None, async |_| Ok(())).await {
+        Ok(()) => report.good("broker", &format!("{address} accepted the connection")),
+        Err(failure) => report.wrong("broker", &failure),
     }
 }

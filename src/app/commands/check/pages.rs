@@ -1,4 +1,4 @@
-//! What `check` finds on the pages of a gateway: which can be read, what they hold, and where each value comes from.
+//! Checks the pages of a gateway: which can be read, whether they are well-formed, and which page yields each value.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::io::gateway::{Connected, Endpoint, Error};
 use crate::rules::production_meter::{ADVICE, Comparison};
 use crate::rules::sources::{self, Cycle, Options, Sources};
 
-/// The pages that a reading may be made of, beside those that this gateway's is made of.
+/// The pages that some gateways need for a reading. They are requested even if this gateway's reading does not need them.
 const PAGES: [Endpoint; 7] = [
     Endpoint::MeterReadings,
     Endpoint::Production,
@@ -22,35 +22,35 @@ const PAGES: [Endpoint; 7] = [
     Endpoint::Tariff,
 ];
 
-/// A page that hangs may be the whole gateway, which ends a cycle; the next one passes it over.
+/// The maximum number of cycles. A page that does not respond ends a cycle, and the next cycle skips it.
 const CYCLES: u32 = 3;
 
-/// How a page was answered.
+/// The result of requesting a page.
 #[derive(Debug)]
 enum Outcome {
     Read,
     Missing,
     Forbidden,
-    /// It fails, or holds something else than it should.
+    /// The request failed, or the page is malformed.
     Wrong(String),
 }
 
-/// A look at the pages of one gateway.
+/// The check of the pages of one gateway.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct PageCheck {
     sources: Sources,
     outcomes: BTreeMap<Endpoint, Outcome>,
     cycle: Cycle,
 }
 
-impl Look {
-    /// Nothing is asked for yet.
-    pub(super) fn at(gateway: &Connected, live_data: bool) -> Self {
+impl PageCheck {
+    /// Creates a check that has not requested anything yet.
+    pub(super) fn new(gateway: &Connected, live_data: bool) -> Self {
         let sources = Sources::new(gateway.info().clone(), Options { live_data }, gateway.asked());
         Self { sources, outcomes: BTreeMap::new(), cycle: Cycle::Nothing }
     }
 
-    /// Makes a reading, as the daemon does.
+    /// Makes a reading as the daemon does.
     pub(super) async fn read(&mut self, gateway: &mut Connected, time: Timestamp) {
         let firmware = gateway.info().clone().firmware;
         for _ in 0..CYCLES {
@@ -61,7 +61,7 @@ impl Look {
                 let certain = endpoint.page().is_certain(firmware);
                 let outcome = match (odd, &answer) {
                     (Some(malformed), _) => Outcome::Wrong(malformed.to_string()),
-                    // Every gateway of this firmware has it, and shows it to an owner.
+                    // Every gateway of this firmware has this page, and an owner may read it.
                     (None, Err(error)) if certain => Outcome::Wrong(error.in_short()),
                     (None, answer) => Outcome::of(answer.as_ref().map(|_| ())),
                 };
@@ -74,8 +74,8 @@ impl Look {
         }
     }
 
-    /// Asks for the pages that the reading did not take.
-    pub(super) async fn ask_the_rest(&mut self, gateway: &mut Connected) {
+    /// Requests the pages that the reading did not need.
+    pub(super) async fn request_others(&mut self, gateway: &mut Connected) {
         for endpoint in PAGES {
             if self.outcomes.contains_key(&endpoint) {
                 continue;
@@ -90,31 +90,31 @@ impl Look {
         }
     }
 
-    /// Writes what was found. The gateway is read `by_token`, or with a user and a password.
+    /// Writes the results. `by_token` says whether the gateway uses tokens or a user and a password.
     pub(super) fn write(&self, by_token: bool, report: &mut Report<'_>) -> Result<(), Failure> {
-        let named = |is: fn(&Outcome) -> bool| -> Vec<&'static str> {
+        let with = |is: fn(&Outcome) -> bool| -> Vec<&'static str> {
             let pages = Endpoint::ALL.into_iter().filter(|page| self.outcomes.get(page).is_some_and(is));
             pages.map(name).collect()
         };
-        let read = named(|outcome| matches!(outcome, Outcome::Read));
+        let read = with(|outcome| matches!(outcome, Outcome::Read));
         let read = joined(&read);
         let message = if by_token {
-            format!("this token may read: {read}")
+            format!("readable with this token: {read}")
         } else {
-            format!("this user may read: {read}")
+            format!("readable with this user: {read}")
         };
         report.good("pages", &message)?;
-        let missing = named(|outcome| matches!(outcome, Outcome::Missing));
+        let missing = with(|outcome| matches!(outcome, Outcome::Missing));
         if !missing.is_empty() {
-            report.note("pages", &format!("this firmware does not have: {}", joined(&missing)))?;
+            report.note("pages", &format!("not present in this firmware: {}", joined(&missing)))?;
         }
-        let forbidden = named(|outcome| matches!(outcome, Outcome::Forbidden));
+        let forbidden = with(|outcome| matches!(outcome, Outcome::Forbidden));
         if !forbidden.is_empty() {
             let pages = joined(&forbidden);
             let message = if by_token {
-                format!("for installers only: {pages}")
+                format!("readable by installers only: {pages}")
             } else {
-                format!("not for this user and password: {pages}")
+                format!("not readable with this user and password: {pages}")
             };
             report.note("pages", &message)?;
         }
@@ -147,12 +147,12 @@ impl Look {
                     .collect();
                 report.good("values", &parts.join("; "))?;
                 if let Some(comparison) = Comparison::of(reading).filter(Comparison::is_blind) {
-                    report.note("production", &format!("{comparison}. If that stays so, {ADVICE}"))?;
+                    report.note("production", &format!("{comparison}. If this persists: {ADVICE}"))?;
                 }
                 if reading.production.is_none() {
                     report.note(
                         "values",
-                        "no page shows an inverter or a production meter: this site produces nothing",
+                        "no page lists an inverter or a production meter, so production is not measured here",
                     )?;
                 }
                 Ok(())
@@ -161,7 +161,7 @@ impl Look {
                 report.wrong("values", &wrong(format!("no page yields production: {why}")))
             }
             Cycle::NotDue | Cycle::Nothing => {
-                report.wrong("values", &wrong("nothing can be read from this gateway".to_owned()))
+                report.wrong("values", &wrong("no page could be read from this gateway".to_owned()))
             }
         }
     }
@@ -178,15 +178,15 @@ impl Outcome {
     }
 }
 
-/// What a page is about.
+/// Returns the name of a page for people.
 const fn name(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Meters => "list of meters",
         Endpoint::MeterReadings => "meters",
         Endpoint::Production => "production",
         Endpoint::Energy => "counters",
-        Endpoint::ProductionJson => "production in detail",
-        Endpoint::ProductionHtml => "production for people",
+        Endpoint::ProductionJson => "production details",
+        Endpoint::ProductionHtml => "production (HTML)",
         Endpoint::EnsembleInventory => "batteries",
         Endpoint::EnsembleSecctrl => "battery totals",
         Endpoint::EnsemblePower => "battery powers",

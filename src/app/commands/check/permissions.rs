@@ -1,4 +1,4 @@
-//! Who else can read or change what the daemon keeps and what it is told.
+//! Checks that other users of this machine cannot read the daemon's secrets or change its configuration and state.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,29 +9,29 @@ use crate::app::commands::failure::{Code, Failure};
 use crate::app::config::Config;
 use crate::io::state_dir::StateDir;
 
-/// What a path is for, which decides who else may use it.
+/// The purpose of a path, which decides how other users may access it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
-    /// The state directory: the daemon makes it for itself alone (0700).
+    /// The state directory, which the daemon creates with mode 0700.
     State,
-    /// A password or a key. A group may read it: an administrator may have made one for that.
+    /// A password or a key. A group may read it, because an administrator may have created one for that.
     Secret,
-    /// The configuration: it names the hosts that a password goes to.
+    /// The configuration. It names the hosts that a password is sent to, but contains no secret.
     Configuration,
 }
 
 impl Purpose {
-    /// What others can do at `mode` that they should not, and the mode that mends it.
+    /// Returns what other users can do at `mode` but should not, and the mode that prevents it.
     fn excess(self, mode: u32) -> Option<(&'static str, &'static str)> {
-        let (read, write, mend) = match self {
+        let (read, write, fix) = match self {
             Self::State => (0o055, 0o022, "700"),
             Self::Secret => (0o005, 0o022, "600"),
             Self::Configuration => (0, 0o022, "go-w"),
         };
         if mode & write != 0 {
-            Some(("change", mend))
+            Some(("change", fix))
         } else if mode & read != 0 {
-            Some(("read", mend))
+            Some(("read", fix))
         } else {
             None
         }
@@ -45,7 +45,7 @@ impl Purpose {
     }
 }
 
-/// Reports what is open to other users, with the command that closes it.
+/// Reports files that other users can access, with the command that prevents it.
 pub(super) async fn check(
     config: &Config,
     state: Option<&StateDir>,
@@ -63,7 +63,7 @@ pub(super) async fn check(
     let open = entries.iter().filter(|entry| entry.mode & 0o077 != 0).map(|entry| entry.name.as_str());
     let open: Vec<&str> = open.collect();
     if !open.is_empty() {
-        let message = format!("others can read {}; run chmod 600 on them", open.join(", "));
+        let message = format!("other users can read {}; run chmod 600 on these files", open.join(", "));
         report.wrong("state", &Failure::new(Purpose::State.code(), message))?;
     }
     if let Some(file) = &config.path {
@@ -75,7 +75,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// A path that cannot be looked at is reported where it is used, or is behind a directory that others cannot enter.
+/// Checks one path. A path that cannot be inspected is reported where it is used, or other users cannot reach it either.
 fn path(path: &Path, purpose: Purpose, what: &str, report: &mut Report<'_>) -> Result<(), Failure> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
     mode(path, metadata.permissions().mode() & 0o7777, purpose, what, report)
@@ -90,10 +90,10 @@ fn mode(
 ) -> Result<(), Failure> {
     match purpose.excess(mode) {
         None => Ok(()),
-        Some((can, mend)) => {
+        Some((access, fix)) => {
             let shown = path.display();
             let message =
-                format!("others can {can} {shown} (mode {mode:04o}); close it with: chmod {mend} {shown}");
+                format!("other users can {access} {shown} (mode {mode:04o}); run: chmod {fix} {shown}");
             report.wrong(what, &Failure::new(purpose.code(), message))
         }
     }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_opens_a_secret_or_a_decision_to_others_is_wrong() {
+    fn modes_that_let_others_read_a_secret_or_change_a_file_are_wrong() {
         for (purpose, mode, wrong) in [
             (Purpose::State, 0o700, None),
             (Purpose::State, 0o755, Some(("read", "700"))),

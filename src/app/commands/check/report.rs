@@ -1,25 +1,25 @@
-//! The lines of a check: good, note, or wrong with what to do.
+//! The lines of a check: `good`, `note`, or `WRONG` with what to do.
 
 use std::io::Write;
 
 use super::super::failure::{Code, Failure};
 use crate::base::printable::one_line;
 
-/// The most characters of a line.
+/// The maximum number of characters in a line.
 const LONGEST: usize = 1000;
 
-/// What a check has found.
+/// The verdict of one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+enum Verdict {
     Good,
     Note,
     Wrong,
 }
 
-/// Writes the lines and remembers the first that is wrong.
+/// Writes the lines, and remembers the exit code of the first that is wrong.
 pub(in crate::app::commands) struct Report<'a> {
     out: &'a mut dyn Write,
-    /// How much room the names of the things take.
+    /// The width of the column with the names of the checked things.
     width: usize,
     pub(in crate::app::commands) wrong: Option<Code>,
 }
@@ -29,28 +29,28 @@ impl<'a> Report<'a> {
         Self { out, width, wrong: None }
     }
 
-    fn line(&mut self, mark: Mark, what: &str, words: &str) -> Result<(), Failure> {
-        let mark = match mark {
-            Mark::Good => "good ",
-            Mark::Note => "note ",
-            Mark::Wrong => "WRONG",
+    fn line(&mut self, verdict: Verdict, what: &str, words: &str) -> Result<(), Failure> {
+        let word = match verdict {
+            Verdict::Good => "good ",
+            Verdict::Note => "note ",
+            Verdict::Wrong => "WRONG",
         };
         let width = self.width;
-        writeln!(self.out, "{mark}  {what:<width$}  {}", one_line(words, LONGEST))?;
+        writeln!(self.out, "{word}  {what:<width$}  {}", one_line(words, LONGEST))?;
         Ok(())
     }
 
     pub(in crate::app::commands) fn good(&mut self, what: &str, words: &str) -> Result<(), Failure> {
-        self.line(Mark::Good, what, words)
+        self.line(Verdict::Good, what, words)
     }
 
     pub(in crate::app::commands) fn note(&mut self, what: &str, words: &str) -> Result<(), Failure> {
-        self.line(Mark::Note, what, words)
+        self.line(Verdict::Note, what, words)
     }
 
     pub(in crate::app::commands) fn wrong(&mut self, what: &str, failure: &Failure) -> Result<(), Failure> {
         self.wrong.get_or_insert(failure.code);
-        self.line(Mark::Wrong, what, &failure.message)?;
+        self.line(Verdict::Wrong, what, &failure.message)?;
         for detail in failure.lines().skip(1) {
             writeln!(self.out, "{:indent$}{detail}", "", indent = self.width + 9)?;
         }

@@ -1,27 +1,27 @@
-//! `enphased token status | refresh | import | forget`.
+//! The commands `enphased token status`, `refresh`, `import` and `forget`.
 
-mod code;
+mod choose_gateway;
 pub mod import;
 pub mod refresh;
+mod second_factor;
 pub mod status;
 mod verify;
-mod which;
 
 use std::io::Write;
 
 use super::failure::Failure;
-use super::reach::Reached;
-use super::{Context, PATIENCE};
+use super::opened_gateways::OpenedGateways;
+use super::{Context, LOGIN_LOCK_TIMEOUT};
 use crate::app::poller::identity::heard_by_now;
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::state_dir::StateDir;
 use crate::rules::logins::age::Heard;
 use crate::rules::logins::situation::Operator;
-use which::which;
+use choose_gateway::choose_gateway;
 
-/// Who answers questions: the terminal, or nobody.
-pub trait Ask {
+/// Asks a person for input. Every method returns `None` if there is nobody to ask.
+pub trait Prompt {
     /// Asks for a line.
     fn line(&mut self, question: &str) -> Option<String>;
     /// Asks for a line that is not shown.
@@ -30,25 +30,31 @@ pub trait Ask {
     fn code(&mut self, question: &str) -> Option<Secret>;
 }
 
-/// What the gateway tells of the time.
-async fn heard(context: &Context, serial: &Serial, state: &StateDir, reached: &mut Reached) -> Heard {
-    let gateway = reached.find(serial, context, state).await;
+/// Returns the time by the gateway's clock.
+async fn gateway_time(
+    context: &Context,
+    serial: &Serial,
+    state: &StateDir,
+    opened: &mut OpenedGateways,
+) -> Heard {
+    let gateway = opened.find(serial, context, state).await;
     gateway.map_or(Heard::Nothing, |gateway| heard_by_now(gateway))
 }
 
-/// Forgets the tokens of a gateway.
+/// Removes the tokens of a gateway.
 pub async fn forget(
     context: &mut Context,
-    asked: Option<&Serial>,
+    wanted: Option<&Serial>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
     let shared = context.shared(&state);
     let mut supply = shared.supply.lock().await;
-    let serial = which(context, asked, &state, &mut supply, &mut Reached::default()).await?;
-    supply.forget(&serial, PATIENCE).await?;
+    let mut opened = OpenedGateways::default();
+    let serial = choose_gateway(context, wanted, &state, &mut supply, &mut opened).await?;
+    supply.forget(&serial, LOGIN_LOCK_TIMEOUT).await?;
     let next = supply.consider(&serial, Heard::NoTime, Operator::Absent).await?;
-    writeln!(out, "The tokens of gateway {serial} are forgotten. The record of logins stays.")?;
+    writeln!(out, "The tokens of gateway {serial} were removed. The record of logins is kept.")?;
     writeln!(out, "Next: {next}.")?;
     Ok(())
 }

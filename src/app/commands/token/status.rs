@@ -1,4 +1,4 @@
-//! `enphased token status`: whose token it is, until when it is good, and when and why the next login may happen.
+//! `enphased token status`: explains the token, the last login, and when and why the next login may happen.
 
 use std::io::Write;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::super::Context;
 use super::super::failure::Failure;
-use super::super::reach::Reached;
-use super::heard;
-use super::which::which;
+use super::super::opened_gateways::OpenedGateways;
+use super::choose_gateway::choose_gateway;
+use super::gateway_time;
 use crate::base::printable::Printable;
 use crate::base::reading::Serial;
 use crate::io::token::store::{Kept, Origin};
@@ -18,32 +18,27 @@ use crate::rules::logins::decision::Decision;
 use crate::rules::logins::situation::{Operator, TokenFacts};
 use crate::rules::logins::words::length;
 
-/// Explains whose token it is, until when it is good, what the last login was, and when and why the next one
-/// may happen.
+/// Shows whose token it is, until when it is valid, what the last login was, and when and why the next one may happen.
 pub async fn status(
     context: &mut Context,
-    asked: Option<&Serial>,
+    wanted: Option<&Serial>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let state = context.state()?;
-    let (shared, mut reached) = (context.shared(&state), Reached::default());
+    let (shared, mut opened) = (context.shared(&state), OpenedGateways::default());
     let mut supply = shared.supply.lock().await;
-    let serial = which(context, asked, &state, &mut supply, &mut reached).await?;
-    let heard = heard(context, &serial, &state, &mut reached).await;
+    let serial = choose_gateway(context, wanted, &state, &mut supply, &mut opened).await?;
+    let heard = gateway_time(context, &serial, &state, &mut opened).await;
     let tokens = supply.tokens(&serial).await?;
     let now = context.clock.now();
-    writeln!(
-        out,
-        "gateway    {serial}{}",
-        if heard == Heard::Nothing { " (does not answer now)" } else { "" }
-    )?;
+    writeln!(out, "gateway    {serial}{}", if heard == Heard::Nothing { " (not responding)" } else { "" })?;
     match tokens.in_use() {
         None => writeln!(out, "token      none")?,
         Some(kept) => describe(kept, now, out)?,
     }
-    if let Some(candidate) = tokens.candidate.as_ref().filter(|_| tokens.current.is_some()) {
+    if let (Some(candidate), Some(_)) = (&tokens.candidate, &tokens.current) {
         let until = candidate.token.expires_at;
-        writeln!(out, "           a newer one, good until {until:.0}, waits for the gateway to accept it")?;
+        writeln!(out, "           a newer one, valid until {until:.0}, waits for the gateway to accept it")?;
     }
     let sight = supply.sight(heard);
     let record = supply.record(&serial, &sight).await?;
@@ -61,31 +56,34 @@ fn describe(kept: &Kept, now: Timestamp, out: &mut dyn Write) -> Result<(), Fail
     let left = token.remaining(now);
     let left = match Duration::try_from(left) {
         Ok(left) => format!("{} left", length(left)),
-        Err(_) => format!("over for {}", length(left.unsigned_abs())),
+        Err(_) => format!("expired {} ago", length(left.unsigned_abs())),
     };
-    writeln!(out, "token      {}, good until {:.0} ({left})", token.role, token.expires_at)?;
+    writeln!(out, "token      {}, valid until {:.0} ({left})", token.role, token.expires_at)?;
     let how = match &kept.origin {
         Origin::Login => "fetched from the cloud",
         Origin::Import => "imported",
         Origin::Other(_) => "stored by another version of enphased",
     };
-    let seen = match kept.verified_at {
+    let verified = match kept.verified_at {
         Some(time) => format!("accepted by the gateway since {time:.0}"),
-        None => "not seen by the gateway yet".to_owned(),
+        None => "not yet accepted by the gateway".to_owned(),
     };
-    writeln!(out, "           {how} at {:.0}, {seen}", kept.stored_at)?;
+    writeln!(out, "           {how} at {:.0}, {verified}", kept.stored_at)?;
     if let Some(username) = &token.username {
         writeln!(out, "account    {}", Printable(username))?;
     }
     if !token.is_long_lived() {
         writeln!(
             out,
-            "           it lives for {} in all; such tokens are not renewed by themselves",
+            "           valid for {} in total; such short-lived tokens are not renewed automatically",
             length(token.lifetime())
         )?;
     }
     if !token.signed_by_entrez() {
-        writeln!(out, "           its signature is not by the known Entrez key; the gateway is the judge")?;
+        writeln!(
+            out,
+            "           not signed with the known Entrez key; the gateway decides whether to accept it"
+        )?;
     }
     Ok(())
 }
@@ -97,7 +95,7 @@ fn next(decision: &Decision, kept: Option<&Kept>, now: Timestamp) -> String {
             if opens > now {
                 format!("no login before {opens:.0}, when the token is due for renewal")
             } else {
-                "no login while the gateway accepts the token and tells no time; our clock alone is no reason"
+                "no login while the gateway accepts the token: it reports no time, and this machine's clock alone is not enough"
                     .to_owned()
             }
         }

@@ -1,38 +1,38 @@
-//! Asks the gateway about a token that has just been stored.
+//! Presents a new token to the gateway.
 
 use std::io::Write;
 
 use super::super::Context;
 use super::super::failure::{Code, Failure};
-use super::super::reach::Reached;
+use super::super::opened_gateways::OpenedGateways;
 use crate::app::poller::Shared;
 use crate::app::poller::trouble::Trouble;
 use crate::app::token_provider::{self, Supply};
 use crate::io::gateway::Error;
 use crate::io::token::Token;
 
-/// Asks the gateway about a token that has just been stored, and takes it into use.
+/// Presents a stored token to the gateway, and puts it into use if the gateway accepts it.
 pub(super) async fn verify(
     context: &Context,
-    reached: Reached,
+    opened: OpenedGateways,
     token: &Token,
     shared: &Shared,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    match check(context, reached, token, shared).await {
+    match check(context, opened, token, shared).await {
         Ok(()) => {
             let mut supply = shared.supply.lock().await;
             promote(&mut supply, token).await?;
-            writeln!(out, "The gateway accepts it. A running daemon uses it from its next poll on.")?;
+            writeln!(out, "The gateway accepted it. A running daemon uses it from its next poll.")?;
             Ok(())
         }
         Err(Trouble::Gateway(Error::TokenRefused)) => Err(Failure::new(
             Code::Refused,
-            "the gateway does not accept the new token; an old one, if there is one, stays in use. Is the gateway's \
-             clock right? `enphased check` tells",
+            "the gateway refused the new token; an older one, if stored, stays in use. Run `enphased check` to compare \
+             the gateway's clock with this machine's",
         )),
         Err(trouble) => {
-            writeln!(out, "It is stored, and will be used when the gateway has accepted it ({trouble}).")?;
+            writeln!(out, "It is stored, and will be used once the gateway accepts it ({trouble}).")?;
             Ok(())
         }
     }
@@ -40,13 +40,18 @@ pub(super) async fn verify(
 
 async fn promote(supply: &mut Supply, token: &Token) -> Result<(), Failure> {
     match supply.promote(token).await {
-        // The daemon may be doing the same at this moment.
+        // The daemon may be doing the same now.
         Ok(()) | Err(token_provider::Error::Busy) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn check(context: &Context, reached: Reached, token: &Token, shared: &Shared) -> Result<(), Trouble> {
-    let mut gateway = reached.into_found(&token.serial, context, &shared.state).await?;
+async fn check(
+    context: &Context,
+    opened: OpenedGateways,
+    token: &Token,
+    shared: &Shared,
+) -> Result<(), Trouble> {
+    let mut gateway = opened.into_found(&token.serial, context, &shared.state).await?;
     Ok(gateway.try_token(token).await?)
 }

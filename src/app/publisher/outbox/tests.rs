@@ -1,4 +1,4 @@
-//! What is owed, and when.
+//! Tests of the messages that the outbox sends, and of their order and frequency.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::base::test_readings;
 use crate::io::mqtt::LARGEST;
 use crate::output::homeassistant::Discovery;
 
-/// What is said first on each connection.
+/// The first messages on each connection.
 const GREETING: [&str; 3] = ["e/status online", "? e/instance", "? e/status"];
 
 fn options() -> Options {
@@ -29,7 +29,7 @@ fn options() -> Options {
     }
 }
 
-/// A board, its reader and an outbox that is not connected yet.
+/// Creates a board, its reader and an outbox without a connection.
 fn bench(options: Options) -> (Board, watch::Receiver<Sheet>, Outbox) {
     let board = Board::new();
     let reader = board.reader();
@@ -43,7 +43,7 @@ fn reading(serial: &str, second: u32) -> Reading {
     reading
 }
 
-/// Everything that is owed at `now`: topics, with the payload where it is a word.
+/// Returns everything that is sent at `now`: topics, with the payload if it is a word.
 fn sent(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, now: Instant) -> Vec<String> {
     let mut sent = Vec::new();
     while let Some(order) = outbox.next(&sheet.borrow(), now) {
@@ -63,7 +63,7 @@ fn event(message: &str) -> Event {
 }
 
 #[test]
-fn nothing_is_owed_without_a_connection_and_everything_with_it() {
+fn nothing_is_sent_without_a_connection_and_everything_with_one() {
     let (board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
     board.put_reading(reading("1", 0));
@@ -107,7 +107,7 @@ fn an_old_reading_of_a_silent_gateway_is_not_sent_again() {
 }
 
 #[test]
-fn an_event_is_sent_once_whatever_the_connection_does() {
+fn an_event_is_sent_once_even_if_the_connection_breaks() {
     let (board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
     let serial = Serial::parse("1").unwrap();
@@ -140,7 +140,7 @@ fn a_token_report_is_sent_when_it_changes() {
 }
 
 #[test]
-fn another_daemon_that_declares_us_offline_is_put_right() {
+fn a_client_that_declares_this_daemon_offline_is_corrected() {
     let (_board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
     outbox.connected();
@@ -149,12 +149,12 @@ fn another_daemon_that_declares_us_offline_is_put_right() {
     assert_eq!(sent(&mut outbox, &sheet, now), ["e/instance us"], "our own, come back: it is heard here now");
     assert_eq!(outbox.incoming("e/status", b"online", false), Meaning::Nothing);
     assert_eq!(outbox.incoming("e/status", b"offline", true), Meaning::Nothing);
-    assert_eq!(outbox.incoming("e/status", b"offline", false), Meaning::Denied);
+    assert_eq!(outbox.incoming("e/status", b"offline", false), Meaning::DeclaredOffline);
     assert_eq!(sent(&mut outbox, &sheet, now), ["e/status online"]);
 }
 
 #[test]
-fn a_broker_that_takes_one_message_a_poll_serves_each_gateway_in_turn() {
+fn gateways_take_turns_when_the_broker_takes_one_message_a_poll() {
     let (board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
     let poll = |second| ["1", "2", "3"].map(|serial| board.put_reading(reading(serial, second)));
@@ -164,7 +164,7 @@ fn a_broker_that_takes_one_message_a_poll_serves_each_gateway_in_turn() {
     let mut one = |second| {
         poll(second);
         let Some(Order::Publish(message)) = outbox.next(&sheet.borrow(), now) else {
-            panic!("nothing is owed")
+            panic!("nothing to send")
         };
         message.topic
     };
@@ -173,12 +173,12 @@ fn a_broker_that_takes_one_message_a_poll_serves_each_gateway_in_turn() {
 }
 
 #[test]
-fn the_farewell_ends_with_the_daemon_itself() {
+fn the_last_message_is_the_status_of_the_daemon() {
     let (board, sheet, mut outbox) = bench(options());
     board.put_reading(reading("1", 0));
     outbox.connected();
     sent(&mut outbox, &sheet, Instant::now());
-    let topics: Vec<String> = outbox.farewell().into_iter().map(|message| message.topic).collect();
+    let topics: Vec<String> = outbox.last_messages().into_iter().map(|message| message.topic).collect();
     assert_eq!(topics, ["e/1/availability", "e/status"]);
 }
 
@@ -220,7 +220,7 @@ fn configurations_come_before_the_state_and_again_at_a_birth() {
 }
 
 #[test]
-fn many_configurations_are_spread_and_the_state_goes_on_meanwhile() {
+fn many_configurations_are_spread_out_and_do_not_delay_the_state() {
     let (board, sheet, mut outbox) = bench(discovery());
     let now = Instant::now();
     let mut many = test_readings::full();
@@ -235,19 +235,19 @@ fn many_configurations_are_spread_and_the_state_goes_on_meanwhile() {
     outbox.connected();
     let burst = sent(&mut outbox, &sheet, now);
     assert_eq!(configurations(&burst), 100);
-    assert!(burst.last().unwrap().ends_with("/reading"), "the state is not held up");
+    assert!(burst.last().unwrap().ends_with("/reading"), "the state is not delayed");
 
     let (mut later, mut seconds, mut rest) = (now, 0, Vec::new());
     while let Some(wake) = outbox.wakes() {
-        assert!(wake > later, "no turn without work");
+        assert!(wake > later, "no wake-up without work");
         (later, seconds) = (wake, seconds + 1);
         rest.extend(sent(&mut outbox, &sheet, later));
     }
     assert_eq!(configurations(&rest), seconds, "one at a time");
-    assert!(rest.last().unwrap().ends_with("/reading"), "and again when all know what it means");
+    assert!(rest.last().unwrap().ends_with("/reading"), "and again after the last configuration");
 }
 
-/// A memory of an entity that is not wanted any more, as a file holds it.
+/// Returns the stored memory of an entity that is not needed any more.
 fn old_memory() -> Memory {
     let text = r#"{"prefix":"e","entities":{"homeassistant/sensor/1/a/config":{},
         "homeassistant/sensor/1/b/config":{}}}"#;
@@ -255,7 +255,7 @@ fn old_memory() -> Memory {
 }
 
 #[test]
-fn what_is_not_wanted_any_more_is_emptied_once_and_again_if_the_connection_broke() {
+fn unneeded_topics_are_removed_once_and_again_if_the_connection_broke() {
     let (board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
     outbox.remember(Serial::parse("1").unwrap(), old_memory());
@@ -292,7 +292,7 @@ fn an_inverter_that_moved_to_another_gateway_stays_announced() {
     for day in 1..=7 {
         let mut reading = test_readings::full();
         reading.time += jiff::SignedDuration::from_hours(24 * day);
-        // It was there once.
+        // It was announced there before.
         if day == 1 {
             let mut first = reading.clone();
             first.inverters[0].serial = Serial::parse("5").unwrap();
@@ -302,12 +302,12 @@ fn an_inverter_that_moved_to_another_gateway_stays_announced() {
         gone.look(&reading, Instant::now());
     }
     assert!(gone.leaves());
-    outbox.leaving.remember(Serial::parse("1").unwrap(), gone);
-    outbox.leaving.remember(Serial::parse("2").unwrap(), memory());
+    outbox.removals.remember(Serial::parse("1").unwrap(), gone);
+    outbox.removals.remember(Serial::parse("2").unwrap(), memory());
     outbox.connected();
     let said = sent(&mut outbox, &sheet, Instant::now());
     assert!(!said.iter().any(|topic| topic.starts_with("homeassistant/sensor/")), "{said:?}");
-    assert!(!outbox.leaving.is_owed());
+    assert!(!outbox.removals.is_owed());
 }
 
 #[test]
@@ -343,24 +343,28 @@ fn an_inverter_that_is_gone_for_good_is_not_announced_again() {
 }
 
 #[test]
-fn another_daemon_is_told_of_once_and_told_our_name() {
+fn another_daemon_is_reported_once_and_receives_our_client_id() {
     let (_board, sheet, mut outbox) = bench(options());
     let now = Instant::now();
     outbox.connected();
     sent(&mut outbox, &sheet, now);
-    assert_eq!(outbox.incoming("e/instance", b"them", true), Meaning::Nothing, "it may be long gone");
-    assert_eq!(outbox.incoming("e/instance", b"us", false), Meaning::Nothing, "our echo");
+    assert_eq!(
+        outbox.incoming("e/instance", b"them", true),
+        Meaning::Nothing,
+        "a retained message may be old"
+    );
+    assert_eq!(outbox.incoming("e/instance", b"us", false), Meaning::Nothing, "our own message");
     assert_eq!(outbox.incoming("e/instance", b"", false), Meaning::Nothing);
-    assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::Twin("them".to_owned()));
+    assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::OtherDaemon("them".to_owned()));
     assert_eq!(sent(&mut outbox, &sheet, now), ["e/instance us"]);
     assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::Nothing, "no ping-pong");
     let told = (0..1000)
         .filter(|n| outbox.incoming("e/instance", format!("them{n}").as_bytes(), false) != Meaning::Nothing);
-    assert!(told.count() < crate::app::publisher::names::MOST);
+    assert!(told.count() < crate::app::publisher::duplicate_daemons::MAX_OTHERS);
 }
 
 #[test]
-fn nothing_can_be_asked_unless_it_is_switched_on_and_never_by_a_kept_message() {
+fn requests_are_accepted_only_if_enabled_and_not_retained() {
     let (_board, sheet, mut outbox) = bench(options());
     outbox.connected();
     assert!(!sent(&mut outbox, &sheet, Instant::now()).contains(&"? e/+/set".to_owned()));
@@ -370,11 +374,11 @@ fn nothing_can_be_asked_unless_it_is_switched_on_and_never_by_a_kept_message() {
     outbox.connected();
     assert!(sent(&mut outbox, &sheet, Instant::now()).contains(&"? e/+/set".to_owned()));
     assert_eq!(outbox.incoming("e/1/set", b"poll", true), Meaning::Nothing);
-    assert_eq!(outbox.incoming("e/1/set", b"poll", false), Meaning::Asked("1".to_owned()));
+    assert_eq!(outbox.incoming("e/1/set", b"poll", false), Meaning::Request("1".to_owned()));
 }
 
 #[test]
-fn values_that_did_not_change_rest() {
+fn unchanged_values_are_not_sent_again() {
     let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
     let now = Instant::now();
     outbox.connected();
@@ -386,12 +390,12 @@ fn values_that_did_not_change_rest() {
     assert_eq!(second, ["e/1/reading", "e/1/time"]);
     board.put_reading(reading("1", 59));
     let later = sent(&mut outbox, &sheet, now + Duration::from_secs(270));
-    // Without the greeting and the availability.
+    // Without the first messages and the availability.
     assert_eq!(later.len(), first.len() - GREETING.len() - 1, "{later:?}");
 }
 
 #[test]
-fn a_device_in_domoticz_hears_of_its_value_every_five_minutes_at_least() {
+fn a_domoticz_device_receives_its_value_at_least_every_five_minutes() {
     let idx = crate::output::domoticz::idx::Idx::new([("production", 12)]).unwrap();
     let domoticz = crate::app::publisher::Domoticz { topic: "domoticz/in".to_owned(), idx };
     let (board, sheet, mut outbox) = bench(Options { domoticz: Some(domoticz), ..options() });
@@ -406,7 +410,7 @@ fn a_device_in_domoticz_hears_of_its_value_every_five_minutes_at_least() {
 }
 
 #[test]
-fn plain_topics_are_there_unless_they_are_switched_off() {
+fn plain_topics_are_published_unless_disabled() {
     let values = |topics| {
         let (board, sheet, mut outbox) = bench(Options { topics, ..options() });
         outbox.connected();
@@ -428,7 +432,7 @@ fn roof(inverters: u32) -> Vec<crate::base::reading::Inverter> {
 }
 
 #[test]
-fn who_takes_ten_messages_a_second_is_up_to_date_within_a_poll() {
+fn a_consumer_of_ten_messages_a_second_is_up_to_date_within_a_poll() {
     use crate::app::publisher::Domoticz;
     use crate::base::units::Watts;
     use crate::output::domoticz::devices::DEVICES;
@@ -469,7 +473,7 @@ fn who_takes_ten_messages_a_second_is_up_to_date_within_a_poll() {
         assert!(domoticz.count() <= 1 + DEVICES.len(), "poll {poll}: {all:?}");
         everything += all.len();
     }
-    // Who takes every plain topic too keeps up as well: ten a second are 36,000 in an hour.
+    // A consumer of every plain topic keeps up as well: ten a second are 36,000 in an hour.
     assert!(everything < 36_000 / 2, "{everything}");
 }
 
@@ -492,13 +496,13 @@ fn an_hour_without_a_connection_or_with_one_that_takes_nothing_leaves_nothing_wa
             assert_eq!(taken.is_some(), connected);
             most = most.max(outbox.waiting());
         }
-        // Connected, it holds one gateway's announcements or one reading's values, however many polls passed.
+        // With a connection, the announcements of one gateway or the values of one reading wait, after any number of polls.
         assert!(most <= if connected { 1000 } else { 0 }, "{most} wait");
         outbox.connected();
     }
 }
 
-/// Everything that is sent until nothing is owed any more, with the time at which it is.
+/// Returns everything that is sent until nothing is left to send, with its time.
 fn drained(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, mut now: Instant) -> Vec<(Instant, Message)> {
     let mut all = Vec::new();
     loop {
@@ -515,7 +519,7 @@ fn drained(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, mut now: Instant
 }
 
 #[test]
-fn consumers_that_come_up_every_second_hold_nothing_up() {
+fn consumers_that_start_every_second_delay_nothing() {
     let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
     let start = Instant::now();
     let mut many = test_readings::full();
@@ -541,12 +545,12 @@ fn consumers_that_come_up_every_second_hold_nothing_up() {
     assert!(configurations.values().all(|times| *times > 1), "and again");
     let announced: usize = configurations.values().sum();
     assert!(announced <= 100 + 300 * 10, "{announced} announcements in 300 s");
-    // The values again at five births, and the document after each walk around.
+    // The values again at five births, and the document after each round of announcements.
     assert!(others < 7 * 1000, "{others} others");
 }
 
 #[test]
-fn a_connection_that_breaks_every_second_has_everything_announced_all_the_same() {
+fn everything_is_announced_over_a_connection_that_breaks_every_second() {
     let (board, sheet, mut outbox) = bench(discovery());
     let start = Instant::now();
     let mut many = test_readings::full();
@@ -564,7 +568,7 @@ fn a_connection_that_breaks_every_second_has_everything_announced_all_the_same()
 }
 
 #[test]
-fn who_declares_us_offline_all_the_time_is_answered_now_and_then_and_at_the_end() {
+fn repeated_offline_messages_are_corrected_at_intervals_and_after_the_last() {
     let (_board, sheet, mut outbox) = bench(options());
     let start = Instant::now();
     outbox.connected();
@@ -583,7 +587,7 @@ fn who_declares_us_offline_all_the_time_is_answered_now_and_then_and_at_the_end(
 }
 
 #[test]
-fn a_message_that_no_broker_takes_is_left_out_and_complained_of() {
+fn a_message_that_is_too_long_is_left_out_and_reported() {
     let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
     let now = Instant::now();
     let mut long = test_readings::full();
@@ -593,18 +597,18 @@ fn a_message_that_no_broker_takes_is_left_out_and_complained_of() {
     let topics = sent(&mut outbox, &sheet, now);
     assert!(!topics.iter().any(|topic| topic.ends_with("/reading") || topic.ends_with("/tariff/mode")));
     assert!(topics.iter().any(|topic| topic.contains("/production/power_w")), "the rest is sent");
-    let long = |complaint: &Complaint| match complaint {
-        Complaint::TooLong { topic, bytes } if *bytes > LARGEST => topic.clone(),
+    let long = |complaint: &Unpublished| match complaint {
+        Unpublished::TooLong { topic, bytes } if *bytes > LARGEST => topic.clone(),
         other => panic!("{other:?}"),
     };
-    let complaints: Vec<String> = outbox.complaints().iter().map(long).collect();
+    let complaints: Vec<String> = outbox.unpublished().iter().map(long).collect();
     assert_eq!(complaints, ["e/122300000000/reading", "e/122300000000/tariff/mode"]);
-    assert_eq!(outbox.complaints(), []);
-    assert!(sent(&mut outbox, &sheet, now).is_empty(), "nor is it tried again");
+    assert_eq!(outbox.unpublished(), []);
+    assert!(sent(&mut outbox, &sheet, now).is_empty(), "it is not sent again");
 }
 
 #[test]
-fn new_devices_at_each_visit_fill_neither_the_memory_nor_the_broker() {
+fn new_devices_at_each_poll_fill_neither_the_memory_nor_the_broker() {
     let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
     let start = Instant::now();
     let mut reading = test_readings::full();
@@ -633,13 +637,14 @@ fn new_devices_at_each_visit_fill_neither_the_memory_nor_the_broker() {
         let written: usize =
             outbox.unwritten(None).map(|(_, memory)| serde_json::to_string(memory).unwrap().len()).sum();
         assert!(written < 1 << 20, "{written} bytes are written down");
-        let complaints = outbox.complaints();
-        let left_out = |it: &Complaint| matches!(it, Complaint::TooMany { left_out, .. } if *left_out >= 999);
+        let complaints = outbox.unpublished();
+        let left_out =
+            |it: &Unpublished| matches!(it, Unpublished::TooMany { left_out, .. } if *left_out >= 999);
         assert!(complaints.iter().any(left_out), "{complaints:?}");
     }
 }
 
-/// What may happen, in any order.
+/// An event of a random history.
 #[derive(Clone, Debug)]
 enum Step {
     Connect,
@@ -718,7 +723,7 @@ proptest! {
     }
 }
 
-/// What may happen while devices come and go.
+/// An event of a random history in which devices come and go.
 #[derive(Clone, Debug)]
 enum Turn {
     Connect,
@@ -726,7 +731,7 @@ enum Turn {
     Birth,
     Denied,
     Twin(u8),
-    /// A gateway and the first and the last of its inverters.
+    /// A reading of a gateway, with the first and the last of its inverters.
     Read(u8, u32, u32),
     Send(u8),
     Pass(u16),
@@ -748,7 +753,7 @@ fn turn() -> impl Strategy<Value = Turn> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn whatever_happens_all_is_announced_soon_and_nothing_piles_up(turns in prop::collection::vec(turn(), 0..50)) {
+    fn after_any_history_everything_is_announced_soon_and_nothing_accumulates(turns in prop::collection::vec(turn(), 0..50)) {
         let options = Options { topics: true, ..discovery() };
         let settings = options.homeassistant.clone().unwrap();
         let (board, sheet, mut outbox) = bench(options);
@@ -779,7 +784,7 @@ proptest! {
                     let mut reading = test_readings::full();
                     reading.gateway.serial = Serial::parse(&gateway.to_string()).unwrap();
                     reading.inverters = roof(60).into_iter().skip(first as usize).take(last as usize).collect();
-                    // No device is at two gateways.
+                    // No device belongs to two gateways.
                     let own = |serial: &Serial| Serial::parse(&format!("{gateway}{}", &serial.as_str()[1..])).unwrap();
                     reading.inverters.iter_mut().for_each(|it| it.serial = own(&it.serial));
                     reading.batteries.iter_mut().for_each(|it| it.serial = own(&it.serial));
@@ -791,7 +796,7 @@ proptest! {
                 },
                 Turn::Pass(milliseconds) => now += Duration::from_millis(milliseconds.into()),
             }
-            // One gateway's values, and what is said at a connection.
+            // The values of one gateway, and the first messages of a connection.
             prop_assert!(outbox.waiting() < 800);
             let allowed = 100 + usize::try_from((now - start).as_millis() / 100).unwrap();
             prop_assert!(announced <= allowed, "{announced} announcements");
@@ -803,7 +808,7 @@ proptest! {
         for (_, message) in drained(&mut outbox, &sheet, now) {
             rest += take(Order::Publish(message));
         }
-        // Each at most once for what was owed, and once more for a birth that still waited.
+        // Each at most once for what was pending, and once more for a birth that still waited.
         prop_assert!(rest <= 2 * 3 * (60 * 5 + 80), "{rest} announcements");
         prop_assert_eq!(&kept["e/status"], "online");
         for (_, known) in sheet.borrow().gateways() {

@@ -1,9 +1,9 @@
-//! The configuration in force: what was chosen, and of secrets only whether and where they are.
+//! Describes the configuration in use. Of a secret, only its presence and source are shown.
 
 use crate::app::config::secret::SecretSource;
 use crate::app::config::{Config, Gateway, Mqtt};
 
-/// One line for each choice.
+/// Returns one line for each setting.
 pub(super) fn lines(config: &Config) -> Vec<String> {
     let file = config.path.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let account = &config.account;
@@ -13,12 +13,12 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         format!("cloud         {}, {}", config.cloud.enlighten, config.cloud.entrez),
         format!(
             "account       {}; password {}",
-            given(account.username.is_some()),
-            from(account.password.as_ref())
+            presence(account.username.is_some()),
+            source(account.password.as_ref())
         ),
     ];
     if config.renew_short_tokens {
-        lines.push("tokens        short ones are renewed too".to_owned());
+        lines.push("tokens        short-lived tokens are renewed too".to_owned());
     }
     lines.extend(config.gateways.iter().map(|gateway| format!("gateway       {}", gateway_line(gateway))));
     if let Some(stdout) = &config.stdout {
@@ -30,12 +30,12 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
     lines
 }
 
-fn given(is: bool) -> &'static str {
-    if is { "given" } else { "none" }
+fn presence(is_set: bool) -> &'static str {
+    if is_set { "set" } else { "none" }
 }
 
-fn from(source: Option<&SecretSource>) -> String {
-    match source {
+fn source(secret: Option<&SecretSource>) -> String {
+    match secret {
         None => "none".to_owned(),
         Some(SecretSource::Given(_)) => "from the environment".to_owned(),
         Some(SecretSource::File(path)) => format!("from {}", path.display()),
@@ -49,7 +49,7 @@ fn gateway_line(gateway: &Gateway) -> String {
     parts.extend(gateway.insecure.then(|| "tls = \"insecure\"".to_owned()));
     parts.extend(gateway.live_data.then(|| "live data".to_owned()));
     parts.extend(gateway.user.as_ref().map(|user| format!("user {user}")));
-    parts.extend(gateway.password.as_ref().map(|source| format!("password {}", from(Some(source)))));
+    parts.extend(gateway.password.as_ref().map(|secret| format!("password {}", source(Some(secret)))));
     parts.join(", ")
 }
 
@@ -61,10 +61,10 @@ fn broker(settings: &Mqtt) -> String {
          {} devices by idx",
         settings.address.host,
         settings.address.port,
-        given(settings.user.is_some()),
-        given(settings.password.is_some()),
-        given(settings.certificates.ca_file.is_some()),
-        given(settings.certificates.client_cert.is_some()),
+        presence(settings.user.is_some()),
+        presence(settings.password.is_some()),
+        presence(settings.certificates.ca_file.is_some()),
+        presence(settings.certificates.client_cert.is_some()),
         if settings.topics { "yes" } else { "no" },
         settings.idx.devices().count(),
     )

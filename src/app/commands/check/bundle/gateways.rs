@@ -1,9 +1,9 @@
-//! What a gateway says of itself, and what each of its pages answers.
+//! Describes a gateway: its identity, and the response to each of its pages.
 
 use jiff::Timestamp;
 
 use super::super::super::Context;
-use super::super::super::reach::open;
+use super::super::super::opened_gateways::open;
 use super::super::shape;
 use crate::app::config;
 use crate::io::gateway::info::Info;
@@ -12,7 +12,7 @@ use crate::io::state_dir::StateDir;
 use crate::io::token::store;
 use crate::rules::logins::words::length;
 
-/// Every page that is read on some firmware.
+/// Every page that the program reads on some firmware.
 const PAGES: [Endpoint; 17] = [
     Endpoint::Meters,
     Endpoint::MeterReadings,
@@ -33,13 +33,13 @@ const PAGES: [Endpoint; 17] = [
     Endpoint::ProductionHtml,
 ];
 
-/// Looks at one gateway, and asks it each page once.
+/// Identifies one gateway and requests each page once.
 pub(super) async fn lines(context: &Context, settings: &config::Gateway, state: &StateDir) -> Vec<String> {
     let mut gateway = match open(context, settings, state).await {
         Ok(gateway) => gateway,
         Err(trouble) => return vec![trouble.to_string()],
     };
-    let mut lines = about(gateway.info(), context.clock.now());
+    let mut lines = identity(gateway.info(), context.clock.now());
     lines.extend(gateway.key().map(|key| format!("key       {key}")));
     if gateway.info().needs_token() {
         let stored = store::load(state, gateway.serial()).await.map_err(|error| error.to_string());
@@ -53,18 +53,18 @@ pub(super) async fn lines(context: &Context, settings: &config::Gateway, state: 
     lines
 }
 
-fn about(info: &Info, now: Timestamp) -> Vec<String> {
-    let says = |flag: Option<bool>| flag.map_or("not said", |yes| if yes { "yes" } else { "no" });
+fn identity(info: &Info, now: Timestamp) -> Vec<String> {
+    let answer = |flag: Option<bool>| flag.map_or("not reported", |yes| if yes { "yes" } else { "no" });
     let clock = info.time.map_or_else(
-        || "not told".to_owned(),
+        || "not reported".to_owned(),
         |time| format!("differs by {}", length(time.duration_since(now).unsigned_abs())),
     );
     vec![
         format!("serial    {}", info.serial),
         format!("firmware  {}", info.software),
-        format!("part      {}", info.part_number.as_deref().unwrap_or("not said")),
-        format!("metered   {}", says(info.metered_model)),
-        format!("tokens    {}", says(info.web_tokens)),
+        format!("part      {}", info.part_number.as_deref().unwrap_or("not reported")),
+        format!("metered   {}", answer(info.metered_model)),
+        format!("tokens    {}", answer(info.web_tokens)),
         format!("clock     {clock}"),
     ]
 }

@@ -1,4 +1,4 @@
-//! What the program runs on.
+//! Describes the program, the operating system and the machine.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::app::config::environment::Environment;
 
-/// The program and the machine.
+/// Returns one line for each fact about the program and the machine.
 pub(super) fn lines(environment: &Environment, now: Timestamp) -> Vec<String> {
     let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("unknown");
@@ -28,7 +28,7 @@ pub(super) fn lines(environment: &Environment, now: Timestamp) -> Vec<String> {
     lines
 }
 
-/// The machine's own name.
+/// Returns the host name of this machine, unless it is the default one.
 pub(super) fn host() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/hostname").ok().filter(|name| name.trim() != "localhost")
 }

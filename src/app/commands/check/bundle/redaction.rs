@@ -1,32 +1,32 @@
-//! Takes out of a text what is nobody else's business, and leaves its structure: each serial number, address, e-mail
-//! address, token, key or name becomes a placeholder, and the same one the same placeholder.
+//! Removes private data from a text and keeps its structure: each serial number, address, e-mail address, token, key or
+//! name becomes a placeholder, and the same value always becomes the same placeholder.
 //!
-//! What has a form of its own is found by it; what has none (a password, a host name, a user) has to be made known.
+//! Values with a recognisable format are found by it. Others (a password, a host name, a user) have to be added first.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What was taken out.
+/// The kind of a redacted value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// Of a gateway, an inverter, a battery: eleven digits or more.
+    /// The serial number of a gateway, an inverter or a battery: eleven digits or more.
     Serial,
     /// An IPv4 or IPv6 address.
     Address,
-    /// The name of a machine.
+    /// A host name.
     Host,
-    /// Of a network card.
+    /// The MAC address of a network card.
     Mac,
     /// An e-mail address.
     Email,
     /// A token (a JWT).
     Token,
-    /// Twenty characters or more with a digit among them: a key, a hash, a session.
+    /// A key, a hash or a session: twenty characters or more, with digits among them.
     Key,
     /// A password.
     Secret,
-    /// Whoever runs the program, or is known to a broker.
+    /// A user name, on this machine or at a broker.
     User,
 }
 
@@ -46,43 +46,43 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Fewer digits are a number: a time in seconds has ten.
+/// The minimum number of digits in a serial number. A time in seconds has ten.
 const SERIAL_DIGITS: usize = 11;
-/// Shorter ones are words.
+/// The minimum number of characters in a key. Shorter ones are words.
 const KEY_LENGTH: usize = 20;
-/// A known text of fewer characters is only taken out where it is a word of its own.
-const SURE_LENGTH: usize = 6;
-/// The ends of names that only a house knows.
+/// The minimum number of characters for an added value to be replaced inside a longer word.
+const INSIDE_WORD_LENGTH: usize = 6;
+/// The suffixes of host names in a home network.
 const HOME_DOMAINS: [&str; 7] =
     [".local", ".lan", ".home", ".internal", ".home.arpa", ".fritz.box", ".localdomain"];
-/// The names in these directories are people.
+/// The directories whose entries are named after users.
 const HOMES: [&str; 2] = ["/home/", "/Users/"];
 
-/// Redacts texts that belong together.
+/// Redacts several texts with the same placeholders.
 #[derive(Debug, Default)]
 pub(super) struct Redaction {
-    /// What has to be made known, the longest first.
-    known: Vec<(String, Kind)>,
-    /// The number of each in its kind.
+    /// The added values, longest first.
+    added: Vec<(String, Kind)>,
+    /// The number of each value within its kind.
     numbers: BTreeMap<(Kind, String), usize>,
 }
 
 impl Redaction {
-    /// Makes `text` known as something to be taken out.
-    pub(super) fn know(&mut self, text: &str, kind: Kind) {
+    /// Adds `text` as a value to redact.
+    pub(super) fn add(&mut self, text: &str, kind: Kind) {
         let text = text.trim();
-        if !text.is_empty() && !self.known.iter().any(|(known, _)| known.eq_ignore_ascii_case(text)) {
-            self.known.push((text.to_owned(), kind));
-            self.known.sort_by_key(|(known, _)| std::cmp::Reverse(known.len()));
+        if !text.is_empty() && !self.added.iter().any(|(other, _)| other.eq_ignore_ascii_case(text)) {
+            self.added.push((text.to_owned(), kind));
+            self.added.sort_by_key(|(added, _)| std::cmp::Reverse(added.len()));
         }
     }
 
-    /// `text` with placeholders.
+    /// Returns `text` with placeholders in place of private values.
     pub(super) fn redact(&mut self, text: &str) -> String {
         let mut clean = String::with_capacity(text.len());
         let (mut rest, mut before) = (text, None);
         while let Some(next) = rest.chars().next() {
-            let found = self.known_at(rest, before).or_else(|| formed_at(rest, before));
+            let found = self.added_at(rest, before).or_else(|| formatted_at(rest, before));
             let Some((kind, length)) = found else {
                 clean.push(next);
                 (rest, before) = (rest.get(next.len_utf8()..).unwrap_or_default(), Some(next));
@@ -101,30 +101,30 @@ impl Redaction {
         format!("<{kind} {number}>")
     }
 
-    /// The longest known text that `rest` begins with.
-    fn known_at(&self, rest: &str, before: Option<char>) -> Option<(Kind, usize)> {
-        let begins = |known: &str| {
-            let start = rest.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known));
-            let after = rest.get(known.len()..).and_then(|rest| rest.chars().next());
+    /// Finds the longest added value that `rest` begins with.
+    fn added_at(&self, rest: &str, before: Option<char>) -> Option<(Kind, usize)> {
+        let begins = |added: &str| {
+            let start = rest.get(..added.len()).is_some_and(|start| start.eq_ignore_ascii_case(added));
+            let after = rest.get(added.len()..).and_then(|rest| rest.chars().next());
             let word =
                 !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric);
-            start && (word || known.len() >= SURE_LENGTH)
+            start && (word || added.len() >= INSIDE_WORD_LENGTH)
         };
-        self.known.iter().find(|(known, _)| begins(known)).map(|(known, kind)| (*kind, known.len()))
+        self.added.iter().find(|(added, _)| begins(added)).map(|(added, kind)| (*kind, added.len()))
     }
 }
 
-/// What `rest` begins with by its form, and how long it is.
-fn formed_at(rest: &str, before: Option<char>) -> Option<(Kind, usize)> {
+/// Recognises the value at the start of `rest` by its format, and returns its kind and length.
+fn formatted_at(rest: &str, before: Option<char>) -> Option<(Kind, usize)> {
     let first = rest.chars().next()?;
     if let Some(length) = token(rest) {
         return Some((Kind::Token, length));
     }
     let inside = before.is_some_and(|before| before.is_ascii_alphanumeric());
-    if let Some(length) = key(rest).filter(|_| !inside) {
+    if let (false, Some(length)) = (inside, key(rest)) {
         return Some((Kind::Key, length));
     }
-    // Digits stand also behind letters, as in a host name.
+    // A serial number may follow letters, as in a host name.
     if first.is_ascii_digit() && !before.is_some_and(|before| before.is_ascii_digit()) {
         let length = run(rest, |c| c.is_ascii_digit());
         if length >= SERIAL_DIGITS {
@@ -146,7 +146,7 @@ fn formed_at(rest: &str, before: Option<char>) -> Option<(Kind, usize)> {
     found.into_iter().find_map(|(kind, length)| Some((kind, length?)))
 }
 
-/// How many bytes of `text`, all ASCII, are `wanted` from its start.
+/// Returns the length of the longest prefix of `text` whose characters are all ASCII and `wanted`.
 fn run(text: &str, wanted: impl Fn(char) -> bool) -> usize {
     text.find(|c: char| !c.is_ascii() || !wanted(c)).unwrap_or(text.len())
 }
@@ -156,13 +156,13 @@ fn user(rest: &str, home: &str) -> Option<(Kind, usize)> {
     (name > 0).then_some((Kind::User, home.len() + name))
 }
 
-/// A JWT begins with the base64 of `{"`.
+/// Recognises a JWT, which begins with the base64 encoding of `{"`.
 fn token(rest: &str) -> Option<usize> {
     let length = run(rest, |c| c.is_ascii_alphanumeric() || "-_.=".contains(c));
     (rest.starts_with("eyJ") && length >= KEY_LENGTH).then_some(length)
 }
 
-/// Pairs of hexadecimal digits, six or more.
+/// Recognises six or more pairs of hexadecimal digits.
 fn mac(rest: &str) -> Option<usize> {
     let length = run(rest, |c| c.is_ascii_hexdigit() || c == ':' || c == '-');
     let text = rest.get(..length)?;
@@ -173,7 +173,7 @@ fn mac(rest: &str) -> Option<usize> {
 
 fn email(rest: &str) -> Option<usize> {
     let name = run(rest, |c| c.is_ascii_alphanumeric() || "._%+-".contains(c));
-    // In a form the sign is written with a percent sign, which a name may have too.
+    // A form writes `@` as `%40`, and a name may contain a percent sign too.
     let name = rest.get(..name)?.find("%40").unwrap_or(name);
     let at = ["@", "%40"].into_iter().find(|at| rest.get(name..).is_some_and(|rest| rest.starts_with(at)))?;
     let domain = run(rest.get(name + at.len()..)?, |c| c.is_ascii_alphanumeric() || ".-".contains(c));
@@ -201,7 +201,7 @@ fn host(rest: &str) -> Option<usize> {
 
 fn key(rest: &str) -> Option<usize> {
     let length = run(rest, |c| c.is_ascii_alphanumeric() || c == '_');
-    // Names in words have fewer digits, and a row of digits alone is a serial number.
+    // Identifiers have fewer digits, and digits alone are a serial number.
     let digits = rest.get(..length)?.bytes().filter(u8::is_ascii_digit).count();
     (length >= KEY_LENGTH && (3..length).contains(&digits)).then_some(length)
 }
@@ -214,14 +214,14 @@ mod tests {
 
     fn redacted(text: &str) -> String {
         let mut redaction = Redaction::default();
-        redaction.know("hunter2 & co", Kind::Secret);
-        redaction.know("pi", Kind::User);
-        redaction.know("solar-box", Kind::Host);
+        redaction.add("hunter2 & co", Kind::Secret);
+        redaction.add("pi", Kind::User);
+        redaction.add("solar-box", Kind::Host);
         redaction.redact(text)
     }
 
     #[test]
-    fn each_form_is_taken_out_and_the_same_becomes_the_same() {
+    fn each_format_is_replaced_and_equal_values_get_equal_placeholders() {
         for (text, expected) in [
             (
                 "gateway 122300000001 and 482525046373, again 122300000001.",
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_report_needs_stays() {
+    fn versions_times_paths_and_numbers_are_kept() {
         for text in [
             "firmware D8.3.5289, part 800-00555-r03",
             "2026-11-20T10:19:31Z, 1763634000 s, 4545926 Wh",
@@ -259,7 +259,7 @@ mod tests {
         }
     }
 
-    /// What must not survive.
+    /// Generates a value that must be redacted.
     fn private() -> impl Strategy<Value = String> {
         prop_oneof![
             "[0-9]{12}",
@@ -275,7 +275,7 @@ mod tests {
         ]
     }
 
-    /// What stands around it.
+    /// Generates the text before and after such a value.
     fn around() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             " ",
@@ -312,7 +312,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_odd(text in ".{0,200}") {
+        fn any_text_can_be_redacted(text in ".{0,200}") {
             redacted(&text);
         }
     }

@@ -1,8 +1,8 @@
-//! The gateway that a command about tokens is meant for.
+//! The gateway that a token command applies to.
 
 use super::super::Context;
 use super::super::failure::{Code, Failure};
-use super::super::reach::Reached;
+use super::super::opened_gateways::OpenedGateways;
 use crate::app::token_provider::Supply;
 use crate::base::reading::Serial;
 use crate::io::gateway::pinned_key;
@@ -11,48 +11,48 @@ use crate::io::token::store;
 use crate::rules::logins::Record;
 use crate::rules::logins::age::Heard;
 
-/// The gateway that a command is meant for: the one asked for, or configured, or that answers, or that a token is stored
-/// for. One that is asked for and that nobody knows is refused: a typing error would cost a login, and hold off the
-/// right one.
-pub(super) async fn which(
+/// Returns the gateway that a token command applies to: the one that was named, or the configured one, or the one that
+/// responds, or the one with a stored token. An unknown serial number is refused, because a typing error would cost a
+/// login and hold off the right gateway.
+pub(super) async fn choose_gateway(
     context: &Context,
-    asked: Option<&Serial>,
+    wanted: Option<&Serial>,
     state: &StateDir,
     supply: &mut Supply,
-    reached: &mut Reached,
+    opened: &mut OpenedGateways,
 ) -> Result<Serial, Failure> {
-    // Also the first that is read of the state directory: without the permission there is nothing to find out.
+    // Reading the record first also reports a state directory that cannot be read.
     let sight = supply.sight(Heard::Nothing);
-    let nobody = Serial::parse("0").map_err(|error| Failure::new(Code::Data, error.to_string()))?;
-    let record = supply.record(&nobody, &sight).await?;
-    if let Some(asked) = asked {
+    let any = Serial::parse("0").map_err(|error| Failure::new(Code::Data, error.to_string()))?;
+    let record = supply.record(&any, &sight).await?;
+    if let Some(wanted) = wanted {
         let known = known(context, state, &record).await?;
-        let is_known = known.contains(asked) || reached.serials(context, state).await.contains(asked);
-        return if is_known { Ok(asked.clone()) } else { Err(unknown(asked, &known)) };
+        let is_known = known.contains(wanted) || opened.serials(context, state).await.contains(wanted);
+        return if is_known { Ok(wanted.clone()) } else { Err(unknown(wanted, &known)) };
     }
     let configured: Vec<Option<Serial>> =
         context.config.gateways.iter().map(|one| one.serial.clone()).collect();
     if let [Some(serial)] = configured.as_slice() {
         return Ok(serial.clone());
     }
-    if let ([_], [serial]) = (configured.as_slice(), reached.serials(context, state).await.as_slice()) {
+    if let ([_], [serial]) = (configured.as_slice(), opened.serials(context, state).await.as_slice()) {
         return Ok(serial.clone());
     }
     match store::serials(state).await?.as_slice() {
         [serial] => Ok(serial.clone()),
         [] => Err(Failure::new(
             Code::TryLater,
-            "the gateway does not answer, so its serial number is not known; write it into the configuration, as \
+            "the gateway does not respond, so its serial number is not known; write it into the configuration as \
              serial = \"...\" below [[gateway]] (it is printed on the gateway and shown in the Enphase app)",
         )),
         several => Err(Failure::new(
             Code::Usage,
-            format!("there are several gateways ({}); name one with --gateway SERIAL", listed(several)),
+            format!("there are several gateways ({}); name one with --gateway SERIAL", list(several)),
         )),
     }
 }
 
-/// The gateways that are configured, have answered before, or have had a token or an attempt at one.
+/// Returns the gateways that are configured, have responded before, or have a token or a login attempt.
 async fn known(context: &Context, state: &StateDir, record: &Record) -> Result<Vec<Serial>, Failure> {
     let configured = context.config.gateways.iter().filter_map(|gateway| gateway.serial.clone());
     let seen = pinned_key::last_seen(state).await?.into_iter().map(|(serial, _)| serial);
@@ -65,20 +65,20 @@ async fn known(context: &Context, state: &StateDir, record: &Record) -> Result<V
     Ok(known)
 }
 
-fn unknown(asked: &Serial, known: &[Serial]) -> Failure {
+fn unknown(wanted: &Serial, known: &[Serial]) -> Failure {
     let others = match known {
         [] => String::new(),
-        known => format!(" Known: {}.", listed(known)),
+        known => format!(" Known: {}.", list(known)),
     };
     Failure::new(
         Code::Usage,
         format!(
-            "gateway {asked} is not known: it is not configured, has not been seen before, and does not answer now.{others} \
-             If it is the right number, write serial = \"{asked}\" below [[gateway]] in the configuration"
+            "gateway {wanted} is not known: it is not configured, has not responded before, and does not respond now.{others} \
+             If the number is right, write serial = \"{wanted}\" below [[gateway]] in the configuration"
         ),
     )
 }
 
-fn listed(serials: &[Serial]) -> String {
+fn list(serials: &[Serial]) -> String {
     serials.iter().map(Serial::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! What a simulated server says, and how it brings it.
+//! The responses of simulated servers, and how they are delivered.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,34 +10,34 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::Sleep;
 
-/// The size of an answer without end in sight.
+/// The size of a huge response, in bytes.
 const HUGE: u64 = 4 * 1024 * 1024 * 1024;
 const BLOCK: usize = 16 * 1024;
 
-/// An answer that can be given again and again.
+/// A response that can be sent any number of times.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) manner: Manner,
+    pub(super) delivery: Delivery,
     pub(super) delay: Duration,
 }
 
-/// How an answer is brought.
+/// How a response is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// With its length said first.
+pub(super) enum Delivery {
+    /// With a content length.
     Whole,
-    /// In chunks, as the slow pages of a gateway are.
+    /// Chunked, like the slow pages of a gateway.
     Chunked,
-    /// One byte a second.
+    /// One byte per second.
     Trickled,
-    /// 4 GB of blanks instead of the body.
+    /// With 4 GB of blanks in place of the body.
     Huge,
-    /// Never.
+    /// Never, with the connection left open.
     Hung,
-    /// The connection is dropped instead.
+    /// Never, with the connection dropped.
     Dropped,
 }
 
@@ -47,43 +47,43 @@ impl Answer {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             headers: HeaderMap::new(),
             body: body.into(),
-            manner: Manner::Whole,
+            delivery: Delivery::Whole,
             delay: Duration::ZERO,
         }
     }
 
-    /// The same, later.
+    /// Delays the response.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 
-    /// A status and nothing else; a `status` outside 100 to 999 becomes 500, here and below.
+    /// Creates a response without a body. A `status` outside 100 to 999 becomes 500, here and below.
     pub fn empty(status: u16) -> Self {
         Self::new(status, Bytes::new())
     }
 
-    /// A JSON document.
+    /// Creates a response with a JSON document.
     pub fn json(status: u16, body: impl Into<String>) -> Self {
         Self::new(status, body.into()).header("content-type", "application/json; charset=utf-8")
     }
 
-    /// A page for people.
+    /// Creates a response with an HTML page.
     pub fn html(status: u16, body: impl Into<String>) -> Self {
         Self::new(status, body.into()).header("content-type", "text/html")
     }
 
-    /// Plain text.
+    /// Creates a response with plain text.
     pub fn text(status: u16, body: impl Into<String>) -> Self {
         Self::new(status, body.into()).header("content-type", "text/plain;charset=UTF-8")
     }
 
-    /// Bytes without a word about their kind.
+    /// Creates a response without a content type.
     pub(super) fn bytes(status: u16, body: Bytes) -> Self {
         Self::new(status, body)
     }
 
-    /// Adds a header; one that HTTP does not allow is left out.
+    /// Adds a header, unless HTTP does not allow it.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -98,12 +98,12 @@ impl Answer {
         self.header("set-cookie", &format!("{name}={value}; Secure; HttpOnly; path=/"))
     }
 
-    pub(super) fn into_response(self) -> Response<Brought> {
-        let body = match self.manner {
-            Manner::Trickled => Brought::Trickle { rest: self.body, pause: None },
-            Manner::Huge => Brought::Huge { left: HUGE },
-            Manner::Chunked => Brought::Chunk(Some(self.body)),
-            Manner::Whole | Manner::Hung | Manner::Dropped => Brought::Whole(Some(self.body)),
+    pub(super) fn into_hyper(self) -> Response<ResponseBody> {
+        let body = match self.delivery {
+            Delivery::Trickled => ResponseBody::Trickle { rest: self.body, pause: None },
+            Delivery::Huge => ResponseBody::Huge { left: HUGE },
+            Delivery::Chunked => ResponseBody::Chunk(Some(self.body)),
+            Delivery::Whole | Delivery::Hung | Delivery::Dropped => ResponseBody::Whole(Some(self.body)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -112,16 +112,16 @@ impl Answer {
     }
 }
 
-/// The body of an answer under way.
+/// The body of a response that is being sent.
 #[derive(Debug)]
-pub(super) enum Brought {
+pub(super) enum ResponseBody {
     Whole(Option<Bytes>),
     Chunk(Option<Bytes>),
     Trickle { rest: Bytes, pause: Option<Pin<Box<Sleep>>> },
     Huge { left: u64 },
 }
 
-impl Body for Brought {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -1,4 +1,4 @@
-//! What every gateway has left at the broker, and the topics of it that are emptied one by one.
+//! The topics of every gateway that exist at the broker, and the removal of those that are not needed any more.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,35 +10,35 @@ use super::memory::Memory;
 use crate::base::message::Message;
 use crate::base::reading::Serial;
 
-/// How often at most the memory of a gateway is written down: an SD card is underneath.
-const WRITTEN: Duration = Duration::from_secs(15 * 60);
+/// The minimum time between two writes of a gateway's memory, to spare the SD card.
+const WRITE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
-/// The memories of all gateways, with what was emptied since the last rest.
+/// The memories of all gateways, and the topics whose removal the broker may not have received.
 #[derive(Debug, Default)]
-pub(super) struct Leaving {
+pub(super) struct Removals {
     memories: BTreeMap<Serial, Memory>,
-    /// When each was written down last.
+    /// The time of the last write of each memory.
     written: BTreeMap<Serial, Instant>,
     emptied: Vec<(Serial, String)>,
 }
 
-impl Leaving {
-    /// Takes up what a gateway had left when the daemon ended.
+impl Removals {
+    /// Adds the stored memory of a gateway.
     pub(super) fn remember(&mut self, serial: Serial, memory: Memory) {
         self.memories.insert(serial, memory);
     }
 
-    /// What is remembered of a gateway.
+    /// Returns the memory of a gateway.
     pub(super) fn of(&mut self, serial: &Serial, options: &Options) -> &mut Memory {
         self.memories.entry(serial.clone()).or_insert_with(|| Memory::new(&options.prefix))
     }
 
-    /// What has to be written down at `now`, or before the end if there is none; it counts as written then.
+    /// Returns the memories to write at `now`, or all changed ones if `now` is `None`; records them as written.
     pub(super) fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &Memory)> {
         let written = &mut self.written;
         self.memories.iter_mut().filter_map(move |(serial, memory)| {
             let last = now.zip(written.get(serial).copied());
-            let early = last.is_some_and(|(now, last)| now.saturating_duration_since(last) < WRITTEN);
+            let early = last.is_some_and(|(now, last)| now.saturating_duration_since(last) < WRITE_INTERVAL);
             if early || !memory.take_change() {
                 return None;
             }
@@ -47,23 +47,23 @@ impl Leaving {
         })
     }
 
-    /// What was written down is lost, and due again.
+    /// Records that the stored memories were lost, so that all are written again.
     pub(super) fn rewrite(&mut self) {
         self.written.clear();
         self.memories.values_mut().for_each(Memory::lost);
     }
 
-    /// Whether a topic is to be emptied.
+    /// Returns whether a topic has to be removed.
     pub(super) fn is_owed(&self) -> bool {
         self.memories.values().any(Memory::leaves)
     }
 
-    /// Empties the next topic.
+    /// Returns the message that removes the next topic.
     pub(super) fn next(&mut self) -> Option<Message> {
         loop {
             let (serial, memory) = self.memories.iter_mut().find(|(_, memory)| memory.leaves())?;
             let (serial, topic) = (serial.clone(), memory.next_to_leave()?);
-            // An inverter that was moved to another gateway is announced by that one.
+            // An inverter that was moved to another gateway is now announced by that one.
             let moved = self.memories.iter().any(|(other, it)| *other != serial && it.holds(&topic));
             if !moved {
                 self.emptied.push((serial, topic.clone()));
@@ -72,14 +72,14 @@ impl Leaving {
         }
     }
 
-    /// The connection has taken everything.
+    /// Records that the connection has accepted all messages.
     pub(super) fn rest(&mut self) {
         if !self.is_owed() {
             self.emptied.clear();
         }
     }
 
-    /// The connection is gone, and perhaps what was emptied last was not.
+    /// Records that the connection was lost. The last removals are repeated, because the broker may not have received them.
     pub(super) fn lost(&mut self) {
         for (serial, topic) in self.emptied.drain(..) {
             if let Some(memory) = self.memories.get_mut(&serial) {

@@ -1,4 +1,4 @@
-//! What was sent of one gateway, and what is owed of it.
+//! The values of one gateway that were sent, and those that have to be sent.
 
 use tokio::time::Instant;
 
@@ -9,30 +9,30 @@ use crate::base::message::Message;
 use crate::base::reading::Serial;
 use crate::output::topics;
 
-/// What was sent of one gateway on this connection: the numbers on the board, 0 for nothing.
+/// The numbers of the last writes of one gateway that were sent on this connection; 0 for none.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(super) struct GatewayState {
     availability: u64,
     token: u64,
     reading: u64,
-    /// The last reading that was looked through for something to announce.
+    /// The number of the last reading that was searched for entities to announce.
     pub(super) looked_through: u64,
     pub(super) published: Published,
 }
 
-impl Sent {
-    /// Begins again: everything is due.
+impl GatewayState {
+    /// Makes everything due.
     pub(super) fn forget(&mut self) {
         (self.availability, self.token, self.reading) = (0, 0, 0);
         self.published.forget_state();
     }
 
-    /// The document is due again, with what is due anyway.
+    /// Makes the document due.
     pub(super) fn forget_document(&mut self) {
         self.reading = 0;
     }
 
-    /// What is owed of the gateway, announcements apart.
+    /// Returns the messages with new values, without announcements.
     pub(super) fn news(
         &mut self,
         options: &Options,
@@ -51,7 +51,7 @@ impl Sent {
             self.token = token.number;
             messages.push(topics::token(&options.prefix, serial, &*token.value));
         }
-        // An old reading would look fresh to whoever takes it.
+        // A consumer would take an old reading for a fresh one.
         if let Some(reading) = known.fresh_reading().filter(|it| it.number > self.reading) {
             self.reading = reading.number;
             messages.extend(self.published.state(options, &reading.value, now, memory));

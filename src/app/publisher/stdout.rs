@@ -1,5 +1,4 @@
-//! Writes each reading to a pipe or a terminal as it comes. Who reads slowly misses readings and delays
-//! nobody.
+//! The task that writes each reading to standard output. A slow reader misses readings and delays nothing.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -18,22 +17,22 @@ use crate::output::influx;
 use crate::output::json;
 use crate::output::text;
 
-/// The most characters of a line for people.
+/// The maximum number of characters in a line for people.
 const LONGEST: usize = 1000;
 
-/// After this time without a reader it is worth a line in the log.
+/// The time after which a write that has not finished is reported.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// How a reading is written.
+/// The format of a reading.
 #[derive(Clone, Debug)]
 pub enum Format {
-    /// A line for people, with times in this zone.
+    /// One line for people, with times in this zone.
     Text(TimeZone),
-    /// The document on one line.
+    /// The JSON document on one line.
     Json,
-    /// A message for `domoticz/in` on each line.
+    /// One message for `domoticz/in` per line.
     Domoticz(Idx),
-    /// `InfluxDB`'s line protocol.
+    /// The line protocol of `InfluxDB`.
     Influx,
 }
 
@@ -42,7 +41,7 @@ impl Format {
         matches!(self, Self::Text(_))
     }
 
-    /// Adds the reading to `out`, in whole lines.
+    /// Appends the reading to `out`, in whole lines.
     pub fn write(&self, reading: &Reading, out: &mut String) {
         match self {
             Self::Text(zone) => {
@@ -56,17 +55,17 @@ impl Format {
     }
 }
 
-/// Why nothing is written any more.
+/// The reason that the task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Whoever read the pipe has closed it: a quiet end.
+    /// The reader closed the pipe, which is not an error.
     ReaderGone,
-    /// There will be no more readings.
+    /// No more readings will come.
     NothingMore,
 }
 
-/// Writes every reading that comes on the board after the write `seen` of it. For people also how the token is, when
-/// that changes. An output that cannot be written to, such as a file on a full disk, is tried again with each reading.
+/// Writes every reading after the write number `seen`. The format for people also includes changes of the token. A failed
+/// write, such as on a full disk, is retried with each reading.
 pub async fn run<W>(
     format: &Format,
     mut sheet: watch::Receiver<Sheet>,
@@ -84,7 +83,7 @@ where
             if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
                 return Ended::ReaderGone;
             }
-            judge(written, &mut failing);
+            report(written, &mut failing);
         }
         if sheet.changed().await.is_err() {
             return Ended::NothingMore;
@@ -92,7 +91,7 @@ where
     }
 }
 
-/// Writes, and says so when nobody reads for a long time.
+/// Writes, and reports a reader that has stopped reading.
 async fn write<W>(news: String, out: &mut Output<W>) -> io::Result<()>
 where
     W: Write + AsFd + Send + 'static,
@@ -101,29 +100,29 @@ where
         return written;
     }
     let since = Instant::now();
-    tracing::warn!("nobody reads standard output; readings are left out until somebody does");
+    tracing::warn!("standard output is not being read; dropping readings until it is");
     let written = out.settled().await;
     tracing::info!(after_s = (since.elapsed() + STUCK).as_secs(), "standard output is read again");
     written
 }
 
-/// Says once that the output fails, and once that it does not any more.
-fn judge(written: io::Result<()>, failing: &mut Option<Instant>) {
+/// Reports the beginning and the end of a failure, each once.
+fn report(written: io::Result<()>, failing: &mut Option<Instant>) {
     match (written, &failing) {
         (Ok(()), None) => {}
         (Ok(()), Some(since)) => {
             tracing::info!(after_s = since.elapsed().as_secs(), "standard output can be written to again");
             *failing = None;
         }
-        (Err(error), Some(_)) => tracing::debug!(%error, "standard output still cannot be written to"),
+        (Err(error), Some(_)) => tracing::debug!(%error, "still cannot write to standard output"),
         (Err(error), None) => {
-            tracing::warn!(%error, "standard output cannot be written to; it is tried again with each reading");
+            tracing::warn!(%error, "cannot write to standard output; retrying with each reading");
             *failing = Some(Instant::now());
         }
     }
 }
 
-/// Writes what is on the board now, once.
+/// Writes the newest readings once.
 pub async fn write_once<W>(
     format: &Format,
     mut sheet: watch::Receiver<Sheet>,
@@ -136,7 +135,7 @@ where
     out.write(news).await
 }
 
-/// What is new since the write `seen` of the board, which is the newest one then.
+/// Returns the text for everything after the write number `seen`, and advances `seen` to the newest write.
 fn news(format: &Format, sheet: &Sheet, seen: &mut u64) -> String {
     let mut news = String::new();
     for (serial, known) in sheet.gateways_after(*seen) {
@@ -174,7 +173,7 @@ mod tests {
         Output::new(File::from(out.into()))
     }
 
-    /// Lines that are waited for on another thread.
+    /// Reads lines on another thread.
     struct Lines(Option<BufReader<PipeReader>>);
 
     impl Lines {
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_reading_is_a_line_at_once() {
+    async fn each_reading_is_written_immediately() {
         let board = Board::new();
         let (reader, writer) = io::pipe().unwrap();
         let (mut lines, mut out, mut seen) = (Lines(Some(BufReader::new(reader))), output(writer), 0);
@@ -207,7 +206,7 @@ mod tests {
         tokio::select! { ended = writing => panic!("{ended:?}"), () = reading_on => {} }
     }
 
-    /// Fills a pipe to the last byte, so that the first line already has to wait.
+    /// Fills a pipe, so that the first line has to wait.
     fn fill(mut writer: &PipeWriter) {
         fcntl_setfl(writer, OFlags::NONBLOCK).unwrap();
         while writer.write(&[b'\n'; 1024]).is_ok() {}
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_reads_slowly_gets_the_newest() {
+    async fn a_slow_reader_gets_the_newest_reading() {
         let board = Board::new();
         let (reader, writer) = io::pipe().unwrap();
         fill(&writer);
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_is_gone_ends_it_quietly() {
+    async fn a_closed_reader_ends_the_task() {
         let board = Board::new();
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_no_end() {
+    async fn a_full_disk_does_not_end_the_task() {
         let board = Board::new();
         let full = File::options().write(true).open("/dev/full").unwrap();
         let sheet = board.reader();
@@ -261,11 +260,11 @@ mod tests {
             drop(board);
         };
         let (ended, ()) = tokio::join!(writing, readings);
-        assert_eq!(ended, Ended::NothingMore, "it went on until the last reading");
+        assert_eq!(ended, Ended::NothingMore, "the task ran until the last reading");
     }
 
     #[test]
-    fn people_are_told_of_the_token_once() {
+    fn the_token_is_shown_to_people_once() {
         let board = Board::new();
         let token = TokenReport {
             state: "valid",

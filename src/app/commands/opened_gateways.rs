@@ -1,4 +1,4 @@
-//! The configured gateways, each opened at most once for a command.
+//! The configured gateways, each opened at most once by a command.
 
 use super::Context;
 use crate::app::config;
@@ -18,12 +18,12 @@ pub(super) async fn open(
     Ok(gateway::open(&settings.target(), &mut keys, context.clock.now()).await?)
 }
 
-/// The gateways of the configuration, opened when the first is asked for.
+/// The configured gateways, opened at the first use.
 #[derive(Debug, Default)]
-pub(super) struct Reached(Option<Vec<Result<Connected, Trouble>>>);
+pub(super) struct OpenedGateways(Option<Vec<Result<Connected, Trouble>>>);
 
-impl Reached {
-    /// The gateways in the order of the configuration, and why those that are missing could not be opened.
+impl OpenedGateways {
+    /// Returns the gateways in the order of the configuration, or the error for each that could not be opened.
     pub(super) async fn all(
         &mut self,
         context: &Context,
@@ -39,13 +39,13 @@ impl Reached {
         self.0.as_deref_mut().unwrap_or_default()
     }
 
-    /// The serial numbers of the gateways that could be opened.
+    /// Returns the serial numbers of the gateways that could be opened.
     pub(super) async fn serials(&mut self, context: &Context, state: &StateDir) -> Vec<Serial> {
         let all = self.all(context, state).await;
         all.iter().filter_map(|one| one.as_ref().ok()).map(|gateway| gateway.serial().clone()).collect()
     }
 
-    /// The gateway `serial`, if it could be opened.
+    /// Returns the gateway `serial` if it could be opened.
     pub(super) async fn find(
         &mut self,
         serial: &Serial,
@@ -56,7 +56,7 @@ impl Reached {
         all.iter_mut().filter_map(|one| one.as_mut().ok()).find(|gateway| gateway.serial() == serial)
     }
 
-    /// The gateway `serial`, or why it is not there.
+    /// Returns the gateway `serial`, or the reason that it could not be opened.
     pub(super) async fn into_found(
         mut self,
         serial: &Serial,

@@ -1,4 +1,4 @@
-//! What the state directory holds: its files, the record of logins, and of tokens what they say, not what they are.
+//! Describes the state directory: its files, the record of logins, and the claims of the tokens.
 
 use jiff::Timestamp;
 
@@ -9,13 +9,13 @@ use crate::rules::logins::age::Heard;
 use crate::rules::logins::situation::Operator;
 use crate::rules::logins::words::length;
 
-/// Each file with its mode, size and age.
+/// Returns a line for each file with its mode, size and age.
 pub(super) async fn files(state: &StateDir, now: Timestamp) -> Vec<String> {
     let line = |entry: &Entry| {
         let Entry { name, mode, length: bytes, .. } = entry;
         let age = Timestamp::from_second(entry.modified).map(|then| now.duration_since(then));
         let age = age.map_or_else(|_odd| "unknown".to_owned(), |age| length(age.unsigned_abs()));
-        let kind = if entry.is_file { "" } else { "no file, " };
+        let kind = if entry.is_file { "" } else { "not a regular file, " };
         format!("{name}  {kind}mode {mode:o}, {bytes} bytes, {age} old")
     };
     match state.entries().await {
@@ -24,14 +24,14 @@ pub(super) async fn files(state: &StateDir, now: Timestamp) -> Vec<String> {
     }
 }
 
-/// What was tried at the cloud, what came of it, and what comes next for each gateway.
+/// Returns the attempts at the cloud with their outcomes, and the next step for each gateway.
 pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<String> {
     let shared = context.shared(state);
     let mut supply = shared.supply.lock().await;
     let sight = supply.sight(Heard::Nothing);
     let serials = store::serials(state).await.unwrap_or_default();
     let mut lines = Vec::new();
-    // The record is the account's: any serial reads the same.
+    // The record belongs to the account, so any serial number will do.
     let Some(any) = serials.first().cloned().or_else(|| "unknown".parse().ok()) else { return lines };
     match supply.record(&any, &sight).await {
         Ok(record) => {
@@ -39,13 +39,16 @@ pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<Strin
                 format!("{:.0}  for {}: {one}", one.time, one.serial)
             };
             lines.extend(record.attempts.iter().map(attempt));
-            lines.extend(record.hold.as_ref().map(|hold| format!("held back: {:?}", hold.kind)));
+            lines.extend(record.hold.as_ref().map(|hold| format!("hold-off: {:?}", hold.kind)));
             lines.extend(record.halts.iter().map(|halt| format!("credentials refused: {:?}", halt.kind)));
             lines.extend(
-                record.session.as_ref().map(|_| "a session is open, for a token still to come".to_owned()),
+                record
+                    .session
+                    .as_ref()
+                    .map(|_| "a session is open; its token has not been fetched yet".to_owned()),
             );
             let refused = record.refusals.values().map(Vec::len).sum::<usize>();
-            lines.push(format!("tokens refused by a gateway: {refused}"));
+            lines.push(format!("token refusals by a gateway: {refused}"));
         }
         Err(error) => lines.push(error.to_string()),
     }
@@ -58,7 +61,7 @@ pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<Strin
     lines
 }
 
-/// What the tokens say of themselves.
+/// Returns a line for each stored token with its claims.
 pub(super) async fn tokens(state: &StateDir) -> Vec<String> {
     let mut lines = Vec::new();
     for serial in store::serials(state).await.unwrap_or_default() {
@@ -81,18 +84,18 @@ pub(super) async fn tokens(state: &StateDir) -> Vec<String> {
 
 fn token(kept: &Kept) -> String {
     let token = &kept.token;
-    let came = match &kept.origin {
+    let origin = match &kept.origin {
         Origin::Login => "fetched",
         Origin::Import => "imported",
         Origin::Other(_) => "stored by another version",
     };
-    let seen = kept.verified_at.map_or_else(
-        || "not seen by the gateway".to_owned(),
+    let verified = kept.verified_at.map_or_else(
+        || "not yet accepted by the gateway".to_owned(),
         |time| format!("accepted by the gateway {time:.0}"),
     );
     let signed = if token.signed_by_entrez() { "the known key" } else { "another key" };
     format!(
-        "{}, issued {:.0}, expires {:.0}, {came} {:.0}, {seen}, signed by {signed}",
+        "{}, issued {:.0}, expires {:.0}, {origin} {:.0}, {verified}, signed by {signed}",
         token.role, token.issued_at, token.expires_at, kept.stored_at
     )
 }

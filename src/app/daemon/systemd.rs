@@ -1,4 +1,4 @@
-//! Keeps systemd informed: what is read or what the trouble is, and that the loops turn.
+//! The task that keeps systemd informed: the status line, and the watchdog ping while every task responds.
 
 use std::time::Duration;
 
@@ -10,17 +10,18 @@ use crate::app::latest::Sheet;
 use crate::app::status::{Standing, line};
 use crate::base::heartbeat::Pulse;
 
-/// A loop whose last beat is older hangs. The slowest thing between two beats is a page of a gateway that proves nothing
-/// of itself: it is asked who it is first, and each of the two requests may be made again on a new connection (twice 45 s
-/// to wait and 10 s to connect). A loop beats while it waits for a login, which may take three minutes.
-const HANGS: Duration = Duration::from_secs(240);
-/// Without a watchdog this is how often it is looked at nothing.
+/// A task whose last heartbeat is older has stopped responding. The longest time between two heartbeats is a page of a
+/// gateway without TLS: `/info` is requested first, and each of the two requests may be repeated on a new connection
+/// (twice 45 s to wait and 10 s to connect). A task sends heartbeats while it waits for a login, which may take three
+/// minutes.
+const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(240);
+/// How often to wake up when no watchdog is configured.
 const IDLE: Duration = Duration::from_secs(3600);
-/// However short the watchdog's time is.
+/// The minimum time between two pings, however short the watchdog's timeout is.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-/// Tells systemd for as long as it is polled.
-pub(super) async fn watch(
+/// Notifies systemd, forever.
+pub(super) async fn notify_systemd(
     notify: &mut Notify,
     pulses: &[Pulse],
     mut standings: watch::Receiver<Vec<Standing>>,
@@ -28,33 +29,33 @@ pub(super) async fn watch(
 ) {
     let every = notify.watchdog().map_or(IDLE, |length| (length / 4).max(SHORTEST));
     let mut due = Instant::now();
-    let mut told = String::new();
+    let mut reported = String::new();
     loop {
         if Instant::now() >= due {
             due = Instant::now() + every;
-            if turning(pulses) {
+            if all_respond(pulses) {
                 notify.alive();
             } else {
-                tracing::error!("a loop hangs; systemd is not told that all is well");
+                tracing::error!("a task stopped responding; withholding the watchdog ping");
             }
         }
         let now = status(&standings.borrow_and_update(), &board.borrow_and_update());
-        if now != told {
+        if now != reported {
             notify.status(&now);
-            told = now;
+            reported = now;
         }
         let retry = notify.retry();
         tokio::select! {
             () = sleep_until(due) => {}
-            () = sleep_until(retry.unwrap_or(due)), if retry.is_some() => notify.try_again(turning(pulses)),
+            () = sleep_until(retry.unwrap_or(due)), if retry.is_some() => notify.retry_now(all_respond(pulses)),
             Ok(()) = standings.changed() => {}
             Ok(()) = board.changed() => {}
         }
     }
 }
 
-fn turning(pulses: &[Pulse]) -> bool {
-    pulses.iter().all(|pulse| pulse.age() < HANGS)
+fn all_respond(pulses: &[Pulse]) -> bool {
+    pulses.iter().all(|pulse| pulse.age() < MAX_HEARTBEAT_AGE)
 }
 
 fn status(standings: &[Standing], sheet: &Sheet) -> String {
@@ -71,9 +72,9 @@ mod tests {
     use crate::app::status::Standings;
 
     #[tokio::test(start_paused = true)]
-    async fn the_watchdog_is_fed_only_while_every_loop_turns() {
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let mut notify = Notify::Channel(tell, Some(Duration::from_secs(180)));
+    async fn the_watchdog_is_pinged_only_while_every_task_responds() {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let mut notify = Notify::Channel(sender, Some(Duration::from_secs(180)));
         let (board, standings) = (Board::new(), Standings::new());
         let pulses = [Pulse::new(), Pulse::new()];
         let first = pulses[0].clone();
@@ -83,19 +84,19 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(10)).await;
             }
         };
-        let watching = watch(&mut notify, &pulses, standings.reader(), board.reader());
+        let task = notify_systemd(&mut notify, &pulses, standings.reader(), board.reader());
         tokio::select! {
-            () = watching => unreachable!(),
+            () = task => unreachable!(),
             () = beats => unreachable!(),
             () = tokio::time::sleep(Duration::from_secs(600)) => {}
         }
-        let mut fed = 0;
-        while let Ok(line) = told.try_recv() {
-            fed += u32::from(line.starts_with("WATCHDOG"));
+        let mut pings = 0;
+        while let Ok(line) = receiver.try_recv() {
+            pings += u32::from(line.starts_with("WATCHDOG"));
         }
         assert_eq!(
-            fed, 6,
-            "the second loop stopped beating at the start: fed at 0, 45, 90, 135, 180 and 225 s"
+            pings, 6,
+            "the second task sent its last heartbeat at the start: pings at 0, 45, 90, 135, 180 and 225 s"
         );
     }
 }

@@ -1,16 +1,16 @@
-//! Which entity is announced next.
+//! The order in which entities are announced.
 //!
-//! The walk goes around all that is owed, in one order, and goes on where it was whatever is owed anew meanwhile: a consumer
-//! that comes up every second, or a connection that breaks every second, makes it come around again, and never begin again.
+//! It cycles through all pending entities in a fixed order, and continues after the last one when others are added. So a
+//! consumer that starts every second, or a connection that breaks every second, does not make it start again with the first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
 use crate::base::reading::Serial;
 
-/// The entities that are owed, by gateway and name.
+/// The pending entities, by gateway and name.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
+pub(super) struct RoundRobin {
     owed: BTreeMap<Serial, Owed>,
     /// The last one that was announced.
     last: Option<(Serial, String)>,
@@ -18,13 +18,13 @@ pub(super) struct Walk {
 
 #[derive(Debug, Default)]
 struct Owed {
-    /// All that the gateway has, not written out before its turn: a fleet has tens of thousands.
+    /// Whether all entities of the gateway are pending. Their names are added only at its turn: a fleet has tens of thousands.
     whole: bool,
     names: BTreeSet<String>,
 }
 
-impl Walk {
-    /// Some of a gateway's entities are owed.
+impl RoundRobin {
+    /// Adds some of a gateway's entities.
     pub(super) fn owe(&mut self, serial: &Serial, names: impl IntoIterator<Item = String>) {
         let mut names = names.into_iter().peekable();
         if names.peek().is_some() {
@@ -32,22 +32,22 @@ impl Walk {
         }
     }
 
-    /// All of a gateway's entities are owed.
+    /// Adds all of a gateway's entities.
     pub(super) fn owe_whole(&mut self, serial: &Serial) {
         self.owed.entry(serial.clone()).or_default().whole = true;
     }
 
-    /// Whether anything is owed.
+    /// Returns whether any entity is pending.
     pub(super) fn is_owed(&self) -> bool {
         !self.owed.is_empty()
     }
 
-    /// Whether anything of this gateway is owed.
+    /// Returns whether an entity of this gateway is pending.
     pub(super) fn owes(&self, serial: &Serial) -> bool {
         self.owed.contains_key(serial)
     }
 
-    /// The next one, which is not owed any more then. `all` gives what a gateway has.
+    /// Removes and returns the next entity. `all` returns the entities of a gateway.
     pub(super) fn next(&mut self, all: impl Fn(&Serial) -> BTreeSet<String>) -> Option<(Serial, String)> {
         loop {
             let (serial, after) = self.turn()?;
@@ -72,13 +72,13 @@ impl Walk {
                     self.last = Some((serial.clone(), name.clone()));
                     return Some((serial, name));
                 }
-                // The rest of this one is behind; the next gateway's turn comes.
+                // The other entities of this gateway come in the next cycle.
                 None => self.last = self.last.take().map(|(serial, _)| (serial, END.to_owned())),
             }
         }
     }
 
-    /// The gateway whose turn it is, and after which of its names.
+    /// Returns the next gateway, and the name after which to continue.
     fn turn(&self) -> Option<(Serial, Option<String>)> {
         let first = || self.owed.keys().next().map(|serial| (serial.clone(), None));
         let Some((serial, name)) = &self.last else { return first() };
@@ -90,7 +90,7 @@ impl Walk {
     }
 }
 
-/// In the place of a name: behind all of them.
+/// A marker in place of a name, after all names.
 const END: &str = "";
 
 #[cfg(test)]
@@ -109,36 +109,37 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_around_once() {
-        let mut walk = Walk::default();
-        walk.owe_whole(&serial(1));
-        walk.owe(&serial(2), ["b".to_owned(), "a".to_owned()]);
-        walk.owe(&serial(3), []);
-        let around: Vec<String> =
-            std::iter::from_fn(|| walk.next(names)).map(|(serial, name)| format!("{serial}{name}")).collect();
+    fn each_entity_comes_once() {
+        let mut order = RoundRobin::default();
+        order.owe_whole(&serial(1));
+        order.owe(&serial(2), ["b".to_owned(), "a".to_owned()]);
+        order.owe(&serial(3), []);
+        let around: Vec<String> = std::iter::from_fn(|| order.next(names))
+            .map(|(serial, name)| format!("{serial}{name}"))
+            .collect();
         assert_eq!(around, ["1e00", "1e01", "1e02", "1e03", "2a", "2b"]);
-        assert!(!walk.is_owed());
+        assert!(!order.is_owed());
     }
 
     #[test]
-    fn what_is_owed_anew_each_time_comes_around_all_the_same() {
-        let mut walk = Walk::default();
+    fn entities_that_are_added_again_each_time_all_come() {
+        let mut order = RoundRobin::default();
         let mut seen = BTreeSet::new();
         let all: usize = (1..=5).map(|n| names(&serial(n)).len()).sum();
         for _ in 0..all {
-            (1..=5).for_each(|n| walk.owe_whole(&serial(n)));
-            seen.extend(walk.next(names));
+            (1..=5).for_each(|n| order.owe_whole(&serial(n)));
+            seen.extend(order.next(names));
         }
         assert_eq!(seen.len(), all);
     }
 
     proptest! {
-           /// Whatever is owed when: each comes once for each time it is owed, at the latest when all others have come once.
+           /// Each entity comes once for each time it is added, at the latest when all others have come once.
            #[test]
-           fn nothing_is_forgotten_or_waits_for_long(
+           fn no_entity_is_lost_or_waits_for_long(
                steps in prop::collection::vec((0..4_u8, 0..6_u8, 0..20_u8), 0..300),
            ) {
-               let mut walk = Walk::default();
+               let mut order = RoundRobin::default();
                let mut waiting: BTreeMap<(Serial, String), usize> = BTreeMap::new();
                let most: usize = (0..6).map(|n| names(&serial(n)).len()).sum();
                for (what, gateway, count) in steps {
@@ -146,22 +147,22 @@ mod tests {
                    let some: Vec<String> = names(&gateway).into_iter().take(count.into()).collect();
                    match what {
                        0 => {
-                           walk.owe(&gateway, some.clone());
+                           order.owe(&gateway, some.clone());
                            for name in some {
     waiting.entry((gateway.clone(), name)).or_default();
     }
                        }
                        1 => {
-                           walk.owe_whole(&gateway);
+                           order.owe_whole(&gateway);
                            for name in names(&gateway) {
     waiting.entry((gateway.clone(), name)).or_default();
     }
                        }
                        _ => for _ in 0..count {
-                           let next = walk.next(names);
+                           let next = order.next(names);
                            prop_assert_eq!(next.is_some(), !waiting.is_empty());
                            let Some(next) = next else { break };
-                           prop_assert!(waiting.remove(&next).is_some(), "{:?} was not owed", next);
+                           prop_assert!(waiting.remove(&next).is_some(), "{:?} was not pending", next);
                            for turns in waiting.values_mut() {
     *turns += 1;
     }
@@ -169,7 +170,7 @@ mod tests {
                        }
                    }
                }
-               while let Some(next) = walk.next(names) {
+               while let Some(next) = order.next(names) {
                    prop_assert!(waiting.remove(&next).is_some());
                }
                prop_assert!(waiting.is_empty());

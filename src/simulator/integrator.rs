@@ -1,7 +1,7 @@
-//! The integrator behind a world.
+//! Integrates the power of a simulated house into energies.
 //!
-//! Energies grow in steps of 30 s on a fixed grid, when somebody asks. So they depend on the time alone and not
-//! on how often it is asked.
+//! Energies grow in steps of 30 s on a fixed grid, when they are read. So they depend only on the time and not on how often
+//! they are read.
 
 use jiff::Timestamp;
 
@@ -9,16 +9,16 @@ use super::snapshot::{Energies, InverterReport, Snapshot, WorldOptions};
 use super::sun::{house_load, inverter_weight, last_report, sunshine};
 use crate::base::units::{Percent, WattHours, Watts};
 
-/// Seconds in which the flows do not change.
+/// The seconds during which the power does not change.
 const STEP: i64 = 30;
 #[expect(clippy::cast_precision_loss, reason = "thirty")]
 const STEP_HOURS: f64 = STEP as f64 / 3600.0;
-/// A jump of the clock beyond this adds nothing: nobody integrates a century.
+/// The maximum jump of the clock, in seconds, so that no century is integrated.
 const LONGEST_GAP: i64 = 400 * 86_400;
-/// Below this share of its capacity a battery gives nothing.
+/// The share of its capacity below which a battery is not discharged.
 const RESERVE: f64 = 0.1;
 
-/// Power of each kind, in watts.
+/// The power of each kind, in watts.
 #[derive(Clone, Copy, Debug)]
 struct Flows {
     production: f64,
@@ -34,7 +34,7 @@ impl Flows {
     }
 }
 
-/// Energies in watt-hours, before they are shown.
+/// The energies in watt-hours, without rounding.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
     production: f64,
@@ -46,7 +46,7 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// The counters `hours` later.
+    /// Returns the energies after `hours` more.
     fn after(self, flows: &Flows, hours: f64) -> Self {
         let positive = |power: f64| power.max(0.0) * hours;
         Self {
@@ -79,21 +79,21 @@ fn watt_hours(value: f64) -> WattHours {
     WattHours::new(value).unwrap_or(WattHours::ZERO)
 }
 
-/// The integrator.
+/// The integrator of one house.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct Integrator {
     options: WorldOptions,
-    /// What the inverters give together in full sun, in watts.
+    /// The total power of the inverters in full sun, in watts.
     full_sun: f64,
-    /// The instant the counters stand at, in seconds local to the sun: a multiple of [`STEP`].
+    /// The time of the energies, in seconds of local solar time: a multiple of [`STEP`].
     at: i64,
     counted: Counted,
     midnight: Counted,
-    /// What the battery holds, in watt-hours.
+    /// The energy in the battery, in watt-hours.
     stored: f64,
 }
 
-impl Ledger {
+impl Integrator {
     pub(super) fn new(options: WorldOptions, now: Timestamp) -> Self {
         let (charged, discharged) =
             if options.battery.is_some() { (1_802_560.75, 1_702_560.75) } else { (0.0, 0.0) };
@@ -111,14 +111,14 @@ impl Ledger {
         time.as_second() + options.offset.as_secs()
     }
 
-    /// What flows during the step that begins at the ledger's instant.
+    /// Returns the power during the step that begins at `self.at`.
     fn flows(&self) -> Flows {
         let production = self.full_sun * sunshine(self.options.seed, self.at);
         let consumption = house_load(self.options.seed, self.at);
         Flows { production, consumption, storage: self.storage(consumption - production) }
     }
 
-    /// The battery takes what is left over, and gives in the evening and at night what the house lacks.
+    /// Returns the power of the battery: it charges from surplus, and discharges in the evening and at night.
     fn storage(&self, lacking: f64) -> f64 {
         let Some(battery) = self.options.battery else { return 0.0 };
         let (capacity, power) = (battery.capacity.value(), battery.power.value());
@@ -176,7 +176,7 @@ impl Ledger {
         }
     }
 
-    /// What each inverter last said, by the ledger's sums of the lifetime and of the day.
+    /// Returns the last report of each inverter, for the totals of the lifetime and of the day.
     fn reports(&self, local: i64, lifetime: f64, today: f64) -> Vec<InverterReport> {
         let report = |inverter| {
             let weight = inverter_weight(self.options.seed, inverter) * self.options.inverter_peak.value();
@@ -210,10 +210,13 @@ mod tests {
         Timestamp::from_second(midnight.as_second() + seconds).unwrap()
     }
 
-    fn ledger(battery: bool) -> Ledger {
+    fn integrator(battery: bool) -> Integrator {
         let cells =
             Battery { capacity: WattHours::new(10_000.0).unwrap(), power: Watts::new(3_840.0).unwrap() };
-        Ledger::new(WorldOptions { battery: battery.then_some(cells), ..WorldOptions::default() }, after(0))
+        Integrator::new(
+            WorldOptions { battery: battery.then_some(cells), ..WorldOptions::default() },
+            after(0),
+        )
     }
 
     fn imbalance(energies: &Energies) -> f64 {
@@ -230,9 +233,9 @@ mod tests {
     #[test]
     fn energies_add_up_over_a_day() {
         for battery in [false, true] {
-            let mut ledger = ledger(battery);
-            let first = ledger.at(after(0)).energies;
-            let last = ledger.at(after(DAY)).energies;
+            let mut integrator = integrator(battery);
+            let first = integrator.at(after(0)).energies;
+            let last = integrator.at(after(DAY)).energies;
             assert!(imbalance(&first).abs() < 0.01 && imbalance(&last).abs() < 0.01);
             let produced = last.production.value() - first.production.value();
             assert!((10_000.0..40_000.0).contains(&produced), "{produced}");
@@ -243,17 +246,17 @@ mod tests {
 
     #[test]
     fn the_counters_follow_the_powers() {
-        let mut ledger = ledger(false);
-        let before = ledger.at(after(DAY / 2));
-        let later = ledger.at(after(DAY / 2 + STEP));
+        let mut integrator = integrator(false);
+        let before = integrator.at(after(DAY / 2));
+        let later = integrator.at(after(DAY / 2 + STEP));
         let expected = before.production.value() * STEP_HOURS;
         let grown = later.energies.production.value() - before.energies.production.value();
         assert!((grown - expected).abs() < 1e-6);
     }
 
     #[test]
-    fn the_inverters_make_up_the_production() {
-        let snapshot = ledger(false).at(after(DAY / 2));
+    fn the_inverters_sum_up_to_the_production() {
+        let snapshot = integrator(false).at(after(DAY / 2));
         let sum: f64 = snapshot.inverters.iter().map(|report| report.energy.value()).sum();
         assert!((sum - snapshot.energies.production.value()).abs() < 0.01);
         let power: f64 = snapshot.inverters.iter().map(|report| report.power.value()).sum();
@@ -262,27 +265,27 @@ mod tests {
 
     #[test]
     fn today_begins_at_midnight() {
-        let mut ledger = ledger(false);
-        assert!(ledger.at(after(DAY - 1)).produced_today.value() > 10_000.0);
-        assert_eq!(ledger.at(after(DAY)).produced_today, WattHours::ZERO);
+        let mut integrator = integrator(false);
+        assert!(integrator.at(after(DAY - 1)).produced_today.value() > 10_000.0);
+        assert_eq!(integrator.at(after(DAY)).produced_today, WattHours::ZERO);
     }
 
     #[test]
-    fn a_clock_in_the_past_takes_nothing_back() {
-        let mut ledger = ledger(true);
-        let noon = ledger.at(after(DAY / 2)).energies;
-        assert_eq!(ledger.at(after(-DAY * 365)).energies, noon);
-        assert!(grew(&noon, &ledger.at(after(DAY)).energies));
+    fn a_clock_in_the_past_does_not_reduce_energies() {
+        let mut integrator = integrator(true);
+        let noon = integrator.at(after(DAY / 2)).energies;
+        assert_eq!(integrator.at(after(-DAY * 365)).energies, noon);
+        assert!(grew(&noon, &integrator.at(after(DAY)).energies));
     }
 
     proptest! {
         #[test]
         fn nothing_goes_backward_and_the_charge_stays_within_bounds(steps in prop::collection::vec(0_i64..9000, 1..40)) {
-            let mut ledger = ledger(true);
-            let (mut time, mut last) = (0, ledger.at(after(0)));
+            let mut integrator = integrator(true);
+            let (mut time, mut last) = (0, integrator.at(after(0)));
             for step in steps {
                 time += step;
-                let snapshot = ledger.at(after(time));
+                let snapshot = integrator.at(after(time));
                 prop_assert!(grew(&last.energies, &snapshot.energies));
                 prop_assert!(imbalance(&snapshot.energies).abs() < 0.01);
                 prop_assert!((0.0..=100.0).contains(&snapshot.soc.unwrap().value()));
@@ -291,8 +294,8 @@ mod tests {
         }
 
         #[test]
-        fn asking_more_often_changes_nothing(times in prop::collection::vec(0_i64..DAY, 1..20)) {
-            let (mut often, mut once) = (ledger(true), ledger(true));
+        fn reading_more_often_changes_nothing(times in prop::collection::vec(0_i64..DAY, 1..20)) {
+            let (mut often, mut once) = (integrator(true), integrator(true));
             let mut times = times;
             times.sort_unstable();
             for time in &times {

@@ -1,0 +1,22 @@
+//! Everything that the daemon needs besides its configuration.
+
+use fastrand::Rng;
+use tokio::sync::mpsc;
+
+use super::notify::Notify;
+use crate::base::clock::Clock;
+use crate::io::state_dir::StateDir;
+
+/// Everything that the daemon needs besides its configuration.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Inputs {
+    pub state: StateDir,
+    pub clock: Clock,
+    pub rng: Rng,
+    pub notify: Notify,
+    /// Receives a message for each request to reload the configuration.
+    pub hangups: mpsc::Receiver<()>,
+    /// Receives a message for each stop signal after the first, which means that there is no time to wait.
+    pub more_stops: mpsc::Receiver<()>,
+}
