@@ -98,15 +98,7 @@ async fn writes_of_a_day(state: &Path) -> usize {
 }
 
 fn configuration(dir: &Path, simulation: &Simulation) -> Config {
-    let (cloud, gateway) = (&simulation.cloud, simulation.gateways.first().unwrap());
-    let text = format!(
-        "state_dir = {dir:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n\
-         [[gateway]]\naddress = {:?}\n",
-        Simulation::EMAIL,
-        cloud.enlighten_url(),
-        cloud.entrez_url(),
-        gateway.address(),
-    );
+    let text = simulation.config_toml(dir, "");
     let password = Some(Secret::new(Simulation::PASSWORD.to_owned()));
     let environment = Environment { password, ..Environment::default() };
     Config { stdout: None, ..config::complete(&text, None, &environment).unwrap() }

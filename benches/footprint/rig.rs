@@ -61,14 +61,8 @@ impl Rig {
 
     /// Writes a configuration for gateways at `addresses`, polled every `interval`.
     pub(crate) fn configure(&self, addresses: &[String], interval: &str, extra: &str) {
-        let (cloud, state) = (&self.simulation.cloud, self.path().join("state"));
-        let mut text = format!(
-            "state_dir = {state:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n\
-             {extra}\n",
-            Simulation::EMAIL,
-            cloud.enlighten_url(),
-            cloud.entrez_url(),
-        );
+        let (state, cloud) = (self.path().join("state"), self.simulation.cloud_toml());
+        let mut text = format!("state_dir = {state:?}\n{cloud}{extra}\n");
         for address in addresses {
             writeln!(text, "[[gateway]]\naddress = {address:?}\ninterval = {interval:?}").unwrap();
         }

@@ -1,6 +1,7 @@
 //! A complete simulation: houses, gateways of one account, and the cloud.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::cloud::{Account, Cloud, CloudOptions};
@@ -90,6 +91,28 @@ impl Simulation {
             });
         }
         Ok(Self { cloud: Cloud::start(clock, cloud)?, gateways, worlds })
+    }
+
+    /// Returns a configuration file for a daemon in this simulation, without a password. Each `[[gateway]]` table ends with
+    /// the lines `gateway`, so more lines for the last one can be appended, and then other tables.
+    pub fn config_toml(&self, state_dir: &Path, gateway: &str) -> String {
+        format!("state_dir = {state_dir:?}\n{}{}", self.cloud_toml(), self.gateways_toml(gateway))
+    }
+
+    /// Returns the `[cloud]` table of [`Self::config_toml`].
+    pub fn cloud_toml(&self) -> String {
+        format!(
+            "[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n",
+            Self::EMAIL,
+            self.cloud.enlighten_url(),
+            self.cloud.entrez_url(),
+        )
+    }
+
+    /// Returns the `[[gateway]]` tables of [`Self::config_toml`].
+    pub fn gateways_toml(&self, gateway: &str) -> String {
+        let table = |it: &Gateway| format!("[[gateway]]\naddress = {:?}\n{gateway}", it.address());
+        self.gateways.iter().map(table).collect()
     }
 }
 

@@ -28,15 +28,10 @@ impl Prompt for Person {
 }
 
 fn context(simulation: &Simulation, state: &tempfile::TempDir) -> Context {
-    let text = format!(
-        "state_dir = {:?}\n[cloud]\nenlighten_url = {:?}\nentrez_url = {:?}\n[[gateway]]\naddress = {:?}\n",
-        state.path(),
-        simulation.cloud.enlighten_url(),
-        simulation.cloud.entrez_url(),
-        simulation.gateways[0].address(),
-    );
+    let text = simulation.config_toml(state.path(), "");
     let environment = Environment::default();
-    let config = config::complete(&text, None, &environment).unwrap();
+    let mut config = config::complete(&text, None, &environment).unwrap();
+    config.account.username = None;
     Context::new(config, environment, Clock::system(), Rng::with_seed(3))
 }
 

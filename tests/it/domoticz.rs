@@ -178,16 +178,8 @@ async fn a_check_does_not_declare_the_daemon_offline() {
 /// The built program, writing for `mosquitto_pub -l`, and the file its log goes to.
 fn writing(simulation: &Simulation, dir: &tempfile::TempDir) -> (Child, std::path::PathBuf) {
     let (config, log) = (dir.path().join("config.toml"), dir.path().join("log"));
-    let text = format!(
-        "state_dir = {:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n[[gateway]]\n\
-         address = {:?}\ninterval = \"1s\"\n[stdout]\nformat = \"domoticz\"\n\
-         domoticz = {{ production = 12, grid = 13, frequency = 14 }}\n",
-        dir.path().join("state"),
-        Simulation::EMAIL,
-        simulation.cloud.enlighten_url(),
-        simulation.cloud.entrez_url(),
-        simulation.gateways[0].address(),
-    );
+    let text = simulation.config_toml(&dir.path().join("state"), "interval = \"1s\"\n")
+        + "[stdout]\nformat = \"domoticz\"\ndomoticz = { production = 12, grid = 13, frequency = 14 }\n";
     std::fs::write(&config, text).unwrap();
     let mut command = Command::new(crate::program());
     command.env_clear().env("ENPHASED_PASSWORD", Simulation::PASSWORD).kill_on_drop(true);

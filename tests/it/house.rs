@@ -58,17 +58,7 @@ impl House {
     }
 
     pub(crate) fn toml(&self) -> String {
-        let (cloud, state) = (&self.simulation.cloud, self.state.path());
-        let mut text = format!(
-            "state_dir = {state:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n",
-            Simulation::EMAIL,
-            cloud.enlighten_url(),
-            cloud.entrez_url(),
-        );
-        for gateway in &self.simulation.gateways {
-            text.extend(["[[gateway]]\naddress = \"", &gateway.address(), "\"\n"]);
-        }
-        text + &self.extra
+        self.simulation.config_toml(self.state.path(), "") + &self.extra
     }
 
     pub(crate) fn config(&self) -> Config {

@@ -664,13 +664,8 @@ pub(crate) fn program(
     arguments: &[&str],
 ) -> Command {
     let text = format!(
-        "state_dir = {:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n[[gateway]]\n\
-         address = {:?}\ninterval = \"1s\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\ndomoticz = {{ grid = 13 }}\n",
-        dir.path().join("state"),
-        Simulation::EMAIL,
-        simulation.cloud.enlighten_url(),
-        simulation.cloud.entrez_url(),
-        simulation.gateways[0].address(),
+        "{}[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\ndomoticz = {{ grid = 13 }}\n",
+        simulation.config_toml(&dir.path().join("state"), "interval = \"1s\"\n"),
         broker.address("mqtt").port,
     );
     fs::write(dir.path().join("config.toml"), text).unwrap();

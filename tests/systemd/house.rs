@@ -34,17 +34,7 @@ async fn main() -> io::Result<()> {
 }
 
 fn configuration(simulation: &Simulation) -> String {
-    let cloud = &simulation.cloud;
-    let mut text = format!(
-        "[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n",
-        Simulation::EMAIL,
-        cloud.enlighten_url(),
-        cloud.entrez_url(),
-    );
-    for gateway in &simulation.gateways {
-        text.extend(["[[gateway]]\naddress = \"", &gateway.address(), "\"\ninterval = \"1s\"\n"]);
-    }
-    text
+    simulation.cloud_toml() + &simulation.gateways_toml("interval = \"1s\"\n")
 }
 
 fn counts(simulation: &Simulation) -> String {

@@ -1,6 +1,5 @@
 //! `enphased demo`: runs the daemon against a simulated cloud and gateway inside the process.
 
-use std::fmt::Write as _;
 use std::io::Write;
 
 use fastrand::Rng;
@@ -32,7 +31,8 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     options.gateways = options.gateways.pop().into_iter().collect();
     let simulation = Simulation::start(&clock, options)?;
     let directory = tempfile::tempdir()?;
-    let text = configuration(&simulation, &directory.path().display().to_string());
+    let gateway = format!("interval = {INTERVAL:?}\n");
+    let text = simulation.config_toml(directory.path(), &gateway) + "[stdout]\nformat = \"text\"\n";
     writeln!(
         out,
         "This is a simulation: the real daemon reads a simulated gateway and logs in to a simulated cloud."
@@ -73,18 +73,3 @@ fn morning() -> jiff::Timestamp {
 
 /// 2026-06-21T08:10:00Z.
 const MORNING: i64 = 1_782_029_400;
-
-fn configuration(simulation: &Simulation, state: &str) -> String {
-    let mut text = format!(
-        "state_dir = {state:?}\n[cloud]\nusername = {:?}\nenlighten_url = {:?}\nentrez_url = {:?}\n",
-        Simulation::EMAIL,
-        simulation.cloud.enlighten_url(),
-        simulation.cloud.entrez_url(),
-    );
-    for gateway in &simulation.gateways {
-        // Writing to a string does not fail.
-        write!(text, "[[gateway]]\naddress = {:?}\ninterval = {INTERVAL:?}\n", gateway.address()).ok();
-    }
-    text.push_str("[stdout]\nformat = \"text\"\n");
-    text
-}

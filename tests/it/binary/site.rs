@@ -48,14 +48,11 @@ impl Site {
 
     pub(super) fn configure(&self, extra: &str) {
         let text = format!(
-            "state_dir = {:?}\n[cloud]\nusername = {:?}\npassword_file = {:?}\nenlighten_url = {:?}\n\
-             entrez_url = {:?}\n[[gateway]]\naddress = {:?}\ninterval = \"1s\"\n{extra}",
+            "state_dir = {:?}\n{}password_file = {:?}\n{}{extra}",
             self.path("state"),
-            Simulation::EMAIL,
+            self.simulation.cloud_toml(),
             self.path("password"),
-            self.simulation.cloud.enlighten_url(),
-            self.simulation.cloud.entrez_url(),
-            self.simulation.gateways[0].address(),
+            self.simulation.gateways_toml("interval = \"1s\"\n"),
         );
         std::fs::write(self.path("config.toml"), text).unwrap();
     }
