@@ -59,12 +59,12 @@ pub(crate) fn full() -> Reading {
             available_wh: WattHours::new(5_600.0),
             measured_at: Some(at("11:09:00")),
         }),
-        ..inputs()
+        ..surroundings()
     }
 }
 
 /// Returns the lists and settings of [`full`].
-fn inputs() -> Reading {
+fn surroundings() -> Reading {
     Reading {
         phases: vec![phase("L1", 0.0), phase("L2", 1.0), phase("L3", 2.0)],
         inverters: vec![inverter("482200000001", 245.0, 11), inverter("482200000002", 238.0, 5)],

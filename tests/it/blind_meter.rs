@@ -6,7 +6,7 @@ use enphased::simulator::{Condition, SimulationOptions};
 use fastrand::Rng;
 use serde_json::Value;
 
-use crate::house::{HOUR, House};
+use crate::support::house::{HOUR, House};
 
 /// Since when the meter is reported as blind, by what the daemon keeps.
 fn reported(house: &House) -> Value {

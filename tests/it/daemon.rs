@@ -8,7 +8,7 @@ use enphased::simulator::{
 };
 use jiff::SignedDuration;
 
-use crate::house::{DAY, HOUR, House, MINUTE, one_login, refusals};
+use crate::support::house::{DAY, HOUR, House, MINUTE, one_login, refusals};
 
 fn metered() -> House {
     House::new(SimulationOptions::default())

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::house::{HOUR, House, MINUTE, one_login};
+use crate::support::house::{HOUR, House, MINUTE, one_login};
 
 const TICK: Duration = Duration::from_secs(30);
 

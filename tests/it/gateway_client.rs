@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
-use crate::scripted::{
+use crate::support::scripted_gateway::{
     CHECK, GATEWAY, GATEWAY_KEY, REPLACED_KEY, Reply, SERIAL, Seen, Server, Shown, VALID, accepted, bearer,
     fingerprint, info_of, ok, reply, token, unauthorized,
 };

@@ -13,7 +13,9 @@ use enphased::io::tls::Fingerprint;
 use fastrand::Rng;
 use jiff::Timestamp;
 
-use crate::scripted::{GATEWAY, REPLACED, SERIAL, Seen, Server, Shown, fingerprint, info_of};
+use crate::support::scripted_gateway::{
+    GATEWAY, REPLACED, SERIAL, Seen, Server, Shown, fingerprint, info_of,
+};
 
 const MODERN: &str = "D8.3.5289";
 const OLD: &str = "D5.0.62";

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::scripted::{
+use crate::support::scripted_gateway::{
     CHECK, GATEWAY, REPLACED, Reply, SERIAL, Seen, Server, Shown, accepted, bearer, fingerprint, info_of, ok,
     reply, token, unauthorized,
 };

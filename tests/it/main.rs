@@ -13,13 +13,11 @@
 
 use std::ffi::OsString;
 
-mod asked;
-mod asking;
 mod binary;
 mod blind_meter;
-mod broker;
+mod broker_outages;
 mod daemon;
-mod damaged;
+mod damaged_pages;
 mod discovery;
 mod docs;
 mod domoticz;
@@ -30,19 +28,20 @@ mod gateway_trust;
 mod hanging_disk;
 mod hostile_broker;
 mod hostile_gateway;
-mod house;
+mod impossible_values;
 mod impostor;
 mod layers;
+mod login_promise;
 mod mosquitto;
-mod possible;
-mod promise;
+mod mqtt_requests;
 mod recordings;
-mod refresh;
+mod refresh_prompt;
+mod refresh_terminal;
 mod reload;
-mod reports;
 mod reset_totals;
-mod scripted;
-mod simulated;
+mod simulator;
+mod support;
+mod token_report;
 mod watchdog;
 
 /// The built program, or the build that `$ENPHASED_PROGRAM` names: tests/cross has some for other processors.

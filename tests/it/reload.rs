@@ -12,7 +12,7 @@ use fastrand::Rng;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::house::{House, MINUTE};
+use crate::support::house::{House, MINUTE};
 
 /// A house whose daemon reads what was written last.
 struct Reloads {

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::house::{HOUR, House, MINUTE, one_login};
+use crate::support::house::{HOUR, House, MINUTE, one_login};
 
 /// What is kept of the totals, with the name of the file.
 fn kept(house: &House) -> (std::path::PathBuf, Value) {

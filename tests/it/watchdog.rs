@@ -10,7 +10,7 @@ use fastrand::Rng;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use crate::house::{House, MINUTE};
+use crate::support::house::{House, MINUTE};
 
 /// What the unit allows.
 const WATCHDOG: Duration = Duration::from_secs(180);

@@ -19,7 +19,7 @@ pub fn table(reading: &Reading, style: &Style) -> String {
     table.phases(&reading.phases);
     table.batteries(reading);
     table.inverters(&reading.inverters);
-    table.inputs(reading);
+    table.surroundings(reading);
     table.out
 }
 
@@ -155,7 +155,7 @@ impl Table<'_> {
     }
 
     /// Appends the remaining facts, wrapped to the width of the terminal.
-    fn inputs(&mut self, reading: &Reading) {
+    fn surroundings(&mut self, reading: &Reading) {
         let mut line = String::new();
         for fact in facts(reading) {
             if line.is_empty() {

@@ -1,22 +1,22 @@
 //! The built program, as a user and as systemd start it: against the simulated cloud and gateway on the real
 //! clock.
 
-mod at_once;
 mod bundle;
 mod cloud;
 mod commands;
-mod cuts;
+mod concurrency;
 mod disk;
-mod hostile;
+mod hostile_text;
 mod kills;
-mod odd_files;
 mod panics;
 mod restarts;
 mod root;
 mod secrets;
 mod service;
 mod site;
+mod special_files;
 mod streams;
+mod truncated_files;
 mod vanished;
 
 pub(crate) use site::{HANG, Site, text};

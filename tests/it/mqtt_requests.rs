@@ -17,8 +17,8 @@ use fastrand::Rng;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::house::{HOUR, House, MINUTE, one_login};
 use crate::mosquitto::{LOOK, Mosquitto, PATIENCE, Watcher, program};
+use crate::support::house::{HOUR, House, MINUTE, one_login};
 
 /// A house in which the pollers run alone, so that no socket to a broker disturbs the virtual time.
 struct Asked {

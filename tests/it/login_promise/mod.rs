@@ -1,8 +1,8 @@
 //! The login promise kept by the program itself, against a cloud that counts.
 
-mod cuts;
 mod gateway;
 mod house;
 mod restarts;
-mod riddles;
+mod truncated_files;
+mod unknown_responses;
 mod year;

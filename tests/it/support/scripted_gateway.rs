@@ -18,10 +18,10 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) const GATEWAY: &[u8] = include_bytes!("../../fixtures/tls/gateway.pem");
-pub(crate) const GATEWAY_KEY: &[u8] = include_bytes!("../../fixtures/tls/gateway.key");
-pub(crate) const REPLACED: &[u8] = include_bytes!("../../fixtures/tls/replaced.pem");
-pub(crate) const REPLACED_KEY: &[u8] = include_bytes!("../../fixtures/tls/replaced.key");
+pub(crate) const GATEWAY: &[u8] = include_bytes!("../../../fixtures/tls/gateway.pem");
+pub(crate) const GATEWAY_KEY: &[u8] = include_bytes!("../../../fixtures/tls/gateway.key");
+pub(crate) const REPLACED: &[u8] = include_bytes!("../../../fixtures/tls/replaced.pem");
+pub(crate) const REPLACED_KEY: &[u8] = include_bytes!("../../../fixtures/tls/replaced.key");
 
 /// The serial number of the gateway, unless another is said.
 pub(crate) const SERIAL: &str = "122300123456";

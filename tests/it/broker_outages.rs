@@ -18,11 +18,11 @@ use fastrand::Rng;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::house::House;
 use crate::mosquitto::{
     AVAILABILITY, Daemon, LOOK, MEMORY, Mosquitto, PATIENCE, POWER, READING, STATUS, Watcher, content,
     discovery, kept, options, program, reading,
 };
+use crate::support::house::House;
 
 /// What an hour of the poller brought.
 struct Hour {

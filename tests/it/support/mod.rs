@@ -1,0 +1,4 @@
+//! Helpers that several tests share.
+
+pub(crate) mod house;
+pub(crate) mod scripted_gateway;
