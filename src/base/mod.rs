@@ -1,6 +1,7 @@
 //! The vocabulary of all layers: values with units, time, delays, secrets. Nothing here touches the network or a file.
 
 pub mod backoff;
+pub mod body_shape;
 pub mod clock;
 pub mod durations;
 pub mod heartbeat;

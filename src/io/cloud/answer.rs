@@ -465,7 +465,7 @@ mod tests {
         }
         let mut riddle = answer(200, r#"{"error":"s3cret","code":7}"#);
         riddle.content_type = Some("application/json".to_owned());
-        insta::assert_snapshot!(token(&riddle).unwrap_err(), @"its answer was not understood (HTTP 200: application/json, 27 bytes, a JSON object with the keys code, error)");
+        insta::assert_snapshot!(token(&riddle).unwrap_err(), @"its answer was not understood (HTTP 200: application/json, 27 bytes, {code: number, error: text})");
     }
 
     #[test]

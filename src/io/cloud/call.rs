@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::answer::{Answer, Cookie, Failure, Kind};
-use super::shape::{names, shape};
+use super::shape::shape;
+use crate::base::body_shape::names;
 use crate::base::secrets::Secret;
 
 /// What the cloud is told of us; without a user agent it answers 406 since September 2025.

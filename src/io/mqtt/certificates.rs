@@ -1,10 +1,8 @@
 //! TLS to the broker: which CA is believed, and which certificate is shown.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rumqttc::TlsConfiguration;
-use rustls::crypto::ring;
 use rustls::pki_types::pem::{Error as Pem, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -12,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use crate::io::files;
-use crate::io::tls::authorities_config;
+use crate::io::tls::{self, authorities_config};
 
 /// A system's whole list of CAs has 200 kB.
 const LARGEST: u64 = 4 << 20;
@@ -39,7 +37,7 @@ impl Certificates {
         if known == 0 {
             return Err(unusable("ca_file", ca_file, "no certificate in it is one of a CA"));
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let builder = ClientConfig::builder_with_provider(tls::provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable("ca_file", ca_file, &error.to_string()))?
             .with_root_certificates(roots);

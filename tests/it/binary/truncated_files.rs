@@ -1,5 +1,5 @@
 //! The token file and the record of logins cut off in the middle, as a dying SD card does. Every byte is tried
-//! within the library (`promise/cuts.rs`); here the program itself at some of them.
+//! within the library (`login_promise/truncated_files.rs`); here the program itself at some of them.
 
 use std::fs;
 use std::path::PathBuf;

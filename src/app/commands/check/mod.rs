@@ -5,7 +5,6 @@ mod gateway;
 mod pages;
 mod permissions;
 pub(in crate::app::commands) mod report;
-mod shape;
 
 use std::io::Write;
 use std::time::Duration;

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::super::super::Context;
 use super::super::super::opened_gateways::open;
-use super::super::shape;
 use crate::app::config;
+use crate::base::body_shape;
 use crate::io::gateway::info::Info;
 use crate::io::gateway::{Connected, Endpoint};
 use crate::io::state_dir::StateDir;
@@ -74,7 +74,7 @@ async fn pages(gateway: &mut Connected) -> Vec<String> {
     for endpoint in PAGES {
         let path = endpoint.path();
         lines.push(match gateway.get(endpoint).await {
-            Ok(body) => format!("{path}  200, {} bytes: {}", body.len(), shape::of(&body)),
+            Ok(body) => format!("{path}  200, {} bytes: {}", body.len(), body_shape::describe(&body)),
             Err(error) => format!("{path}  {error}"),
         });
     }
