@@ -1,4 +1,5 @@
-//! A production meter that sees nothing while the inverters report kilowatts: the daemon reports it once, and `check` says so.
+//! Tests a production meter that measures nothing while the inverters report kilowatts: the daemon reports it once, and
+//! `check` shows it.
 
 use enphased::app::commands::Context;
 use enphased::app::commands::check::check;
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::house::{HOUR, House};
 
-/// Since when the meter is reported as blind, by what the daemon keeps.
+/// Returns the time since which the stored state reports the meter as blind.
 fn reported(house: &House) -> Value {
     let names = std::fs::read_dir(house.state()).unwrap().map(|entry| entry.unwrap().path());
     let is_it =
@@ -21,7 +22,7 @@ async fn checked(house: &House) -> String {
     let mut context =
         Context::new(house.config(), house.environment(), house.clock.clone(), Rng::with_seed(3));
     let mut out = Vec::new();
-    // Its outcome is of no interest: no broker is there.
+    // The result does not matter, because there is no broker.
     drop(check(&mut context, &mut out).await);
     String::from_utf8(out).unwrap()
 }

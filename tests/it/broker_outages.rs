@@ -1,5 +1,5 @@
-//! A broker that is away for an hour, forgets, or has no room; two daemons under one prefix; and what is taken
-//! away when it is not wanted any more. With a real mosquitto.
+//! Tests a broker that is unreachable for an hour, loses its messages or has a full disk; two daemons with one prefix; and
+//! the removal of topics that are no longer needed. Uses a real mosquitto.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,16 +24,16 @@ use crate::mosquitto::{
 };
 use crate::support::house::House;
 
-/// What an hour of the poller brought.
+/// The result of an hour of polls.
 struct Hour {
     polls: u64,
     serial: Serial,
-    /// The time in the last reading.
+    /// The time of the last reading.
     newest: String,
 }
 
-/// Polls a simulated gateway for an hour in virtual time, on a thread of its own, and puts the readings on `board`:
-/// whatever the broker does to the publisher's runtime meanwhile, a late poll would be one too few.
+/// Polls a simulated gateway for an hour in virtual time, on a thread of its own, and writes the readings to `board`. If
+/// the publisher's runtime delayed a poll, there would be one too few.
 async fn an_hour_of_polls(board: &Board) -> Hour {
     let board = board.clone();
     let hour = move || {
@@ -57,14 +57,14 @@ async fn an_hour_of_polls(board: &Board) -> Hour {
     spawn_blocking(hour).await.unwrap()
 }
 
-/// Resident memory in kB; only shown, since the tests of a process share it.
+/// Returns the resident memory in kB. It is only printed, because the tests of a process share it.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
 }
 
-/// Whoever comes now and whoever was there see the newest of everything.
+/// Checks that both a new and an old subscriber have the newest of every value.
 async fn all_is_right(broker: &Mosquitto, hour: &Hour) {
     let topic = |name: &str| format!("enphased/{}/{name}", hour.serial);
     kept(broker, STATUS, "online").await;
@@ -105,7 +105,7 @@ async fn away_for_an_hour(memory: &str, stopped: bool) {
     configurations_come_first(&live);
 }
 
-/// No live document before the configurations: who listens would not know what it means.
+/// Checks that no document comes before the configurations, because consumers could not interpret it.
 fn configurations_come_first(watcher: &Watcher) {
     let order = watcher.order.lock().unwrap();
     for (at, (topic, kept)) in order.iter().enumerate() {
@@ -138,7 +138,7 @@ async fn a_broker_whose_disk_is_full_passes_everything_on_and_is_filled_again() 
     let mut broker = Mosquitto::on_full_disk(MEMORY).await;
     let daemon = Daemon::start(options(broker.address("mqtt")));
     let mut live = Watcher::new(&broker);
-    // Longer than what it can write down.
+    // Longer than the broker can store.
     daemon.board.put_reading(reading(1.5, 99));
     live.until(POWER, "1.5").await;
     let hour = an_hour_of_polls(&daemon.board).await;
@@ -216,7 +216,7 @@ async fn what_the_next_configuration_leaves_out_is_removed_from_the_broker() {
         kept(&broker, topic, "1").await;
     }
     daemon.stop().await;
-    // A restart takes nothing away, and is all that happens for years.
+    // A restart removes nothing.
     let daemon = start(Some(discovery()), true);
     kept(&broker, STATUS, "online").await;
     daemon.stop().await;

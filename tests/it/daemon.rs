@@ -1,4 +1,4 @@
-//! The daemon in a simulated house, in virtual time: what it asks of the gateway, and that nothing makes it ask
+//! Tests the daemon in a simulated house in virtual time: its requests to the gateway, and that nothing makes it contact
 //! the cloud twice.
 
 use std::fs;
@@ -48,7 +48,7 @@ async fn restarts_with_a_stored_token_ask_the_cloud_nothing() {
     assert_eq!(house.polls(), 6 * 2);
 }
 
-/// Everything that L3 names, and more: none of it is a reason to contact the cloud.
+/// Tries everything that L3 lists, and more. None of it is a reason to contact the cloud.
 #[tokio::test(start_paused = true)]
 async fn an_unwell_gateway_costs_no_login() {
     let faults = [
@@ -86,7 +86,7 @@ async fn an_unwell_gateway_costs_no_login() {
     assert_eq!(house.polls(), before + 20, "it is read again as soon as it is well");
 }
 
-/// A check that neither accepts nor refuses the token is no reason to read nothing, and none to log in.
+/// Checks that a gateway which neither accepts nor refuses the token is read, and causes no login.
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_does_not_judge_the_token_is_read() {
     for answer in [

@@ -1,5 +1,5 @@
-//! Every gateway with one of its pages damaged at random: it is read all the same, and what other pages give is as
-//! before. And each wire format fed with anything at all.
+//! Damages one page of each gateway at random: the gateway is still read, and the values of other pages do not change. Also
+//! parses arbitrary data with each wire format.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ use tokio::time::Instant;
 
 use super::recordings::{answer, folders, info, name, recordings};
 
-/// How often each page of each gateway is damaged.
+/// The number of times that each page of each gateway is damaged.
 const TIMES: u64 = 12;
 
 type Answers = BTreeMap<Endpoint, Vec<u8>>;
 
-/// The document of the second poll, and what was answered; `damaged` names a page and what comes in its place.
+/// Returns the document of the second poll, and the responses. `damaged` is a page and its replacement.
 fn read(folder: &Path, damaged: Option<(Endpoint, Option<&[u8]>)>) -> (Option<Value>, Answers) {
     let start = Instant::now();
     let mut sources = Sources::new(info(folder), Options { live_data: true }, start);
@@ -49,7 +49,7 @@ fn read(folder: &Path, damaged: Option<(Endpoint, Option<&[u8]>)>) -> (Option<Va
     (document, answers)
 }
 
-/// What may change when `endpoint` is damaged; on a site with batteries the house depends on them.
+/// Returns the values that may change when `endpoint` is damaged. On a site with batteries the house depends on them.
 fn groups(endpoint: Endpoint) -> &'static [&'static str] {
     match endpoint {
         Endpoint::Meters
@@ -84,7 +84,7 @@ fn groups(endpoint: Endpoint) -> &'static [&'static str] {
     }
 }
 
-/// The body with something removed, nulled, retyped, negated or cut.
+/// Returns the body with something removed, nulled, retyped, negated or cut.
 fn damage(body: &[u8], rng: &mut Rng) -> Vec<u8> {
     let Ok(mut document) = serde_json::from_slice::<Value>(body) else { return cut(body, rng) };
     if rng.u8(0..6) == 0 {
@@ -100,7 +100,7 @@ fn cut(body: &[u8], rng: &mut Rng) -> Vec<u8> {
     body[..rng.usize(0..=body.len())].to_vec()
 }
 
-/// Goes down to a random place and harms it.
+/// Damages the document at a random position.
 fn harm(value: &mut Value, rng: &mut Rng) {
     let deeper = rng.u8(0..5) > 0;
     match value {
@@ -143,7 +143,7 @@ fn gateways() -> Vec<PathBuf> {
     gateways
 }
 
-/// Reads `folder` with `endpoint` damaged, and holds the document against the `whole` one.
+/// Reads `folder` with `endpoint` damaged, and compares the document with the `whole` one.
 fn compare(folder: &Path, whole: &Value, endpoint: Endpoint, body: Option<&[u8]>, how: &str) {
     let (document, answers) = read(folder, Some((endpoint, body)));
     let told = || format!("{}, {endpoint:?}, {how}", name(folder));
@@ -172,7 +172,7 @@ fn a_damaged_page_costs_no_poll_and_no_other_group() {
     }
 }
 
-/// Feeds `body` to every parser; none may panic, and what they make of it is of no interest.
+/// Passes `body` to every parser. None may panic; the results do not matter.
 fn parse_as_everything(body: &[u8]) {
     let parsers: [fn(&[u8]) -> bool; 17] = [
         |body| device_data::DeviceData::parse(body).is_ok(),
@@ -198,7 +198,7 @@ fn parse_as_everything(body: &[u8]) {
     }
 }
 
-/// JSON of any shape, with the names that the pages use among its keys.
+/// Generates JSON of any shape, with names of the pages among its keys.
 fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

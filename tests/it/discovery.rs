@@ -1,5 +1,5 @@
-//! Every discovery message of every gateway that is known here, held against what Domoticz V2025.1 makes of it
-//! (found by driving it): rule by rule, none left out.
+//! Compares every discovery message of every known gateway with the behaviour of Domoticz V2025.1, which was found by
+//! experiment: each rule is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -48,7 +48,7 @@ impl Seen {
     }
 }
 
-/// One gateway's messages and its state document.
+/// The messages of one gateway, and its state document.
 struct Case {
     name: String,
     seen: Vec<Seen>,
@@ -76,7 +76,7 @@ fn case(name: &str, reading: &Reading, details: bool) -> Case {
     }
 }
 
-/// Each gateway of `fixtures/`, and each that was recorded, with and without details.
+/// Returns each gateway of `fixtures/` and each recorded one, with and without details.
 fn cases() -> Vec<Case> {
     let ours = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"));
     let recorded = recordings().map(|folder| folders(&folder.join("sets"))).unwrap_or_default();
@@ -89,7 +89,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// What Domoticz finds by a template: a path with dots alone or brackets alone, and nothing else.
+/// Returns the value that Domoticz finds with a template: it supports a path with only dots or only brackets.
 fn found<'a>(template: &str, document: &'a Value) -> Option<&'a Value> {
     let path = template.strip_prefix("{{ value_json")?.strip_suffix(" }}")?;
     let keys: Vec<&str> = match path.strip_prefix('.') {
@@ -104,10 +104,10 @@ fn found<'a>(template: &str, document: &'a Value) -> Option<&'a Value> {
     keys.into_iter().try_fold(document, |value, key| value.get(key))
 }
 
-/// A rule: the words it is broken with, or none.
+/// A rule, which returns a description of the violation.
 type Rule = fn(&Case, &Seen) -> Result<(), String>;
 
-/// The rules about one message, each with the sentence of the notes that it stands for.
+/// The rules about one message, each with its description.
 const RULES: &[(&str, Rule)] = &[
     ("topic <prefix>/<component>/<node>/<object>/config, of a component that is known", |_, seen| {
         let levels: Vec<&str> = seen.topic.split('/').collect();

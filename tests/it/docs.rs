@@ -1,9 +1,9 @@
-//! The documentation against the program: links, anchors, paths, messages, configuration keys.
+//! Compares the documentation with the program: links, anchors, paths, messages, configuration keys.
 //!
-//! How messages are compared: in docs/messages.md each row of a table whose first column is called "message" quotes
-//! messages in its first cell, between backticks, with `…` in place of what varies. In the program a message is a
-//! string literal, with `{…}` in place of what varies. A quotation may be a part of a message.
-//! A message that is reworded in the program is reworded in that file, and the reverse.
+//! Messages are compared as follows. In docs/messages.md, each row of a table whose first column is called "message" quotes
+//! messages in its first cell, between backticks, with `…` in place of variable parts. In the program a message is a string
+//! literal, with `{…}` in place of variable parts. A quotation may be a part of a message. When a message changes in the
+//! program, it changes in that file too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn text(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The files under `folder` with one of these extensions, relative to the repository.
+/// Returns the files under `folder` with one of these extensions, relative to the repository.
 fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
     let (mut found, mut open) = (Vec::new(), vec![root().join(folder)]);
     while let Some(folder) = open.pop() {
@@ -44,7 +44,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The lines of a page that are not part of a block of code.
+/// Returns the lines of a page that are not part of a code block.
 fn prose(page: &str) -> Vec<&str> {
     let mut fenced = false;
     let mut lines = Vec::new();
@@ -58,12 +58,12 @@ fn prose(page: &str) -> Vec<&str> {
     lines
 }
 
-/// What stands between backticks in a line.
+/// Returns the texts between backticks in a line.
 fn code(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// The anchors of a page as GitHub makes them of its headings.
+/// Returns the anchors of a page, as GitHub derives them from its headings.
 fn anchors(page: &str) -> Vec<String> {
     let mut anchors: Vec<String> = Vec::new();
     for heading in prose(page).into_iter().filter(|line| line.starts_with('#')) {
@@ -81,14 +81,14 @@ fn anchors(page: &str) -> Vec<String> {
     anchors
 }
 
-/// The targets of the links and pictures in a line, without code.
+/// Returns the targets of the links and pictures in a line, without code.
 fn targets(line: &str) -> Vec<String> {
     let plain: String = line.split('`').step_by(2).collect();
     let ends = |rest: &str| Some(rest.split_once(')')?.0.to_owned());
     plain.split("](").skip(1).filter_map(ends).collect()
 }
 
-/// `path` without `.` and `..`.
+/// Returns `path` without `.` and `..`.
 fn resolved(path: &Path) -> PathBuf {
     let mut resolved = PathBuf::new();
     for component in path.components() {
@@ -121,7 +121,7 @@ fn every_relative_link_and_anchor_leads_somewhere() {
             let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
             let folder = page.parent().unwrap();
             let path = if file.is_empty() { page.clone() } else { resolved(&folder.join(file)) };
-            // The package holds README.md and docs/; a link from there to elsewhere is written as an address.
+            // The package contains README.md and docs/. Links from there to other files are absolute.
             let packaged = |path: &Path| path == Path::new("README.md") || path.starts_with("docs");
             let there = root().join(&path).exists() && (packaged(&path) || !packaged(&page));
             if !there || !(anchor.is_empty() || anchors(&text(&path)).iter().any(|known| known == anchor)) {
@@ -187,7 +187,7 @@ fn the_readme_has_at_most_8_kilobytes() {
     assert!(length <= 8192, "{length} bytes");
 }
 
-/// The string literals of Rust source, with `\` at the end of a line joined.
+/// Returns the string literals of Rust source, with continued lines joined.
 fn literals(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = source;
@@ -205,7 +205,7 @@ fn literals(source: &str) -> Vec<String> {
             found.push(literal);
             after
         } else if rest.starts_with("'\"'") || rest.starts_with("'\\\"'") {
-            // A quotation mark as a character opens nothing.
+            // A quotation mark as a character literal does not begin a string.
             &rest[rest[1..].find('\'').unwrap() + 2..]
         } else {
             &rest[c.len_utf8()..]
@@ -214,7 +214,7 @@ fn literals(source: &str) -> Vec<String> {
     found
 }
 
-/// The literal that begins at `rest`, after its opening mark, and what follows its closing mark.
+/// Splits `rest`, which begins after an opening quotation mark, into the literal and the text after its closing mark.
 fn quoted(rest: &str) -> (String, &str) {
     let (mut literal, mut characters) = (String::new(), rest.char_indices().peekable());
     while let Some((at, c)) = characters.next() {
@@ -231,7 +231,7 @@ fn quoted(rest: &str) -> (String, &str) {
     panic!("a literal without an end: {literal}");
 }
 
-/// A message with `…` in place of each `{…}`.
+/// Returns a message with `…` in place of each `{…}`.
 fn with_gaps(literal: &str) -> String {
     let mut message = String::new();
     let mut rest = literal;
@@ -243,7 +243,7 @@ fn with_gaps(literal: &str) -> String {
     message + rest
 }
 
-/// Whether `quotation` is `message` or a part of it: what stands between the gaps of the one is in the other, in order.
+/// Returns whether `quotation` is `message` or a part of it: the texts between its gaps are in the message, in order.
 fn quotes(quotation: &str, message: &str) -> bool {
     let mut rest = message;
     quotation.split('…').map(str::trim).filter(|part| !part.is_empty()).all(|part| {
@@ -257,7 +257,7 @@ fn quotes(quotation: &str, message: &str) -> bool {
     })
 }
 
-/// The program's sources without their tests and without the simulator, which speaks as the others do.
+/// Returns the program's sources without tests and without the simulator, whose texts are those of gateway and cloud.
 fn sources() -> Vec<(PathBuf, String)> {
     let sources = files("src", &["rs"]).into_iter().filter(|path| !path.starts_with("src/simulator"));
     sources
@@ -269,7 +269,7 @@ fn sources() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// The quotations of docs/messages.md.
+/// Returns the quotations in docs/messages.md.
 fn quotations() -> BTreeSet<String> {
     let page = text("docs/messages.md");
     let mut quotations = BTreeSet::new();
@@ -285,7 +285,7 @@ fn quotations() -> BTreeSet<String> {
         }
     }
     assert!(quotations.len() > 50, "{} messages are explained", quotations.len());
-    // A quotation of a few letters would fit anything.
+    // A quotation of a few letters would match anything.
     let short = |quotation: &&String| quotation.replace('…', "").trim().len() < 8;
     assert_eq!(quotations.iter().filter(short).collect::<Vec<_>>(), Vec::<&String>::new());
     quotations
@@ -303,7 +303,7 @@ fn every_message_that_is_explained_exists_in_the_program() {
     assert!(unknown.is_empty(), "in docs/messages.md, and not in the program:\n{}", unknown.join("\n"));
 }
 
-/// What stands between the parentheses that `opening` ends with, wherever it occurs.
+/// Returns the text between the parentheses after each occurrence of `opening`.
 fn arguments<'a>(source: &'a str, opening: &'a str) -> impl Iterator<Item = &'a str> {
     source.split(opening).skip(1).map(|rest| {
         let (mut depth, mut within) = (1, false);
@@ -327,7 +327,7 @@ fn every_warning_and_error_of_the_program_is_explained() {
     for (path, source) in sources() {
         for opening in ["#[error(", "warn!(", "error!("] {
             for message in arguments(&source, opening).flat_map(literals).map(|literal| with_gaps(&literal)) {
-                // A message without words of its own passes on another.
+                // A message without text of its own passes on another.
                 if message.split('…').all(|part| part.trim().split(' ').count() < 3) {
                     continue;
                 }
@@ -342,7 +342,7 @@ fn every_warning_and_error_of_the_program_is_explained() {
     assert!(checked > 50, "{checked} messages were checked");
 }
 
-/// Each table and key of the example configuration, e.g. `("[mqtt]", "url")`.
+/// Returns each table and key of the example configuration, e.g. `("[mqtt]", "url")`.
 fn example_keys() -> BTreeSet<(String, String)> {
     let mut table = String::new();
     let mut keys = BTreeSet::new();
@@ -357,7 +357,7 @@ fn example_keys() -> BTreeSet<(String, String)> {
     keys
 }
 
-/// Each table and key of the tables below a heading of docs/reference.md that names the table.
+/// Returns each table and key of docs/reference.md, from the tables below a heading with the name of a configuration table.
 fn reference_keys() -> BTreeSet<(String, String)> {
     let page = text("docs/reference.md");
     let (_, section) = page.split_once("\n## Configuration\n").unwrap();

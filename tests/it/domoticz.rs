@@ -1,4 +1,4 @@
-//! `enphased domoticz check` against something that answers like Domoticz V2025.1, through a real broker.
+//! Tests `enphased domoticz check` against a program that responds like Domoticz V2025.1, through a real broker.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,16 +20,16 @@ use tokio::time::timeout;
 
 use crate::mosquitto::{Daemon, Mosquitto, STATUS, Watcher, options};
 
-/// Long enough for any machine where an answer comes; where none can come, a test need not wait.
+/// A time limit for a response that does come. Tests without a response use a shorter one.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Only a hang takes so long.
+/// A time limit that only a hang exceeds.
 const HANG: Duration = Duration::from_secs(120);
 const SHORT: Duration = Duration::from_millis(300);
 
 /// A device in use: idx, name, type, subtype, and a line for an option.
 type Device = (u32, &'static str, &'static str, &'static str, &'static str);
 
-/// Something that answers on `domoticz/in` as Domoticz does, where `scheme` says.
+/// Responds on `domoticz/in` as Domoticz does, to the topics that `scheme` selects.
 struct Domoticz(JoinHandle<()>);
 
 impl Domoticz {
@@ -128,7 +128,7 @@ async fn every_publish_scheme_of_domoticz_is_heard() {
 #[tokio::test]
 async fn a_domoticz_that_is_silent_is_told_from_a_device_that_is_missing() {
     let broker = Mosquitto::anybody().await;
-    // What an earlier Domoticz has left says nothing about now.
+    // A retained message of an earlier Domoticz does not count.
     let watcher = Watcher::new(&broker);
     let kept = PublishOptions::at_least_once().retain(true);
     watcher.client.publish("domoticz/out/12", told(&DEVICES[0]), kept).await.unwrap();
@@ -168,14 +168,14 @@ async fn a_check_does_not_declare_the_daemon_offline() {
     let mut out = Vec::new();
     check::check(&mut context, &mut out).await.unwrap_err();
     assert!(String::from_utf8_lossy(&out).contains("good   broker"), "{}", String::from_utf8_lossy(&out));
-    // Whatever the two have left behind at the broker is there before this.
+    // Any message of the two checks has arrived before this one.
     daemon.read(3.5);
     watcher.until(crate::mosquitto::READING, "3.5").await;
     let words = watcher.topics.borrow()[STATUS].clone();
     assert!(words.iter().all(|word| word == "online"), "{words:?}");
 }
 
-/// The built program, writing for `mosquitto_pub -l`, and the file its log goes to.
+/// Starts the built program with output for `mosquitto_pub -l`; returns it and the path of its log.
 fn writing(simulation: &Simulation, dir: &tempfile::TempDir) -> (Child, std::path::PathBuf) {
     let (config, log) = (dir.path().join("config.toml"), dir.path().join("log"));
     let text = simulation.config_toml(&dir.path().join("state"), "interval = \"1s\"\n")
@@ -194,7 +194,7 @@ async fn each_message_is_a_line_and_a_reading_is_not_held_back() {
     let dir = tempfile::tempdir().unwrap();
     let (mut daemon, log) = writing(&simulation, &dir);
     let mut lines = BufReader::new(daemon.stdout.take().unwrap()).lines();
-    // Three messages each: had a reading waited for a full buffer, none of these few would come.
+    // Three messages each, which would not arrive if the program waited for a full buffer.
     for _ in 0..2 {
         for idx in [12, 13, 14] {
             let line = timeout(HANG, lines.next_line()).await.expect("it is held back").unwrap().unwrap();

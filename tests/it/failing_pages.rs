@@ -1,4 +1,4 @@
-//! Pages that fail for an hour and a half, and a gateway that starts together with this machine, in virtual time.
+//! Tests pages that fail for an hour and a half, and a gateway that starts together with this machine, in virtual time.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::support::house::{HOUR, House, MINUTE, one_login};
 
 const TICK: Duration = Duration::from_secs(30);
 
-/// A house in which the poller runs alone, and what it shows can be looked at.
+/// A house with only a poller, whose results can be inspected.
 struct Watched {
     house: House,
     shared: Shared,
@@ -28,7 +28,7 @@ struct Watched {
 }
 
 impl Watched {
-    /// A house that has its token, and a poller that has just been started.
+    /// Creates a house with a token and a new poller.
     async fn new() -> Self {
         let house = House::new(SimulationOptions::default());
         house.live(Duration::from_secs(10)).await;
@@ -45,7 +45,7 @@ impl Watched {
         Self { house, shared, serial, poller }
     }
 
-    /// The machine starts again.
+    /// Restarts the machine.
     fn restart(self) -> Self {
         self.poller.abort();
         Self::start(self.house)
@@ -59,7 +59,7 @@ impl Watched {
         self.house.simulation.gateways[0].heal();
     }
 
-    /// The newest reading, unless the gateway is offline.
+    /// Returns the newest reading, unless the gateway is offline.
     fn reading(&self) -> Option<Reading> {
         let reader = self.shared.board.reader();
         let sheet = reader.borrow();
@@ -72,7 +72,7 @@ impl Watched {
         Some((*sheet.gateway(&self.serial)?.availability.as_ref()?.value).clone())
     }
 
-    /// The kinds of the events so far.
+    /// Returns the kinds of the events so far.
     fn events(&self) -> Vec<String> {
         let reader = self.shared.board.reader();
         let sheet = reader.borrow();
@@ -85,7 +85,7 @@ impl Watched {
     }
 }
 
-/// Every way in which a page fails.
+/// Returns every kind of failure of a page.
 fn faults() -> Vec<Fault> {
     let mut faults =
         vec![Fault::Html, Fault::Truncated, Fault::Redirect, Fault::Busy, Fault::Hang, Fault::Reset];
@@ -110,7 +110,7 @@ fn whole(energy: Option<enphased::base::units::WattHours>) -> i64 {
     energy.unwrap().whole()
 }
 
-/// Production, grid and house are there, with totals that never go back and never jump.
+/// Checks that production, grid and house are present, with totals that neither go backward nor jump.
 #[derive(Debug, Default)]
 struct Totals {
     production: Option<i64>,
@@ -127,7 +127,7 @@ impl Totals {
             "{context}"
         );
         let passed = reading.time.duration_since(self.seen.replace(reading.time).unwrap_or(reading.time));
-        // No roof and no house of the simulation makes or takes more than 10 kW; pages are up to a minute apart.
+        // The simulated house produces and consumes at most 10 kW, and pages are up to a minute apart.
         let most = (passed.as_secs() + 60) * 10_000 / 3600;
         for (known, now) in
             [(&mut self.production, whole(production.energy_wh)), (&mut self.house, whole(house.energy_wh))]
@@ -170,7 +170,7 @@ async fn ninety_minutes_without_readings_of_the_meters_cost_nothing_but_import_a
 
 #[tokio::test(start_paused = true)]
 async fn ninety_minutes_without_the_list_of_meters_cost_nothing_but_import_and_export() {
-    // The other ways make no difference to what is asked for (see the tests of `sources`).
+    // The other kinds lead to the same requests (see the tests of `sources`).
     for fault in faults().into_iter().step_by(3) {
         let house = House::new(SimulationOptions::default());
         house.live(Duration::from_secs(10)).await;
@@ -200,7 +200,7 @@ async fn a_gateway_that_starts_with_this_machine_is_read_a_minute_after_it_is_we
     let with = |more: &[&'static str]| [&pages()[..], more].concat();
     for status in [401, 403, 404, 500, 503] {
         for paths in [pages(), with(&["/auth/check_jwt"]), with(&["/info", "/auth/check_jwt"])] {
-            // A refusal of the token itself is another matter.
+            // A refusal of the token itself is tested elsewhere.
             let paths: Vec<_> =
                 paths.into_iter().filter(|path| status != 401 || *path != "/auth/check_jwt").collect();
             for length in [Duration::from_secs(20), 10 * MINUTE] {

@@ -1,4 +1,4 @@
-//! The inputs that fuzzing has found worth keeping are read again: none may panic or hang.
+//! Reads the inputs that fuzzing found again: none may panic or hang.
 
 use std::fs;
 use std::path::Path;

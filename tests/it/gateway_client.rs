@@ -1,4 +1,4 @@
-//! The gateway's manners, against a server that answers by a script and remembers what it was asked.
+//! Tests the connection to a gateway against a server that responds by a script and records its requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn target(address: &str) -> Target {
     Target { address: Some(address.parse().unwrap()), ..Target::default() }
 }
 
-/// A gateway that nothing is remembered of.
+/// Opens a gateway without a stored key.
 pub(crate) async fn open(target: &Target) -> Result<Connected, Error> {
     let state = tempfile::tempdir().unwrap();
     let mut keys = PinnedKeys::new(StateDir::open(state.path()).unwrap());
@@ -62,7 +62,7 @@ fn secret(text: &str) -> Secret {
 
 // ---- the session -------------------------------------------------------------------------------------------
 
-/// A gateway of firmware 7 or later: a token, sessions counted from 1, the newest alone valid.
+/// Returns the script of a gateway with firmware 7 or later: sessions are numbered from 1, and only the newest is valid.
 fn modern(
     mut extra: impl FnMut(&Seen) -> Option<Reply> + Send + 'static,
 ) -> impl FnMut(&Seen) -> Reply + Send {
@@ -321,7 +321,7 @@ async fn the_stream_of_live_values_is_started_by_a_post_in_the_same_session() {
     assert_eq!(seen.header("cookie"), "sessionId=1");
 }
 
-// ---- odd answers -------------------------------------------------------------------------------------------
+// ---- unexpected responses ----------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
@@ -488,7 +488,7 @@ async fn a_connection_that_keeps_breaking_is_replaced_only_once() {
     let error = client.get(Endpoint::MeterReadings).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert_eq!(server.paths(), ["/info", CHECK, READINGS, READINGS]);
-    // Now the connection is a fresh one, which cannot be stale.
+    // Now the connection is new, so it cannot be stale.
     client.get(Endpoint::MeterReadings).await.unwrap_err();
     assert_eq!(server.paths()[4..], [READINGS]);
 }
@@ -618,14 +618,14 @@ async fn an_ipv6_address_is_asked() {
 
 #[tokio::test]
 async fn a_name_is_tried_at_each_of_its_addresses() {
-    // On most machines `localhost` is [::1] too, where nobody listens.
+    // On most machines `localhost` is [::1] too, where no server listens.
     let server = Server::https(modern(|_| None)).await;
     open(&target(&format!("localhost:{}", server.address.port()))).await.unwrap();
     assert_eq!(server.seen()[0].header("host"), format!("localhost:{}", server.address.port()));
 }
 
-/// Firmware before 7: most pages open, the inverters behind Digest with `password`, checked by the crate's other
-/// side. A nonce is good for `uses` answers.
+/// Returns the script of firmware before 7: most pages are open, and the inverters need Digest with `password`, which the
+/// server side of the crate checks. A nonce is valid for `uses` responses.
 fn old(password: &'static str, uses: u32) -> impl FnMut(&Seen) -> Reply + Send {
     let (mut nonce, mut spent) = (0, uses);
     move |seen| {

@@ -1,4 +1,4 @@
-//! `gateway trust`: the operator accepts what a gateway shows, and what a command costs the gateway.
+//! Tests `gateway trust`, with which the operator accepts a changed key, and its requests to the gateway.
 
 use enphased::app::commands::Context;
 use enphased::app::commands::failure::{Code, Failure};
@@ -24,7 +24,7 @@ async fn server(firmware: &'static str, shown: Shown) -> Server {
     Server::start("127.0.0.1:0", shown, move |_: &Seen| info_of(SERIAL, firmware)).await
 }
 
-/// A state directory that remembers the gateway with its first key.
+/// Creates a state directory with the first key of the gateway.
 async fn remembering() -> tempfile::TempDir {
     let state = tempfile::tempdir().unwrap();
     let key = Some(fingerprint(GATEWAY));

@@ -1,5 +1,5 @@
-//! Whoever may write to the broker, and a broker that is none: whatever they send, readings continue, the daemon ends when it
-//! is told to, and the log stays readable.
+//! Tests hostile clients of the broker, and a server that is not a broker: readings continue, the daemon stops when it
+//! should, and the log stays short.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::mosquitto::{
     Daemon, LOOK, Mosquitto, PATIENCE, STATUS, Watcher, content, discovery, kept, options, program,
 };
 
-/// Somebody who publishes `count` messages, on one topic after the other, as fast as the broker takes them.
+/// Publishes `count` messages on one topic after the other, as fast as the broker accepts them.
 async fn flood(broker: &Mosquitto, topics: &[(String, &str)], count: usize) {
     let mut options = MqttOptions::new(format!("flood{}", fastrand::u32(..)), ("localhost", broker.open));
     options.set_max_request_batch(100);
@@ -77,7 +77,7 @@ async fn a_flood_of_everything_that_is_listened_to_costs_a_few_lines_and_message
     assert!(log.lines().count() < 40, "{} lines: {log}", log.lines().count());
 }
 
-/// The next packet: its type and what it holds. `None` at the end.
+/// Reads the next packet and returns its type and content; `None` at the end.
 async fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     let kind = stream.read_u8().await.ok()?;
     let (mut length, mut shift) = (0, 0);
@@ -104,7 +104,7 @@ async fn a_message_that_is_far_too_long_ends_the_listening_and_not_the_publishin
     let with_all = publisher::Options { homeassistant: Some(discovery()), ..content(&ours) };
     let daemon = Daemon::of(ours, with_all, Board::new());
     daemon.read(1.5);
-    // What is kept on a topic comes with each subscription to it: here 200 MB.
+    // Retained messages come with each subscription to their topics: here 200 MB.
     let mut kinds = Vec::new();
     for connection in 1..=2 {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -127,7 +127,7 @@ async fn a_message_that_is_far_too_long_ends_the_listening_and_not_the_publishin
     daemon.stop().await;
 }
 
-/// Something that takes every connection as a broker would, and then sends `packet` for ever. Counts connections and bytes.
+/// Accepts every connection like a broker, and then sends `packet` forever. Counts connections and bytes.
 async fn sends(packet: Vec<u8>) -> (u16, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

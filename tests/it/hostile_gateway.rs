@@ -1,4 +1,4 @@
-//! A host on the network that answers in a gateway's place and sends whatever it likes, for ever.
+//! Tests a host that responds in place of a gateway and sends arbitrary data, forever.
 
 use std::net::SocketAddr;
 
@@ -8,17 +8,17 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::gateway_client::open;
 
-/// The beginning of a TLS greeting, which this host does not answer.
+/// The beginning of a TLS greeting, to which this host does not respond.
 const GREETING: u8 = 0x16;
 const INFO: &str =
     "<envoy_info><device><sn>122300000001</sn><software>D5.0.62</software></device></envoy_info>";
 
-/// Answers every request with `beginning`, and then with `piece` again and again for as long as anybody reads.
+/// Responds to every request with `beginning`, and then repeats `piece` for as long as the client reads.
 async fn host(beginning: &str, piece: &str) -> SocketAddr {
     start(None, beginning, piece).await
 }
 
-/// The same from a host that first says it is a gateway.
+/// Does the same after a valid `/info`.
 async fn named_host(beginning: &str, piece: &str) -> SocketAddr {
     let info = format!("{OK}Content-Length: {}\r\n\r\n{INFO}", INFO.len());
     start(Some(info), beginning, piece).await
@@ -68,7 +68,7 @@ async fn opened(host: SocketAddr) -> Result<Connected, Error> {
     open(&Target { address: Some(format!("http://{host}").parse().unwrap()), ..Target::default() }).await
 }
 
-/// What becomes of a page that a host sends.
+/// Requests a page from a hostile host, and returns the result.
 async fn page(beginning: &str, piece: &str) -> Error {
     let mut gateway = opened(named_host(beginning, piece).await).await.unwrap();
     gateway.get(Endpoint::Production).await.unwrap_err()
@@ -93,7 +93,7 @@ async fn no_response_is_read_without_end_however_it_is_made() {
         ("HTTP/1.1 200 OK\r\n\r\n", " ", "a body that ends with the connection"),
     ] {
         let error = page(beginning, piece).await;
-        // Where HTTP has a limit of its own, that may be reached first.
+        // A limit of HTTP itself may be reached first.
         let ended = matches!(error, Error::TooLarge { limit: 65_536, .. } | Error::Malformed { .. });
         assert!(ended, "{what}: {error:?}");
     }

@@ -1,5 +1,5 @@
-//! What no gateway can measure is absent: in every recording, in small cases made from public reports, and in pages whose
-//! numbers are anything at all.
+//! Checks that impossible values are absent: in every recording, in small cases made from public reports, and in pages with
+//! arbitrary numbers.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// The reading of the gateway in `folder`, each of its pages passed through `change`, and what was said.
+/// Reads the gateway in `folder`, with each page passed through `change`; returns the reading and the events.
 fn read(
     folder: &Path,
     change: &mut dyn FnMut(Endpoint, Vec<u8>) -> Vec<u8>,
@@ -39,13 +39,13 @@ fn read(
     (reading, sources.notices().into_iter().map(|notice| notice.message).collect())
 }
 
-/// The document of one of the small cases, and what was said.
+/// Returns the document of one of the small cases, and the events.
 fn case(name: &str) -> (Value, Vec<String>) {
     let (reading, said) = read(&fixtures().join("cases").join(name), &mut |_, body| body);
     (serde_json::to_value(reading.unwrap()).unwrap(), said)
 }
 
-/// The range of a field's number, by the unit in its name.
+/// Returns the possible range of a field, by the unit in its name.
 fn range(field: &str) -> Option<(f64, f64)> {
     Some(match field {
         "power_factor" => (-1.0, 1.0),
@@ -61,7 +61,7 @@ fn range(field: &str) -> Option<(f64, f64)> {
     })
 }
 
-/// Every impossible value of a document, by its path.
+/// Returns every impossible value of a document, by its path.
 fn impossible(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Null => found.push(format!("{path} is null")),
@@ -84,7 +84,7 @@ fn impossible(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What cannot be beyond the range of each number.
+/// Checks combinations of values that are impossible even if each is in its range.
 fn contradictions(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     impossible(document, "", &mut found);
@@ -140,7 +140,7 @@ fn no_gateway_shows_an_impossible_value() {
     }
 }
 
-/// A number in a page, as no gateway should send it; the last ones are no JSON.
+/// Numbers that no gateway should send. The last ones are not JSON.
 const ODD: [&str; 16] = [
     "1e308",
     "-1e308",
@@ -160,7 +160,7 @@ const ODD: [&str; 16] = [
     "Infinity",
 ];
 
-/// The page with some of its numbers replaced.
+/// Returns the page with some of its numbers replaced.
 fn distorted(body: &[u8], rng: &mut Rng) -> Vec<u8> {
     let text = String::from_utf8_lossy(body);
     let mut distorted = String::new();
@@ -195,13 +195,13 @@ fn whatever_the_numbers_what_is_shown_is_possible() {
     assert!(odd > 200, "{odd} readings");
 }
 
-/// A page of about `size` bytes of the same few bytes.
+/// Returns a page of about `size` bytes that repeats the same few bytes.
 fn filled(head: &str, unit: &str, tail: &str, size: usize) -> Vec<u8> {
     let units = unit.repeat(size / unit.len());
     format!("{head}{}{tail}", units.trim_end_matches(',')).into_bytes()
 }
 
-/// A row takes a hundred times the memory of the bytes that make it.
+/// Checks the memory of huge pages: a row takes a hundred times the memory of its bytes.
 #[test]
 fn a_page_of_very_many_small_values_is_refused() {
     type Parser = fn(&[u8]) -> Result<(), Malformed>;
@@ -230,7 +230,7 @@ fn a_page_of_very_many_small_values_is_refused() {
     assert_eq!((devices(20_000), devices(60_000)), (Ok(()), Err(Malformed::OtherForm)));
 }
 
-/// Serial numbers become parts of topics and of state files, words of messages.
+/// Checks hostile serial numbers, which are used in topics, file names and messages.
 #[test]
 fn a_text_that_is_far_too_long_is_none() {
     let long = "7".repeat(70_000);
@@ -317,7 +317,7 @@ fn the_capacity_of_one_kind_is_not_shown_as_that_of_both() {
     }
 }
 
-/// The storage of a gateway with two batteries, a page of which is changed.
+/// Returns the storage of a gateway with two batteries, with one page changed.
 fn storage_with(changed: Endpoint, change: impl Fn(String) -> String) -> Value {
     let (reading, _) = read(&fixtures().join("cases/live_values_before_the_first"), &mut |endpoint, body| {
         if endpoint == changed { change(String::from_utf8(body).unwrap()).into_bytes() } else { body }
@@ -383,7 +383,7 @@ fn a_source_of_the_house_that_is_not_read_leaves_the_house_out() {
     assert!(reading.production.is_some() && reading.grid.is_some());
 }
 
-/// The gateway's own sum of the house is of its production meter and the grid's.
+/// Checks the gateway's own sum of the house, which combines its production meter and the grid meter.
 #[test]
 fn production_json_does_not_stand_in_for_a_source_that_it_lacks() {
     const ROWS: &str = r#"{"production":[{"type":"eim","activeCount":1,"measurementType":"production",
@@ -397,7 +397,7 @@ fn production_json_does_not_stand_in_for_a_source_that_it_lacks() {
         let now = Instant::now();
         let mut sources = Sources::new(info(&folder), Options::default(), now);
         let mut reading = None;
-        // The list of meters is read once, and fails later.
+        // The list of meters is read once and fails later.
         for minute in [0, 1, 2, 300, 301] {
             let now = now + std::time::Duration::from_secs(60 * minute);
             sources.begin_cycle(now);

@@ -1,5 +1,5 @@
-//! A host that takes a gateway's place: another key, another serial number, another firmware, another scheme. It records
-//! what it is sent, and no token, session or password of the gateway is ever among it.
+//! Tests a host that takes a gateway's place: another key, another serial number, another firmware, another scheme. It
+//! records its requests, which must never contain a token, session or password of the gateway.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ const MODERN: &str = "D8.3.5289";
 const OLD: &str = "D5.0.62";
 const PRODUCTION: &str = "/api/v1/production";
 
-/// Who a host says it is.
+/// The identity that a host claims.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Persona {
     serial: &'static str,
@@ -44,11 +44,11 @@ struct Persona {
 
 const REAL: Persona = Persona { serial: SERIAL, firmware: MODERN, watts: 1000 };
 
-/// A host, whose persona may change.
+/// A host whose persona may change.
 struct Host {
     server: Server,
     persona: Arc<Mutex<Persona>>,
-    /// The persona at each request, in their order.
+    /// The persona at each request, in order.
     said: Arc<Mutex<Vec<Persona>>>,
 }
 
@@ -69,13 +69,13 @@ impl Host {
         Self { server: Server::start(bind, shown, script).await, persona, said }
     }
 
-    /// Another host at the same address.
+    /// Replaces the host at the same address.
     fn becomes(&self, persona: Persona, shown: Shown) {
         *self.persona.lock().unwrap() = persona;
         self.server.becomes(shown);
     }
 
-    /// The requests that carried a token, a cookie or a password.
+    /// Returns the requests with a token, a cookie or a password.
     fn secrets(&self) -> Vec<Seen> {
         self.server.seen().into_iter().filter(Seen::is_secret).collect()
     }
@@ -89,7 +89,7 @@ impl Host {
     }
 }
 
-/// Accepts any token and any password: an impostor does.
+/// Accepts any token and any password, as an impostor does.
 fn answer(seen: &Seen, persona: Persona) -> Reply {
     let shows_something = seen.is_secret();
     match seen.path.as_str() {
@@ -110,7 +110,7 @@ fn challenge() -> Reply {
     reply("401 Unauthorized", &[digest], "<html><h2>401 Unauthorized</h2></html>")
 }
 
-/// What lies on disk, and the program around it.
+/// The state directory and the program around it.
 struct Home {
     state: tempfile::TempDir,
     shared: Shared,
@@ -118,7 +118,7 @@ struct Home {
 }
 
 impl Home {
-    /// A home whose gateways are configured by `gateways`, with a token for the real one.
+    /// Creates a home with the configuration `gateways` and a token for the real gateway.
     async fn new(gateways: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let text = format!("state_dir = {:?}\n{gateways}", state.path());
@@ -147,7 +147,7 @@ impl Home {
         store::save(&self.directory(), &serial.parse().unwrap(), &tokens).await.unwrap();
     }
 
-    /// A daemon's poller, as after a restart.
+    /// Creates the poller of a daemon, as after a restart.
     fn poller(&self) -> Poller {
         self.poller_of(0)
     }
@@ -163,7 +163,7 @@ async fn watts(poller: &mut Poller) -> Result<(String, f64), String> {
     Ok((gateway.serial.to_string(), production.unwrap().power_w.unwrap().value()))
 }
 
-/// All that was secret was sent to the gateway's own key.
+/// Checks that every secret was sent only to the gateway's own key.
 fn only_to_its_own_key(secrets: &[Seen]) {
     assert!(!secrets.is_empty());
     for seen in secrets {
@@ -192,7 +192,7 @@ async fn another_host_at_the_address_gets_no_token_whatever_it_says_it_is() {
                 let read = watts(&mut home.poller()).await;
                 assert_ne!(read.ok().map(|(serial, _)| serial).as_deref(), Some(SERIAL));
                 only_to_its_own_key(&host.secrets().into_iter().filter(is_bearer).collect::<Vec<_>>());
-                // The real one comes back, and is read with its token as before.
+                // The real gateway returns, and is read with its token as before.
                 host.becomes(REAL, Shown::first());
                 let mut last = watts(&mut poller).await;
                 for _ in 0..2 {
@@ -205,7 +205,7 @@ async fn another_host_at_the_address_gets_no_token_whatever_it_says_it_is() {
     }
 }
 
-/// A token, or the session that it opened; what answers a challenge of firmware before 7 is derived from the serial.
+/// Returns whether a request contains a token or its session. A Digest response is derived from the serial number.
 fn is_bearer(seen: &Seen) -> bool {
     !seen.header("cookie").is_empty() || !seen.header("authorization").starts_with("Digest ")
 }
@@ -332,7 +332,7 @@ async fn a_token_that_lies_in_the_file_of_another_serial_is_not_sent() {
 
 // ---- two gateways ------------------------------------------------------------------------------------------
 
-/// While a login for one gateway is under way, nothing is read from disk for the other.
+/// Checks that a login for one gateway does not delay reading the token of the other.
 #[tokio::test]
 async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
     let (one, two) = (Host::start(REAL, Shown::first()).await, Host::start(REAL, Shown::first()).await);
@@ -343,7 +343,7 @@ async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
     let (mut first, mut second) = (home.poller_of(0), home.poller_of(1));
     assert_eq!(watts(&mut first).await.unwrap().0, SERIAL);
     assert_eq!(watts(&mut second).await.unwrap().0, OTHER);
-    // The addresses are swapped, and a third party holds the login.
+    // The addresses are swapped, and another process holds the login lock.
     let login = Arc::clone(&home.shared.supply).lock_owned().await;
     one.becomes(Persona { serial: OTHER, ..REAL }, Shown::other());
     two.becomes(REAL, Shown::first());
@@ -393,7 +393,7 @@ fn config_at(address: &str, home: &Home) -> Config {
     config::complete(&text, None, &Environment::default()).unwrap()
 }
 
-// ---- several places ----------------------------------------------------------------------------------------
+// ---- several addresses -------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn of_several_places_the_one_with_the_remembered_key_is_read() {
@@ -560,16 +560,16 @@ async fn a_configured_password_goes_to_no_other_serial() {
     assert!(gateway.takes_password());
 }
 
-// ---- whatever happens --------------------------------------------------------------------------------------
+// ---- random histories --------------------------------------------------------------------------------------
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Another host is at the address: with this key (or none), serial number and firmware.
+    /// Another host takes the address, with this key (or none), serial number and firmware.
     Becomes(Option<bool>, bool, bool),
-    /// The host calls itself something else, on the connections there are.
+    /// The host changes its identity on existing connections.
     Renamed(bool, bool),
     Cut,
-    /// The gateway is looked for again.
+    /// The gateway is located again.
     Open,
     Confirm,
     UseToken(bool),
@@ -601,7 +601,7 @@ const fn persona(own: bool, new: bool) -> Persona {
     Persona { serial: named(own), firmware: if new { MODERN } else { OLD }, watts: 1 }
 }
 
-/// What proves nothing is believed for two seconds.
+/// The time for which a host without TLS is believed.
 async fn seconds_later() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(5)).await;
@@ -640,7 +640,7 @@ async fn walk(steps: Vec<Step>, insecure: bool) -> Result<(), TestCaseError> {
     judge(&host, &keys(&state), insecure).await
 }
 
-/// Judges what the host has been sent.
+/// Checks the requests that the host received.
 async fn judge(host: &Host, remembered: &PinnedKeys, insecure: bool) -> Result<(), TestCaseError> {
     let (mut told, said) = (None, host.said.lock().unwrap().clone());
     for (seen, persona) in host.server.seen().into_iter().zip(said) {
@@ -674,7 +674,7 @@ proptest! {
     }
 }
 
-// ---- help --------------------------------------------------------------------------------------------------
+// ---- helpers -----------------------------------------------------------------------------------------------
 
 fn target(host: &Host) -> Target {
     let address: Address = host.address().to_string().parse().unwrap();
@@ -697,7 +697,7 @@ async fn open_among(
     gateway::open_among(places, target, &mut keys(state), Timestamp::UNIX_EPOCH).await
 }
 
-/// The gateway with its token in use.
+/// Opens the gateway with its token in use.
 async fn opened(host: &Host) -> Connected {
     let mut gateway = open(&target(host), &tempfile::tempdir().unwrap()).await.unwrap();
     gateway.use_token(&token(SERIAL, "a")).unwrap();

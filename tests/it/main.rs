@@ -1,4 +1,4 @@
-//! The program's tests from outside: one crate, so that everything is linked once.
+//! The integration tests, in one crate so that everything is linked only once.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +8,7 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
+    reason = "a test reports an error by failing"
 )]
 
 use std::ffi::OsString;
@@ -44,7 +44,7 @@ mod support;
 mod token_report;
 mod watchdog;
 
-/// The built program, or the build that `$ENPHASED_PROGRAM` names: tests/cross has some for other processors.
+/// Returns the path of the built program, or of `$ENPHASED_PROGRAM`, which tests/cross sets to builds for other processors.
 fn program() -> OsString {
     std::env::var_os("ENPHASED_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_enphased").into())
 }

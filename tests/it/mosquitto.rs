@@ -1,4 +1,4 @@
-//! The publisher against a real mosquitto, on a free port of the loopback.
+//! Tests the publisher against a real mosquitto on a free port of loopback.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -27,18 +27,18 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// Long enough for any machine; only a failing test waits so long.
+/// A time limit that only a failing test reaches.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at something that does not tell by itself.
+/// The time between two checks of something that has to be polled.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
-/// A mosquitto of our own.
+/// A running mosquitto.
 pub(crate) struct Mosquitto {
     pub(crate) dir: TempDir,
     pub(crate) process: Child,
-    /// For those who watch: plain, for anybody.
+    /// The port for watchers, without TLS and password.
     pub(crate) open: u16,
-    /// For the daemon, as the test wants it.
+    /// The port for the daemon, with the settings of the test.
     pub(crate) port: u16,
     full_disk: bool,
 }
@@ -47,7 +47,7 @@ fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// In blocks of 512 bytes, how long a file may become for a broker whose disk is full.
+/// The maximum size of a file, in blocks of 512 bytes, for a broker whose disk is full.
 const FULL: u32 = 8;
 
 fn spawn(dir: &Path, full_disk: bool) -> Child {
@@ -70,12 +70,12 @@ fn spawn(dir: &Path, full_disk: bool) -> Child {
 }
 
 impl Mosquitto {
-    /// With these settings for the daemon's listener and for the whole.
+    /// Starts a broker with these settings for the daemon's listener and for the whole broker.
     pub(crate) async fn start(dir: TempDir, listener: &str, whole: &str) -> Self {
         Self::on_disk(dir, listener, whole, false).await
     }
 
-    /// That cannot write down more than a few kilobytes.
+    /// Starts a broker that cannot store more than a few kilobytes.
     pub(crate) async fn on_full_disk(memory: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let memory = memory.replace("PATH", &dir.path().display().to_string());
@@ -121,7 +121,7 @@ impl Mosquitto {
     }
 }
 
-/// Whether the broker takes connections; `false` if it has ended instead.
+/// Waits until the broker accepts connections; returns `false` if it has ended.
 async fn answers(process: &mut Child, port: u16) -> bool {
     loop {
         if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
@@ -134,12 +134,12 @@ async fn answers(process: &mut Child, port: u16) -> bool {
     }
 }
 
-/// Somebody who watches all topics of the broker.
+/// A client that subscribes to all topics of the broker.
 pub(crate) struct Watcher {
     pub(crate) client: AsyncClient,
     task: JoinHandle<()>,
     pub(crate) topics: watch::Receiver<BTreeMap<String, Vec<String>>>,
-    /// Every topic as it came, and whether the broker had kept it.
+    /// Every message in order, with whether it was retained.
     pub(crate) order: Arc<Mutex<Vec<(String, bool)>>>,
 }
 
@@ -173,7 +173,7 @@ impl Watcher {
         Self { client, task, topics, order }
     }
 
-    /// Waits until the newest message on `topic` has `part` in it.
+    /// Waits until the newest message on `topic` contains `part`.
     pub(crate) async fn until(&mut self, topic: &str, part: &str) {
         let newest = |topics: &BTreeMap<String, Vec<String>>| {
             topics.get(topic).and_then(|payloads| payloads.last()).is_some_and(|last| last.contains(part))
@@ -197,12 +197,12 @@ impl Drop for Watcher {
     }
 }
 
-/// Waits until the broker has kept, for those who come later, `part` under `topic`.
+/// Waits until the broker has retained a message with `part` on `topic`.
 pub(crate) async fn kept(broker: &Mosquitto, topic: &str, part: &str) {
     Watcher::new(broker).until(topic, part).await;
 }
 
-/// The publisher as the daemon runs it.
+/// A publisher as the daemon runs it.
 pub(crate) struct Daemon {
     pub(crate) board: Board,
     pub(crate) pulse: Pulse,
@@ -222,7 +222,7 @@ pub(crate) fn options(address: mqtt::Address) -> mqtt::Options {
     }
 }
 
-/// The plain topics, and nothing remembered.
+/// Returns the options for plain topics without a state directory.
 pub(crate) fn content(broker: &mqtt::Options) -> publisher::Options {
     publisher::Options {
         prefix: "enphased".to_owned(),
@@ -280,7 +280,7 @@ impl Daemon {
         self.board.put_reading(reading(power, 1));
     }
 
-    /// Waits for the sentence about what is wrong with the broker.
+    /// Waits for the message about the problem with the broker.
     pub(crate) async fn trouble(&self) -> String {
         let mut sheet = self.board.reader();
         let told = timeout(PATIENCE, sheet.wait_for(|sheet| sheet.broker_trouble().is_some())).await;
@@ -451,7 +451,7 @@ async fn a_broker_that_comes_back_with_old_values_gets_the_new_ones() {
     comes_back(MEMORY).await;
 }
 
-/// Settings of a broker that writes down everything at once; PATH is where.
+/// The settings of a broker that stores everything immediately, at PATH.
 pub(crate) const MEMORY: &str =
     "persistence true\npersistence_location PATH/\nautosave_interval 1\nautosave_on_changes true";
 
@@ -526,7 +526,7 @@ async fn a_broker_that_hangs_does_not_hold_up_the_stop() {
     kept(&broker, STATUS, "offline").await;
 }
 
-/// Keys and certificates made by openssl.
+/// Keys and certificates that openssl creates.
 struct Ca(PathBuf);
 
 impl Ca {
@@ -539,7 +539,7 @@ impl Ca {
         ca
     }
 
-    /// A certificate for `name` that is valid for `days`; in `<name>.pem` and `<name>.key`.
+    /// Creates a certificate for `name` that is valid for `days`, in `<name>.pem` and `<name>.key`.
     async fn sign(&self, name: &str, days: i32) {
         fs::write(self.file("names"), format!("subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n"))
             .unwrap();
@@ -568,7 +568,7 @@ impl Ca {
         self.0.join(name)
     }
 
-    /// The settings of a listener with the certificate of `name`.
+    /// Returns the settings of a listener with the certificate of `name`.
     fn listener(&self, name: &str) -> String {
         let path = |name: &str| self.file(name).display().to_string();
         format!(
@@ -656,7 +656,7 @@ async fn tls_to_a_plain_port_and_the_reverse_are_told() {
     assert!(trouble.contains("if that port speaks TLS, write mqtts://"), "{trouble}");
 }
 
-/// The built program with a simulated gateway, publishing to `broker`.
+/// Returns a command for the built program that reads a simulated gateway and publishes to `broker`.
 pub(crate) fn program(
     broker: &Mosquitto,
     simulation: &Simulation,

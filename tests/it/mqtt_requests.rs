@@ -1,4 +1,4 @@
-//! What is asked over MQTT: in virtual time against the simulator's counters, and through a real broker.
+//! Tests requests over MQTT: in virtual time against the simulator's counters, and through a real broker.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use crate::mosquitto::{LOOK, Mosquitto, PATIENCE, Watcher, program};
 use crate::support::house::{HOUR, House, MINUTE, one_login};
 
-/// A house in which the pollers run alone, so that no socket to a broker disturbs the virtual time.
+/// A house with only pollers, so that no socket to a broker disturbs the virtual time.
 struct Asked {
     house: House,
     shared: Shared,
@@ -47,7 +47,7 @@ impl Asked {
         asked
     }
 
-    /// The events so far that answer a wish, each as its kind and its words.
+    /// Returns the events so far that respond to a request, each with its kind and message.
     fn answers(&self) -> Vec<(String, String)> {
         let reader = self.shared.board.reader();
         let sheet = reader.borrow();
@@ -60,7 +60,7 @@ impl Asked {
         self.shared.wishes.put(&self.serial, wish);
     }
 
-    /// Makes the wish every tenth of a second.
+    /// Sends the request every tenth of a second.
     async fn insist(&self, wish: Wish, length: Duration) {
         for _ in 0..length.as_millis() / 100 {
             self.wish(wish);
@@ -155,7 +155,7 @@ async fn no_hold_off_is_shortened_by_asking() {
     let poller = context.pollers(&shared).remove(0);
     let _poller = tokio::spawn(Box::new(poller).run(tokio::time::Instant::now(), std::future::pending()));
     let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
-    // Between the polls, which look at the token too.
+    // Between the polls, which check the token too.
     for _ in 0..23 * 60 {
         sleep(MINUTE * 17 / 60).await;
         shared.wishes.put(&serial, Wish::RefreshToken);
@@ -190,7 +190,7 @@ async fn a_gateway_is_asked_through_a_real_broker_but_never_by_a_kept_message() 
     let serial = simulation.gateways[0].serial();
     let (set, event) = (format!("enphased/{serial}/set"), format!("enphased/{serial}/event"));
     let mut watcher = Watcher::new(&broker);
-    // A kept message would ask again at each connect.
+    // A retained message would repeat the request at each connect.
     let kept = rumqttc::PublishOptions::at_least_once().retain(true);
     watcher.client.publish(set.as_str(), "poll", kept).await.unwrap();
     crate::mosquitto::kept(&broker, &set, "poll").await;

@@ -1,6 +1,6 @@
-//! Every recorded gateway is read, and its reading held against what the field's reference library made of it.
-//! The recordings are real data and stay outside, in the folder `$ENPHASED_RECORDINGS`; the gateways in `fixtures/`
-//! are our own, and snapshotted.
+//! Reads every recorded gateway, and compares its reading with that of the reference library. The recordings are private data
+//! outside the repository, in the folder `$ENPHASED_RECORDINGS`. The gateways in `fixtures/` are invented, and their readings
+//! are snapshots.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// The folder of recorded gateways that `$ENPHASED_RECORDINGS` names. Without that variable the calling test is
-/// reported as skipped: on stderr, and in the file `$ENPHASED_SKIPPED`, which `tests/run` prints at its end.
+/// Returns the folder of recorded gateways, `$ENPHASED_RECORDINGS`. Without that variable the calling test is reported as
+/// skipped: on stderr, and in the file `$ENPHASED_SKIPPED`, which `tests/run` prints at its end.
 pub(crate) fn recordings() -> Option<PathBuf> {
     let Some(folder) = std::env::var_os("ENPHASED_RECORDINGS").map(PathBuf::from) else {
         report_skipped();
@@ -30,7 +30,7 @@ pub(crate) fn recordings() -> Option<PathBuf> {
 fn report_skipped() {
     // libtest names each test's thread after the test.
     let line = format!("{}\n", std::thread::current().name().unwrap_or("a test"));
-    // The handle itself: libtest captures what eprint! writes.
+    // The handle itself, because libtest captures the output of eprint!.
     std::io::stderr().write_all(format!("without recordings: {line}").as_bytes()).unwrap();
     if let Some(list) = std::env::var_os("ENPHASED_SKIPPED") {
         let mut list = fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
@@ -54,11 +54,11 @@ pub(crate) fn info(folder: &Path) -> Info {
     Info::parse(&fs::read(folder.join("info")).unwrap()).unwrap()
 }
 
-/// What the recorded gateway answers.
+/// Returns the recorded response of a gateway.
 pub(crate) fn answer(folder: &Path, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
     let path = endpoint.path();
     let named = |path: &str| path.trim_start_matches('/').replace(['/', '?', '=', '&'], "_");
-    // A page and the same in detail stand for each other where one of them was recorded.
+    // A page replaces its detailed version, and the reverse, if only one of them was recorded.
     let twin = path.split('?').next().unwrap().replace("inventory.json", "inventory");
     let file = [named(path), named(&twin)].into_iter().find(|name| folder.join(name).exists());
     let Some(file) = file else { return Err(Error::Missing { path }) };
@@ -72,7 +72,7 @@ pub(crate) fn answer(folder: &Path, endpoint: Endpoint) -> Result<Vec<u8>, Error
     }
 }
 
-/// One poll: the pages asked for, and the reading.
+/// Polls once; returns the requested pages and the reading.
 fn poll(sources: &mut Sources, folder: &Path, now: Instant) -> (Vec<Endpoint>, Option<Reading>) {
     let mut asked = Vec::new();
     sources.begin_cycle(now);
@@ -90,7 +90,7 @@ fn poll(sources: &mut Sources, folder: &Path, now: Instant) -> (Vec<Endpoint>, O
     (asked, reading)
 }
 
-/// The second of two polls, as a daemon sees it.
+/// Polls twice, like a daemon; returns the result of the second poll.
 pub(crate) fn read(folder: &Path) -> Option<Reading> {
     let start = Instant::now();
     let mut sources = Sources::new(info(folder), Options::default(), start);
@@ -104,7 +104,7 @@ const NO_MAINS: &str =
     "the reference shows phases of 6 V and 11 V, which are not connected; we leave them out";
 const PUT_TOGETHER: &str = "production.json and the meters are of two different systems here; we follow the meters, as the reference's own `ctmeters` do";
 
-/// Differences from the reference that are known, each with its reason.
+/// The known differences from the reference, each with its reason.
 const KNOWN: &[(&str, &[&str], &str)] = &[
     (
         "4.2.33",
@@ -155,7 +155,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ("8.3.5433_tot_is_net_cons", &["production power", "house power", "house energy"], SECONDS),
 ];
 
-/// A set and what differs there.
+/// A recording and its differences from the reference.
 type Place = (String, String);
 
 struct Comparison {
@@ -343,7 +343,7 @@ fn every_recording_is_read_as_the_reference_reads_it_but_for_what_is_listed() {
     assert!(gone.is_empty(), "listed, and no longer so: {gone:#?}");
 }
 
-/// The reference gives up on these pages for people.
+/// The reference does not support these HTML pages.
 #[test]
 fn a_gateway_of_firmware_3_7_is_read_from_its_page_for_people() {
     let Some(recordings) = recordings() else { return };
@@ -361,7 +361,7 @@ fn our_own_gateways_read_as_before() {
     }
 }
 
-/// Thirty minutes of polls every 30 seconds.
+/// Polls every 30 seconds for thirty minutes.
 #[test]
 fn most_polls_of_a_metered_gateway_take_at_most_three_requests() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");

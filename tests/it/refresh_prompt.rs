@@ -1,4 +1,4 @@
-//! `token refresh` with a person at the terminal.
+//! Tests `token refresh` with a person who types the password.
 
 use enphased::app::commands::Context;
 use enphased::app::commands::failure::Code;
@@ -10,7 +10,7 @@ use enphased::base::secrets::Secret;
 use enphased::simulator::{Simulation, SimulationOptions};
 use fastrand::Rng;
 
-/// A person who answers, or nobody.
+/// A person with a password, or nobody.
 struct Person(Option<&'static str>);
 
 impl Prompt for Person {

@@ -1,4 +1,4 @@
-//! `token refresh` of the built program: with a second factor at a terminal, and told aloud.
+//! Tests `token refresh` of the built program: with a second factor at a terminal, and with `--verbose`.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::binary::{HANG, Site, text};
 
 const CODE: &str = "246810";
 
-/// A house whose account wants a code.
+/// Creates a house whose account requires a code.
 fn site() -> Site {
     let serials = vec![Site::new().gateway().serial()];
     let account = Account {
@@ -27,7 +27,7 @@ fn site() -> Site {
     Site::of(SimulationOptions { cloud, ..SimulationOptions::default() })
 }
 
-/// The program on a terminal, and what it has shown.
+/// The program on a terminal, and its output.
 struct Screen {
     pty: Pty,
     child: Child,
@@ -48,7 +48,7 @@ impl Screen {
         Self { pty, child, shown: String::new() }
     }
 
-    /// What is shown next, up to `words`.
+    /// Reads the output up to and including `words`.
     async fn until(&mut self, words: &str) -> String {
         let read = async {
             loop {
@@ -69,7 +69,7 @@ impl Screen {
         read > 0
     }
 
-    /// Types a line once the terminal does not show what is typed.
+    /// Types a line once the terminal has stopped echoing.
     async fn types(&mut self, line: &str) {
         let terminal = PathBuf::from(format!("/proc/{}/fd/0", self.child.id().unwrap()));
         let hidden = async {
@@ -84,7 +84,7 @@ impl Screen {
         self.pty.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    /// What is shown to the end, and the exit code.
+    /// Waits for the end, and returns the rest of the output and the exit code.
     async fn end(mut self) -> (String, Option<i32>) {
         let end = async {
             while self.read().await {}
@@ -95,7 +95,7 @@ impl Screen {
     }
 }
 
-/// The steps in the record, with their outcomes.
+/// Returns the steps in the record of logins, with their outcomes.
 fn record(site: &Site) -> Vec<String> {
     let text = std::fs::read_to_string(site.path("state/logins.json")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -163,7 +163,7 @@ async fn without_a_terminal_a_second_factor_says_what_to_do() {
     assert_eq!((counts.login_attempts, counts.codes_tried, counts.codes_sent), (1, 0, 0));
 }
 
-/// Without what differs from run to run.
+/// Removes the parts that differ between runs.
 fn steady(site: &Site, log: &str) -> String {
     let (enlighten, entrez) = (site.simulation.cloud.enlighten_url(), site.simulation.cloud.entrez_url());
     let bare = |url: &str| url.trim_start_matches("http://").to_owned();

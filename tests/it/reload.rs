@@ -1,4 +1,4 @@
-//! Reading the configuration again, in virtual time: what it does not change is not disturbed.
+//! Tests reloads of the configuration in virtual time: unchanged tasks are not disturbed.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::support::house::{House, MINUTE};
 
-/// A house whose daemon reads what was written last.
+/// A house whose daemon reloads the configuration that was written last.
 struct Reloads {
     house: House,
     written: Mutex<String>,
@@ -30,7 +30,7 @@ impl Reloads {
         Self { house, written: Mutex::new(String::new()), hangup, hangups: Mutex::new(Some(hangups)) }
     }
 
-    /// The address of a gateway in its table, with more lines.
+    /// Returns the table of a gateway with more lines.
     fn table(&self, place: usize, more: &str) -> String {
         let address = self.house.simulation.gateways[place].address();
         format!("[[gateway]]\naddress = {address:?}\n{more}\n")
@@ -54,7 +54,7 @@ impl Reloads {
         sleep(MINUTE).await;
     }
 
-    /// Runs the daemon while `story` lasts; gives the last status that systemd was told.
+    /// Runs the daemon during `story`; returns the last status that systemd received.
     async fn run(&self, story: impl Future<Output = ()>) -> String {
         let (tell, mut told) = mpsc::unbounded_channel();
         let hangups = self.hangups.lock().unwrap().take().unwrap();

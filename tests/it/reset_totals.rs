@@ -1,4 +1,4 @@
-//! A total that was never right, and the command that lets it start again while the daemon runs.
+//! Tests `gateway reset-totals` on a total that was never right, while the daemon runs.
 
 use enphased::app::commands::Context;
 use enphased::app::commands::reset_totals::{Options, reset_totals};
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::support::house::{HOUR, House, MINUTE, one_login};
 
-/// What is kept of the totals, with the name of the file.
+/// Returns the stored totals and the name of their file.
 fn kept(house: &House) -> (std::path::PathBuf, Value) {
     let names = std::fs::read_dir(house.state()).unwrap().map(|entry| entry.unwrap().path());
     let is_it =
@@ -24,7 +24,7 @@ fn published(house: &House, counter: &str) -> f64 {
     kept(house).1["totals"]["tracks"][counter]["published"].as_f64().unwrap()
 }
 
-/// A house whose first production was a thousand times too high.
+/// Creates a house whose first production was a thousand times too high.
 async fn house() -> House {
     let house = House::new(SimulationOptions::default());
     house.live(MINUTE).await;
@@ -36,7 +36,7 @@ async fn house() -> House {
     house
 }
 
-/// Whether it was done, and what was shown.
+/// Runs the command; returns its result and output.
 async fn reset(house: &House, counters: &[Counter], answer: &str) -> (bool, String) {
     let mut context =
         Context::new(house.config(), house.environment(), house.clock.clone(), Rng::with_seed(3));

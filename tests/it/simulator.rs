@@ -1,4 +1,4 @@
-//! The simulator from outside, by a client that knows nothing of the program.
+//! Tests the simulator with a client that shares no code with the program.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn clock() -> Clock {
     Clock::simulated("2026-06-21T00:00:00Z".parse().unwrap())
 }
 
-/// Takes every certificate and remembers the last.
+/// Accepts every certificate, and stores the last one.
 #[derive(Debug, Default)]
 struct AnyCertificate(std::sync::Mutex<Vec<u8>>);
 
@@ -69,7 +69,7 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// A client with a timeout of ten seconds, and the certificate it was last shown.
+/// Returns a client with a timeout of ten seconds, and the last certificate that it received.
 fn client() -> (Client, Arc<AnyCertificate>) {
     let seen = Arc::new(AnyCertificate::default());
     let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -87,7 +87,7 @@ fn client() -> (Client, Arc<AnyCertificate>) {
     (client.build().unwrap(), seen)
 }
 
-/// A metered gateway, a client and a token for it.
+/// Creates a metered gateway, a client and a token.
 struct Site {
     clock: Clock,
     gateway: Gateway,
@@ -265,7 +265,7 @@ async fn a_whole_gateway_goes_wrong_and_heals() {
 async fn a_gateway_shows_another_key() {
     let site = Site::new();
     let shown = || async {
-        // The first request may meet a connection of the time before.
+        // The first request may use an old connection.
         drop(site.get("/info").await);
         assert_eq!(site.status("/info").await, 200);
         site.seen.0.lock().unwrap().clone()
@@ -339,7 +339,7 @@ async fn two_gateways_of_one_account_share_a_cloud() {
     assert_eq!((counts.login_attempts, counts.logins, counts.token_fetches, counts.tokens), (1, 1, 2, 2));
 }
 
-/// Somebody at the cloud's door.
+/// A client of the cloud.
 struct Login {
     client: Client,
     enlighten: String,
@@ -438,7 +438,7 @@ async fn wrong_credentials_and_missing_headers_are_refused() {
     let wrong = login.login(EMAIL, "no").await;
     assert_eq!(wrong.status(), 401);
     assert_eq!(json(wrong).await["message"], "Invalid");
-    // Whoever does not encode the plus logs in as somebody else.
+    // A client that does not encode the plus sign logs in as another user.
     let body = format!("user[email]={EMAIL}&user[password]=p%26ss+w%3Drd%25%2B");
     let unencoded = login.form(LOGIN, &[]).body(body).send().await.unwrap();
     assert_eq!(unencoded.status(), 401);

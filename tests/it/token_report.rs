@@ -1,4 +1,4 @@
-//! How a token is reported to the broker.
+//! Tests the report of a token's state to the broker.
 
 use std::time::Duration;
 

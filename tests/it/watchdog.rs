@@ -1,4 +1,4 @@
-//! The watchdog of systemd beside a cloud and a gateway that are slow within their limits.
+//! Tests that the watchdog of systemd tolerates a cloud and a gateway that are slow within their limits.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::house::{House, MINUTE};
 
-/// What the unit allows.
+/// The watchdog timeout of the unit.
 const WATCHDOG: Duration = Duration::from_secs(180);
 
-/// Lets a daemon live for `length`; gives the longest time without a sign of life.
+/// Runs a daemon for `length`; returns the longest time between two watchdog pings.
 async fn longest_silence(house: &House, length: Duration) -> Duration {
     let (tell, mut told) = mpsc::unbounded_channel();
     let (_nobody, hangups) = mpsc::channel(1);
@@ -44,7 +44,7 @@ async fn a_slow_cloud_and_a_slow_gateway_are_no_hang() {
     let slow = Duration::from_secs(55);
     let cloud = &house.simulation.cloud;
     cloud.fail(Fault::Delay(slow).at(LOGIN));
-    // The first way to a token leads nowhere, so that there are three requests.
+    // The first source of tokens fails, so there are three requests.
     cloud.fail(Fault::Respond(Answer::html(404, "<html>Not found</html>").after(slow)).at(TOKENS));
     cloud.fail(Fault::Delay(slow));
     house.simulation.gateways[0].fail(Fault::Delay(Duration::from_secs(44)));

@@ -1,8 +1,8 @@
 //! A simulated cloud and gateway for programs that run elsewhere on this machine:
 //!   cargo run --example house -- DIRECTORY [full]
 //!
-//! The directory gets `house.toml`, the part of a configuration that leads here, `password`, and `counts`, which says
-//! what the cloud was asked so far. With `full` the cloud answers that there are too many active sessions.
+//! Writes these files to the directory: `house.toml`, the part of a configuration for the simulation; `password`; and
+//! `counts`, the counts of the cloud so far. With `full` the cloud responds that there are too many active sessions.
 
 use std::fs;
 use std::io;
@@ -25,7 +25,7 @@ async fn main() -> io::Result<()> {
     fs::create_dir_all(&directory)?;
     put(&directory, "password", Simulation::PASSWORD)?;
     put(&directory, "counts", &counts(&simulation))?;
-    // Whoever waits for this file finds the others complete.
+    // Written last, so that a process which waits for this file finds the others complete.
     put(&directory, "house.toml", &configuration(&simulation))?;
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -42,7 +42,7 @@ fn counts(simulation: &Simulation) -> String {
     format!("attempts={} logins={} tokens={}\n", counts.login_attempts, counts.logins, counts.tokens)
 }
 
-/// Whoever reads it sees the old or the new, and no half.
+/// Replaces a file atomically.
 fn put(directory: &Path, name: &str, text: &str) -> io::Result<()> {
     let new = directory.join("new");
     fs::write(&new, text)?;

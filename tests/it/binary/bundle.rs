@@ -1,10 +1,10 @@
-//! The report for who has to find a bug.
+//! Tests the redacted report of `check --bundle`.
 
 use enphased::simulator::{Condition, Simulation};
 
 use super::site::{Site, text};
 
-/// Without what differs from machine to machine and from run to run.
+/// Removes the parts that differ between machines and runs.
 fn plain(report: &str) -> String {
     let time = |word: &str| {
         word.trim_end_matches([',', ';', ':']).len() == 20 && word.contains('T') && word.contains('Z')

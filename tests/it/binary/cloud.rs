@@ -1,4 +1,4 @@
-//! A cloud at its worst, and what that costs over several starts: exact counts, and what a person is told.
+//! Tests every kind of failure of the cloud over several starts: exact counts of requests, and the messages.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use super::site::{HANG, Site, text};
 
-/// How often the program is started against each.
+/// The number of starts against each failure.
 const STARTS: usize = 4;
 
-/// What the cloud does at one of its two requests.
+/// The failure of the cloud at one of its two requests.
 fn faults() -> Vec<(&'static str, Fault)> {
     vec![
         ("hangs", Fault::Hang),
@@ -31,7 +31,7 @@ fn faults() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-/// A log without times, addresses and the digits that chance chooses.
+/// Returns a log without times, addresses and random digits.
 fn plain(log: &str) -> String {
     let words = log.lines().filter_map(|line| line.get(21..)).map(|line| {
         let (told, wait) = line
@@ -49,11 +49,11 @@ fn plain(log: &str) -> String {
         .fold(String::new(), |text, line| text + "    " + line.trim_end() + "\n")
 }
 
-/// Starts the program a few times; gives the row of the table.
+/// Starts the program a few times; returns a row of the table.
 async fn suffer(name: &'static str, step: &'static str, fault: Fault) -> (String, String) {
     let site = Site::new();
     if step == TOKENS {
-        // The other way to a token is no better.
+        // The other source of tokens fails in the same way.
         site.simulation.cloud.fail(fault.clone().at(ENTREZ_AUTH_TOKEN));
     }
     site.simulation.cloud.fail(fault.at(step));
@@ -80,7 +80,7 @@ async fn suffer(name: &'static str, step: &'static str, fault: Fault) -> (String
 
 #[tokio::test]
 async fn whatever_the_cloud_does_some_starts_cost_one_login() {
-    // At once, as two of them take the whole minute that an answer is waited for.
+    // Concurrently, because two of them take a whole minute until the timeout.
     let mut rows = JoinSet::new();
     for step in [LOGIN, TOKENS] {
         for (name, fault) in faults() {
@@ -102,7 +102,7 @@ async fn restarts_while_the_cloud_hangs_make_one_request() {
         let mut asked = site.simulation.cloud.arrived();
         let wanted = if step == LOGIN { 1 } else { 2 };
         timeout(HANG, asked.wait_for(|count| *count >= wanted)).await.expect("it is not asked").unwrap();
-        // The second signal, because the first one waits for the answer, which never comes.
+        // Two signals, because the first one waits for the response, which never comes.
         let pid = child.id().unwrap().to_string();
         let ended = async {
             loop {
@@ -170,7 +170,7 @@ async fn a_proxy_in_the_environment_is_not_used() {
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env(name, &url);
     }
-    // Without an answer the program would wait for it, and so is ended by the first call.
+    // Without a response the program would wait, so the first call ends it.
     let output = tokio::select! {
         output = timeout(HANG, command.output()) => output.expect("the program hangs").unwrap(),
         _ = proxy.accept() => panic!("the proxy is called"),

@@ -1,4 +1,4 @@
-//! The commands, as a person types them.
+//! Tests the commands of the built program.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -72,7 +72,7 @@ async fn an_import_explains_what_it_got() {
     assert!(status.contains("installer"), "the token of before is still there: {status}");
 }
 
-/// A page that is shown is as good an answer as the one that judges tokens.
+/// Checks that a page which accepts the token counts like the page that judges tokens.
 #[tokio::test]
 async fn an_imported_token_is_accepted_by_a_page_where_the_check_says_nothing() {
     let site = Site::new();

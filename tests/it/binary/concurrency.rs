@@ -1,4 +1,4 @@
-//! Commands at once, commands beside a daemon, files that somebody removes, and a stop in the middle of a login.
+//! Tests concurrent commands, commands during a daemon, removed files, and a stop in the middle of a login.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use super::site::{HANG, Site, text};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Waits until the cloud has judged as many requests.
+/// Waits until the cloud has handled this many requests.
 async fn requests(site: &Site, number: u64) {
     let mut arrived = site.simulation.cloud.arrived();
     timeout(HANG, arrived.wait_for(|count| *count >= number)).await.expect("it is not asked").unwrap();
@@ -33,7 +33,7 @@ async fn signal(child: &Child, name: &str) {
 #[tokio::test]
 async fn commands_that_insist_at_once_make_one_login() {
     let site = Site::new();
-    // Long enough for all of them to be started.
+    // Long enough for all of them to start.
     site.simulation.cloud.fail(Fault::Delay(4 * SECOND).at(LOGIN));
     for round in 1..=2 {
         let mut commands = JoinSet::new();
@@ -61,7 +61,7 @@ async fn a_command_that_insists_beside_the_daemon_s_login_takes_the_daemon_s_tok
     assert_eq!(site.logins(), (1, 1, 1));
     signal(&daemon, "TERM").await;
     ended(daemon).await;
-    // Without anybody else it insists as before.
+    // Without another process it forces a login as before.
     assert!(site.run(&["token", "refresh", "--force"]).await.status.success());
     assert_eq!(site.logins(), (2, 2, 2));
 }
@@ -82,7 +82,7 @@ async fn a_daemon_writes_its_token_again_that_somebody_removes_and_forgets_what_
         }
         assert!(site.path(&files[0]).exists() && site.path("state/logins.json").exists(), "{removed:?}");
     }
-    // What a later version wrote about the token is no damage.
+    // Unknown fields of a later version are not damage.
     let text = fs::read_to_string(site.path(&files[0])).unwrap();
     for file in &files {
         fs::write(site.path(file), text.replace("\"login\"", "\"passkey\"").replace('{', "{\"later\":1,"))
@@ -92,7 +92,7 @@ async fn a_daemon_writes_its_token_again_that_somebody_removes_and_forgets_what_
     daemon.stop().await;
     let daemon = site.daemon().await;
     assert_eq!(site.logins(), (1, 1, 1));
-    // A person who has it forgotten means it.
+    // `token forget` removes the token permanently.
     assert!(site.run(&["token", "forget"]).await.status.success());
     let mut arrived = site.gateway().arrived();
     let now = *arrived.borrow();
@@ -113,22 +113,22 @@ async fn a_serial_number_that_nobody_knows_costs_no_login() {
         assert!(text(&output.stderr).contains("is not known"), "{}", text(&output.stderr));
     }
     assert_eq!(site.logins(), (0, 0, 0));
-    // The one that answers is known.
+    // A gateway that responds is known.
     assert!(site.run(&["token", "refresh", "--gateway", &serial]).await.status.success());
     let typo = site.run(&["token", "refresh", "--force", "--gateway", "122300000099"]).await;
     assert_eq!(typo.status.code(), Some(64));
     assert!(text(&typo.stderr).contains(&serial), "the known one is named: {}", text(&typo.stderr));
-    // One that has been seen is known, also while it is away.
+    // A gateway that has responded before is known even while it is unreachable.
     site.gateway().set_condition(Condition::Refusing);
     let status = site.run(&["token", "status", "--gateway", &serial]).await;
     assert!(status.status.success(), "{}", text(&status.stderr));
     assert_eq!(site.logins(), (1, 1, 1));
 }
 
-/// A stop while the answer to a request is on its way.
+/// Stops a command while it waits for a response.
 async fn stopped_within(step: &str, arguments: &[&str]) {
     let site = Site::new();
-    // Longer than everything else may take to end.
+    // Longer than the time limit for the other tasks.
     site.simulation.cloud.fail(Fault::Delay(10 * SECOND).at(step).once());
     let child = site.command(arguments).spawn().unwrap();
     requests(&site, if step == LOGIN { 1 } else { 2 }).await;
@@ -141,7 +141,7 @@ async fn stopped_within(step: &str, arguments: &[&str]) {
     );
     let counts = site.simulation.cloud.counts();
     assert_eq!((counts.login_attempts, counts.logins), (1, 1), "{arguments:?} {step}: {log}");
-    // The next start goes on where this one ended.
+    // The next start continues where this one ended.
     let next = site.run(&["run", "--once"]).await;
     assert!(next.status.success(), "{arguments:?} {step}: {}", text(&next.stderr));
     assert_eq!(site.logins(), (1, 1, 1), "{arguments:?} {step}");

@@ -1,4 +1,4 @@
-//! A state directory that fills up or turns read-only: no login without a record, and readings go on.
+//! Tests a state directory that becomes full or read-only: no login without a record, and readings continue.
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -16,7 +16,7 @@ use super::site::{Daemon, HANG, Site, text};
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// A small file system of its own under the state directory. Only root may mount one.
+/// A small file system for the state directory. Only root may mount one.
 pub(super) struct Disk {
     dir: PathBuf,
 }
@@ -28,7 +28,7 @@ fn mount(arguments: &[&str], dir: &PathBuf) -> bool {
 }
 
 impl Disk {
-    /// `None` where nothing can be mounted.
+    /// Mounts the file system; returns `None` if that is not permitted.
     pub(super) fn under(site: &Site) -> Option<Self> {
         let dir = site.path("state");
         fs::create_dir(&dir).unwrap();
@@ -76,7 +76,7 @@ impl Drop for Disk {
     }
 }
 
-/// The command in a shell that allows no file to grow: as on a full disk, for whoever may not mount one.
+/// Returns the command in a shell with a limit on file sizes, which acts like a full disk without a mount.
 async fn without_room(site: &Site, arguments: &[&str]) -> Output {
     let whole = site.command(arguments);
     let whole = whole.as_std();
@@ -136,7 +136,7 @@ async fn a_disk_that_is_full_before_the_login_holds_it_back_until_there_is_room(
     daemon.kill().await;
 }
 
-/// What must hold while nothing can be written below a daemon that reads; `words` are the system's reason.
+/// Checks a running daemon while nothing can be written; `words` are the system's reason.
 async fn unwritable(site: &Site, daemon: &mut Daemon, words: &str) {
     for _ in 0..3 {
         daemon.reading().await;

@@ -1,5 +1,5 @@
-//! Texts from outside that would forge lines, steer a terminal or reverse what is read: none reaches a log, a terminal or
-//! a report as it is.
+//! Tests external texts that would forge lines, control a terminal or reverse the reading direction: none reaches a log, a
+//! terminal or a report unescaped.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,10 @@ use serde_json::json;
 
 use super::site::{Site, text};
 
-/// A line break before a forged line, and one of each kind that steers.
+/// A line break before a forged line, and one control character of each kind.
 const HOSTILE: &str =
     "x\nFORGED\r\x1b[31m\x1b]0;t\x07\u{85}\u{9b}31m\u{202e}\u{2066}\u{200f}\u{2028}\u{2029}y";
-/// What XML may hold of it.
+/// The part of it that XML allows.
 const HOSTILE_XML: &str = "x\nFORGED\u{85}\u{9b}31m\u{202e}\u{2066}\u{200f}\u{2028}\u{2029}y";
 
 fn page(name: &str) -> String {
@@ -23,7 +23,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(fixtures.join(name)).unwrap()
 }
 
-/// A gateway whose words are hostile wherever a word may stand; what makes it a gateway stays.
+/// Returns the pages of a gateway with hostile text in every field that is not needed to recognise a gateway.
 fn site() -> Site {
     let gateways = vec![GatewayOptions::new(Pages::battery())];
     let site = Site::of(SimulationOptions { gateways, ..SimulationOptions::default() });
@@ -42,7 +42,7 @@ fn site() -> Site {
     site
 }
 
-/// A token whose words are hostile; only the gateway checks signatures.
+/// Returns a token with hostile claims; only the gateway checks signatures.
 fn token(serial: &str) -> String {
     let claims = json!({
         "aud": serial, "iss": "Entrez", "enphaseUser": HOSTILE, "username": HOSTILE,
@@ -61,7 +61,7 @@ fn assert_clean(what: &str, bytes: &[u8]) {
 }
 
 impl Site {
-    /// What the program shows and logs, which is clean.
+    /// Returns the output and the log of the program, after checking that they are printable.
     async fn clean(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).env("RUST_LOG", "debug").output().await.unwrap();
         assert_clean(&format!("{arguments:?} to stdout"), &output.stdout);

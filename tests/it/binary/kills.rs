@@ -1,8 +1,8 @@
-//! The program killed hundreds of times, at points spread over the first moments of its life.
+//! Kills the program hundreds of times, at different points after its start.
 //!
-//! Each house is killed a few times in a row on one state directory, then started once in peace. What has to hold
-//! whatever the point: one login at most, no token lost that was stored once, every state file whole, nothing left
-//! lying about after the start in peace. `SEED` repeats a run.
+//! In each house the program is killed a few times on one state directory, and then runs undisturbed. At every point: at most
+//! one login, no stored token lost, every state file complete, no temporary file left after the undisturbed run. `SEED`
+//! repeats a run.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use super::site::{HANG, Site, text};
 const HOUSES: usize = 42;
 const KILLS: usize = 6;
 
-/// When a life ends, unless it ends by itself.
+/// The point at which a run is killed.
 #[derive(Clone, Copy, Debug)]
 enum Point {
-    /// With this many more requests at the cloud.
+    /// After this many more requests to the cloud.
     Cloud(u64),
-    /// With this many more requests at the gateway.
+    /// After this many more requests to the gateway.
     Gateway(u64),
-    /// With this many lines of its log.
+    /// After this many lines of its log.
     Line(usize),
     /// This long after the start.
     After(Duration),
@@ -44,7 +44,7 @@ impl Point {
     }
 }
 
-/// The seed of this run, told so that a failure can be repeated.
+/// Returns the seed of this run, and prints it so that a failure can be repeated.
 fn seed() -> u64 {
     let seed =
         std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
@@ -52,8 +52,7 @@ fn seed() -> u64 {
     seed
 }
 
-/// Ends with the point, or with what comes after all points: a reading, the word that no login may happen, the
-/// program's own end.
+/// Waits for the point, or for a later event: a reading, the message that no login may happen, the end of the program.
 async fn until(point: Point, site: &Site, child: &mut Child, before: (u64, u64)) {
     let (mut cloud, mut gateway) = (site.simulation.cloud.arrived(), site.gateway().arrived());
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -93,7 +92,7 @@ async fn until(point: Point, site: &Site, child: &mut Child, before: (u64, u64))
     timeout(HANG, whatever).await.expect("nothing happens");
 }
 
-/// What is stored, without a change to it.
+/// Returns the stored tokens without changing them.
 async fn stored(site: &Site, state: &StateDir) -> Option<Token> {
     for name in state.names("", ".json").await.unwrap() {
         let bytes = std::fs::read(state.path().join(&name)).unwrap();
@@ -105,7 +104,7 @@ async fn stored(site: &Site, state: &StateDir) -> Option<Token> {
     tokens.in_use().map(|kept| kept.token.clone())
 }
 
-/// Lives of one house, cut off; gives whether it has a token in the end.
+/// Runs the program in one house several times with kills; returns whether it has a token in the end.
 async fn house(rng: &mut Rng) -> bool {
     let site = Site::new();
     let state = StateDir::open(&site.path("state")).unwrap();
@@ -125,7 +124,7 @@ async fn house(rng: &mut Rng) -> bool {
         let (attempts, _, tokens) = site.logins();
         assert!(attempts <= 1 && tokens <= 1, "{attempts} logins, {tokens} tokens: {story:?}");
     }
-    // In peace.
+    // Undisturbed.
     let output = site.run(&["run", "--once"]).await;
     let log = text(&output.stderr);
     let code = output.status.code();
@@ -133,7 +132,7 @@ async fn house(rng: &mut Rng) -> bool {
     assert_eq!(state.names(".", "").await.unwrap(), Vec::<String>::new(), "left behind: {story:?}");
     let after = stored(&site, &state).await;
     assert!(token.is_none() || after == token, "a token is lost: {story:?}");
-    // None when the end came between the record and the request.
+    // No login if the program was killed between the record and the request.
     assert!(site.simulation.cloud.counts().login_attempts <= 1, "{story:?}: {log}");
     assert_eq!(code == Some(0), after.is_some());
     after.is_some()
@@ -147,6 +146,6 @@ async fn hundreds_of_kills_cost_one_login_a_house_and_lose_nothing() {
         supplied += u32::from(house(&mut rng).await);
     }
     println!("{} kills, {supplied} of {HOUSES} houses with a token", HOUSES * KILLS);
-    // Most kills miss the one moment in which the answer to a login is lost; else the test would test little.
+    // Most kills have to miss the moment in which the response to a login is lost; otherwise the test would test little.
     assert!(supplied > 0);
 }

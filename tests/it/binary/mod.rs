@@ -1,5 +1,4 @@
-//! The built program, as a user and as systemd start it: against the simulated cloud and gateway on the real
-//! clock.
+//! Tests the built program, as a user and as systemd start it: against the simulated cloud and gateway on the real clock.
 
 mod bundle;
 mod cloud;

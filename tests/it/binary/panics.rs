@@ -1,4 +1,5 @@
-//! A panic whose message nobody reads. The program has none to provoke, so this test program starts itself and panics.
+//! Tests a panic whose message is not read. The program has no panic to provoke, so this test program starts itself and
+//! panics.
 
 use std::process::{Command, Stdio};
 

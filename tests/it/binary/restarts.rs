@@ -1,4 +1,4 @@
-//! Starts, kills and restarts of the built program, and what they cost at the cloud.
+//! Tests starts, kills and restarts of the built program, and counts their requests to the cloud.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn six_programs_at_once_log_in_once() {
     let runs: Vec<_> = (0..6).map(|_| site.run(&["read", "--format", "json"])).collect();
     let mut read = 0;
     for run in runs {
-        // Started one after the other, they wait for each other's lock.
+        // They wait for each other's lock.
         read += u32::from(run.await.status.success());
     }
     assert_eq!(read, 6);

@@ -1,5 +1,5 @@
-//! Root's commands in the state directory of another user, who has put traps there: root becomes that user, touches
-//! nothing that the traps lead to, and is not held up by them.
+//! Tests commands of root in the state directory of another user, who has put traps there: root becomes that user, touches
+//! nothing outside, and does not hang.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -15,11 +15,11 @@ use tokio::time::timeout;
 
 use super::site::{HANG, Site, text};
 
-/// Some user without an account, as systemd makes them.
+/// A user without an account, as systemd allocates them.
 const OTHER: u32 = 64_321;
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// A site whose state directory belongs to another user. `None` where that cannot be arranged.
+/// Creates a site whose state directory belongs to another user; `None` if that is not permitted.
 fn site() -> Option<Site> {
     if !geteuid().is_root() {
         println!("skipped: only root can be lured");
@@ -27,7 +27,7 @@ fn site() -> Option<Site> {
     }
     let site = Site::new();
     make_state(&site.path("state"));
-    // Only root can read it, as with a unit that hands it over.
+    // Only root can read it, as with a credential of the unit.
     fs::set_permissions(site.path("password"), Permissions::from_mode(0o600)).unwrap();
     Some(site)
 }
@@ -38,7 +38,7 @@ fn make_state(path: &Path) {
     chown(path, Some(OTHER), Some(OTHER)).unwrap();
 }
 
-/// Every command that uses the state directory.
+/// The commands that use the state directory.
 const COMMANDS: [&[&str]; 11] = [
     &["read"],
     &["run", "--once"],
@@ -61,7 +61,7 @@ async fn run(site: &Site, arguments: &[&str]) -> Output {
     }
 }
 
-/// The names that the program uses in its directory.
+/// The file names that the program uses in its directory.
 fn names(site: &Site) -> Vec<String> {
     let serial = site.gateway().serial();
     let plain = ["login.lock", "daemon.lock", "logins.json", "check.tmp"].map(str::to_owned);
@@ -78,7 +78,7 @@ fn names(site: &Site) -> Vec<String> {
     named.iter().flat_map(|name| [name.clone(), format!("{name}.damaged")]).collect()
 }
 
-/// What nobody but root may change.
+/// The files that only root may change.
 struct Treasure {
     file: PathBuf,
     missing: PathBuf,
@@ -156,7 +156,7 @@ async fn a_trap_in_the_place_of_one_lock_is_named_and_costs_no_login() {
     assert_eq!(site.logins(), (1, 1, 1));
 }
 
-/// Expects that everything in the state directory belongs to its owner and is closed to others.
+/// Checks that everything in the state directory belongs to its owner and is closed to others.
 fn expect_owned(state: &Path) {
     let mut files = 0;
     for entry in fs::read_dir(state).unwrap() {
@@ -215,7 +215,7 @@ async fn a_daemon_of_root_runs_as_the_owner_of_the_directory() {
     expect_owned(&site.path("state"));
 }
 
-/// Puts the state directory where systemd puts that of a dynamic user, and a link in its place.
+/// Moves the state directory to where systemd puts that of a dynamic user, with a link in its place.
 fn as_systemd_does(site: &Site) {
     let private = site.path("private");
     fs::create_dir(&private).unwrap();
@@ -238,7 +238,7 @@ async fn the_link_that_systemd_makes_is_followed_and_one_of_another_user_is_not(
         "what only root could reach by its path: {report}"
     );
 
-    // A directory of root's, to which another user has led the path.
+    // A directory of root, to which another user has made the path lead.
     let roots = site.path("roots");
     fs::create_dir(&roots).unwrap();
     fs::remove_file(site.path("state")).unwrap();

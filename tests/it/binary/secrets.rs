@@ -1,10 +1,9 @@
-//! Marked secrets through every command and every failure, looked for in everything that comes out (L10).
+//! Runs every command and every failure with marked secrets, and searches all output for them (L10).
 //!
-//! What is looked for: the account's password, a one-time code, the broker's password, and all that the cloud and the
-//! gateway hand out: session ids, cookies, tokens. Where: both outputs at the highest level of logging, every message
-//! on MQTT, the files and their modes, the command line and the environment of the daemon, a core dump. A secret that
-//! is given in the environment is in the environment: the kernel keeps it, and shows it to root and, unless core
-//! dumps are refused, to the user.
+//! The secrets are the account's password, a one-time code, the broker's password, and everything that the cloud and the
+//! gateway issue: session ids, cookies, tokens. The output is both streams at the highest log level, every message on MQTT,
+//! the files and their modes, the command line and the environment of the daemon, and a core dump. A secret in the
+//! environment stays there: the kernel shows it to root and, unless core dumps are disabled, to the user.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,17 +28,17 @@ use super::site::{HANG, Site, text};
 const SERIAL: &str = "122300000001";
 const BROKER: &str = "MARK-broker-5b1f";
 const CODE: &str = "MARK-code-734019";
-/// An account that asks for the code.
+/// Returns an account that requires the code.
 const CAREFUL: &str = "careful@example.com";
 
-/// The house with its broker, and all that has come out of it.
+/// A house with its broker, and all output so far.
 struct Scene {
     site: Site,
     broker: Mosquitto,
     watcher: Watcher,
-    /// What was said, each with the command that said it.
+    /// The output, each with its command.
     said: Vec<(String, String)>,
-    /// Cookies of gateway sessions, which are forgotten there in time.
+    /// The cookies of gateway sessions, which the gateway forgets later.
     cookies: BTreeSet<String>,
 }
 
@@ -78,7 +77,7 @@ impl Scene {
         ));
     }
 
-    /// Runs a command with everything logged, and keeps what it says.
+    /// Runs a command at the highest log level, and stores its output.
     async fn run(&mut self, arguments: &[&str], input: &str) {
         let mut command = self.site.command(arguments);
         let mut child = command.env("RUST_LOG", "trace").stdin(std::process::Stdio::piped()).spawn().unwrap();
@@ -90,12 +89,12 @@ impl Scene {
         self.look_at_files();
     }
 
-    /// Every secret, each in the dresses in which it could slip out.
+    /// Returns every secret in each encoding in which it could appear.
     fn secrets(&self) -> BTreeSet<String> {
         let mut secrets = BTreeSet::from_iter(self.site.simulation.cloud.secrets());
         secrets.extend(self.cookies.iter().cloned());
         secrets.extend([Simulation::PASSWORD, BROKER, CODE].map(str::to_owned));
-        // A token's signature is what makes it one.
+        // A token is usable only with its signature.
         let parts: Vec<String> = secrets
             .iter()
             .filter_map(|token| token.rsplit_once('.'))
@@ -111,7 +110,7 @@ impl Scene {
         secrets.into_iter().chain(parts).chain(dressed).filter(|secret| secret.len() >= 6).collect()
     }
 
-    /// A file that others may read holds no secret; those of the state hold no password, not even closed ones.
+    /// Checks that no file which others may read contains a secret, and that no state file contains a password.
     fn look_at_files(&self) {
         let secrets = self.secrets();
         for entry in fs::read_dir(self.site.path("state")).into_iter().flatten() {
@@ -128,7 +127,7 @@ impl Scene {
         }
     }
 
-    /// Looks through all that has come out.
+    /// Searches all output.
     fn look(&self) {
         let secrets = self.secrets();
         let messages = self.watcher.topics.borrow();
@@ -148,7 +147,7 @@ impl Scene {
     }
 }
 
-/// Whether something is there that begins like a token; a help text names the beginning alone.
+/// Returns whether a text contains the beginning of a token; a help text contains only the first letters.
 fn tells_token(words: &str) -> bool {
     let inside = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     words
@@ -185,7 +184,7 @@ fn bad_clouds() -> Vec<Fault> {
         responses::blocked(),
         responses::outage(503),
         responses::error_text(),
-        // It repeats what it was sent.
+        // The cloud repeats the request.
         Fault::Respond(Answer::json(418, format!(r#"{{"echo":"{}"}}"#, Simulation::PASSWORD))),
     ]
 }
@@ -220,7 +219,7 @@ async fn no_secret_comes_out_of_any_command_or_failure() {
         }
         scene.site.gateway().heal();
     }
-    // A record and a token that are damaged.
+    // A damaged record and token.
     for name in ["logins.json", &format!("token-{SERIAL}.json")] {
         let path = scene.site.path("state").join(name);
         if let Ok(bytes) = fs::read(&path) {
@@ -243,7 +242,7 @@ async fn no_secret_comes_out_of_any_command_or_failure() {
     scene.look();
 }
 
-/// What `/proc` shows of a process, with zeros as spaces.
+/// Returns a file of `/proc` about a process, with spaces in place of zeros.
 fn shown(pid: u32, file: &str) -> String {
     text(&fs::read(format!("/proc/{pid}/{file}")).unwrap()).replace('\0', " ")
 }
@@ -260,7 +259,7 @@ async fn the_process_shows_no_secret_on_its_command_line_or_in_its_environment()
     daemon.kill().await;
 }
 
-/// Ends `command` by a signal that dumps core, where dumps are allowed without limit; whether one was made.
+/// Ends `command` by a signal that dumps core, without a limit on dumps; returns whether one was created.
 async fn dumps(mut command: Command, dir: &Path, ready: bool) -> bool {
     command.current_dir(dir).kill_on_drop(true);
     let mut child = command.spawn().unwrap();
@@ -295,7 +294,7 @@ async fn no_core_is_dumped_while_secrets_are_in_memory() {
     command.arg(whole.get_program()).args(whole.get_args()).env_clear().env("HOME", site.dir.path());
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
     assert!(!dumps(command, dir.path(), true).await, "a core was dumped");
-    // Whether this machine dumps any core at all; else only the limit above was tested.
+    // If this machine creates no core dumps at all, only the limit above was tested.
     if !dumps(allowed("kill -s ABRT $$"), dir.path(), false).await {
         println!("this machine dumps no core of any program; the limit alone was looked at");
     }

@@ -1,4 +1,4 @@
-//! The daemon as systemd and a pipe know it: readiness, reload, signals, the journal.
+//! Tests the interface of the daemon to systemd and to a pipe: readiness, reload, signals, the journal.
 
 use std::os::unix::net::UnixDatagram;
 

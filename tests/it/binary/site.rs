@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// No step takes this long, on however slow a machine; only a hang does.
+/// A time limit that only a hang exceeds.
 pub(crate) const HANG: Duration = Duration::from_secs(120);
 
 /// A house on the real clock, and a directory for the program in it.
@@ -79,7 +79,7 @@ impl Site {
         mint_token(&self.gateway().serial(), role, Clock::system().now(), lifetime)
     }
 
-    /// A daemon that has written its first reading.
+    /// Starts a daemon, and waits for its first reading.
     pub(super) async fn daemon(&self) -> Daemon {
         let mut child = self.command(&["run"]).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -100,7 +100,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// The next reading.
+    /// Waits for the next reading.
     pub(super) async fn reading(&mut self) -> serde_json::Value {
         let line = timeout(HANG, self.lines.next_line()).await.expect("no reading").unwrap();
         serde_json::from_str(&line.expect("the daemon ended")).unwrap()
@@ -111,7 +111,7 @@ impl Daemon {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
     }
 
-    /// Ends it as systemd does; gives its exit code.
+    /// Stops the daemon as systemd does; returns its exit code.
     pub(super) async fn stop(mut self) -> Option<i32> {
         self.signal("TERM").await;
         timeout(HANG, self.child.wait()).await.expect("it does not end").unwrap().code()

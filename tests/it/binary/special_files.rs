@@ -1,4 +1,4 @@
-//! Files that are none: a FIFO, a device or far too much where a configuration, a password or a time zone belongs.
+//! Tests special files: a FIFO, a device or a huge file in place of a configuration, a password or a time zone.
 
 use std::fs;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn a_configuration_that_is_no_file_is_refused_at_once() {
         for arguments in [&["run"][..], &["config", "validate"], &["check"], &["check", "--bundle"]] {
             let output = site.run(arguments).await;
             let said = text(&output.stdout) + &text(&output.stderr);
-            // The report is made all the same.
+            // The report is still written.
             let code = if arguments.contains(&"--bundle") { 0 } else { 78 };
             assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
             assert!(code == 0 || said.contains(words), "{arguments:?}: {said}");

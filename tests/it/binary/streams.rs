@@ -1,4 +1,4 @@
-//! Streams that nobody reads, that are full or closed, and a system that has nothing left.
+//! Tests streams that are not read, full or closed, and a system without free resources.
 
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use tokio::time::{Duration, sleep, timeout};
 
 use super::site::{HANG, Site, text};
 
-/// A pipe without room for one more byte, and its end that nobody reads.
+/// A full pipe, and its end that is not read.
 pub(super) fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
     fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
@@ -25,7 +25,7 @@ impl Site {
         self.gateway().counts().paths.get("/ivp/meters/readings").copied().unwrap_or_default()
     }
 
-    /// Waits for polls that begin from now on.
+    /// Waits for new polls.
     async fn goes_on(&self) {
         let wanted = self.polls() + 3;
         let polled = async {
@@ -36,7 +36,7 @@ impl Site {
         timeout(HANG, polled).await.expect("the gateway is not polled any more");
     }
 
-    /// Runs `command` until the gateway has been polled a few times, and ends it as systemd does.
+    /// Runs `command` until the gateway has been polled a few times, and stops it as systemd does.
     async fn lives_and_ends(&self, mut command: Command) -> Output {
         let child = command.spawn().unwrap();
         self.goes_on().await;
@@ -132,7 +132,7 @@ async fn one_poll_to_a_full_disk_is_a_failure_and_to_a_closed_pipe_is_none() {
     }
 }
 
-/// The program for a user who may have no process more. Root may have any number, so it becomes somebody else.
+/// Returns a command for the program as a user at the limit of processes. Root has no limit, so it becomes another user.
 fn without_processes(site: &Site, arguments: &[&str]) -> Command {
     let is_root = rustix::process::getuid().is_root();
     let mut words = vec!["prlimit", "--nproc=1"];

@@ -1,12 +1,12 @@
-//! The token file and the record of logins cut off in the middle, as a dying SD card does. Every byte is tried
-//! within the library (`login_promise/truncated_files.rs`); here the program itself at some of them.
+//! Tests a token file and a record of logins that are cut off, as by a failing SD card. `login_promise/truncated_files.rs`
+//! tries every byte within the library; here the built program is tested at some of them.
 
 use std::fs;
 use std::path::PathBuf;
 
 use super::site::{Site, text};
 
-/// In how many places each file is cut.
+/// The number of positions at which each file is cut.
 const CUTS: usize = 20;
 
 struct Files {
@@ -14,12 +14,12 @@ struct Files {
     token: PathBuf,
     copy: PathBuf,
     record: PathBuf,
-    /// What was in them, in that order.
+    /// Their contents, in the same order.
     whole: [Vec<u8>; 3],
 }
 
 impl Files {
-    /// After one login.
+    /// Creates the files with one login.
     async fn new() -> Self {
         let site = Site::new();
         assert!(site.run(&["run", "--once"]).await.status.success());
@@ -43,7 +43,7 @@ impl Files {
         }
     }
 
-    /// What `run --once` gives: its exit code and its log.
+    /// Runs `run --once`; returns its exit code and log.
     async fn run(&self) -> (i32, String) {
         let output = self.site.run(&["run", "--once"]).await;
         assert_eq!(self.site.logins(), (1, 1, 1), "a cut costs a login");
@@ -51,7 +51,7 @@ impl Files {
     }
 }
 
-/// Some places in a file, its end left out: what is cut off there is a line break.
+/// Returns some positions in a file, without its end, which is a line break.
 fn places(whole: &[u8]) -> impl Iterator<Item = usize> {
     (0..whole.len() - 2).step_by(whole.len().div_ceil(CUTS))
 }

@@ -1,4 +1,4 @@
-//! A gateway that changes its mind, tells no time, or calls itself something else.
+//! Tests a gateway that changes its decisions, reports no time, or changes its serial number.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn tokens(number: u64) -> CloudCounts {
     }
 }
 
-/// `/info` without the time.
+/// Returns `/info` without the time.
 fn timeless(house: &House) -> enphased::simulator::Failure {
     let page = format!(
         "<envoy_info><device><sn>{}</sn><pn>800-00555-r03</pn><software>D8.3.5289</software><imeter>true</imeter>\
@@ -46,7 +46,7 @@ fn poller(house: &House) -> Poller {
     house.poller(house.shared(PASSWORD), MINUTE / 2)
 }
 
-/// Polls once a minute; gives how many readings there were.
+/// Polls once a minute; returns the number of readings.
 async fn poll(poller: &mut Poller, times: u32) -> u32 {
     let mut readings = 0;
     for _ in 0..times {
@@ -85,7 +85,7 @@ async fn a_clock_that_is_ahead_costs_no_login_while_the_gateway_accepts_the_toke
     for days in [336, 366, 3 * 365, 40 * 365] {
         let house = House::new();
         poller(&house).poll().await.unwrap();
-        // Another login is not held off by the first.
+        // The first login does not hold off another.
         tokio::time::sleep(2 * DAY).await;
         house.simulation.gateways[0].fail(timeless(&house));
         set_clock(&house, house.clock.now() + days * DAY);
@@ -93,7 +93,7 @@ async fn a_clock_that_is_ahead_costs_no_login_while_the_gateway_accepts_the_toke
             let mut daemon = poller(&house);
             assert_eq!(poll(&mut daemon, 10).await, 10, "{days} days ahead");
         }
-        // It jumps while the daemon runs, and while pages fail.
+        // The clock jumps while the daemon runs, and while pages fail.
         let mut daemon = poller(&house);
         poll(&mut daemon, 2).await;
         set_clock(&house, house.clock.now() + days * DAY);
@@ -246,7 +246,7 @@ async fn a_first_serial_number_is_believed_and_another_one_is_not_while_the_clou
     assert_eq!(house.counts(), tokens(1));
 }
 
-/// A token of this gateway that a person brings, beside the one in use.
+/// Creates another token of this gateway, as a person imports it.
 async fn bring(house: &House) -> Token {
     let text = mint_token(house.serial().as_str(), Role::Owner, house.clock.now(), 365 * DAY);
     let token = Token::decode(&text).unwrap();

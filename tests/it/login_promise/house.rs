@@ -1,4 +1,4 @@
-//! A house with a gateway and a daemon that can be started again and again, and the cloud that counts.
+//! A house with a gateway, a daemon that can be restarted any number of times, and a cloud that counts its requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) struct House {
     pub(super) simulation: Simulation,
-    /// The daemon's clock, which may be set apart from the simulation's.
+    /// The daemon's clock, which may differ from the simulation's.
     pub(super) clock: Clock,
     pub(super) state: StateDir,
     _directory: tempfile::TempDir,
@@ -40,7 +40,7 @@ impl House {
         Self::on(tempfile::tempdir().unwrap())
     }
 
-    /// Where a state that is written thousands of times costs no disk its time; elsewhere where there is no such place.
+    /// Returns a directory in memory, if there is one, because the state is written thousands of times.
     pub(super) fn in_memory() -> Self {
         Self::on(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
     }
@@ -61,7 +61,7 @@ impl House {
         Serial::parse(&self.simulation.gateways[0].serial()).unwrap()
     }
 
-    /// What the clocks show to who asks the gateway.
+    /// Returns the state of the clocks after a request to the gateway.
     pub(super) fn sight(&self) -> Sight {
         Sight::new(self.clock.moment(), Heard::Time(self.clock.now()))
     }
@@ -101,7 +101,7 @@ impl House {
         }
     }
 
-    /// What a daemon that has just been started polls with.
+    /// Creates the poller of a daemon that has just started.
     pub(super) fn poller(&self, shared: Shared, interval: Duration) -> Poller {
         let gateway = config::Gateway {
             address: Some(self.simulation.gateways[0].address().parse().unwrap()),

@@ -1,4 +1,4 @@
-//! The login promise kept by the program itself, against a cloud that counts.
+//! Tests the login promise with the program itself, against a cloud that counts its requests.
 
 mod gateway;
 mod house;

@@ -1,4 +1,4 @@
-//! Daemons that are started, cut off and started again.
+//! Tests daemons that are started, interrupted and started again.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::house::{DAY, House, MINUTE};
 const PASSWORD: &str = Simulation::PASSWORD;
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// What one login for one token costs.
+/// The requests of one login for one token.
 fn one_login() -> CloudCounts {
     CloudCounts { login_attempts: 1, logins: 1, token_fetches: 1, tokens: 1, ..CloudCounts::default() }
 }

@@ -1,4 +1,4 @@
-//! The files of a login cut off at every byte.
+//! Cuts the files of a login off at every byte.
 
 use std::fs;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::house::House;
 
 const PASSWORD: &str = Simulation::PASSWORD;
 
-/// A start with each of `names` cut off at `cut`; gives whether there is a token. The gateway is left out, as it has
-/// no part in this, and a poll for each byte would take its time.
+/// Starts with each of `names` cut off at `cut`; returns whether there is a token. Does not use the gateway, because a poll
+/// for each byte would take too long.
 async fn start(house: &House, whole: &[(String, Vec<u8>)], names: &[&str], cut: usize) -> bool {
     for (name, bytes) in whole {
         let end = if names.contains(&name.as_str()) { cut.min(bytes.len() - 3) } else { bytes.len() };
@@ -37,7 +37,7 @@ async fn files_cut_off_at_any_byte_cost_no_login() {
     let names = [token.as_str(), copy.as_str(), "logins.json"];
     let whole =
         names.map(|name| (name.to_owned(), fs::read(house.state.path().join(name)).unwrap())).to_vec();
-    // Without the line break at the end a file is whole all the same.
+    // Without the line break at the end, a file is still complete.
     for cut in 0..whole[0].1.len() - 2 {
         assert!(start(&house, &whole, &[&token], cut).await, "the copy serves, cut at {cut}");
         assert!(start(&house, &whole, &[&copy], cut).await, "the file serves, cut at {cut}");

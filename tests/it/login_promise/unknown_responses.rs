@@ -1,4 +1,4 @@
-//! Answers that nobody has seen, and answers that never came.
+//! Tests unknown responses of the cloud, and responses that never arrive.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn when_both_ways_fail_both_are_tried_again_later_on_the_same_login() {
     assert_eq!(house.counts(), counted(1, 3, 2, 1));
 }
 
-/// Starts again whenever the rules allow, for as long.
+/// Starts again whenever the rules allow it, for `length`.
 async fn insist(house: &House, length: Duration) {
     let end = house.clock.now() + length;
     while house.clock.now() < end {

@@ -1,4 +1,4 @@
-//! A year with everything that a year brings, and the log of it.
+//! Runs a daemon for a year with outages, updates and a changed password, and compares its log with a snapshot.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -15,14 +15,14 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use super::house::{DAY, House};
 
 const INTERVAL: Duration = Duration::from_secs(12 * 3600);
-/// How long before a poll and after it time passes as it does.
+/// The time before and after a poll that is not skipped.
 const AROUND: Duration = Duration::from_secs(90);
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What the log says by default, by threads: each test is one.
+/// The log at the default level, by thread, because each test has its own.
 struct Log;
 
 struct Words(String);
@@ -47,13 +47,13 @@ impl<S: Subscriber> Layer<S> for Log {
     }
 }
 
-/// Listens on every thread: where only one has a subscriber, what another says first is never heard.
+/// Subscribes on every thread: with a subscriber on only one, events that another thread emits first are lost.
 fn listen() {
     let subscriber = tracing_subscriber::registry().with(Log);
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
-/// Lives until a minute and a half after a poll of that day; between polls time is skipped.
+/// Runs until a minute and a half after a poll of that day; the time between polls is skipped.
 async fn until(house: &House, start: Timestamp, day: u32) {
     while house.clock.now() < start + day * DAY {
         tokio::time::advance(INTERVAL.saturating_sub(2 * AROUND)).await;
@@ -61,7 +61,7 @@ async fn until(house: &House, start: Timestamp, day: u32) {
     }
 }
 
-/// Two polls a day, one of them while the gateway restarts.
+/// The two polls of a day, one of them while the gateway restarts.
 #[tokio::test(start_paused = true)]
 async fn a_year_with_outages_an_update_and_a_changed_password_takes_two_logins() {
     let house = House::new();
@@ -92,7 +92,7 @@ async fn a_year_with_outages_an_update_and_a_changed_password_takes_two_logins()
     assert_eq!((counts.logins, counts.token_fetches, counts.tokens, counts.other), (2, 2, 2, 0));
     // Two successes, one wrong password, and one attempt on each day of the outage in the window.
     assert!((2 + 1 + 4..=2 + 1 + 6).contains(&counts.login_attempts), "{counts:?}");
-    // On which days is up to the token's offset, and so how often the outage is met.
+    // The token's random offset decides the days, and so how often the outage is met.
     let mut lines = LINES.take();
     assert!(lines.len() <= 25, "{lines:#?}");
     let mut told = std::collections::BTreeSet::new();

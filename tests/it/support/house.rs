@@ -20,7 +20,7 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-/// A house: a cloud, a gateway, a sun, and a state directory that outlives the daemons in it.
+/// A simulated house with a state directory that outlives the daemons in it.
 pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) simulation: Simulation,
@@ -30,7 +30,7 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// On a summer morning.
+    /// Creates a house on a summer morning.
     pub(crate) fn new(options: SimulationOptions) -> Self {
         let clock = Clock::simulated("2026-06-21T06:00:00Z".parse().unwrap());
         let simulation = Simulation::start(&clock, options).unwrap();
@@ -38,7 +38,7 @@ impl House {
         Self { clock, simulation, state: tempfile::tempdir().unwrap(), password, extra: String::new() }
     }
 
-    /// With more lines at the end of the configuration.
+    /// Adds lines at the end of the configuration.
     pub(crate) fn with(mut self, extra: &str) -> Self {
         extra.clone_into(&mut self.extra);
         self
@@ -66,7 +66,7 @@ impl House {
         Config { stdout: None, zone: TimeZone::UTC, ..config }
     }
 
-    /// Lets a daemon live for `length`; gives what it told systemd.
+    /// Runs a daemon for `length`; returns its notifications to systemd.
     pub(crate) async fn live(&self, length: Duration) -> Vec<String> {
         self.live_until(tokio::time::sleep(length)).await
     }
@@ -92,19 +92,19 @@ impl House {
         CloudCounts { login_times: Vec::new(), ..self.simulation.cloud.counts() }
     }
 
-    /// How often the meters were read.
+    /// Returns the number of polls.
     pub(crate) fn polls(&self) -> u64 {
         let counts = self.simulation.gateways[0].counts();
         counts.paths.get("/ivp/meters/readings").copied().unwrap_or_default()
     }
 }
 
-/// What a cloud counts that was asked for one token.
+/// Returns the counts of the cloud after one token.
 pub(crate) fn one_login() -> CloudCounts {
     CloudCounts { login_attempts: 1, logins: 1, token_fetches: 1, tokens: 1, ..CloudCounts::default() }
 }
 
-/// The rows of L6 that are not a success, as the cloud shows them, with the attempts to log in that the rules
+/// Returns the rows of L6 that are not a success, as the cloud responds, with the number of login attempts that the rules
 /// allow in the first 23 hours and in the first 49.
 pub(crate) fn refusals() -> Vec<(&'static str, Fault, RangeInclusive<u64>, RangeInclusive<u64>)> {
     vec![

@@ -1,4 +1,4 @@
-//! A gateway or an impostor that answers by a script and remembers what it was asked.
+//! A gateway or an impostor that responds by a script and records its requests.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,17 +23,17 @@ pub(crate) const GATEWAY_KEY: &[u8] = include_bytes!("../../../fixtures/tls/gate
 pub(crate) const REPLACED: &[u8] = include_bytes!("../../../fixtures/tls/replaced.pem");
 pub(crate) const REPLACED_KEY: &[u8] = include_bytes!("../../../fixtures/tls/replaced.key");
 
-/// The serial number of the gateway, unless another is said.
+/// The default serial number of the gateway.
 pub(crate) const SERIAL: &str = "122300123456";
 pub(crate) const CHECK: &str = "/auth/check_jwt";
 pub(crate) const VALID: &str = "<!DOCTYPE html><h2>Valid token.</h2>\n";
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// Counts from 1.
+    /// The number of the connection, from 1.
     pub(crate) connection: usize,
-    /// The key that was shown; `None` over plain http.
+    /// The key of the server; `None` over plain http.
     pub(crate) key: Option<Fingerprint>,
     pub(crate) method: String,
     pub(crate) path: String,
@@ -46,24 +46,24 @@ impl Seen {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// Whether it carries anything that proves who is asking.
+    /// Returns whether the request contains credentials.
     pub(crate) fn is_secret(&self) -> bool {
         !self.header("authorization").is_empty() || !self.header("cookie").is_empty()
     }
 }
 
 pub(crate) enum Reply {
-    /// Written as it is; the connection stays.
+    /// Written unchanged; the connection stays open.
     Raw(String),
-    /// Written as it is; the connection is closed.
+    /// Written unchanged; the connection is closed.
     Last(String),
-    /// The connection is closed instead.
+    /// No response; the connection is closed.
     Hangup,
-    /// Headers, then a byte every second.
+    /// The headers, then one byte per second.
     Trickle,
-    /// Headers, then as much as anybody reads.
+    /// The headers, then data for as long as the client reads.
     Endless,
-    /// Nothing.
+    /// No response.
     Silence,
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn info_of(serial: &str, software: &str) -> Reply {
     ))
 }
 
-/// What a listener shows to the next connection.
+/// The certificate for new connections.
 #[derive(Clone)]
 pub(crate) struct Shown {
     tls: Option<TlsAcceptor>,
@@ -196,26 +196,26 @@ impl Server {
         self.seen().into_iter().map(|seen| seen.path).collect()
     }
 
-    /// Until `path` has been asked for.
+    /// Waits until `path` has been requested.
     pub(crate) async fn asked(&self, path: &str) {
         while !self.paths().iter().any(|seen| seen == path) {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Shows something else from now on, and drops the connections there are.
+    /// Uses another certificate, and drops existing connections.
     pub(crate) fn becomes(&self, shown: Shown) {
         *self.shown.lock().unwrap() = shown;
         self.cut();
     }
 
-    /// Listens no more, and drops the connections there are.
+    /// Stops listening, and drops existing connections.
     pub(crate) fn stop(&self) {
         self.accepting.abort();
         self.cut();
     }
 
-    /// Drops the connections there are.
+    /// Drops existing connections.
     pub(crate) fn cut(&self) {
         for connection in self.connections.lock().unwrap().drain(..) {
             connection.abort();
@@ -245,7 +245,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream.shutdown().await.ok();
 }
 
-/// Whether the connection stays.
+/// Writes a reply; returns whether the connection stays open.
 async fn write_reply<S: AsyncWrite + Unpin>(stream: &mut S, reply: Reply) -> bool {
     match reply {
         Reply::Raw(text) => stream.write_all(text.as_bytes()).await.is_ok() && stream.flush().await.is_ok(),
@@ -274,7 +274,7 @@ async fn write_reply<S: AsyncWrite + Unpin>(stream: &mut S, reply: Reply) -> boo
     }
 }
 
-/// `None` at the end, and for a TLS greeting on a plain port.
+/// Reads a request; returns `None` at the end, and for a TLS greeting on a plain port.
 async fn read_request<S: AsyncRead + Unpin>(
     stream: &mut S,
     connection: usize,
@@ -327,7 +327,7 @@ pub(crate) fn fingerprint(pem: &[u8]) -> Fingerprint {
     Fingerprint::of(&CertificateDer::from_pem_slice(pem).unwrap()).unwrap()
 }
 
-/// A token of `serial`; two with another `id` are two tokens.
+/// Creates a token of `serial`. Tokens with different `id`s are different.
 pub(crate) fn token(serial: &str, id: &str) -> Token {
     let claims = format!(
         r#"{{"aud":"{serial}","iss":"Entrez","enphaseUser":"owner","exp":1795170000,"iat":1763634000,"jti":"{id}"}}"#
@@ -336,7 +336,7 @@ pub(crate) fn token(serial: &str, id: &str) -> Token {
     Token::decode(&parts.join(".")).unwrap()
 }
 
-/// The header that shows `token`.
+/// Returns the authorization header for `token`.
 pub(crate) fn bearer(token: &Token) -> String {
     format!("Bearer {}", token.secret.expose())
 }
