@@ -143,7 +143,7 @@ async fn check_names_the_tables_that_lead_to_one_gateway() {
 #[tokio::test]
 async fn a_login_that_is_held_off_is_tried_later_and_not_refused() {
     let site = Site::new();
-    site.simulation.cloud.fail(Fault::Says(Answer::empty(503)));
+    site.simulation.cloud.fail(Fault::Respond(Answer::empty(503)));
     for arguments in [&["token", "refresh"][..], &["read"], &["run", "--once"], &["check"]] {
         let output = site.run(arguments).await;
         let words = text(&output.stdout) + &text(&output.stderr);
