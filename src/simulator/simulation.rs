@@ -96,6 +96,7 @@ impl Simulation {
     /// Returns a configuration file for a daemon in this simulation, without a password. Each `[[gateway]]` table ends with
     /// the lines `gateway`, so more lines for the last one can be appended, and then other tables.
     pub fn config_toml(&self, state_dir: &Path, gateway: &str) -> String {
+        let state_dir = state_dir.to_string_lossy();
         format!("state_dir = {state_dir:?}\n{}{}", self.cloud_toml(), self.gateways_toml(gateway))
     }
 

@@ -54,7 +54,7 @@ pub(super) struct Tasks {
     shared: Shared,
     gateways: Vec<RunningPoller>,
     publisher: Option<RunningTask<PublisherSettings>>,
-    tasks: JoinSet<()>,
+    set: JoinSet<()>,
     /// The number of the newest write that is on standard output.
     written_to_stdout: u64,
 }
@@ -102,8 +102,8 @@ impl Tasks {
     pub(super) fn start(config: &Config, state: &StateDir, inputs: &mut Inputs, client_id: &str) -> Self {
         let (rng, ending) = (inputs.rng.fork(), Ending::default());
         let shared = shared(config, state, &inputs.clock, rng, &ending);
-        let tasks = JoinSet::new();
-        let mut started = Self { shared, gateways: Vec::new(), publisher: None, tasks, written_to_stdout: 0 };
+        let set = JoinSet::new();
+        let mut started = Self { shared, gateways: Vec::new(), publisher: None, set, written_to_stdout: 0 };
         started.start_missing(config, inputs, client_id);
         started
     }
@@ -160,7 +160,7 @@ impl Tasks {
         let stop = watch::Sender::new(false);
         let (tell, ended) = oneshot::channel();
         let work = work(stopped(&stop));
-        self.tasks.spawn(async move {
+        self.set.spawn(async move {
             // Without a receiver, all tasks are being stopped.
             tell.send(work.await).unwrap_or_default();
         });
@@ -185,10 +185,10 @@ impl Tasks {
             publisher.stop().await;
         }
         self.start_missing(new, inputs, client_id);
-        while self.tasks.try_join_next().is_some() {}
+        while self.set.try_join_next().is_some() {}
         let (supply, places) = (Arc::clone(&self.shared.supply), places(new));
         // A login in progress may hold the lock for a while.
-        self.tasks.spawn(async move { supply.lock().await.serve(places) });
+        self.set.spawn(async move { supply.lock().await.serve(places) });
     }
 
     /// Stops the poller of a gateway. Reports the gateway as offline, unless `new` has it with other settings.
@@ -241,7 +241,7 @@ impl Tasks {
         }
         self.shared.ending.begin();
         let ended = async {
-            while self.tasks.join_next().await.is_some() {}
+            while self.set.join_next().await.is_some() {}
             // A login in progress records its outcome before it releases the lock.
             drop(self.shared.supply.lock().await);
         };

@@ -54,7 +54,7 @@ impl Reporting {
     pub(super) fn lost(&mut self, error: &Error, now: Instant) {
         match self.outage.failed(discriminant(error), false, now) {
             Say::Gone => {
-                tracing::warn!(%error, "the MQTT broker is not available; retrying, readings continue")
+                tracing::warn!(%error, "the MQTT broker is not available; retrying, readings continue");
             }
             Say::Flaps(times) => tracing::warn!(
                 %error,
