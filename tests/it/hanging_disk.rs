@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::house::{HOUR, House, MINUTE, one_login};
+use crate::support::house::{HOUR, House, MINUTE, one_login};
 
 /// Does every job at once, and while it hangs none.
 #[derive(Default)]
@@ -158,7 +158,7 @@ async fn ten_minutes_of_a_disk_that_hangs_delay_no_poll_and_no_message() {
         sd.hang();
         let (polls, begun) = (house.polls(), Instant::now());
         // A total that is reset has to be written down at once.
-        gateway.suffer(Condition::Zeros);
+        gateway.set_condition(Condition::Zeros);
         sleep(5 * MINUTE).await;
         gateway.heal();
         sleep(5 * MINUTE).await;
