@@ -137,7 +137,10 @@ mod tests {
         {
             for key in ["prefix", "discovery_prefix"] {
                 let problems = problems(&broker(&format!("{key} = \"{word}\"")));
-                assert!(problems.contains("this cannot be the beginning of a topic"), "{key} {word}: {problems}");
+                assert!(
+                    problems.contains("this cannot be the beginning of a topic"),
+                    "{key} {word}: {problems}"
+                );
             }
         }
         for word in ["enphased", "häuser/süd 1", &"p".repeat(128)] {
