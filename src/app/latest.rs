@@ -35,7 +35,7 @@ pub struct Sheet {
 pub struct Gateway {
     /// The newest reading, which may be old if the gateway is offline.
     pub reading: Option<Numbered<Reading>>,
-    /// Whether the gateway responds.
+    /// The availability of the gateway.
     pub availability: Option<Numbered<Availability>>,
     /// The state of its token.
     pub token: Option<Numbered<TokenReport>>,
@@ -58,7 +58,7 @@ impl<T> Clone for Numbered<T> {
     }
 }
 
-/// Whether a gateway responds.
+/// The availability of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Availability {
     /// The last poll yielded a reading.

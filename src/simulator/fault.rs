@@ -7,25 +7,25 @@ use super::response::{Answer, Delivery};
 /// A fault of a response.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// It is never sent.
+    /// The response is never sent.
     Hang,
     /// The connection is dropped in its place.
     Reset,
-    /// It is sent at one byte per second.
+    /// The response is sent at one byte per second.
     Trickle,
-    /// It is sent later.
+    /// The response is sent later.
     Delay(Duration),
-    /// Its body is cut in half, with a matching content length.
+    /// The body is cut in half, with a matching content length.
     Truncated,
-    /// Its body has 4 GB.
+    /// The body has 4 GB.
     Huge,
-    /// It is that of an overloaded gateway: 503, "Resource busy, please retry after 30 seconds".
+    /// The response of an overloaded gateway: 503, "Resource busy, please retry after 30 seconds".
     Busy,
-    /// It is a redirect (301) to another host.
+    /// A redirect (301) to another host.
     Redirect,
-    /// It is an HTML page with status 200.
+    /// An HTML page with status 200.
     Html,
-    /// It is replaced by another response.
+    /// Another response.
     Respond(Answer),
 }
 

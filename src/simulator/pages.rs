@@ -30,7 +30,7 @@ pub(super) struct Page {
     pub(super) answer: Answer,
     /// The body, if it is JSON and the status was 200.
     pub(super) json: Option<Value>,
-    /// Whether the response to a request with a token opened a session.
+    /// `true` if the response to a request with a token opened a session.
     pub(super) opens_session: bool,
 }
 

@@ -75,7 +75,7 @@ struct Shared {
     respond: Box<Respond>,
     listener: Mutex<Option<TcpListener>>,
     tls: Mutex<Option<TlsAcceptor>>,
-    /// Whether to accept connections without responding.
+    /// Accepts connections without responding.
     silent: AtomicBool,
     /// The number of times that the listener was opened. A connection from before the last time gets no response.
     opening: AtomicU64,

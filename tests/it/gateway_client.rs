@@ -369,7 +369,7 @@ async fn a_length_beyond_the_limit_is_refused_before_the_body() {
     assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
 }
 
-/// What becomes of the readings when time flies from the moment that they have been asked for.
+/// Requests the readings while time advances quickly, and returns the result.
 async fn readings_of_a_slow(server: &Server) -> Error {
     let mut client = modern_client(server).await;
     let reading = tokio::spawn(async move { client.get(Endpoint::MeterReadings).await });

@@ -132,7 +132,7 @@ async fn broker(mut stream: TcpStream, documents: Arc<Mutex<Vec<Instant>>>) -> s
     }
 }
 
-/// What lies in a state file.
+/// Returns the content of a state file.
 fn file(house: &House, beginning: &str) -> Option<String> {
     let names = std::fs::read_dir(house.state()).unwrap().map(|entry| entry.unwrap().path());
     let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(beginning);

@@ -49,7 +49,7 @@ pub(crate) fn name(folder: &Path) -> String {
     folder.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// What the recorded gateway says of itself.
+/// Returns the identity of a recorded gateway.
 pub(crate) fn info(folder: &Path) -> Info {
     Info::parse(&fs::read(folder.join("info")).unwrap()).unwrap()
 }

@@ -32,7 +32,7 @@ struct Waiting {
     bytes: usize,
     /// The number of lines that were dropped or could not be written.
     lost: u64,
-    /// Whether a line is being written now.
+    /// `true` if a line is being written now.
     writing: bool,
 }
 

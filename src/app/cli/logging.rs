@@ -116,7 +116,7 @@ fn is_stderr(journal: &str) -> bool {
 /// The format of a line.
 #[derive(Clone, Copy, Debug)]
 struct Lines {
-    /// Whether to write the priority in place of the time, which the journal adds itself.
+    /// Writes the priority in place of the time, which the journal adds itself.
     journal: bool,
 }
 

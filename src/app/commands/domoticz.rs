@@ -29,7 +29,7 @@ const WIDTH: usize = 19;
 #[derive(Debug, Default)]
 struct Responses {
     devices: BTreeMap<u32, DeviceInfo>,
-    /// Whether Domoticz has published anything at all.
+    /// `true` if Domoticz has published anything at all.
     alive: bool,
 }
 

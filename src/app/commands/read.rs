@@ -17,7 +17,7 @@ use crate::output::text::{self, Style};
 pub struct Display {
     /// The format; `None` means a table for people.
     pub format: Option<Format>,
-    /// Whether the table uses colours.
+    /// `true` if the table uses colours.
     pub colour: bool,
     /// The number of columns of the terminal.
     pub width: usize,

@@ -20,7 +20,7 @@ pub struct Options {
     pub gateway: Option<Serial>,
     /// The totals to reset. Empty means all, including those of phases and inverters.
     pub counters: Vec<Counter>,
-    /// Whether to skip the confirmation.
+    /// Skips the confirmation.
     pub assume_yes: bool,
 }
 

@@ -10,7 +10,7 @@ use reqwest::Url;
 use super::environment::Environment;
 use super::error::Problem;
 use super::file::{CloudTable, File, GatewayTable, MqttTable, StdoutTable};
-use super::same_gateway::doubles;
+use super::same_gateway::duplicates;
 use super::secret::{Account, SecretSource, UnreadableSecret, stripped};
 use super::settings::{Config, Format, Gateway, Mqtt, Stdout};
 use super::zone;
@@ -210,7 +210,7 @@ fn check_together(
             "an idx can show only one gateway; for several gateways write homeassistant = true",
         );
     }
-    for (first, gateway) in doubles(gateways) {
+    for (first, gateway) in duplicates(gateways) {
         let message = format!(
             "two [[gateway]] tables name the same gateway: {first}, and {gateway}; remove one of them"
         );

@@ -42,7 +42,7 @@ pub struct Environment {
     pub notify_socket: Option<String>,
     /// The watchdog timeout (`$WATCHDOG_USEC`), if the service manager watches this process.
     pub watchdog: Option<Duration>,
-    /// Whether to omit colours (`$NO_COLOR`).
+    /// Omits colours (`$NO_COLOR`).
     pub no_color: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The configuration: located, parsed, checked and completed.
 //!
-//! It takes three steps: the parsed file (`file.rs`), the check that completes it (`check.rs`), and the [`Config`] that
+//! There are three steps: the parsed file (`file.rs`), the check that completes it (`check.rs`), and the [`Config`] that
 //! the program uses, which is always valid.
 
 mod check;

@@ -6,48 +6,50 @@ use std::net::IpAddr;
 use super::Gateway;
 use crate::io::gateway::address::{Address, Scheme};
 
-/// What two tables have in common that name the same gateway for certain. That two names lead to one shows only when it
-/// is asked.
+/// A property that only tables for the same gateway share. Two host names may still lead to one gateway, which is only
+/// known when it responds.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Mark {
+enum Property {
     Serial(String),
     Port(String, u16),
-    /// A gateway listens at 443 and 80, and is one gateway at both; other ports of one host may be forwarded to several.
+    /// Ports 443 and 80, at which one gateway listens. Other ports of a host may be forwarded to several gateways.
     UsualPorts(String),
-    /// Any that announces itself.
+    /// Any gateway that announces itself.
     Any,
 }
 
-/// Each table that names the same gateway as an earlier one, with the first of those. Of any number of tables each is looked
-/// at once.
-pub(super) fn doubles(gateways: &[Gateway]) -> Vec<(&Gateway, &Gateway)> {
-    let mut first_with: BTreeMap<Mark, usize> = BTreeMap::new();
-    let mut doubles = Vec::new();
+/// Returns each table that names the same gateway as an earlier one, with the first of those. Looks at each table once.
+pub(super) fn duplicates(gateways: &[Gateway]) -> Vec<(&Gateway, &Gateway)> {
+    let mut first_with: BTreeMap<Property, usize> = BTreeMap::new();
+    let mut duplicates = Vec::new();
     for (place, gateway) in gateways.iter().enumerate() {
-        let marks = marks(gateway);
-        let first =
-            marks.iter().filter_map(|mark| first_with.get(mark)).min().and_then(|place| gateways.get(*place));
-        doubles.extend(first.map(|first| (first, gateway)));
-        for mark in marks {
-            first_with.entry(mark).or_insert(place);
+        let properties = properties(gateway);
+        let first = properties
+            .iter()
+            .filter_map(|property| first_with.get(property))
+            .min()
+            .and_then(|place| gateways.get(*place));
+        duplicates.extend(first.map(|first| (first, gateway)));
+        for property in properties {
+            first_with.entry(property).or_insert(place);
         }
     }
-    doubles
+    duplicates
 }
 
-fn marks(gateway: &Gateway) -> Vec<Mark> {
-    let serial = gateway.serial.as_ref().map(|serial| Mark::Serial(serial.as_str().to_ascii_lowercase()));
-    let mut marks: Vec<Mark> = serial.into_iter().collect();
+fn properties(gateway: &Gateway) -> Vec<Property> {
+    let serial = gateway.serial.as_ref().map(|serial| Property::Serial(serial.as_str().to_ascii_lowercase()));
+    let mut properties: Vec<Property> = serial.into_iter().collect();
     if let Some(address) = &gateway.address {
         let (host, ports) = (host(address), ports(address));
         if ports.iter().all(|port| [443, 80].contains(port)) {
-            marks.push(Mark::UsualPorts(host.clone()));
+            properties.push(Property::UsualPorts(host.clone()));
         }
-        marks.extend(ports.into_iter().map(|port| Mark::Port(host.clone(), port)));
-    } else if marks.is_empty() {
-        marks.push(Mark::Any);
+        properties.extend(ports.into_iter().map(|port| Property::Port(host.clone(), port)));
+    } else if properties.is_empty() {
+        properties.push(Property::Any);
     }
-    marks
+    properties
 }
 
 /// Returns the host in a normalised spelling.

@@ -92,7 +92,7 @@ pub struct Account {
 pub struct Complete {
     /// The credentials.
     pub credentials: Credentials,
-    /// Whether surrounding invisible characters of the password were ignored. This is worth a warning, because a password
+    /// `true` if surrounding invisible characters of the password were ignored. This is worth a warning, because a password
     /// may, rarely, begin or end with a blank.
     pub password_was_stripped: bool,
 }

@@ -28,7 +28,7 @@ pub struct Config {
     pub cloud: cloud::Addresses,
     /// The account to log in with.
     pub account: Account,
-    /// Whether short-lived tokens are renewed automatically too.
+    /// `true` if short-lived tokens are renewed automatically too.
     pub renew_short_tokens: bool,
     /// The gateways, at least one.
     pub gateways: Vec<Gateway>,
@@ -62,9 +62,9 @@ pub struct Gateway {
     pub serial: Option<Serial>,
     /// The poll interval, from 1 s to 1 h.
     pub interval: Duration,
-    /// Whether any certificate is accepted.
+    /// `true` if any certificate is accepted.
     pub insecure: bool,
-    /// Whether to read live values, whose stream has to be enabled every 15 minutes.
+    /// Reads live values, whose stream has to be enabled every 15 minutes.
     pub live_data: bool,
     /// The user for firmware before 7, in place of `envoy`.
     pub user: Option<String>,
@@ -134,16 +134,16 @@ pub struct Mqtt {
     pub certificates: mqtt::certificates::Certificates,
     /// The first level of every topic.
     pub prefix: String,
-    /// Whether each value is also published on a topic of its own.
+    /// `true` if each value is also published on a topic of its own.
     pub topics: bool,
     /// The first level of discovery topics; `None` for no discovery.
     pub discovery: Option<String>,
-    /// Whether discovery includes each inverter.
+    /// `true` if discovery includes each inverter.
     pub inverters: bool,
-    /// Whether discovery includes voltages, frequencies and temperatures.
+    /// `true` if discovery includes voltages, frequencies and temperatures.
     pub details: bool,
     /// The devices in Domoticz.
     pub idx: Idx,
-    /// Whether MQTT messages may request a poll or a check of the token.
+    /// `true` if MQTT messages may request a poll or a check of the token.
     pub commands: bool,
 }

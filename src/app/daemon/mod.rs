@@ -1,6 +1,6 @@
 //! The daemon: a poller for each gateway, a publisher, standard output, and notifications to systemd.
 //!
-//! It ends at a stop signal, or when the reader of its only output has gone. It keeps running while a gateway, the cloud
+//! The daemon ends at a stop signal, or when the reader of its only output has gone. It keeps running while a gateway, the cloud
 //! or a broker is unreachable.
 
 mod inputs;

@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Stdout {
     output: Option<Output>,
-    /// Whether the reader has closed it, which is final.
+    /// `true` if the reader has closed it, which is final.
     closed: bool,
 }
 

@@ -15,7 +15,7 @@ const LONGEST: usize = 64;
 /// The client ids of the other daemons.
 #[derive(Debug, Default)]
 pub(super) struct DuplicateDaemons {
-    /// Whether this daemon has published its client id on this connection.
+    /// `true` if this daemon has published its client id on this connection.
     introduced: bool,
     others: BTreeSet<String>,
 }

@@ -29,7 +29,7 @@ pub enum Meaning {
     Nothing,
 }
 
-/// What has to be sent in response to other clients.
+/// The messages to send in response to other clients.
 #[derive(Debug)]
 pub(super) struct Incoming {
     /// Everything, because a consumer has started.

@@ -14,7 +14,7 @@ pub struct Output<W = File> {
     /// `None` during a write.
     out: Option<W>,
     writing: Option<JoinHandle<(W, Written)>>,
-    /// Whether the last write ended in the middle of a line.
+    /// `true` if the last write ended in the middle of a line.
     torn: bool,
 }
 

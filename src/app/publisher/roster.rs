@@ -74,7 +74,7 @@ impl Absence {
 /// The changes that a reading caused.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
-    /// Whether the list has to be saved.
+    /// `true` if the list has to be saved.
     pub(super) changed: bool,
     /// The entries that were removed or replaced.
     pub(super) gone: Vec<String>,

@@ -1,6 +1,6 @@
 //! The order in which entities are announced.
 //!
-//! It cycles through all pending entities in a fixed order, and continues after the last one when others are added. So a
+//! Cycles through all pending entities in a fixed order, and continues after the last one when others are added. So a
 //! consumer that starts every second, or a connection that breaks every second, does not make it start again with the first.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ pub(super) struct RoundRobin {
 
 #[derive(Debug, Default)]
 struct Owed {
-    /// Whether all entities of the gateway are pending. Their names are added only at its turn: a fleet has tens of thousands.
+    /// `true` if all entities of the gateway are pending. Their names are added only at its turn: a fleet has tens of thousands.
     whole: bool,
     names: BTreeSet<String>,
 }

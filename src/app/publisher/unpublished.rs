@@ -18,7 +18,7 @@ pub enum Unpublished {
     TooLong {
         /// The beginning of its topic.
         topic: String,
-        /// Its length.
+        /// The length of the message.
         bytes: usize,
     },
     /// A gateway lists more devices than a real one has.

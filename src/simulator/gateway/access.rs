@@ -35,9 +35,9 @@ const OPEN_BEFORE_7: [&str; 11] = [
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) serial: String,
-    /// Whether `/ivp/*` requires the cookie even with a token (some firmware 7, April 2026).
+    /// `true` if `/ivp/*` requires the cookie even with a token (some firmware 7, April 2026).
     pub(super) cookie_required: bool,
-    /// Whether every token is refused.
+    /// `true` if every token is refused.
     pub(super) tokens_refused: bool,
     /// The time up to which issued tokens are refused.
     pub(super) revoked_until: Option<Timestamp>,

@@ -36,7 +36,7 @@ pub struct Gateway {
 struct Inner {
     server: Server,
     transport: Transport,
-    /// Whether a condition has changed the listener.
+    /// `true` if a condition has changed the listener.
     disturbed: AtomicBool,
     state: Arc<Mutex<State>>,
 }

@@ -16,13 +16,13 @@ pub struct GatewayOptions {
     pub serial: Option<String>,
     /// The transport.
     pub transport: Transport,
-    /// Whether to patch the numbers of the simulated house into the pages.
+    /// Patches the numbers of the simulated house into the pages.
     pub patch: bool,
-    /// Whether `/ivp/*` requires the session cookie even with a token.
+    /// `true` if `/ivp/*` requires the session cookie even with a token.
     pub cookie_required: bool,
     /// The delay of each page.
     pub delay: Duration,
-    /// Whether to restart every night at 23:01 UTC for two minutes.
+    /// Restarts every night at 23:01 UTC for two minutes.
     pub nightly_restart: bool,
 }
 
@@ -52,24 +52,24 @@ impl GatewayOptions {
 pub enum Condition {
     /// Another gateway responds at this address.
     OtherSerial(String),
-    /// It shows another key.
+    /// Another key is shown.
     ReplacedKey,
-    /// It refuses every token, and its sessions are gone.
+    /// Every token is refused, and all sessions have ended.
     TokensRefused,
     /// `check_jwt` succeeds and every page returns 401.
     DataRefused,
     /// `check_jwt` succeeds and every page returns 500.
     PagesFail,
-    /// Its clock is ahead by this much.
+    /// The clock is ahead by this much.
     ClockOff(SignedDuration),
     /// Connections are refused.
     Refusing,
     /// Connections are accepted, but get no response.
     Silent,
-    /// It has just restarted, and every value is 0.
+    /// Every value is 0, as after a restart.
     Zeros,
-    /// Its production current transformer is not around the wire: the meter measures no production, but the inverters do.
+    /// The production current transformer is not around the wire: the meter measures no production, but the inverters do.
     BlindMeter,
-    /// It has another firmware, such as `D8.3.5433`, and its sessions have ended.
+    /// The firmware is another one, such as `D8.3.5433`, and all sessions have ended.
     Firmware(String),
 }
