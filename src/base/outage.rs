@@ -32,7 +32,7 @@ pub struct Outage<K> {
     /// The number of outages.
     count: u32,
     /// The kinds of failures that were reported.
-    said: Vec<K>,
+    reported: Vec<K>,
     state: State,
 }
 
@@ -53,7 +53,7 @@ enum State {
 impl<K: PartialEq> Outage<K> {
     /// Creates the state of a service that is stable after `steady` without an outage.
     pub const fn new(steady: Duration) -> Self {
-        Self { steady, first: None, count: 0, said: Vec::new(), state: State::Unknown }
+        Self { steady, first: None, count: 0, reported: Vec::new(), state: State::Unknown }
     }
 
     /// Records a failure. At a `quiet` time, such as the nightly restart of a gateway, nothing is reported.
@@ -71,9 +71,9 @@ impl<K: PartialEq> Outage<K> {
             self.first.get_or_insert(since);
             self.count = self.count.saturating_add(1);
         }
-        let new = !self.said.contains(&kind);
+        let new = !self.reported.contains(&kind);
         if new {
-            self.said.push(kind);
+            self.reported.push(kind);
         }
         let say = match self.count {
             FLAPS if !counted => Say::Flaps(FLAPS),
@@ -103,7 +103,7 @@ impl<K: PartialEq> Outage<K> {
             return Say::Nothing;
         }
         let count = std::mem::take(&mut self.count);
-        self.said.clear();
+        self.reported.clear();
         match self.first.take() {
             Some(first) if count >= FLAPS => Say::Holds(count, since.saturating_duration_since(first)),
             _ => Say::Nothing,

@@ -199,19 +199,21 @@ pub(crate) fn any() -> impl Strategy<Value = Reading> {
             let watts = |value: Option<f64>| value.and_then(Watts::new);
             let energy = |value: Option<f64>| value.and_then(WattHours::new);
             let mut reading = full();
-            reading.production = reading.production.filter(|_| production).map(|group| Production {
+            reading.production = production.then_some(reading.production).flatten().map(|group| Production {
                 power_w: watts(a),
                 energy_wh: energy(b),
                 ..group
             });
-            reading.grid = reading.grid.filter(|_| grid).map(|group| Grid {
+            reading.grid = grid.then_some(reading.grid).flatten().map(|group| Grid {
                 power_w: watts(c),
                 import_wh: energy(d),
                 export_wh: energy(a),
                 ..group
             });
-            reading.storage =
-                reading.storage.filter(|_| storage).map(|group| Storage { power_w: watts(d), ..group });
+            reading.storage = storage
+                .then_some(reading.storage)
+                .flatten()
+                .map(|group| Storage { power_w: watts(d), ..group });
             reading.phases.truncate(count);
             reading.inverters.truncate(count);
             reading.dry_contacts[0].name = Some(name.clone());

@@ -107,8 +107,9 @@ pub fn level(text: &str) -> String {
     text.chars().map(keep).collect()
 }
 
-/// Whether `text` can be a topic that is published to, or the beginning of one. Brokers end the connection over control
-/// characters and wildcards.
+/// Returns `true` if `text` is a valid topic to publish to, or the beginning of one.
+///
+/// Brokers close the connection after control characters and wildcards.
 pub fn is_topic(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| is_printable(c) && !matches!(c, '+' | '#'))
 }

@@ -255,10 +255,10 @@ mod tests {
     #[test]
     fn a_gateway_that_tells_no_time_agrees_with_nobody() {
         let moment = sight("2026-11-20T10:00:00Z", "a", HOUR, None).moment;
-        let told = Sight::new(moment.clone(), Heard::Time(at("2026-11-20T10:09:00Z")));
-        assert!(told.clocks_agree() && told.answers);
-        let silent = Sight::new(moment.clone(), Heard::NoTime);
-        assert!(!silent.clocks_agree() && silent.answers);
+        let with_time = Sight::new(moment.clone(), Heard::Time(at("2026-11-20T10:09:00Z")));
+        assert!(with_time.clocks_agree() && with_time.answers);
+        let without_time = Sight::new(moment.clone(), Heard::NoTime);
+        assert!(!without_time.clocks_agree() && without_time.answers);
         assert!(!Sight::new(moment, Heard::Nothing).answers);
     }
 

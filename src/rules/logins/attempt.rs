@@ -80,21 +80,21 @@ pub enum Outcome {
 impl Attempt {
     /// Returns `true` for a login that succeeded or was interrupted.
     pub fn counts_as_login(&self) -> bool {
-        self.can_open() && matches!(self.outcome, None | Some(Outcome::Success))
+        self.can_open_session() && matches!(self.outcome, None | Some(Outcome::Success))
     }
 
     /// Returns `true` for a login that opened a session, or may have opened one without a usable response.
-    pub fn may_have_opened(&self) -> bool {
-        self.counts_as_login() || self.can_open() && self.failed_as(Kind::Unclear)
+    pub fn may_have_opened_session(&self) -> bool {
+        self.counts_as_login() || self.can_open_session() && self.failed_as(Kind::Unclear)
     }
 
     /// Returns `true` for the kinds of requests that can open a session: a login and the code of a second factor.
-    pub fn can_open(&self) -> bool {
+    pub fn can_open_session(&self) -> bool {
         matches!(self.step, Step::Login | Step::Code)
     }
 
     /// Returns `true` if the cloud returned a token.
-    pub fn brought_token(&self) -> bool {
+    pub fn fetched_token(&self) -> bool {
         matches!(self.step, Step::Token | Step::OtherToken) && self.outcome == Some(Outcome::Success)
     }
 
@@ -109,7 +109,7 @@ impl Attempt {
     }
 
     /// Returns `true` if the other token endpoint is tried next, without a hold-off.
-    pub fn leads_to_other_way(&self) -> bool {
+    pub fn leads_to_other_endpoint(&self) -> bool {
         self.step == Step::Token && self.failed_as(Kind::Unexpected)
     }
 }

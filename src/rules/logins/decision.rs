@@ -73,7 +73,7 @@ pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
 
 /// Returns the next request for this account (L7).
 fn next_step(record: &Record, username: &str, now: Age) -> Step {
-    let use_other = record.attempts.last().is_some_and(Attempt::leads_to_other_way);
+    let use_other = record.attempts.last().is_some_and(Attempt::leads_to_other_endpoint);
     match record.open_session(username, now) {
         None => Step::Login,
         // Also if that attempt was for another gateway: one service issues the tokens of all.

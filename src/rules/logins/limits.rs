@@ -57,7 +57,9 @@ pub fn longest_wait(record: &Record, step: Step, reason: Reason, now: Age) -> Op
         if let Some(third) = logins.get(LOGINS_IN_A_MONTH - 1) {
             wait(third.at, MONTH, Waiting::ThriceAMonth);
         }
-        if let Some(third) = newest_first().filter(|one| one.may_have_opened()).nth(SESSIONS_IN_A_DAY - 1) {
+        if let Some(third) =
+            newest_first().filter(|one| one.may_have_opened_session()).nth(SESSIONS_IN_A_DAY - 1)
+        {
             wait(third.at, DAY, Waiting::ThriceUnclear);
         }
         let is_renewal =

@@ -66,7 +66,7 @@ pub(super) fn need(record: &Record, situation: &Situation<'_>) -> Need {
 /// Returns `true` if a token arrived after the operator's request: it is the one that was requested (L5).
 fn has_just_arrived(record: &Record, situation: &Situation<'_>) -> bool {
     !situation.tokens.is_empty()
-        && record.token_came_within(situation.serial, situation.asked_ago, situation.sight)
+        && record.token_arrived_within(situation.serial, situation.asked_ago, situation.sight)
 }
 
 /// Determines what a stored token needs.

@@ -156,7 +156,7 @@ impl Record {
         self.attempts.retain(|attempt| {
             count += 1;
             let kept = if attempt.counts_as_login() { MONTH } else { DAY };
-            count > recent || attempt.may_have_opened() && at.since(attempt.at) <= kept
+            count > recent || attempt.may_have_opened_session() && at.since(attempt.at) <= kept
         });
     }
 
@@ -187,7 +187,7 @@ impl Record {
     pub fn failed(&mut self, failure: &Failure, credentials: &str, sight: &Sight, rng: &mut Rng) {
         let now = self.settle(sight);
         self.end(Outcome::Failed { kind: failure.kind, why: failure.why.clone() });
-        if self.attempts.last().is_some_and(Attempt::leads_to_other_way) {
+        if self.attempts.last().is_some_and(Attempt::leads_to_other_endpoint) {
             return;
         }
         match failure.kind {
@@ -217,7 +217,7 @@ impl Record {
 
     /// Counts the latest consecutive attempts that failed with the row of `kind`. The two token endpoints count as one.
     fn in_a_row(&self, kind: Kind) -> u32 {
-        let newest_first = self.attempts.iter().rev().filter(|attempt| !attempt.leads_to_other_way());
+        let newest_first = self.attempts.iter().rev().filter(|attempt| !attempt.leads_to_other_endpoint());
         let row = newest_first.take_while(|attempt| attempt.is_in_row(kind.row())).count();
         u32::try_from(row).unwrap_or(u32::MAX)
     }
@@ -293,9 +293,9 @@ impl Record {
     }
 
     /// Returns `true` if a token for `serial` arrived less than `ago` before now.
-    pub fn token_came_within(&self, serial: &Serial, ago: Duration, sight: &Sight) -> bool {
+    pub fn token_arrived_within(&self, serial: &Serial, ago: Duration, sight: &Sight) -> bool {
         let now = self.age(sight);
-        let is_for_serial = |attempt: &&Attempt| attempt.brought_token() && attempt.serial == *serial;
+        let is_for_serial = |attempt: &&Attempt| attempt.fetched_token() && attempt.serial == *serial;
         self.attempts
             .iter()
             .rfind(is_for_serial)
@@ -306,7 +306,7 @@ impl Record {
     /// Returns `true` if a login was sent, or ended, less than `ago` before now.
     pub fn login_was_sent_within(&self, ago: Duration, sight: &Sight) -> bool {
         let now = self.age(sight);
-        let last = self.attempts.iter().rfind(|attempt| attempt.can_open());
+        let last = self.attempts.iter().rfind(|attempt| attempt.can_open_session());
         last.is_some_and(|attempt| now.since(attempt.ended.unwrap_or(attempt.at)) < ago)
     }
 }

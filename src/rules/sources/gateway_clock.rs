@@ -73,8 +73,8 @@ impl GatewayClock {
 
     /// Returns the gateway's time at `at`, if `/info` has ever returned it.
     pub(super) fn shown_at(&self, at: Instant) -> Option<Timestamp> {
-        let (shown, asked) = self.info?;
-        let passed = SignedDuration::try_from(at.saturating_duration_since(asked)).ok()?;
+        let (shown, read_at) = self.info?;
+        let passed = SignedDuration::try_from(at.saturating_duration_since(read_at)).ok()?;
         shown.checked_add(passed).ok()
     }
 
@@ -84,8 +84,8 @@ impl GatewayClock {
 
     /// Returns the age of `/info` at the beginning of the cycle.
     fn since(&self) -> SignedDuration {
-        let asked = self.info.map_or(self.began, |(_, at)| at);
-        SignedDuration::try_from(self.began.saturating_duration_since(asked)).unwrap_or(SignedDuration::MAX)
+        let read_at = self.info.map_or(self.began, |(_, at)| at);
+        SignedDuration::try_from(self.began.saturating_duration_since(read_at)).unwrap_or(SignedDuration::MAX)
     }
 }
 

@@ -80,7 +80,7 @@ impl Knowledge {
     }
 
     /// Stores a page. Returns an error if the body is malformed.
-    pub(super) fn keep(
+    pub(super) fn store(
         &mut self,
         endpoint: Endpoint,
         body: &[u8],
@@ -91,7 +91,7 @@ impl Knowledge {
             return Ok(());
         }
         let when = self.when();
-        if let Err(malformed) = self.pages.keep(endpoint, body, when) {
+        if let Err(malformed) = self.pages.store(endpoint, body, when) {
             let missing = malformed == Malformed::ErrorInside;
             let failure = if missing { Failure::Refused(Refusal::Missing) } else { Failure::Other };
             self.failed(endpoint, failure, malformed.to_string());

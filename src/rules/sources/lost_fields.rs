@@ -120,14 +120,15 @@ fn of_phase(reading: &Reading, choices: &Choices, index: usize, fields: &mut Vec
         ("house", house, true),
     ] {
         let empty = PhaseValues::default();
-        let it = values.unwrap_or(&empty);
-        let energies = [it.energy_wh, it.import_wh, it.export_wh, it.charged_wh, it.discharged_wh];
+        let shown = values.unwrap_or(&empty);
+        let energies =
+            [shown.energy_wh, shown.import_wh, shown.export_wh, shown.charged_wh, shown.discharged_wh];
         let shown = [
-            ("power", it.power_w.is_some()),
+            ("power", shown.power_w.is_some()),
             ("energy", energies.iter().any(Option::is_some)),
-            ("voltage", it.voltage_v.is_some()),
-            ("current", it.current_a.is_some()),
-            ("frequency", it.frequency_hz.is_some()),
+            ("voltage", shown.voltage_v.is_some()),
+            ("current", shown.current_a.is_some()),
+            ("frequency", shown.frequency_hz.is_some()),
         ];
         fields.extend(shown.map(|(name, shown)| Field {
             page: route.map(Route::page),
@@ -142,10 +143,14 @@ fn of_phase(reading: &Reading, choices: &Choices, index: usize, fields: &mut Vec
 fn of_site(reading: &Reading, choices: &Choices, fields: &mut Vec<Field>) {
     let (grid, house) = (reading.grid.as_ref(), reading.consumption.as_ref());
     let each = [
-        (Value::GridPower, ("power", "the grid"), grid.is_some_and(|it| it.power_w.is_some())),
-        (Value::GridEnergy, ("import and export", "the grid"), grid.is_some_and(|it| it.import_wh.is_some())),
-        (Value::HousePower, ("power", "the house"), house.is_some_and(|it| it.power_w.is_some())),
-        (Value::HouseEnergy, ("energy", "the house"), house.is_some_and(|it| it.energy_wh.is_some())),
+        (Value::GridPower, ("power", "the grid"), grid.is_some_and(|grid| grid.power_w.is_some())),
+        (
+            Value::GridEnergy,
+            ("import and export", "the grid"),
+            grid.is_some_and(|grid| grid.import_wh.is_some()),
+        ),
+        (Value::HousePower, ("power", "the house"), house.is_some_and(|house| house.power_w.is_some())),
+        (Value::HouseEnergy, ("energy", "the house"), house.is_some_and(|house| house.energy_wh.is_some())),
     ];
     for (value, name, shown) in each {
         for (page, route) in [(Endpoint::Meters, Route::Meters), (Endpoint::ProductionJson, Route::MeterRows)]
@@ -168,15 +173,15 @@ fn of_storage(reading: &Reading, choices: &Choices, fields: &mut Vec<Field>) {
     let by_meter = if has_meter { choices.of(Value::Storage) } else { choices.of(Value::BatteryPowers) };
     let by_meter = by_meter.map(Route::page);
     let of_both = reading.batteries.iter().any(|battery| battery.kind == "acb");
-    let held = !reading.batteries.is_empty();
+    let has_batteries = !reading.batteries.is_empty();
     let each = [
         (by_meter, "power", storage.power_w.is_some(), is_there),
         (by_meter, "charged energy", storage.charged_wh.is_some(), has_meter),
         (by_meter, "discharged energy", storage.discharged_wh.is_some(), has_meter),
-        (together, "state of charge", storage.soc_percent.is_some(), held),
-        (together, "available energy", storage.available_wh.is_some(), held),
+        (together, "state of charge", storage.soc_percent.is_some(), has_batteries),
+        (together, "available energy", storage.available_wh.is_some(), has_batteries),
         // With batteries of two kinds, the capacity is shown only while it agrees with their charge.
-        (together, "capacity", storage.capacity_wh.is_some(), held && !of_both),
+        (together, "capacity", storage.capacity_wh.is_some(), has_batteries && !of_both),
     ];
     fields.extend(each.map(|(page, name, shown, is_there)| Field {
         page,
@@ -190,10 +195,10 @@ fn of_batteries(batteries: &[Battery], fields: &mut Vec<Field>) {
     let all = |has: fn(&Battery) -> bool| (!batteries.is_empty()).then(|| batteries.iter().all(has));
     let (powers, inventory) = (Endpoint::EnsemblePower, Endpoint::EnsembleInventory);
     let each = [
-        (powers, "state of charge", all(|it| it.soc_percent.is_some())),
-        (powers, "power", all(|it| it.power_w.is_some())),
-        (inventory, "temperature", all(|it| it.temperature_c.is_some())),
-        (inventory, "capacity", all(|it| it.capacity_wh.is_some())),
+        (powers, "state of charge", all(|battery| battery.soc_percent.is_some())),
+        (powers, "power", all(|battery| battery.power_w.is_some())),
+        (inventory, "temperature", all(|battery| battery.temperature_c.is_some())),
+        (inventory, "capacity", all(|battery| battery.capacity_wh.is_some())),
     ];
     fields.extend(each.map(|(page, name, shown)| Field {
         page: Some(page),
@@ -209,15 +214,15 @@ fn of_inverters(inverters: &[Inverter], choices: &Choices, fields: &mut Vec<Fiel
     let reported = inverters.iter().any(|inverter| inverter.reported_at.is_some());
     let any = |has: fn(&Inverter) -> bool| reported.then(|| inverters.iter().any(has));
     let each = [
-        ("power", any(|it| it.power_w.is_some())),
-        ("maximum power", any(|it| it.max_power_w.is_some())),
-        ("energy", any(|it| it.energy_wh.is_some())),
-        ("voltage", any(|it| it.voltage_v.is_some())),
-        ("current", any(|it| it.current_a.is_some())),
-        ("frequency", any(|it| it.frequency_hz.is_some())),
-        ("DC voltage", any(|it| it.dc_voltage_v.is_some())),
-        ("DC current", any(|it| it.dc_current_a.is_some())),
-        ("temperature", any(|it| it.temperature_c.is_some())),
+        ("power", any(|inverter| inverter.power_w.is_some())),
+        ("maximum power", any(|inverter| inverter.max_power_w.is_some())),
+        ("energy", any(|inverter| inverter.energy_wh.is_some())),
+        ("voltage", any(|inverter| inverter.voltage_v.is_some())),
+        ("current", any(|inverter| inverter.current_a.is_some())),
+        ("frequency", any(|inverter| inverter.frequency_hz.is_some())),
+        ("DC voltage", any(|inverter| inverter.dc_voltage_v.is_some())),
+        ("DC current", any(|inverter| inverter.dc_current_a.is_some())),
+        ("temperature", any(|inverter| inverter.temperature_c.is_some())),
     ];
     let page = choices.of(Value::Inverters).map(Route::page);
     fields.extend(each.map(|(name, shown)| Field {

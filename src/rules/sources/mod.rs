@@ -77,7 +77,7 @@ pub struct Sources {
     /// The choices of the last reading.
     chosen: Choices,
     /// The pages that failed or lacked values in the last cycle, with a description.
-    short: BTreeMap<Endpoint, String>,
+    shortfalls: BTreeMap<Endpoint, String>,
 }
 
 impl Sources {
@@ -92,7 +92,7 @@ impl Sources {
             stream: LiveStream::default(),
             notices: Notices::default(),
             chosen: Choices::empty(),
-            short: BTreeMap::new(),
+            shortfalls: BTreeMap::new(),
         }
     }
 
@@ -144,9 +144,9 @@ impl Sources {
         self.known.now = now;
         match answer {
             Ok(body) => {
-                let kept = self.known.keep(endpoint, body, &mut self.notices);
-                self.progress.respond(kept.is_ok());
-                kept.err()
+                let stored = self.known.store(endpoint, body, &mut self.notices);
+                self.progress.respond(stored.is_ok());
+                stored.err()
             }
             Err(error) => {
                 self.progress.fail(error, self.known.requests.why(endpoint).is_some());
@@ -183,15 +183,17 @@ impl Sources {
             }
         }
         if !self.progress.has_ended() {
-            self.short = page_failures::shortfalls(&site, &choices);
+            self.shortfalls = page_failures::shortfalls(&site, &choices);
             if self.progress.has_answered() {
-                self.shown.record((&reading, negative_house), &choices, &mut self.short);
+                self.shown.record((&reading, negative_house), &choices, &mut self.shortfalls);
             }
-            if self.short.contains_key(&Endpoint::Meters) && self.known.requests.succeeded(Endpoint::Meters) {
+            if self.shortfalls.contains_key(&Endpoint::Meters)
+                && self.known.requests.succeeded(Endpoint::Meters)
+            {
                 self.known.requests.set_hold_off(Endpoint::Meters, DOUBTFUL);
             }
             let was_requested = |page| self.known.requests.was_requested(page, self.known.cycle);
-            self.notices.extend(self.page_failures.record(&self.short, was_requested, self.known.now));
+            self.notices.extend(self.page_failures.record(&self.shortfalls, was_requested, self.known.now));
         }
         if !self.progress.has_answered() {
             return Cycle::NotDue;
@@ -221,7 +223,7 @@ impl Sources {
                 && page.period < IDLE
                 && !known.past.has_served(endpoint)
                 // The end of a failure is reported only after a good response.
-                && !self.short.contains_key(&endpoint);
+                && !self.shortfalls.contains_key(&endpoint);
             if idle
                 && known.requests.was_requested(endpoint, known.cycle)
                 && known.requests.succeeded(endpoint)
@@ -243,7 +245,7 @@ impl Sources {
 
     /// Returns the pages that failed or lacked values in the last cycle, with a description.
     pub fn shortfalls(&self) -> impl Iterator<Item = (Endpoint, &str)> {
-        self.short.iter().map(|(endpoint, words)| (*endpoint, words.as_str()))
+        self.shortfalls.iter().map(|(endpoint, words)| (*endpoint, words.as_str()))
     }
 
     /// Returns the page of each value in the last reading, by the name of the value.
@@ -270,7 +272,7 @@ impl Sources {
 
 /// Checks that `body` has the form of `endpoint`.
 pub fn understand(endpoint: Endpoint, body: &[u8]) -> Result<(), Malformed> {
-    Pages::default().keep(endpoint, body, RequestTime { cycle: 0, at: Instant::now() })
+    Pages::default().store(endpoint, body, RequestTime { cycle: 0, at: Instant::now() })
 }
 
 /// Returns `true` if the reading has no measured value.

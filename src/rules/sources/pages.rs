@@ -37,7 +37,7 @@ macro_rules! pages {
 
         impl Pages {
             /// Parses `body` and stores the page.
-            pub(super) fn keep(&mut self, endpoint: Endpoint, body: &[u8], read: RequestTime) -> Result<(), Malformed> {
+            pub(super) fn store(&mut self, endpoint: Endpoint, body: &[u8], read: RequestTime) -> Result<(), Malformed> {
                 match endpoint {
                     $(Endpoint::$endpoint => self.$field = Some(Cached { page: $parse(body)?, read }),)*
                 }

@@ -176,7 +176,8 @@ fn phases(site: &Site<'_>, rows: &Rows<'_>, unmetered: Unmetered) -> Vec<Phase> 
             row.and_then(|row| row.line(index)).filter(|line| has_mains(line.voltage)).cloned()
         };
         let (production, net) = (of(rows.production), of(rows.net));
-        let house = of(rows.total).filter(|_| is_whole).map(|mut line| {
+        let house = if is_whole { of(rows.total) } else { None };
+        let house = house.map(|mut line| {
             if site.replaces_meters() {
                 let [production, net] = [production.as_ref(), net.as_ref()];
                 line.net_energy = WattHours::total([

@@ -8,15 +8,15 @@ use tokio::time::Instant;
 use crate::base::backoff::doubling;
 use crate::io::gateway::{Endpoint, Error};
 
-/// The longest hold_off-off of a refused page: a missing role or firmware feature does not appear within minutes.
+/// The longest hold-off of a refused page: a missing role or firmware feature does not appear within minutes.
 const LONGEST_HOLD_OFF: Duration = Duration::from_secs(6 * 3600);
-/// The longest hold_off-off of a refused page that the gateway has, by its firmware or because it responded before.
+/// The longest hold-off of a refused page that the gateway has, by its firmware or because it responded before.
 const LONGEST_FAULT: Duration = Duration::from_secs(5 * 60);
 /// The retry interval of a failed page, unless its period is shorter.
 const RETRY: Duration = Duration::from_secs(60);
-/// The longest hold_off-off of a page that does not respond (see `Oddity::HangingDeviceData`).
+/// The longest hold-off of a page that does not respond (see `Oddity::HangingDeviceData`).
 const AFTER_HANGING: Duration = Duration::from_secs(15 * 60);
-/// The longest hold_off-off that the gateway can ask for.
+/// The longest hold-off that the gateway can ask for.
 const LONGEST_BUSY: Duration = Duration::from_secs(10 * 60);
 /// The tolerance for ticks, which are not exact.
 const SLACK: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ pub enum Refusal {
     Missing,
 }
 
-/// The failures of requests, distinguished by the hold_off-off that follows.
+/// The failures of requests, distinguished by the hold-off that follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The gateway refused the request.
@@ -55,7 +55,7 @@ impl Failure {
         }
     }
 
-    /// Returns the hold_off-off after `failures` consecutive failures; `exists` if the gateway is known to have the page.
+    /// Returns the hold-off after `failures` consecutive failures; `exists` if the gateway is known to have the page.
     fn hold_off(self, endpoint: Endpoint, failures: u32, exists: bool) -> Duration {
         match self {
             Self::Refused(_) if exists => doubling(RETRY, LONGEST_FAULT, failures),
@@ -67,7 +67,7 @@ impl Failure {
         }
     }
 
-    /// Returns the longest hold_off-off while nothing can be read from the gateway.
+    /// Returns the longest hold-off while nothing can be read from the gateway.
     ///
     /// The gateway may be starting, so refusals are ignored. Only requests that hang keep a distance.
     const fn longest_in_an_outage(self) -> Duration {
@@ -161,7 +161,7 @@ impl RequestLog {
         }
     }
 
-    /// Sets the hold_off-off of `endpoint`, counted from its last request.
+    /// Sets the hold-off of `endpoint`, counted from its last request.
     pub(super) fn set_hold_off(&mut self, endpoint: Endpoint, hold_off: Duration) {
         if let Some(request) = self.0.get_mut(&endpoint) {
             request.hold_off = hold_off;
@@ -197,7 +197,7 @@ impl RequestLog {
         );
     }
 
-    /// Shortens all hold_off-offs, because nothing could be read from the gateway: the pages are not to blame.
+    /// Shortens all hold-offs, because nothing could be read from the gateway: the pages are not to blame.
     pub(super) fn forgive_failures(&mut self) {
         for request in self.0.values_mut() {
             if let Some((failure, _)) = request.failure {

@@ -154,7 +154,11 @@ async fn a_login_that_finds_no_connection_opens_nothing_and_is_tried_on() {
     insist(&house, DAY).await;
     let record = house.supply(PASSWORD).record(&house.serial(), &house.sight()).await.unwrap();
     assert!(record.attempts.len() >= 9, "{:?}", record.attempts);
-    assert!(record.attempts.iter().all(|attempt| !attempt.may_have_opened()), "{:?}", record.attempts);
+    assert!(
+        record.attempts.iter().all(|attempt| !attempt.may_have_opened_session()),
+        "{:?}",
+        record.attempts
+    );
     house.simulation.cloud.heal();
     insist(&house, Duration::from_secs(7 * 3600)).await;
     assert_eq!(house.counts(), counted(1, 1, 0, 1));

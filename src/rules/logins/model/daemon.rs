@@ -171,7 +171,8 @@ impl Model {
             let record = self.world.disk.record.clone();
             let last = record.as_ref().and_then(|record| record.attempts.last());
             let goes_on = last.is_some_and(|last| {
-                step == Step::Login && last.outcome == Some(Outcome::Success) || last.leads_to_other_way()
+                step == Step::Login && last.outcome == Some(Outcome::Success)
+                    || last.leads_to_other_endpoint()
             });
             if self.processes[which].attempt.is_none() && !goes_on {
                 self.end_command(which);
@@ -495,7 +496,8 @@ impl Model {
     fn send(&mut self, which: usize, attempt: &Attempt) -> Answer {
         Promises::no_request_without_a_record(attempt.step, self.world.disk.record.as_deref());
         let kept = &self.processes[which].tokens[attempt.goal.number];
-        let kept = kept.as_ref().filter(|_| !self.world.disk.is_forgotten[attempt.goal.number]);
+        let is_forgotten = self.world.disk.is_forgotten[attempt.goal.number];
+        let kept = if is_forgotten { None } else { kept.as_ref() };
         let stored = self.world.disk.tokens[attempt.goal.number].as_ref().or(kept);
         let stored = stored.cloned().unwrap_or_default();
         self.promises.judge(which, attempt, &stored, self.renews_short, &self.world);
@@ -558,7 +560,8 @@ impl Model {
         if !self.world.disk.is_writable || is_locked {
             return TokenEvent::Unwritten;
         }
-        let kept = process.tokens[number].as_ref().filter(|_| !self.world.disk.is_forgotten[number]);
+        let is_forgotten = self.world.disk.is_forgotten[number];
+        let kept = if is_forgotten { None } else { process.tokens[number].as_ref() };
         let stored = self.world.disk.tokens[number].as_ref().or(kept);
         let mut tokens = stored.cloned().unwrap_or_default();
         Rc::make_mut(&mut tokens).arrived(token, origin, self.world.sight(None).moment.wall);

@@ -55,11 +55,11 @@ impl Request {
         self.opens() && matches!(self.outcome, None | Some(Ok(())))
     }
 
-    fn may_have_opened(&self) -> bool {
+    fn may_have_opened_session(&self) -> bool {
         self.opens() && matches!(self.outcome, None | Some(Ok(()) | Err(Kind::Unclear)))
     }
 
-    fn leads_to_other_way(&self) -> bool {
+    fn leads_to_other_endpoint(&self) -> bool {
         self.step == Step::Token && self.outcome == Some(Err(Kind::Unexpected))
     }
 }
@@ -252,12 +252,12 @@ impl Promises {
             return;
         }
         // The other endpoint is next, or the code may be entered again.
-        if last.leads_to_other_way() || kind == Kind::WrongCode {
+        if last.leads_to_other_endpoint() || kind == Kind::WrongCode {
             return;
         }
         let in_row =
             |request: &&Request| matches!(request.outcome, Some(Err(other)) if other.row() == kind.row());
-        let ended = self.requests.iter().rev().filter(|request| !request.leads_to_other_way());
+        let ended = self.requests.iter().rev().filter(|request| !request.leads_to_other_endpoint());
         let row = ended.take_while(in_row).count();
         let row = u32::try_from(row.min(40)).unwrap();
         let table = match kind {
@@ -417,14 +417,15 @@ impl Promises {
 
     /// Checks that the other token endpoint is used only directly after an unknown response from the first.
     fn the_other_endpoint_is_used_only_after_an_unknown_response(step: Step, before: &[Request]) {
-        let is_next = before.last().is_some_and(Request::leads_to_other_way);
+        let is_next = before.last().is_some_and(Request::leads_to_other_endpoint);
         assert!(step != Step::OtherToken || is_next, "the other endpoint after {:?}", before.last());
     }
 
     /// Checks that at most three logins in 24 hours may have opened a session.
     fn three_sessions_a_day(&self, before: &[Request], world: &World) {
         let day = DAY.saturating_sub(self.slack);
-        let recent = |request: &&Request| request.may_have_opened() && since(request.at, world.now) < day;
+        let recent =
+            |request: &&Request| request.may_have_opened_session() && since(request.at, world.now) < day;
         let logins: Vec<&Request> = before.iter().filter(recent).collect();
         assert!(logins.len() < 3, "a fourth session in a day, perhaps: {logins:?}");
     }
@@ -528,7 +529,7 @@ impl Promises {
             logins.nth(nth).map(|login| login.at + length)
         };
         let latest_login = self.requests.iter().rev().find(|request| request.opens());
-        let mut unclear = self.requests.iter().rev().filter(|request| request.may_have_opened());
+        let mut unclear = self.requests.iter().rev().filter(|request| request.may_have_opened_session());
         let until = match why {
             Waiting::GatewaySilent | Waiting::GatewayNotAsked | Waiting::GatewayUnsure => None,
             Waiting::HoldOff(_) => {
