@@ -1,4 +1,4 @@
-//! Lengths of time in words.
+//! Formats durations for people.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ mod tests {
 
     #[test]
     fn lengths_are_said_as_people_say_them() {
-        let said =
+        let formatted =
             [0, 59, 60, 3600, 3660, 86_400, 172_800].map(|seconds| length(Duration::from_secs(seconds)));
-        assert_eq!(said, ["0 s", "59 s", "1 min", "1 h", "1 h 1 min", "24 h", "2 days"]);
+        assert_eq!(formatted, ["0 s", "59 s", "1 min", "1 h", "1 h 1 min", "24 h", "2 days"]);
     }
 }

@@ -46,7 +46,7 @@ enum State {
         since: Instant,
         /// The outage is counted; one at a quiet time is not, nor is one before the service was first available.
         counted: bool,
-        said: bool,
+        reported: bool,
     },
 }
 
@@ -58,13 +58,13 @@ impl<K: PartialEq> Outage<K> {
 
     /// Records a failure. At a `quiet` time, such as the nightly restart of a gateway, nothing is reported.
     pub fn failed(&mut self, kind: K, quiet: bool, now: Instant) -> Say {
-        let (since, counted, said) = match self.state {
+        let (since, counted, reported) = match self.state {
             State::Unknown => (now, true, false),
             State::Available { .. } => (now, false, false),
-            State::Unavailable { since, counted, said } => (since, counted, said),
+            State::Unavailable { since, counted, reported } => (since, counted, reported),
         };
         if quiet {
-            self.state = State::Unavailable { since, counted, said };
+            self.state = State::Unavailable { since, counted, reported };
             return Say::Nothing;
         }
         if !counted {
@@ -81,7 +81,7 @@ impl<K: PartialEq> Outage<K> {
             _ if new => Say::Gone,
             _ => Say::Nothing,
         };
-        self.state = State::Unavailable { since, counted: true, said: said || say != Say::Nothing };
+        self.state = State::Unavailable { since, counted: true, reported: reported || say != Say::Nothing };
         say
     }
 
@@ -89,7 +89,7 @@ impl<K: PartialEq> Outage<K> {
     pub fn ended(&mut self, now: Instant) -> Say {
         let away = match self.state {
             State::Available { .. } => return self.steady(now),
-            State::Unavailable { since, said: true, .. } => Some(now.saturating_duration_since(since)),
+            State::Unavailable { since, reported: true, .. } => Some(now.saturating_duration_since(since)),
             State::Unavailable { .. } | State::Unknown => None,
         };
         self.state = State::Available { since: now };
@@ -110,7 +110,7 @@ impl<K: PartialEq> Outage<K> {
         }
     }
 
-    /// Returns whether there is an outage.
+    /// Returns `true` during an outage.
     pub const fn is_unavailable(&self) -> bool {
         matches!(self.state, State::Unavailable { .. })
     }
@@ -153,28 +153,28 @@ mod tests {
     fn kinds_that_take_turns_are_said_once_each() {
         let (start, mut outage) = (Instant::now(), outage());
         let kinds = ["away", "password", "malformed"].into_iter().cycle().take(1000);
-        let said = kinds.filter(|kind| outage.failed(kind, false, start) == Say::Gone).count();
-        assert_eq!(said, 3);
+        let reported = kinds.filter(|kind| outage.failed(kind, false, start) == Say::Gone).count();
+        assert_eq!(reported, 3);
     }
 
     #[test]
     fn what_comes_and_goes_for_a_day_is_said_in_a_few_lines() {
-        let (start, mut outage, mut said) = (Instant::now(), outage(), Vec::new());
+        let (start, mut outage, mut reported) = (Instant::now(), outage(), Vec::new());
         let mut now = start;
         for _ in 0..20_000 {
-            said.push(outage.ended(now));
-            said.push(outage.steady(now + SECOND));
-            said.push(outage.failed("lost", false, now + 2 * SECOND));
-            said.push(outage.failed("away", false, now + 3 * SECOND));
+            reported.push(outage.ended(now));
+            reported.push(outage.steady(now + SECOND));
+            reported.push(outage.failed("lost", false, now + 2 * SECOND));
+            reported.push(outage.failed("away", false, now + 3 * SECOND));
             now += 4 * SECOND;
         }
-        said.push(outage.ended(now));
-        said.push(outage.steady(now + STEADY));
-        said.retain(|say| *say != Say::Nothing);
+        reported.push(outage.ended(now));
+        reported.push(outage.steady(now + STEADY));
+        reported.retain(|say| *say != Say::Nothing);
         let back = || Say::Back(Some(2 * SECOND));
         let holds = Say::Holds(20_000, 79_998 * SECOND);
         let lines = [Say::Back(None), Say::Gone, Say::Gone, back(), Say::Gone, back(), Say::Flaps(3), holds];
-        assert_eq!(said, lines);
+        assert_eq!(reported, lines);
     }
 
     #[test]

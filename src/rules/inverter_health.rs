@@ -218,12 +218,12 @@ mod tests {
 
     #[test]
     fn one_that_stopped_reporting_is_silent_and_one_far_below_is_weak() {
-        let said = day(|minute| {
+        let reported = day(|minute| {
             let mut all = sound(minute);
             all.extend([inverter("4", 180.0, -600), inverter("5", 40.0, minute)]);
             all
         });
-        insta::assert_snapshot!(format!("{said:#?}"), @r#"
+        insta::assert_snapshot!(format!("{reported:#?}"), @r#"
         [
             (
                 "inverter_silent",
@@ -251,8 +251,8 @@ mod tests {
 
     #[test]
     fn a_night_of_silence_is_no_fault() {
-        let said = day(|minute| if minute < 300 { sound(minute) } else { sound(300) });
-        assert_eq!(said, []);
+        let reported = day(|minute| if minute < 300 { sound(minute) } else { sound(300) });
+        assert_eq!(reported, []);
     }
 
     /// Returns an inverter that last reported `days` ago.
@@ -262,34 +262,34 @@ mod tests {
 
     #[test]
     fn those_that_were_taken_down_years_ago_neither_hide_a_fault_nor_are_one() {
-        let said = day(|minute| {
+        let reported = day(|minute| {
             let mut all = sound(minute);
             all.push(inverter("4", 40.0, minute));
             all.extend((5..15).map(|serial| long_silent(&serial.to_string(), 2_901)));
             all
         });
-        let kinds: Vec<_> = said.iter().map(|(kind, _)| *kind).collect();
-        assert_eq!(kinds, ["inverter_weak"], "{said:?}");
+        let kinds: Vec<_> = reported.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, ["inverter_weak"], "{reported:?}");
     }
 
     #[test]
     fn one_that_stopped_two_weeks_ago_is_still_a_fault() {
-        let said = day(|minute| {
+        let reported = day(|minute| {
             let mut all = sound(minute);
             all.push(long_silent("4", 14));
             all
         });
-        assert_eq!(said.first().map(|(kind, _)| *kind), Some("inverter_silent"));
+        assert_eq!(reported.first().map(|(kind, _)| *kind), Some("inverter_silent"));
     }
 
     #[test]
     fn a_report_from_the_future_does_not_stop_the_comparison() {
-        let said = day(|minute| {
+        let reported = day(|minute| {
             let mut all = sound(minute);
             all.extend([inverter("4", 180.0, 500_000), inverter("5", 40.0, minute)]);
             all
         });
-        assert_eq!(said.first().map(|(kind, _)| *kind), Some("inverter_weak"), "{said:?}");
+        assert_eq!(reported.first().map(|(kind, _)| *kind), Some("inverter_weak"), "{reported:?}");
     }
 
     #[test]

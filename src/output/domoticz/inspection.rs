@@ -117,15 +117,15 @@ mod tests {
     fn what_is_wrong_is_said_with_what_to_do() {
         let computed = DeviceInfo { energy_meter_mode: Some("1".to_owned()), ..info("General", "kWh") };
         let from_device = DeviceInfo { energy_meter_mode: Some("0".to_owned()), ..computed.clone() };
-        let said = [
+        let reported = [
             checked("production", Some(&info("General", "kWh"))),
             checked("production", Some(&from_device)),
             checked("production", Some(&computed)),
             checked("grid", Some(&info("General", "kWh"))),
             checked("grid", None),
         ];
-        let said: Vec<String> = said.into_iter().map(|result| format!("{result:?}")).collect();
-        insta::assert_snapshot!(said.join("\n"));
+        let reported: Vec<String> = reported.into_iter().map(|result| format!("{result:?}")).collect();
+        insta::assert_snapshot!(reported.join("\n"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The values of today and yesterday, from the lifetime total at local midnight.
 //!
-//! The gateway's own daily totals are reset late, not always to 0, and off by an hour during daylight saving. A day is
-//! unknown if no reading was made at its beginning, within an hour of midnight, unless hardly anything was counted in
-//! the gap.
+//! The gateway's own daily totals are reset late, not always to 0, and off by an hour when the clocks change. A day is
+//! unknown if there is a gap of more than an hour between the readings at its beginning or end, unless hardly anything
+//! was counted in the gap.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;

@@ -2,8 +2,8 @@
 //!
 //! All hold-offs are counted in the record's own age, which grows by the time that has passed since the record was
 //! last written. Within one boot, the uptime measures that exactly. Across a reboot, the wall clock and the gateway's
-//! clock have to agree. If the gateway's clock was not seen both before and after the reboot, only the uptime since
-//! the boot is counted: at least that much has passed.
+//! clock measure it, and the smaller value counts. If the gateway's clock was not seen both before and after the reboot,
+//! only the uptime since the boot is counted: at least that much has passed.
 
 use std::time::Duration;
 

@@ -53,7 +53,7 @@ pub struct Attempt {
     /// The record's age when the outcome was recorded; `None` in records of earlier versions.
     #[serde(default)]
     pub ended: Option<Age>,
-    /// The wall clock when the request was sent, for display only.
+    /// The wall clock when the request was sent, for display and for recognizing an old copy of the record.
     pub time: Timestamp,
     /// A placeholder for the attempts of a damaged record; no request was sent.
     #[serde(default)]

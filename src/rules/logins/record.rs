@@ -112,8 +112,9 @@ impl Record {
         self.anchor.wall
     }
 
-    /// Whether it is older than `known`: the last attempt in that is not in this, and none that is newer. An old copy of the
-    /// file, from a backup or another directory, must not shorten a hold-off.
+    /// Returns `true` if the record is older than `known`: it has neither the last attempt of `known` nor a newer one.
+    ///
+    /// An old copy of the file, from a backup or another directory, must not shorten a hold-off.
     pub fn is_older_than(&self, known: &Self) -> bool {
         let Some(last) = known.attempts.last() else { return false };
         let is_same = |attempt: &&Attempt| (attempt.time, &attempt.serial) == (last.time, &last.serial);

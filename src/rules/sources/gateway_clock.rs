@@ -103,14 +103,14 @@ mod tests {
     /// and `true` if the last timestamp is stale.
     fn after(stamps: &[i64]) -> (Vec<String>, bool) {
         let start = Instant::now();
-        let (mut clock, mut now, mut said) = (GatewayClock::new(Some(at(0)), start), start, Vec::new());
+        let (mut clock, mut now, mut reported) = (GatewayClock::new(Some(at(0)), start), start, Vec::new());
         for stamp in stamps {
             clock.begin(now);
-            said.extend(clock.record([at(*stamp)].into_iter()));
+            reported.extend(clock.record([at(*stamp)].into_iter()));
             now += Duration::from_secs(30);
         }
         let last = at(*stamps.last().unwrap());
-        (said, age::is_stale(Some(last), clock.now([last].into_iter()), age::METER))
+        (reported, age::is_stale(Some(last), clock.now([last].into_iter()), age::METER))
     }
 
     #[test]
@@ -122,17 +122,20 @@ mod tests {
     #[test]
     fn a_meter_that_moves_on_another_clock_is_fresh_and_the_clocks_are_said_to_disagree() {
         assert_eq!(after(&[-900]), (vec![], true));
-        let (said, stale) = after(&[-900, -870, -840, -810]);
+        let (reported, stale) = after(&[-900, -870, -840, -810]);
         assert!(!stale);
-        assert_eq!(said.len(), 1);
-        assert!(said[0].contains("/info shows") && said[0].ends_with("is judged by the latter"), "{said:?}");
+        assert_eq!(reported.len(), 1);
+        assert!(
+            reported[0].contains("/info shows") && reported[0].ends_with("is judged by the latter"),
+            "{reported:?}"
+        );
     }
 
     #[test]
     fn a_clock_that_is_years_away_judges_nothing_and_that_is_said() {
-        let (said, stale) = after(&[-400_000_000, -400_000_000]);
+        let (reported, stale) = after(&[-400_000_000, -400_000_000]);
         assert!(!stale);
-        assert!(said[0].ends_with("cannot be judged") && said.len() == 1, "{said:?}");
+        assert!(reported[0].ends_with("cannot be judged") && reported.len() == 1, "{reported:?}");
         assert_eq!(after(&[3000, 3030]).0.len(), 1, "from the future");
     }
 

@@ -199,7 +199,7 @@ mod tests {
     const TICK: Duration = Duration::from_secs(30);
 
     /// Replaces each cycle (`x` if the page fails, `.` if it works) by `B` or `E` if a begin or an end is reported.
-    fn said(cycles: &str) -> String {
+    fn reported(cycles: &str) -> String {
         let (mut failures, mut now) = (PageFailures::default(), Instant::now());
         let one = |cycle: char| {
             let words = "fails (HTTP 500)".to_owned();
@@ -218,16 +218,16 @@ mod tests {
 
     #[test]
     fn a_trouble_is_said_when_it_begins_and_when_it_ends() {
-        assert_eq!(said("..xxxxxxxx...."), "..xBxxxxxxE...");
-        assert_eq!(said("..x.......x..."), "..x.......x...");
+        assert_eq!(reported("..xxxxxxxx...."), "..xBxxxxxxE...");
+        assert_eq!(reported("..x.......x..."), "..x.......x...");
     }
 
     #[test]
     fn a_page_that_comes_and_goes_is_reported_once() {
         let flapping = "x.".repeat(100);
-        let said = said(&flapping);
-        assert_eq!(said.matches('B').count(), 2, "{said}");
-        assert_eq!(said.matches('E').count(), 1, "{said}");
+        let reported = reported(&flapping);
+        assert_eq!(reported.matches('B').count(), 2, "{reported}");
+        assert_eq!(reported.matches('E').count(), 1, "{reported}");
     }
 
     #[test]

@@ -299,10 +299,10 @@ impl World {
     fn answer(&self) -> Option<Answer> {
         let (status, retry_after, body) = ANSWERS.get(self.cloud_mood)?;
         let retry_after = retry_after.map(str::to_owned);
-        Some(Answer { retry_after, ..Self::say(*status, body) })
+        Some(Answer { retry_after, ..Self::response(*status, body) })
     }
 
-    fn say(status: u16, body: &str) -> Answer {
+    fn response(status: u16, body: &str) -> Answer {
         Answer { status, body: body.as_bytes().to_vec().into(), ..Answer::default() }
     }
 
@@ -312,7 +312,7 @@ impl World {
         let right = credentials == self.right;
         let well = || {
             let session = r#"{"message":"success","session_id":"5e55"}"#;
-            if right { Self::say(200, session) } else { Self::say(401, r#"{"message":"Invalid"}"#) }
+            if right { Self::response(200, session) } else { Self::response(401, r#"{"message":"Invalid"}"#) }
         };
         answer::login(&self.answer().unwrap_or_else(well))
     }
@@ -332,7 +332,7 @@ impl World {
         let right = self.rng.bool();
         let well = || {
             let session = r#"{"message":"success","session_id":"5e55"}"#;
-            Self::say(200, if right { session } else { r#"{"isValid":false,"isBlocked":false}"# })
+            Self::response(200, if right { session } else { r#"{"isValid":false,"isBlocked":false}"# })
         };
         answer::code(&self.answer().unwrap_or_else(well))
     }
@@ -343,10 +343,10 @@ impl World {
             return Err(Failure::transient("connection reset"));
         }
         if !Self::owns(number) {
-            return Err(answer::token(&Self::say(403, "Forbidden")).unwrap_err());
+            return Err(answer::token(&Self::response(403, "Forbidden")).unwrap_err());
         }
         let token = self.token(number, self.now, self.lifetime);
-        let answer = self.answer().unwrap_or_else(|| Self::say(200, token.secret.expose()));
+        let answer = self.answer().unwrap_or_else(|| Self::response(200, token.secret.expose()));
         answer::token(&answer).map(|_| token)
     }
 

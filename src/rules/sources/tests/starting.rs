@@ -26,8 +26,8 @@ fn pages_that_are_refused_while_the_gateway_starts_are_asked_again_at_the_next_p
             }
             let reading = poll(&mut sources, start + TICK * polls, answer).1.unwrap();
             assert!(reading.production.is_some() && reading.grid.is_some() && reading.inverters.len() == 1);
-            let said = sources.notices();
-            assert!(said.iter().all(|notice| notice.kind == "endpoint_forbidden"), "{said:?}");
+            let reported = sources.notices();
+            assert!(reported.iter().all(|notice| notice.kind == "endpoint_forbidden"), "{reported:?}");
         }
     }
 }
