@@ -1,5 +1,5 @@
-//! Bounded reading of regular files. A path that a person or another program chose may name a FIFO, which never
-//! ends, or a device such as `/dev/zero`, which fills the memory.
+//! Bounded reading of regular files. A path from a person or another program may name a FIFO, which never ends, or a
+//! device such as `/dev/zero`, which would fill the memory.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -13,29 +13,29 @@ use zeroize::Zeroizing;
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The system refused; which error it was says whether a later attempt may succeed.
+    /// An error of the operating system. Its kind decides whether a later attempt may succeed.
     #[error(transparent)]
     System(#[from] io::Error),
-    /// The path names something else than a regular file.
+    /// The path does not name a regular file.
     #[error("it is {0}, not a regular file")]
     NotAFile(&'static str),
-    /// It has more bytes than a file of its kind ever needs.
+    /// The file has more bytes than a file of its kind ever needs.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
-    /// It is no text.
-    #[error("it is no text in UTF-8")]
+    /// The file is not UTF-8 text.
+    #[error("it is not UTF-8 text")]
     NotText,
 }
 
 impl Error {
-    /// Whether there is nothing at the path.
+    /// Returns whether the path does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::System(error) if error.kind() == io::ErrorKind::NotFound)
     }
 }
 
-/// Whether a person has to change the path or what lies there. Any other error (a worn disk, no descriptor or memory
-/// left) may pass by itself.
+/// Returns whether a person has to change the path or the file there. Any other error (a worn disk, no free descriptor
+/// or memory) may be temporary.
 pub fn needs_a_person(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied};
     matches!(error.kind(), NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidFilename)
@@ -51,32 +51,32 @@ impl From<Error> for io::Error {
     }
 }
 
-/// Reads a whole regular file of at most `limit` bytes. Symbolic links are followed. Never waits for a writer, and
-/// wipes what it read when the result is dropped.
+/// Reads a whole regular file of at most `limit` bytes. Follows symbolic links, and never waits for a writer. The
+/// content is wiped when it is dropped.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
-    // Looked at before it is opened: opening alone acts on some devices (a watchdog, a tape).
+    // Checked before opening, because the opening alone has an effect on some devices (a watchdog, a tape).
     expect_regular(&fs::metadata(path)?)?;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     read_file(file, limit)
 }
 
-/// Reads an open regular file of at most `limit` bytes from where it stands.
+/// Reads an open regular file of at most `limit` bytes from the current position.
 pub fn read_file(file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     let metadata = file.metadata()?;
     expect_regular(&metadata)?;
     if metadata.len() > limit {
         return Err(Error::TooLarge(limit));
     }
-    // Room for everything at once: a buffer that grows leaves copies behind that are not wiped.
+    // Allocated at once: a buffer that grows leaves copies behind that are not wiped.
     let room = usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    // The file may grow while it is read, and files of /proc say that they are empty.
+    // The file may grow while it is read, and files in /proc report a size of 0.
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
 }
 
-/// Refuses everything but a regular file, with its name.
+/// Returns an error that names the kind of the file, unless it is a regular file.
 pub fn expect_regular(metadata: &Metadata) -> Result<(), Error> {
     let kind = metadata.file_type();
     if kind.is_file() {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_whose_size_says_nothing_is_bounded_too() {
+    fn a_file_that_reports_no_size_is_bounded_too() {
         let path = Path::new("/proc/self/status");
         assert!(!read_bounded(path, 1 << 20).unwrap().is_empty());
         assert_eq!(words(path), "it is larger than 10 bytes");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_at_once_and_named() {
+    fn a_special_file_is_refused_and_named() {
         let dir = tempfile::tempdir().unwrap();
         let (fifo, socket) = (dir.path().join("fifo"), dir.path().join("socket"));
         mknodat(CWD, &fifo, Kind::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

@@ -1,5 +1,5 @@
-//! One module for each outside thing: files and streams, the state directory, host names, TLS, tokens, the cloud, the
-//! gateway, the broker. None of them decides when something is done.
+//! A module for each external thing: files and streams, the state directory, host names, TLS, tokens, the cloud, the
+//! gateway, the broker. None of them decides when something happens.
 
 pub mod cloud;
 pub mod files;

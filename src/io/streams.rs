@@ -1,5 +1,5 @@
-//! Standard output and standard error, which whoever started the program may leave unread, share with others, or put on
-//! a full disk.
+//! Writing to standard output and standard error. They may be a pipe that is not read, shared with other programs, or a
+//! file on a full disk.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -7,29 +7,29 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// What could not be written.
+/// The error for an incomplete write.
 #[derive(Debug)]
-pub struct Unwritten {
-    /// How many bytes were taken before the error.
+pub struct WriteError {
+    /// The number of bytes written before the error.
     pub written: usize,
-    /// The system's reason.
+    /// The error of the operating system.
     pub error: io::Error,
 }
 
-/// Another descriptor of a stream: no lock of the standard library is held while a write to it waits.
+/// Duplicates the descriptor of a stream, so that a write that waits does not hold a lock of the standard library.
 pub fn duplicate(stream: impl AsFd) -> io::Result<File> {
     stream.as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// Writes all of `bytes`, and waits as long as nobody reads them. A stream that does not wait by itself, because a
-/// program that shares it asked for that, is waited for here.
-pub fn write_all(out: &mut (impl Write + AsFd), bytes: &[u8]) -> Result<(), Unwritten> {
+/// Writes all of `bytes`, and waits as long as they are not read. This also works if another program that shares the
+/// stream has made it non-blocking.
+pub fn write_all(out: &mut (impl Write + AsFd), bytes: &[u8]) -> Result<(), WriteError> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let step = match out.write(rest) {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
-            Ok(taken) => {
-                rest = rest.get(taken..).unwrap_or_default();
+            Ok(count) => {
+                rest = rest.get(count..).unwrap_or_default();
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => wait(out.as_fd()),
@@ -37,7 +37,7 @@ pub fn write_all(out: &mut (impl Write + AsFd), bytes: &[u8]) -> Result<(), Unwr
             Err(error) => Err(error),
         };
         if let Err(error) = step {
-            return Err(Unwritten { written: bytes.len() - rest.len(), error });
+            return Err(WriteError { written: bytes.len() - rest.len(), error });
         }
     }
     Ok(())
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipe_that_does_not_wait_by_itself_gets_everything() {
+    fn a_non_blocking_pipe_receives_everything() {
         let (mut reader, writer) = io::pipe().unwrap();
         fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
         // Several times what a pipe holds.
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_how_far_it_got() {
+    fn an_error_contains_the_number_of_bytes_written() {
         let mut full = File::options().write(true).open("/dev/full").unwrap();
         let failed = write_all(&mut full, b"abc").unwrap_err();
         assert_eq!((failed.written, failed.error.kind()), (0, ErrorKind::StorageFull));

@@ -24,7 +24,7 @@ use enphased::io::gateway::firmware::Firmware;
 use enphased::io::gateway::info::Info;
 use enphased::io::gateway::pinned_key::PinnedKeys;
 use enphased::io::gateway::{self, Endpoint, Target};
-use enphased::io::mqtt::Order;
+use enphased::io::mqtt::Command;
 use enphased::io::state_dir::StateDir;
 use enphased::io::token::{Token, store};
 use enphased::output::homeassistant::{self, Discovery};
@@ -210,7 +210,7 @@ async fn announced(state: &StateDir) {
     let reader = board.reader();
     for second in 0..10 {
         while let Some(order) = outbox.next(&reader.borrow(), start + Duration::from_secs(second)) {
-            if let Order::Publish(message) = order {
+            if let Command::Publish(message) = order {
                 assert!(topics::is_topic(&message.topic), "{:?}", message.topic);
             }
         }

@@ -251,7 +251,7 @@ async fn a_gateway_that_is_late_after_a_power_cut_is_waited_for() {
     house.simulation.gateways[0].set_condition(Condition::Refusing);
     let told = house.live(10 * MINUTE).await;
     assert_eq!(told[0], "READY=1", "ready although nothing answers");
-    assert!(told.iter().any(|line| line.contains("did not answer")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("did not respond")), "{told:?}");
     assert_eq!(house.cloud(), CloudCounts::default(), "no login while the gateway is away");
     house.simulation.gateways[0].heal();
     house.live(MINUTE).await;

@@ -414,7 +414,7 @@ async fn a_body_that_stops_is_cut_off() {
     }))
     .await;
     let error = modern_client(&server).await.get(Endpoint::MeterReadings).await.unwrap_err();
-    assert!(matches!(&error, Error::Malformed { why, .. } if why == "it was cut off"), "{error:?}");
+    assert!(matches!(&error, Error::Malformed { why, .. } if why == "it is cut off"), "{error:?}");
 }
 
 #[tokio::test]
@@ -500,7 +500,7 @@ async fn nobody_there_is_said_in_plain_words() {
     drop(listener);
     let error = open(&target(&address.to_string())).await.unwrap_err();
     let shown = error.to_string().replace(&address.to_string(), "GATEWAY");
-    insta::assert_snapshot!(shown, @"the gateway at GATEWAY did not answer /info: connection refused");
+    insta::assert_snapshot!(shown, @"the gateway at GATEWAY did not respond to /info: connection refused");
 }
 
 #[tokio::test]
@@ -512,7 +512,7 @@ async fn another_device_is_called_so() {
     }
     let server = Server::http(|_: &Seen| reply("404 Not Found", &[], "")).await;
     let error = server.open().await.unwrap_err();
-    let why = "there is none; this is not an Enphase gateway, or one that is still starting";
+    let why = "the page does not exist; this is not an Enphase gateway, or it is still starting";
     assert!(error.to_string().ends_with(why), "{error}");
 }
 
@@ -551,7 +551,7 @@ async fn a_certificate_that_cannot_be_checked_needs_the_last_resort() {
     let error = server.open().await.unwrap_err();
     assert!(matches!(error, Error::Certificate { .. }), "{error:?}");
     let shown = error.to_string().replace(&server.address.to_string(), "GATEWAY");
-    insta::assert_snapshot!(shown, @r#"the gateway's certificate at https://GATEWAY cannot be checked (it is of X.509 version 1, which is not read any more). If no update of the gateway helps, set tls = "insecure" for it in the configuration"#);
+    insta::assert_snapshot!(shown, @r#"cannot check the certificate of the gateway at https://GATEWAY (it uses X.509 version 1, which is no longer supported). If an update of the gateway does not help, set tls = "insecure" for it in the configuration"#);
     assert!(server.seen().is_empty());
 
     let insecure = open(&Target { insecure: true, ..target(&server.url()) }).await.unwrap();
@@ -565,7 +565,7 @@ async fn a_key_that_is_shown_must_also_be_owned() {
     let server = Server::start("127.0.0.1:0", thief, modern(|_| None)).await;
     let error = server.open().await.unwrap_err();
     let Error::Certificate { why, .. } = error else { panic!("{error:?}") };
-    assert_eq!(why, "it does not prove that it owns the key it shows, or the key is too short");
+    assert_eq!(why, "it does not prove ownership of its key, or the key is too short");
     assert!(server.seen().is_empty());
 }
 
@@ -586,7 +586,7 @@ async fn a_gateway_that_answers_https_alone_is_not_looked_for_over_http_for_ever
     let server = Server::https(modern(|_| None)).await;
     let error = open(&target(&format!("http://{}", server.address))).await.unwrap_err();
     let shown = error.to_string().replace(&server.address.to_string(), "GATEWAY");
-    insta::assert_snapshot!(shown, @"the gateway at http://GATEWAY is configured with http://, and its firmware is read over https alone: no token is sent over http. Write the address without http://");
+    insta::assert_snapshot!(shown, @"the gateway at http://GATEWAY is configured with http://, but its firmware requires https: a token is never sent over http. Remove http:// from the address");
     assert_eq!(server.paths(), ["/info"]);
 }
 

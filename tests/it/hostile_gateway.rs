@@ -128,7 +128,7 @@ async fn a_long_info_is_not_even_parsed() {
     // A second and more of parsing for each 300 kB.
     let error = opened(host(&info(100_000), "").await).await.unwrap_err();
     assert!(
-        matches!(&error, Error::Unidentified { why, .. } if why.ends_with(info::NO_GATEWAY)),
+        matches!(&error, Error::Unidentified { why, .. } if why.ends_with(info::NOT_A_GATEWAY)),
         "{error:?}"
     );
 }

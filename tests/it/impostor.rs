@@ -16,7 +16,7 @@ use enphased::base::reading::{Reading, Serial};
 use enphased::base::secrets::Secret;
 use enphased::io::gateway::address::Address;
 use enphased::io::gateway::pinned_key::{PinnedKeys, serials_at};
-use enphased::io::gateway::{self, Connected, Endpoint, Error, OpenError, Place, Target};
+use enphased::io::gateway::{self, Connected, Endpoint, Error, Location, OpenError, Target};
 use enphased::io::state_dir::StateDir;
 use enphased::io::token::store::{self, Origin, Tokens};
 use fastrand::Rng;
@@ -84,8 +84,8 @@ impl Host {
         self.server.address
     }
 
-    fn place(&self) -> Place {
-        Place { address: self.address().to_string().parse().unwrap(), ip: self.address() }
+    fn place(&self) -> Location {
+        Location { address: self.address().to_string().parse().unwrap(), ip: self.address() }
     }
 }
 
@@ -236,7 +236,7 @@ async fn another_serial_of_the_same_key_ends_the_session() {
     let before = host.secrets().len();
     *host.persona.lock().unwrap() = Persona { serial: OTHER, ..REAL };
     let error = gateway.confirm().await.unwrap_err();
-    assert!(error.to_string().contains("is 122300999999 now, and was 122300123456 before"), "{error}");
+    assert!(error.to_string().contains("changed from 122300123456 to 122300999999"), "{error}");
     gateway.get(Endpoint::Production).await.unwrap_err();
     gateway.use_token(&token(SERIAL, "a")).unwrap_err();
     gateway.check_token(&token(OTHER, "a")).await.unwrap_err();
@@ -347,7 +347,7 @@ async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
     let login = Arc::clone(&home.shared.supply).lock_owned().await;
     one.becomes(Persona { serial: OTHER, ..REAL }, Shown::other());
     two.becomes(REAL, Shown::first());
-    assert!(watts(&mut first).await.unwrap_err().contains("another key"));
+    assert!(watts(&mut first).await.unwrap_err().contains("a different key"));
     let before = one.server.seen().len();
     let answered = async {
         while one.server.seen().len() == before {
@@ -405,7 +405,7 @@ async fn of_several_places_the_one_with_the_remembered_key_is_read() {
         Host::start(Persona { firmware: OLD, ..REAL }, Shown::plain()).await,
         Host::start(Persona { serial: OTHER, ..REAL }, Shown::other()).await,
     ];
-    let mut places: Vec<Place> = spoofers.iter().map(Host::place).collect();
+    let mut places: Vec<Location> = spoofers.iter().map(Host::place).collect();
     places.push(real.place());
     let gateway = open_among(&places, &Target::default(), &state).await.unwrap();
     assert_eq!((gateway.address(), gateway.key()), (real.address().to_string(), Some(fingerprint(GATEWAY))));
@@ -478,7 +478,7 @@ async fn a_replaced_gateway_is_called_so() {
     tokio::time::advance(Duration::from_secs(60)).await;
     tokio::time::resume();
     let said = watts(&mut poller).await.unwrap_err();
-    assert!(said.contains(&format!("is {OTHER} now, and was {SERIAL} before")), "{said}");
+    assert!(said.contains(&format!("changed from {SERIAL} to {OTHER}")), "{said}");
     assert_eq!(watts(&mut poller).await.unwrap(), (OTHER.to_owned(), 7.0));
     let sheet = board.borrow_and_update();
     let events: Vec<String> = sheet
@@ -690,7 +690,7 @@ async fn open(target: &Target, state: &tempfile::TempDir) -> Result<Connected, O
 }
 
 async fn open_among(
-    places: &[Place],
+    places: &[Location],
     target: &Target,
     state: &tempfile::TempDir,
 ) -> Result<Connected, OpenError> {

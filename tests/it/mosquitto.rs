@@ -218,7 +218,7 @@ pub(crate) fn options(address: mqtt::Address) -> mqtt::Options {
         certificates: Certificates::default(),
         client_id: format!("enphased{}", fastrand::u32(..)),
         will: Some(enphased::output::topics::status("enphased", false)),
-        burst: mqtt::WORDS,
+        burst: mqtt::BURST,
     }
 }
 
@@ -421,12 +421,12 @@ async fn a_wrong_password_is_told_and_tried_again_until_it_is_right() {
     let daemon = Daemon::start(with_password);
     daemon.read(7.5);
     let trouble = daemon.trouble().await;
-    assert!(trouble.contains("refuses the user \"solar\" or its password"), "{trouble}");
+    assert!(trouble.contains("refused the user \"solar\" or its password"), "{trouble}");
     assert!(!trouble.contains("sunshine"));
 
     let nobody = Daemon::start(options(broker.address("mqtt")));
     let trouble = nobody.trouble().await;
-    assert!(trouble.contains("refuses a connection without a user"), "{trouble}");
+    assert!(trouble.contains("refused a connection without a user"), "{trouble}");
 
     set_password(&passwords, "sunshine").await;
     broker.kill().await;
@@ -598,9 +598,9 @@ async fn over_tls_the_right_ca_connects_and_another_is_told() {
     daemon.stop().await;
 
     let trouble = Daemon::start(trusting(&broker, wrong.file("ca.pem"))).trouble().await;
-    assert!(trouble.contains("its CA is not known here; set ca_file"), "{trouble}");
+    assert!(trouble.contains("its CA is unknown; set ca_file"), "{trouble}");
     let trouble = Daemon::start(trusting(&broker, right.file("nothing.pem"))).trouble().await;
-    assert!(trouble.contains("nothing.pem, which cannot be used"), "{trouble}");
+    assert!(trouble.contains("nothing.pem: "), "{trouble}");
     let system = mqtt::Options { certificates: Certificates::default(), ..options(broker.address("mqtts")) };
     let trouble = Daemon::start(system).trouble().await;
     assert!(trouble.contains("set ca_file") || trouble.contains("ca_file"), "{trouble}");
@@ -617,7 +617,7 @@ async fn an_expired_certificate_and_another_name_are_told() {
     assert!(trouble.contains("it has expired"), "{trouble}");
     let other = Mosquitto::start(tempfile::tempdir().unwrap(), &ca.listener("elsewhere"), "").await;
     let trouble = Daemon::start(trusting(&other, ca.file("ca.pem"))).trouble().await;
-    assert!(trouble.contains("it was not made for \"localhost\""), "{trouble}");
+    assert!(trouble.contains("it is not valid for \"localhost\""), "{trouble}");
 }
 
 #[tokio::test]
@@ -631,7 +631,7 @@ async fn a_client_certificate_is_shown_where_one_is_asked_for() {
 
     let without = Daemon::start(trusting(&broker, ca.file("ca.pem")));
     let trouble = without.trouble().await;
-    assert!(trouble.contains("if it asks for a client certificate, set client_cert"), "{trouble}");
+    assert!(trouble.contains("if it requires a client certificate, set client_cert"), "{trouble}");
 
     let certificates = Certificates {
         ca_file: Some(ca.file("ca.pem")),

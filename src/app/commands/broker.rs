@@ -9,7 +9,7 @@ use super::Context;
 use super::failure::{Code, Failure};
 use crate::app::config::Mqtt;
 use crate::app::daemon::outputs;
-use crate::io::mqtt::{self, Happened, Session};
+use crate::io::mqtt::{self, BrokerEvent, Session};
 
 /// The time limit for the broker to accept the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const ROOM: usize = 16;
 /// A connection that the broker has accepted.
 pub(super) struct Connection {
     pub(super) session: Session,
-    pub(super) events: mpsc::Receiver<Happened>,
+    pub(super) events: mpsc::Receiver<BrokerEvent>,
 }
 
 /// Connects to the broker of `settings` and runs `work` over the connection. `burst` is the number of messages that the
@@ -53,12 +53,12 @@ pub(super) async fn with_connection<T>(
     }
 }
 
-async fn connected(events: &mut mpsc::Receiver<Happened>) -> Result<Session, Failure> {
+async fn connected(events: &mut mpsc::Receiver<BrokerEvent>) -> Result<Session, Failure> {
     while let Some(event) = events.recv().await {
         match event {
-            Happened::Connected(session) => return Ok(session),
-            Happened::Lost(error) => return Err(Failure::new(Code::TryLater, error.to_string())),
-            Happened::Incoming { .. } | Happened::Rests(..) | Happened::Awake => {}
+            BrokerEvent::Connected(session) => return Ok(session),
+            BrokerEvent::Lost(error) => return Err(Failure::new(Code::TryLater, error.to_string())),
+            BrokerEvent::Incoming { .. } | BrokerEvent::Paused(..) | BrokerEvent::Resumed => {}
         }
     }
     Err(ended())

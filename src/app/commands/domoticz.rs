@@ -13,7 +13,7 @@ use super::broker::with_connection;
 use super::check::report::Report;
 use super::failure::{Code, Failure};
 use crate::app::config::Config;
-use crate::io::mqtt::{Happened, Order, Session};
+use crate::io::mqtt::{BrokerEvent, Command, Session};
 use crate::output::domoticz::devices::{DEVICES, Kind};
 use crate::output::domoticz::idx::Idx;
 use crate::output::domoticz::inspection::{ANSWERS, DeviceInfo, answer, check_device, question};
@@ -93,8 +93,8 @@ async fn ask(context: &mut Context, idx: &Idx, limit: Duration) -> Result<Respon
 }
 
 async fn request(session: &Session, wanted: &[u32]) {
-    let questions = wanted.iter().map(|idx| Order::Publish(question(*idx)));
-    for order in std::iter::once(Order::Subscribe(ANSWERS.to_owned())).chain(questions) {
+    let questions = wanted.iter().map(|idx| Command::Publish(question(*idx)));
+    for order in std::iter::once(Command::Subscribe(ANSWERS.to_owned())).chain(questions) {
         if session.ready().await {
             session.send(order);
         }
@@ -103,7 +103,7 @@ async fn request(session: &Session, wanted: &[u32]) {
 
 /// Receives responses until every device was described, or none was for as long as `limit`.
 async fn receive(
-    events: &mut mpsc::Receiver<Happened>,
+    events: &mut mpsc::Receiver<BrokerEvent>,
     wanted: &[u32],
     limit: Duration,
 ) -> Result<Responses, Failure> {
@@ -113,14 +113,14 @@ async fn receive(
         let Ok(event) = timeout_at(until, events.recv()).await else { break };
         match event {
             // A retained message may describe a device that has been deleted.
-            Some(Happened::Incoming { payload, retained: false, .. }) => {
+            Some(BrokerEvent::Incoming { payload, retained: false, .. }) => {
                 responses.alive = true;
                 if let Some(device) = answer(&payload).filter(|device| wanted.contains(&device.idx)) {
                     let new = responses.devices.insert(device.idx, device).is_none();
                     until = if new { Instant::now() + limit } else { until };
                 }
             }
-            Some(Happened::Lost(error)) => return Err(Failure::new(Code::TryLater, error.to_string())),
+            Some(BrokerEvent::Lost(error)) => return Err(Failure::new(Code::TryLater, error.to_string())),
             Some(_) => {}
             None => break,
         }

@@ -183,7 +183,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::io::cloud::answer::Kind;
+    use crate::io::cloud::Kind;
     use crate::rules::logins::attempt::{Reason, Step};
     use crate::rules::logins::decision::Waiting;
 

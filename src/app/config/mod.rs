@@ -195,12 +195,12 @@ mod tests {
             ),
             @r#"
         time_zone: there is no time zone "Mars/Olympus" on this machine; write one like "Europe/Amsterdam"
-        gateway address: the address holds a user or password; a gateway's are configured by keys of their own
+        gateway address: the address contains a user or a password; set the keys user and password_file instead
         gateway interval: "2h" is out of range; write "1s" to "1h"
         gateway interval: "often" is not a duration; write it like "30s" or "5m"
         cloud entrez_url: the password would be sent unencrypted; write https://
         stdout format: write "text", "json", "domoticz" or "influx"
-        mqtt url: a broker is written as mqtt://host, mqtt://host:1883 or mqtts://host:8883
+        mqtt url: this is not the address of a broker; write mqtt://host, mqtt://host:1883 or mqtts://host:8883
         "#
         );
     }
@@ -226,7 +226,7 @@ mod tests {
         unknown key `adress` in [gateway]; did you mean `address`?
         unknown key `state_dri`; did you mean `state_dir`?
         gateway interval: "2h" is out of range; write "1s" to "1h"
-        mqtt url: a broker is written as mqtt://host, mqtt://host:1883 or mqtts://host:8883
+        mqtt url: this is not the address of a broker; write mqtt://host, mqtt://host:1883 or mqtts://host:8883
         "#
         );
     }

@@ -32,7 +32,7 @@ pub fn broker(settings: &Mqtt, client_id: &str) -> mqtt::Options {
         certificates: settings.certificates.clone(),
         client_id: client_id.to_owned(),
         will: Some(topics::status(&settings.prefix, false)),
-        burst: mqtt::WORDS,
+        burst: mqtt::BURST,
     }
 }
 

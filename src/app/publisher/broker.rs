@@ -17,7 +17,7 @@ use crate::app::latest::{Board, Sheet};
 use crate::app::requests::{Wish, Wishes};
 use crate::base::heartbeat::Pulse;
 use crate::base::message::Message;
-use crate::io::mqtt::{self, Happened, Order, Session};
+use crate::io::mqtt::{self, BrokerEvent, Command, Session};
 use crate::output::topics;
 
 /// The maximum time between two heartbeats of the task, whatever the broker does.
@@ -81,7 +81,7 @@ pub async fn run(
 async fn send_all(session: Session, messages: Vec<Message>) {
     for message in messages {
         if session.ready().await {
-            session.send(Order::Publish(message));
+            session.send(Command::Publish(message));
         }
     }
 }
@@ -100,7 +100,7 @@ struct Publisher<'a> {
 impl Publisher<'_> {
     async fn run(
         &mut self,
-        mut happened: mpsc::Receiver<Happened>,
+        mut happened: mpsc::Receiver<BrokerEvent>,
         pulse: &Pulse,
         stop: impl Future<Output = ()>,
     ) {
@@ -159,16 +159,16 @@ impl Publisher<'_> {
         }
     }
 
-    fn note(&mut self, happened: Happened) {
+    fn note(&mut self, happened: BrokerEvent) {
         let now = Instant::now();
         match happened {
-            Happened::Connected(session) => {
+            BrokerEvent::Connected(session) => {
                 self.session = Some(session);
                 self.outbox.connected();
                 self.board.put_broker_trouble(None);
                 self.reporting.connected(now);
             }
-            Happened::Incoming { topic, payload, retained } => {
+            BrokerEvent::Incoming { topic, payload, retained } => {
                 match self.outbox.incoming(&topic, &payload, retained) {
                     Meaning::Birth => self.reporting.birth(&topic, now),
                     Meaning::DeclaredOffline => self.reporting.declared_offline(&topic, now),
@@ -177,9 +177,9 @@ impl Publisher<'_> {
                     Meaning::Nothing => {}
                 }
             }
-            Happened::Rests(flood, until) => self.reporting.rests(flood, until, now),
-            Happened::Awake => self.outbox.missed(),
-            Happened::Lost(error) => {
+            BrokerEvent::Paused(flood, until) => self.reporting.rests(flood, until, now),
+            BrokerEvent::Resumed => self.outbox.missed(),
+            BrokerEvent::Lost(error) => {
                 self.session = None;
                 self.outbox.lost();
                 self.reporting.lost(&error, now);

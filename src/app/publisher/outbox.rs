@@ -19,7 +19,7 @@ use crate::app::latest::Sheet;
 use crate::base::message::Message;
 use crate::base::rate_limit::RateLimit;
 use crate::base::reading::Serial;
-use crate::io::mqtt::Order;
+use crate::io::mqtt::Command;
 use crate::io::state_dir::StateDir;
 use crate::output::topics;
 
@@ -34,7 +34,7 @@ pub struct Outbox {
     options: Options,
     connected: bool,
     /// The orders of the step in progress: at most the new values of one gateway.
-    begun: VecDeque<Order>,
+    begun: VecDeque<Command>,
     /// The entities to announce.
     announcements: RoundRobin,
     rate_limit: RateLimit,
@@ -114,11 +114,11 @@ impl Outbox {
         self.incoming.connected();
         self.begun.push_back(self.online());
         let prefix = &self.options.prefix;
-        self.begun.push_back(Order::Subscribe(topics::instance_topic(prefix)));
-        self.begun.push_back(Order::Subscribe(topics::status_topic(prefix)));
+        self.begun.push_back(Command::Subscribe(topics::instance_topic(prefix)));
+        self.begun.push_back(Command::Subscribe(topics::status_topic(prefix)));
         let asked = self.options.wishes.as_ref().map(|_| topics::request_filter(prefix));
-        self.begun.extend(asked.map(Order::Subscribe));
-        self.begun.extend(self.options.birth_topic().map(Order::Subscribe));
+        self.begun.extend(asked.map(Command::Subscribe));
+        self.begun.extend(self.options.birth_topic().map(Command::Subscribe));
     }
 
     /// Records that the connection was lost.
@@ -143,7 +143,7 @@ impl Outbox {
     }
 
     /// Returns the next order for the connection, or `None` if there is nothing to send.
-    pub fn next(&mut self, sheet: &Sheet, now: Instant) -> Option<Order> {
+    pub fn next(&mut self, sheet: &Sheet, now: Instant) -> Option<Command> {
         if !self.connected {
             return None;
         }
@@ -153,7 +153,7 @@ impl Outbox {
         self.look_through(sheet, now);
         loop {
             match self.pick(now) {
-                Some(Order::Publish(message)) if !self.unpublished.fits(&message) => {}
+                Some(Command::Publish(message)) if !self.unpublished.fits(&message) => {}
                 Some(order) => return Some(order),
                 None if self.begin_event(sheet) || self.begin_news(sheet, now) => {}
                 None => {
@@ -165,7 +165,7 @@ impl Outbox {
     }
 
     /// Returns the next order that does not depend on new values.
-    fn pick(&mut self, now: Instant) -> Option<Order> {
+    fn pick(&mut self, now: Instant) -> Option<Command> {
         if self.incoming.status.take(now) {
             return Some(self.online());
         }
@@ -175,7 +175,7 @@ impl Outbox {
         if self.incoming.instance.take(now) {
             return Some(self.instance());
         }
-        self.announcement(now).or_else(|| self.removal(now)).map(Order::Publish)
+        self.announcement(now).or_else(|| self.removal(now)).map(Command::Publish)
     }
 
     /// Returns the next time at which something has to be sent without any event.
@@ -198,12 +198,12 @@ impl Outbox {
         messages
     }
 
-    fn online(&self) -> Order {
-        Order::Publish(topics::status(&self.options.prefix, true))
+    fn online(&self) -> Command {
+        Command::Publish(topics::status(&self.options.prefix, true))
     }
 
-    fn instance(&self) -> Order {
-        Order::Publish(topics::instance(&self.options.prefix, &self.options.instance))
+    fn instance(&self) -> Command {
+        Command::Publish(topics::instance(&self.options.prefix, &self.options.instance))
     }
 
     fn owe_everything(&mut self) {
@@ -265,7 +265,7 @@ impl Outbox {
         let Some(entry) = sheet.events_after(self.last_event).next() else { return false };
         self.last_event = entry.number;
         let message = topics::event(&self.options.prefix, &entry.serial, &entry.event);
-        self.begun.push_back(Order::Publish(message));
+        self.begun.push_back(Command::Publish(message));
         true
     }
 
@@ -281,7 +281,7 @@ impl Outbox {
             let memory = self.removals.of(serial, &self.options);
             let news = sent.news(&self.options, serial, known, now, memory);
             if !news.is_empty() {
-                self.begun.extend(news.into_iter().map(Order::Publish));
+                self.begun.extend(news.into_iter().map(Command::Publish));
                 self.served = Some(serial.clone());
                 return true;
             }

@@ -2,7 +2,7 @@
 
 use crate::base::message::Message;
 use crate::base::reading::Serial;
-use crate::io::mqtt::LARGEST;
+use crate::io::mqtt::MAX_MESSAGE;
 
 /// The maximum length of a topic. MQTT allows 65,535 bytes; the topics of a house have fewer than a hundred.
 const LONGEST_TOPIC: usize = 256;
@@ -38,7 +38,7 @@ impl UnpublishedList {
     /// Returns whether brokers accept a message. A message that is too long would end each connection again.
     pub(super) fn fits(&mut self, message: &Message) -> bool {
         let bytes = message.topic.len() + message.payload.len() + FRAME;
-        let fits = bytes <= LARGEST && message.topic.len() <= LONGEST_TOPIC;
+        let fits = bytes <= MAX_MESSAGE && message.topic.len() <= LONGEST_TOPIC;
         if !fits {
             let topic = message.topic.chars().take(LONGEST_TOPIC).collect();
             self.add(Unpublished::TooLong { topic, bytes });

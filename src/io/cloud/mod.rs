@@ -1,11 +1,13 @@
-//! The Enphase cloud: log in, fetch a token. Two requests (flow A: docs/protocol.md, section 1.1), made
-//! only when the rules of `logins` say so, and never again by themselves. A second factor takes a code more
-//! (docs/protocol.md, section 1.5), and a token can be had at another place on the same session (flow B:
-//! docs/protocol.md, section 1.2).
+//! The Enphase cloud: logs in and fetches a token. These are two requests (flow A: docs/protocol.md, section 1.1), sent
+//! only when the rules of `logins` allow it, and never retried here. A second factor also needs a code
+//! (docs/protocol.md, section 1.5). The same session can fetch a token from another source (flow B: docs/protocol.md,
+//! section 1.2).
 
-pub mod answer;
-mod body;
-mod call;
+pub mod classify;
+pub mod failure;
+mod http;
+mod request_body;
+mod response;
 mod shape;
 
 use std::time::Duration;
@@ -18,110 +20,115 @@ use reqwest::redirect::Policy;
 use crate::base::reading::Serial;
 use crate::base::secrets::{Credentials, Secret};
 use crate::io::tls;
-use answer::{Answer, Cookie, Failure, Kind, SESSION_COOKIE};
-use call::{Field, send};
+use http::{Field, NoResponse, send};
 
-/// For the connection.
-const CONNECT: Duration = Duration::from_secs(10);
+pub use failure as answer;
+pub use failure::{Failure, Kind, RetryAfter};
+pub use response::{Cookie, Response, SESSION_COOKIE};
 
-/// For a whole request, its connection included, so that an answer that trickles ends too.
+/// The connect timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The timeout for a whole request, including the connection, so that a slow response ends too.
 pub const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
-/// Where the two services of the cloud are, without a slash at the end.
+/// The addresses of the two services of the cloud, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// Where one logs in.
+    /// The service for logins.
     pub enlighten: String,
-    /// Where tokens are made.
+    /// The service for tokens.
     pub entrez: String,
 }
 
-/// A client for one login; dropped after it, because the certificate authorities it holds take memory.
+/// A client for one login. It is dropped afterwards, because its certificate authorities take memory.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
     addresses: Addresses,
 }
 
-/// A login that waits for the code of a second factor. It lives in memory alone.
+/// A login that waits for the code of a second factor. It is never stored.
 #[derive(Clone, Debug)]
 pub struct Challenge {
     username: String,
-    /// What ties the code to the login.
+    /// The cookies that connect the code with the login.
     cookies: Secret,
 }
 
-/// What came of a login.
+/// The result of a login.
 #[derive(Debug)]
 pub enum Login {
-    /// A session.
+    /// The login succeeded with this session.
     Session(Secret),
-    /// A code is wanted.
+    /// A code is required.
     Challenged(Challenge, Failure),
-    /// Nothing.
+    /// The login failed.
     Failed(Failure),
 }
 
 impl Client {
-    /// A client that verifies the cloud's certificates by the platform's authorities. Building it sends
-    /// nothing.
+    /// Creates a client that verifies certificates with the platform's certificate authorities. Sends nothing.
     pub fn new(addresses: &Addresses) -> Result<Self, Failure> {
-        // A simulated cloud on loopback shows no certificate, and its machine may have no authorities.
+        // A simulated cloud on loopback has no certificate, and its machine may have no certificate authorities.
         let plain = [&addresses.enlighten, &addresses.entrez].iter().all(|url| url.starts_with("http://"));
         let tls = if plain { tls::empty_config().map_err(Into::into) } else { tls::cloud_config() };
         let tls = tls.map_err(|error| {
             Failure::transient(format!(
-                "its certificate could not be checked, because this machine's certificate authorities cannot be \
-                 read ({error}); installing the package ca-certificates helps, or correcting SSL_CERT_FILE"
+                "the cloud's certificate cannot be checked, because the certificate authorities of this machine cannot be \
+                 read ({error}); install the package ca-certificates, or correct SSL_CERT_FILE"
             ))
         })?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(Policy::none())
-            // A proxy of the environment would see the password on its way to a plain-http cloud on loopback, and would
-            // be one more party that a login depends on.
+            // A proxy from the environment would see the password if the cloud is simulated over plain http, and a
+            // login would depend on one more party.
             .no_proxy()
             .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .timeout(LONGEST_REQUEST)
             .build()
-            .map_err(|_error| Failure::transient("its client could not be made"))?;
+            .map_err(|_error| Failure::transient("the HTTP client cannot be created"))?;
         Ok(Self { http, addresses: addresses.clone() })
     }
 
-    /// Logs in. Each success costs the account one of its sessions, which nothing gives back.
+    /// Logs in. Each success uses up one of the sessions of the account, and none can be released.
     pub async fn login(&self, credentials: &Credentials) -> Login {
         let username = &*credentials.username;
-        let form =
-            body::form(&[("user[email]", username), ("user[password]", credentials.password.expose())]);
+        let form = request_body::form(&[
+            ("user[email]", username),
+            ("user[password]", credentials.password.expose()),
+        ]);
         let url = format!("{}/login/login.json", self.addresses.enlighten);
-        let request = self.http.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, body::FORM);
+        let request =
+            self.http.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, request_body::FORM);
         let fields = [Field::Shortened("user[email]", username), Field::Hidden("user[password]")];
-        let answer = match send(request.body(form), &fields).await {
-            Ok(answer) => answer,
-            Err(silence) => return Login::Failed(silence.of_login()),
+        let response = match send(request.body(form), &fields).await {
+            Ok(response) => response,
+            Err(error) => return Login::Failed(error.of_login()),
         };
-        match answer::login(&answer) {
+        match classify::login(&response) {
             Ok(session) => Login::Session(session),
             Err(failure) if failure.kind == Kind::SecondFactor => {
-                let cookies = joined(&answer.cookies);
+                let cookies = joined(&response.cookies);
                 Login::Challenged(Challenge { username: username.to_owned(), cookies }, failure)
             }
             Err(failure) => Login::Failed(failure),
         }
     }
 
-    /// Ends a login with the code that the account's owner was sent; a success is the session.
+    /// Completes a login with the code that the cloud sent to the owner of the account. Returns the session.
     pub async fn enter_code(&self, challenge: &Challenge, code: &Secret) -> Result<Secret, Failure> {
         let otp = Secret::new(BASE64_STANDARD.encode(code.expose()));
         let sent = self.second_factor("validate_login_otp", challenge, Some(&otp)).await;
-        answer::code(&sent.map_err(call::Silence::of_login)?)
+        classify::code(&sent.map_err(NoResponse::of_login)?)
     }
 
-    /// Asks for another code.
+    /// Requests another code.
     pub async fn send_another_code(&self, challenge: &Challenge) -> Result<(), Failure> {
         let sent = self.second_factor("generate_mfa_login_otp", challenge, None).await;
-        answer::another_code(&sent.map_err(call::Silence::transient)?)
+        classify::another_code(&sent.map_err(NoResponse::transient)?)
     }
 
     async fn second_factor(
@@ -129,24 +136,25 @@ impl Client {
         page: &str,
         challenge: &Challenge,
         otp: Option<&Secret>,
-    ) -> Result<Answer, call::Silence> {
+    ) -> Result<Response, NoResponse> {
         let email = BASE64_STANDARD.encode(&challenge.username);
         let mut form = vec![("email", email.as_str())];
         form.extend(otp.map(|otp| ("otp", otp.expose())));
         let fields: Vec<Field<'_>> = form.iter().map(|(name, _)| Field::Hidden(name)).collect();
         let url = format!("{}/app-api/{page}", self.addresses.enlighten);
-        let request = self.http.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, body::FORM);
-        send(with_cookies(request.body(body::form(&form)), &challenge.cookies), &fields).await
+        let request =
+            self.http.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, request_body::FORM);
+        send(with_cookies(request.body(request_body::form(&form)), &challenge.cookies), &fields).await
     }
 
-    /// Fetches the token of the gateway `serial` on a session that is open.
+    /// Fetches the token of the gateway `serial` with an open session.
     pub async fn fetch_token(
         &self,
         session: &Secret,
         serial: &Serial,
         username: &str,
     ) -> Result<Secret, Failure> {
-        let wish = body::wish(session, serial, username);
+        let body = request_body::token_request(session, serial, username);
         let url = format!("{}/tokens", self.addresses.entrez);
         let request = self.http.post(url).header(ACCEPT, "*/*").header(CONTENT_TYPE, "application/json");
         let fields = [
@@ -154,11 +162,11 @@ impl Client {
             Field::Shortened("serial_num", serial.as_str()),
             Field::Shortened("username", username),
         ];
-        let sent = send(request.body(wish), &fields).await;
-        answer::token(&sent.map_err(call::Silence::transient)?)
+        let sent = send(request.body(body), &fields).await;
+        classify::token(&sent.map_err(NoResponse::transient)?)
     }
 
-    /// The same at the other place that has tokens, for the day that the first one changes.
+    /// Fetches the token from the other source, in case the first one changes.
     pub async fn fetch_token_otherwise(&self, session: &Secret, serial: &Serial) -> Result<Secret, Failure> {
         let encoded: String = form_urlencoded::byte_serialize(serial.as_str().as_bytes()).collect();
         let url = format!("{}/entrez-auth-token?serial_num={encoded}", self.addresses.enlighten);
@@ -166,7 +174,7 @@ impl Client {
         let request = self.http.get(url).header(ACCEPT, "application/json");
         let fields = [Field::Shortened("serial_num", serial.as_str())];
         let sent = send(with_cookies(request, &cookie), &fields).await;
-        answer::token(&sent.map_err(call::Silence::transient)?)
+        classify::token(&sent.map_err(NoResponse::transient)?)
     }
 }
 

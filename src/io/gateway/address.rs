@@ -1,4 +1,4 @@
-//! Where a gateway is, as a person writes it.
+//! The address of a gateway, as written in the configuration.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,19 +7,19 @@ use std::str::FromStr;
 use reqwest::Url;
 
 pub use super::address_error::AddressError;
-use super::address_error::{refuse_odd_numbers, refuse_zone};
+use super::address_error::{refuse_odd_numbers, refuse_port, refuse_zone};
 
-/// How a gateway is spoken to.
+/// The protocol with which a gateway is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Over TLS: the only way since firmware 8.3.5286, and the only one that ever carries a token.
+    /// HTTP over TLS. The only protocol since firmware 8.3.5286, and the only one over which a token is ever sent.
     Https,
-    /// In the clear: firmware before 7, with Digest.
+    /// Plain HTTP, for firmware before 7, with Digest.
     Http,
 }
 
 impl Scheme {
-    /// The other one.
+    /// Returns the other scheme.
     #[must_use]
     pub const fn other(self) -> Self {
         match self {
@@ -28,7 +28,7 @@ impl Scheme {
         }
     }
 
-    /// Where it is spoken unless another port is written.
+    /// Returns the default port.
     pub const fn port(self) -> u16 {
         match self {
             Self::Https => 443,
@@ -46,49 +46,49 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A gateway's place on the network: `envoy.local`, `192.168.1.20:8443`, `https://[fd00::20]`.
+/// The address of a gateway: `envoy.local`, `192.168.1.20:8443`, `https://[fd00::20]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     scheme: Option<Scheme>,
-    /// An IPv6 address in its brackets.
+    /// An IPv6 address has brackets.
     host: String,
     port: Option<u16>,
 }
 
 impl Address {
-    /// The scheme that was written, if any. Without one https is tried first, and http where https is refused.
+    /// Returns the configured scheme, if any. Without one, https is tried first, then http if https is refused.
     pub const fn scheme(&self) -> Option<Scheme> {
         self.scheme
     }
 
-    /// The host alone; an IPv6 address in its brackets.
+    /// Returns the host without the port. An IPv6 address has brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The host as the system knows it: an IPv6 address without its brackets.
+    /// Returns the host as the resolver expects it. An IPv6 address has no brackets.
     pub fn bare_host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The address as an IP address, if it is one and no name.
+    /// Returns the IP address, or `None` for a host name.
     pub fn ip(&self) -> Option<IpAddr> {
         self.bare_host().parse().ok()
     }
 
-    /// The same host over https, at the port that goes with it.
+    /// Returns the address with https and the matching port.
     #[must_use]
     pub fn encrypted(&self) -> Self {
         let port = self.port.filter(|port| *port != Scheme::Http.port());
         Self { scheme: Some(Scheme::Https), host: self.host.clone(), port }
     }
 
-    /// The port that was written, or the scheme's own.
+    /// Returns the configured port, or the default port of `scheme`.
     pub fn port(&self, scheme: Scheme) -> u16 {
         self.port.unwrap_or(scheme.port())
     }
 
-    /// What a request names as its `Host`: with the port, unless it is the scheme's own.
+    /// Returns the value of the `Host` header: with the port, unless it is the default port of `scheme`.
     pub fn authority(&self, scheme: Scheme) -> String {
         match self.port.filter(|port| *port != scheme.port()) {
             Some(port) => format!("{}:{port}", self.host),
@@ -133,22 +133,19 @@ impl FromStr for Address {
             return Err(AddressError::Brackets(rest.to_owned()));
         }
         refuse_zone(rest)?;
+        refuse_port(rest)?;
         refuse_odd_numbers(rest)?;
-        // Always with the scheme whose default port is 80, so that a written 443 is not dropped as a default.
-        let url =
-            Url::parse(&format!("http://{rest}")).map_err(|error| match error.to_string().as_str() {
-                "invalid port number" => AddressError::Port,
-                why => AddressError::Host(why.to_owned()),
-            })?;
+        // Always parsed as http, whose default port is 80, so that a configured 443 is not dropped as the default.
+        let url = Url::parse(&format!("http://{rest}")).map_err(|why| AddressError::Host(why.to_string()))?;
         let host = url.host_str().ok_or(AddressError::Empty)?.to_owned();
-        // Other digits than ASCII, or escaped ones, become an IP address only now.
+        // Digits that are not ASCII, or are escaped, become an IP address only now.
         if host.parse::<Ipv4Addr>().is_ok() && !rest.starts_with(&host) {
             return Err(AddressError::Host(format!("it would be read as {host}")));
         }
-        let port = written_port(rest, &url)?;
+        let port = configured_port(rest, &url)?;
         let address = Self { scheme, host, port };
-        let nothing_more = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        if nothing_more { Ok(address) } else { Err(AddressError::Path(address.to_string())) }
+        let ends_after_host = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if ends_after_host { Ok(address) } else { Err(AddressError::Path(address.to_string())) }
     }
 }
 
@@ -161,8 +158,8 @@ fn split_scheme(text: &str) -> Result<(Option<Scheme>, &str), AddressError> {
     }
 }
 
-/// The port as it was written: the URL drops 80, which matters with https.
-fn written_port(rest: &str, url: &Url) -> Result<Option<u16>, AddressError> {
+/// Returns the configured port. The URL drops 80, which is not the default of https.
+fn configured_port(rest: &str, url: &Url) -> Result<Option<u16>, AddressError> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     match url.port().or_else(|| authority.ends_with(":80").then_some(80)) {
         Some(0) => Err(AddressError::Port),
@@ -217,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_read_in_different_ways_are_no_address() {
+    fn numbers_that_programs_read_in_different_ways_are_refused() {
         for (text, why, example) in [
             ("192.168.001.020", "octal", "192.168.1.20"),
             ("http://192.168.1.020:8080", "octal", "192.168.1.20"),
@@ -243,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interface_of_an_address_is_named_as_what_is_wrong() {
+    fn the_interface_of_an_ipv6_address_is_refused_by_name() {
         for text in ["fe80::1%eth0", "[fe80::1%eth0]", "https://[fe80::1%25eth0]:443/", "[fe80::1%eth0"] {
             assert_eq!(parsed(text), Err(AddressError::Zone("eth0".to_owned())), "{text}");
         }

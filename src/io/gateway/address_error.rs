@@ -1,46 +1,48 @@
-//! What is wrong with an address that a person has written.
+//! Why a configured address is invalid.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What is wrong with an address. Its text is shown only where it can hold no password.
+/// Why an address is invalid. The message repeats the text only where it cannot contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Nothing was written.
+    /// The text is empty.
     #[error("the address is empty; write the gateway's host name or IP address")]
     Empty,
-    /// A scheme that no gateway speaks.
-    #[error("\"{0}://\" is no scheme of a gateway; write https:// or http://, or leave it out")]
+    /// Another scheme than http or https.
+    #[error("\"{0}://\" is not a scheme that gateways support; use https:// or http://, or omit it")]
     Scheme(String),
     /// A user or a password before the host.
-    #[error("the address holds a user or password; a gateway's are configured by keys of their own")]
+    #[error("the address contains a user or a password; set the keys user and password_file instead")]
     Credentials,
-    /// An IPv6 address without its brackets.
+    /// An IPv6 address without brackets.
     #[error("an IPv6 address needs brackets: write [{0}]")]
     Brackets(String),
-    /// An IPv6 address that holds only on one interface.
+    /// An IPv6 address with a network interface.
     #[error(
-        "the address names a network interface (%{0}), which cannot be used here; write the gateway's IPv4 address or \
-         its host name"
+        "the address names a network interface (%{0}), which is not supported; use the gateway's IPv4 address or \
+         host name"
     )]
     Zone(String),
     /// Numbers that programs read in different ways, such as `192.168.001.020` (octal) or `192.168.1`.
-    #[error("\"{written}\" is no IPv4 address: {why}. Write four numbers from 0 to 255, such as {example}")]
+    #[error(
+        "\"{written}\" is not an IPv4 address: {why}. Write four numbers from 0 to 255, such as {example}"
+    )]
     Numbers {
-        /// The host as it was written.
+        /// The host as configured.
         written: String,
-        /// What is wrong with it.
+        /// Why the host is refused.
         why: &'static str,
-        /// What may have been meant.
+        /// The address that may have been meant.
         example: Ipv4Addr,
     },
-    /// Something after the host.
-    #[error("the address goes on after the host; write \"{0}\" alone")]
+    /// Text after the host.
+    #[error("the address has text after the host; write only \"{0}\"")]
     Path(String),
-    /// A port that is no number from 1 to 65535.
-    #[error("the port is no number from 1 to 65535")]
+    /// A port that is not a number from 1 to 65535.
+    #[error("the port is not a number from 1 to 65535")]
     Port,
-    /// No host, or one that cannot be.
-    #[error("this is no host name or IP address: {0}")]
+    /// An invalid host.
+    #[error("this is not a host name or an IP address: {0}")]
     Host(String),
 }
 
@@ -55,8 +57,22 @@ pub(super) fn refuse_zone(rest: &str) -> Result<(), AddressError> {
     Err(AddressError::Zone(zone.get(..end).unwrap_or_default().to_owned()))
 }
 
-/// Refuses a host of numbers that is not an IPv4 address as everybody reads it. In a URL, `192.168.001.020` is read in
-/// octal, `192.168.1` as 192.168.0.1, and `0xc0a80114` and `3232235796` as 192.168.1.20.
+/// Refuses a port that is not a number up to 65535. An empty port means the default.
+pub(super) fn refuse_port(rest: &str) -> Result<(), AddressError> {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let after_host = match authority.rsplit_once(']') {
+        Some((_, after)) => after,
+        // An IPv6 address without its closing bracket is an invalid host.
+        None if authority.starts_with('[') => return Ok(()),
+        None => authority,
+    };
+    let Some((_, port)) = after_host.split_once(':') else { return Ok(()) };
+    let is_number = port.bytes().all(|digit| digit.is_ascii_digit());
+    if port.is_empty() || is_number && port.parse::<u16>().is_ok() { Ok(()) } else { Err(AddressError::Port) }
+}
+
+/// Refuses a host of numbers that programs read in different ways. In a URL, `192.168.001.020` is read as octal,
+/// `192.168.1` as 192.168.0.1, and `0xc0a80114` and `3232235796` as 192.168.1.20.
 pub(super) fn refuse_odd_numbers(rest: &str) -> Result<(), AddressError> {
     let host = rest.split([':', '/', '?', '#']).next().unwrap_or(rest);
     let labels: Vec<&str> = host.strip_suffix('.').unwrap_or(host).split('.').collect();

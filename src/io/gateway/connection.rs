@@ -1,4 +1,4 @@
-//! The one connection to a gateway: kept alive, and opened again once when it has gone stale.
+//! The connection to a gateway: kept alive, and opened again once when it has become stale.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,205 +8,210 @@ use tokio::time::Instant;
 
 use super::Error;
 use super::address::{Address, Scheme};
-use super::answer::Answer;
-use super::cause::{Cause, Kind};
-use super::delivery::{To, Undelivered};
-use super::exchange::{Failure, Request, exchange, in_time};
-use super::peer::{Comparison, FarEnd, Peer, Proof, Sighting};
-use super::place::Place;
-use super::stream::{self, Stream};
+use super::http::{Failure, Request, exchange, in_time};
+use super::io_error::{IoError, Kind};
+use super::location::Location;
+use super::peer::{Comparison, LastSeen, Peer, Proof, RemoteEnd};
+use super::recipient::{Recipient, SendError};
+use super::response::Response;
+use super::socket::{self, Socket};
 use crate::base::reading::Serial;
 use crate::io::tls::{self, Check};
 
-/// To a gateway in the house it takes milliseconds; to one that restarts, for ever.
+/// Connecting takes milliseconds within a house, and never completes while a gateway restarts.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For the whole of a request: a gateway that trickles is one that hangs.
+/// The limit for a whole request. A gateway that sends a byte now and then counts as one that does not respond.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where a gateway is and how it is spoken to.
+/// The connection to the gateway at one location.
 #[derive(Debug)]
 pub(crate) struct Connection {
     tls: Arc<ClientConfig>,
     check: Check,
     agent: &'static str,
-    place: Place,
-    /// What has been answered at an address without a scheme.
-    spoken: Option<Scheme>,
-    /// The connection that the last request left, which the gateway may have closed since.
+    location: Location,
+    /// The scheme that worked, for an address without one.
+    working_scheme: Option<Scheme>,
+    /// The connection of the last request, which the gateway may have closed since.
     open: Option<Link>,
-    /// The proof of the connection that the last answer came on.
-    answered: Option<Proof>,
-    /// The gateway that named itself last.
-    last: Option<Sighting>,
+    /// The proof of the connection on which the last response arrived.
+    last_proof: Option<Proof>,
+    /// The gateway that identified itself last.
+    last_seen: Option<LastSeen>,
     requests: u64,
 }
 
-/// An open connection, and who is at its other end.
+/// An open connection and its remote end.
 #[derive(Debug)]
 struct Link {
     scheme: Scheme,
-    far_end: FarEnd,
-    stream: Stream,
+    remote: RemoteEnd,
+    stream: Socket,
 }
 
 impl Connection {
-    /// For the gateway at `place`; nothing is sent yet. `agent` is the program's name and version.
-    pub(crate) fn new(place: Place, check: Check, agent: &'static str) -> Result<Self, Error> {
+    /// Creates the connection for the gateway at `location`, and sends nothing yet. `agent` is the program's name and
+    /// version.
+    pub(crate) fn new(location: Location, check: Check, agent: &'static str) -> Result<Self, Error> {
         let tls = tls::gateway_config(check).map_err(|error| Error::Setup { why: error.to_string() })?;
         Ok(Self {
             tls: Arc::new(tls),
             check,
             agent,
-            place,
-            spoken: None,
+            location,
+            working_scheme: None,
             open: None,
-            answered: None,
-            last: None,
+            last_proof: None,
+            last_seen: None,
             requests: 0,
         })
     }
 
-    pub(crate) const fn place(&self) -> &Place {
-        &self.place
+    pub(crate) const fn location(&self) -> &Location {
+        &self.location
     }
 
     fn address(&self) -> &Address {
-        &self.place.address
+        &self.location.address
     }
 
-    /// How many requests have been sent, those that were tried again included.
+    /// The number of requests sent, including retries.
     pub(crate) const fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// The gateway that sent the last answer has named itself in it.
-    pub(crate) fn names_itself(&mut self, serial: &Serial, now: Instant) -> Option<Peer> {
-        let peer = Peer { serial: serial.clone(), proof: self.answered? };
+    /// Records that the last response identified the gateway as `serial`.
+    pub(crate) fn identified_as(&mut self, serial: &Serial, now: Instant) -> Option<Peer> {
+        let peer = Peer { serial: serial.clone(), proof: self.last_proof? };
         if let Some(link) = &mut self.open {
-            link.far_end.names_itself(serial);
+            link.remote.identified_as(serial);
         }
-        self.last = Some(Sighting::new(peer.clone(), now));
+        self.last_seen = Some(LastSeen::new(peer.clone(), now));
         Some(peer)
     }
 
-    /// Asks whoever is there, in the written scheme or in the one that is answered.
-    pub(crate) async fn find(&mut self, request: &Request<'_>) -> Result<Answer, Undelivered> {
+    /// Sends a request to any device at the address, in the configured scheme or in the one that works.
+    pub(crate) async fn request_anyone(&mut self, request: &Request<'_>) -> Result<Response, SendError> {
         match self.address().scheme() {
-            Some(scheme) => self.find_as_written(scheme, request).await,
-            None => self.find_either_way(request).await.map_err(Undelivered::Failed),
+            Some(scheme) => self.request_in_scheme(scheme, request).await,
+            None => self.request_in_either_scheme(request).await.map_err(SendError::Failed),
         }
     }
 
-    async fn find_as_written(
+    async fn request_in_scheme(
         &mut self,
         scheme: Scheme,
         request: &Request<'_>,
-    ) -> Result<Answer, Undelivered> {
-        let answer = self.exchange(scheme, request, To::Anybody).await;
-        answer.map_err(|failure| {
-            // A port of TLS answers plain http with an alert, which is no HTTP, or hangs up.
+    ) -> Result<Response, SendError> {
+        let response = self.exchange(scheme, request, Recipient::Anyone).await;
+        response.map_err(|failure| {
+            // A TLS port responds to plain http with an alert, which is not HTTP, or closes the connection.
             let refused = match &failure {
-                Failure::Cause(cause) => matches!(cause.kind, Kind::Refused | Kind::Broken),
+                Failure::Io(error) => matches!(error.kind, Kind::Refused | Kind::Broken),
                 other => matches!(other, Failure::NotHttp(_)),
             };
-            let error = self.told(failure, request);
-            if refused { Undelivered::Refused(error) } else { Undelivered::Failed(error) }
+            let error = self.to_error(failure, request);
+            if refused { SendError::Refused(error) } else { SendError::Failed(error) }
         })
     }
 
-    /// Asks over https first, and over http where https is refused: firmware before 7 has http only, 8.3.5286 and later
-    /// https only.
-    async fn find_either_way(&mut self, request: &Request<'_>) -> Result<Answer, Error> {
-        let first = self.spoken.unwrap_or(Scheme::Https);
-        let refused = match self.exchange(first, request, To::Anybody).await {
-            Ok(answer) => {
-                // Firmware 7 answers http with a redirect to https.
-                self.spoken = (first == Scheme::Https || !answer.is_redirect()).then_some(first);
-                return Ok(answer);
+    /// Tries https first, then http if https is refused: firmware before 7 has http only, 8.3.5286 and later https
+    /// only.
+    async fn request_in_either_scheme(&mut self, request: &Request<'_>) -> Result<Response, Error> {
+        let first = self.working_scheme.unwrap_or(Scheme::Https);
+        let refused = match self.exchange(first, request, Recipient::Anyone).await {
+            Ok(response) => {
+                // Firmware 7 redirects http to https.
+                self.working_scheme = (first == Scheme::Https || !response.is_redirect()).then_some(first);
+                return Ok(response);
             }
-            Err(Failure::Cause(cause)) if matches!(cause.kind, Kind::Refused) => cause,
-            Err(failure) => return Err(self.told(failure, request)),
+            Err(Failure::Io(error)) if matches!(error.kind, Kind::Refused) => error,
+            Err(failure) => return Err(self.to_error(failure, request)),
         };
-        self.spoken = None;
-        match self.exchange(first.other(), request, To::Anybody).await {
-            Ok(answer) if first == Scheme::Http || !answer.is_redirect() => {
-                self.spoken = Some(first.other());
-                Ok(answer)
+        self.working_scheme = None;
+        match self.exchange(first.other(), request, Recipient::Anyone).await {
+            Ok(response) if first == Scheme::Http || !response.is_redirect() => {
+                self.working_scheme = Some(first.other());
+                Ok(response)
             }
-            Err(failure) if first == Scheme::Http => Err(self.told(failure, request)),
+            Err(failure) if first == Scheme::Http => Err(self.to_error(failure, request)),
             _ => Err(refused.into_error(self.address(), request.path)),
         }
     }
 
-    /// Asks whoever shows what `peer` shows.
-    pub(crate) async fn find_like(&mut self, peer: &Peer, request: &Request<'_>) -> Result<Answer, Error> {
-        self.ask_peer(peer, request, To::LikeOf(peer)).await.map_err(Error::from)
-    }
-
-    /// Asks `peer`, and nobody else.
-    pub(crate) async fn send(&mut self, peer: &Peer, request: &Request<'_>) -> Result<Answer, Undelivered> {
-        self.ask_peer(peer, request, To::Peer(peer)).await
-    }
-
-    async fn ask_peer(
+    /// Sends a request to a device that proves the same as `peer`.
+    pub(crate) async fn request_same_proof(
         &mut self,
         peer: &Peer,
         request: &Request<'_>,
-        to: To<'_>,
-    ) -> Result<Answer, Undelivered> {
+    ) -> Result<Response, Error> {
+        self.request_peer(peer, request, Recipient::SameProof(peer)).await.map_err(Error::from)
+    }
+
+    /// Sends a request to `peer` only.
+    pub(crate) async fn send(&mut self, peer: &Peer, request: &Request<'_>) -> Result<Response, SendError> {
+        self.request_peer(peer, request, Recipient::Peer(peer)).await
+    }
+
+    async fn request_peer(
+        &mut self,
+        peer: &Peer,
+        request: &Request<'_>,
+        recipient: Recipient<'_>,
+    ) -> Result<Response, SendError> {
         let scheme = if peer.proof == Proof::Clear { Scheme::Http } else { Scheme::Https };
-        match self.exchange(scheme, request, to).await {
-            Ok(answer) => Ok(answer),
-            Err(Failure::Unnamed) => Err(Undelivered::Unnamed),
-            Err(Failure::OtherProof(shown)) => Err(Undelivered::Failed(self.elsewhere(peer, shown))),
-            Err(failure) => Err(Undelivered::Failed(self.told(failure, request))),
+        match self.exchange(scheme, request, recipient).await {
+            Ok(response) => Ok(response),
+            Err(Failure::Unidentified) => Err(SendError::Unidentified),
+            Err(Failure::OtherProof(shown)) => Err(SendError::Failed(self.other_proof_error(peer, shown))),
+            Err(failure) => Err(SendError::Failed(self.to_error(failure, request))),
         }
     }
 
-    /// The error for a connection that does not lead to `peer`.
-    fn elsewhere(&self, peer: &Peer, shown: Proof) -> Error {
+    /// Returns the error for a connection that does not lead to `peer`.
+    fn other_proof_error(&self, peer: &Peer, shown: Proof) -> Error {
         let (address, serial) = (self.address().to_string(), peer.serial.clone());
         match (peer.proof, shown) {
             (Proof::Key(known), Proof::Key(seen)) => Error::KeyChanged { address, serial, known, seen },
             (Proof::Key(known), _) => Error::KeyMissing { address, serial, known },
-            // Of what proves nothing, one is as good as the other; the scheme is the same.
+            // Neither proves anything, and the scheme is the same.
             (Proof::Unproven | Proof::Clear, _) => {
-                Error::Setup { why: format!("{address} is not connected as it was before") }
+                Error::Setup { why: format!("the connection to {address} is not as it was before") }
             }
         }
     }
 
-    fn told(&self, failure: Failure, request: &Request<'_>) -> Error {
+    fn to_error(&self, failure: Failure, request: &Request<'_>) -> Error {
         let path = request.path;
         match failure {
-            Failure::Cause(cause) if self.check == Check::Nothing => {
-                cause.unchecked().into_error(self.address(), path)
+            Failure::Io(error) if self.check == Check::Nothing => {
+                error.without_certificate_check().into_error(self.address(), path)
             }
-            Failure::Cause(cause) => cause.into_error(self.address(), path),
-            Failure::CutOff => Error::Malformed { path, why: "it was cut off".to_owned() },
+            Failure::Io(error) => error.into_error(self.address(), path),
+            Failure::CutOff => Error::Malformed { path, why: "it is cut off".to_owned() },
             Failure::TooLarge => Error::TooLarge { path, limit: request.limit },
             Failure::NotHttp(why) => Error::Malformed { path, why: format!("it is not HTTP ({why})") },
             Failure::Setup(why) => Error::Setup { why },
-            Failure::Unnamed | Failure::OtherProof(_) => {
-                Error::Setup { why: "a secret was about to be sent to somebody else".to_owned() }
+            Failure::Unidentified | Failure::OtherProof(_) => {
+                Error::Setup { why: "a secret must not be sent to another device".to_owned() }
             }
         }
     }
 
-    /// One request, to `peer` or to anybody; a connection that has gone stale since the last one is replaced once.
+    /// Sends one request. A connection that has become stale since the last request is replaced once.
     async fn exchange(
         &mut self,
         scheme: Scheme,
         request: &Request<'_>,
-        to: To<'_>,
-    ) -> Result<Answer, Failure> {
-        // To the other scheme the open one does not lead.
+        recipient: Recipient<'_>,
+    ) -> Result<Response, Failure> {
+        // An open connection serves only its own scheme.
         self.open.take_if(|link| link.scheme != scheme);
         let reused = self.open.is_some();
-        match self.attempt(scheme, request, to).await {
-            Err(Failure::Cause(Cause { kind: Kind::Broken, .. }) | Failure::NotHttp(_)) if reused => {
-                tracing::debug!(path = request.path, "the kept connection was stale, asking on a fresh one");
-                self.attempt(scheme, request, to).await
+        match self.attempt(scheme, request, recipient).await {
+            Err(Failure::Io(IoError { kind: Kind::Broken, .. }) | Failure::NotHttp(_)) if reused => {
+                tracing::debug!(path = request.path, "the idle connection was stale; retrying on a new one");
+                self.attempt(scheme, request, recipient).await
             }
             outcome => outcome,
         }
@@ -216,41 +221,46 @@ impl Connection {
         &mut self,
         scheme: Scheme,
         request: &Request<'_>,
-        to: To<'_>,
-    ) -> Result<Answer, Failure> {
-        // On the heap, so that it takes memory only while a gateway is asked.
-        in_time(TOTAL_TIMEOUT, Box::pin(self.ask(scheme, request, to))).await
+        recipient: Recipient<'_>,
+    ) -> Result<Response, Failure> {
+        // On the heap, so that it takes memory only during a request.
+        in_time(TOTAL_TIMEOUT, Box::pin(self.send_once(scheme, request, recipient))).await
     }
 
-    /// Asks on the connection that there is, or on a new one. Dropped halfway, it leaves none.
-    async fn ask(&mut self, scheme: Scheme, request: &Request<'_>, to: To<'_>) -> Result<Answer, Failure> {
+    /// Sends the request on the open connection, or on a new one. If dropped halfway, no connection stays open.
+    async fn send_once(
+        &mut self,
+        scheme: Scheme,
+        request: &Request<'_>,
+        recipient: Recipient<'_>,
+    ) -> Result<Response, Failure> {
         let link = match self.open.take() {
             Some(link) => link,
             None => self.connect(scheme).await?,
         };
-        let Link { far_end, stream, .. } = match (to, to.compare(&link.far_end)) {
+        let Link { remote, stream, .. } = match (recipient, recipient.compare(&link.remote)) {
             (_, Comparison::OtherProof(shown)) => return Err(Failure::OtherProof(shown)),
-            (To::Peer(_), Comparison::Unnamed) => {
-                // It is asked for its name on this very connection.
+            (Recipient::Peer(_), Comparison::Unidentified) => {
+                // The caller reads `/info` on this connection.
                 self.open = Some(link);
-                return Err(Failure::Unnamed);
+                return Err(Failure::Unidentified);
             }
             _ => link,
         };
-        let message = request.message(&self.address().authority(scheme), self.agent, &far_end)?;
+        let message = request.message(&self.address().authority(scheme), self.agent, &remote)?;
         self.requests += 1;
-        let (answer, stream) = exchange(stream, message, request.limit).await?;
-        self.answered = Some(far_end.proof());
-        self.open = stream.map(|stream| Link { scheme, far_end, stream });
-        Ok(answer)
+        let (response, stream) = exchange(stream, message, request.limit).await?;
+        self.last_proof = Some(remote.proof());
+        self.open = stream.map(|stream| Link { scheme, remote, stream });
+        Ok(response)
     }
 
     async fn connect(&self, scheme: Scheme) -> Result<Link, Failure> {
-        let opening = stream::open(&self.place, scheme, &self.tls, self.check);
-        let opening = async { opening.await.map_err(Failure::Cause) };
+        let opening = socket::open(&self.location, scheme, &self.tls, self.check);
+        let opening = async { opening.await.map_err(Failure::Io) };
         let opened = in_time(CONNECT_TIMEOUT, opening).await;
         let (stream, proof) = opened.map_err(Failure::before_connection)?;
-        let far_end = Sighting::far_end(self.last.as_ref(), proof, Instant::now());
-        Ok(Link { scheme, far_end, stream })
+        let remote = LastSeen::remote_end(self.last_seen.as_ref(), proof, Instant::now());
+        Ok(Link { scheme, remote, stream })
     }
 }

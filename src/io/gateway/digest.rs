@@ -5,7 +5,7 @@ use hyper::Method;
 
 use crate::base::secrets::Secret;
 
-/// A user of an old gateway, and its newest challenge.
+/// A user of firmware before 7, and the newest challenge.
 #[derive(Debug)]
 pub(crate) struct Digest {
     user: String,
@@ -18,29 +18,36 @@ impl Digest {
         Self { user: user.to_owned(), password: password.clone(), challenge: None }
     }
 
-    /// The user every gateway has: `envoy`, with the last six digits of the serial number. `None` for a serial
-    /// that is shorter.
+    /// Returns the user that every gateway has: `envoy`, with the last six digits of the serial number. `None` for a
+    /// shorter serial number.
     pub(crate) fn standard(serial: &str) -> Option<Self> {
         let start = serial.len().checked_sub(6)?;
         let password = serial.get(start..)?;
         Some(Self::new("envoy", &Secret::new(password.to_owned())))
     }
 
-    /// Whether it has this user and this password.
+    /// Returns whether the user and the password are these.
     pub(crate) fn is_for(&self, user: &str, password: &Secret) -> bool {
         self.user == user && self.password == *password
     }
 
-    /// Takes the challenge of a 401; whether it is one that can be answered.
+    /// Stores the challenge of a 401; returns whether it can be answered.
     pub(crate) fn take_challenge(&mut self, header: &str) -> bool {
-        let digest = header.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("digest"));
-        self.challenge = header.get(6..).filter(|_| digest).and_then(|rest| digest_auth::parse(rest).ok());
+        self.challenge = match header.split_at_checked(6) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("digest") => digest_auth::parse(rest).ok(),
+            _ => None,
+        };
         self.challenge.is_some()
     }
 
-    /// The `Authorization` for a request: the nonce is used again with a counter that grows, so that a challenge
-    /// costs one more request only once. `None` before the first challenge.
-    pub(crate) fn answer(&mut self, method: &Method, path: &str, body: Option<&str>) -> Option<Secret> {
+    /// Returns the `Authorization` header for a request. The nonce is used again with an increasing counter, so that a
+    /// challenge costs an additional request only once. `None` before the first challenge.
+    pub(crate) fn authorization(
+        &mut self,
+        method: &Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Option<Secret> {
         let context = AuthContext::new_with_method(
             self.user.as_str(),
             self.password.expose(),
@@ -61,9 +68,9 @@ mod tests {
 
     const CHALLENGE: &str = r#"Digest qop="auth", realm="enphaseenergy.com", nonce="1703033831""#;
 
-    fn answer(digest: &mut Digest) -> String {
-        let answer = digest.answer(&Method::GET, "/api/v1/production/inverters", None).unwrap();
-        answer.expose().to_owned()
+    fn authorization(digest: &mut Digest) -> String {
+        let header = digest.authorization(&Method::GET, "/api/v1/production/inverters", None).unwrap();
+        header.expose().to_owned()
     }
 
     #[test]
@@ -74,12 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_is_used_again_with_a_growing_counter() {
+    fn a_nonce_is_used_again_with_an_increasing_counter() {
         let mut digest = Digest::standard("121400123456").unwrap();
-        assert!(digest.answer(&Method::GET, "/", None).is_none());
+        assert!(digest.authorization(&Method::GET, "/", None).is_none());
         assert!(digest.take_challenge(CHALLENGE));
-        assert!(answer(&mut digest).contains("nc=00000001"));
-        assert!(answer(&mut digest).contains("nc=00000002"));
+        assert!(authorization(&mut digest).contains("nc=00000001"));
+        assert!(authorization(&mut digest).contains("nc=00000002"));
     }
 
     #[test]
@@ -94,7 +101,7 @@ mod tests {
         fn no_challenge_makes_it_panic(header in "(Digest )?[ -~]{0,80}") {
             let mut digest = Digest::standard("121400123456").unwrap();
             if digest.take_challenge(&header) {
-                digest.answer(&Method::GET, "/", None);
+                digest.authorization(&Method::GET, "/", None);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The table of the pages that are read: where each is, what it costs the gateway, and how often it is worth a request.
+//! The table of the pages of the gateway: the path of each, its cost for the gateway, and how often it is requested.
 
 use std::time::Duration;
 
@@ -12,67 +12,68 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A page of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
-    /// Which meters there are and whether they work.
+    /// The list of meters and their states.
     Meters,
-    /// The meters' values, about a second old.
+    /// The values of the meters, about a second old.
     MeterReadings,
-    /// Production: power and lifetime energy.
+    /// The power and the lifetime energy of production.
     Production,
     /// Production and consumption by inverters and by meters.
     Energy,
-    /// Everything of production and consumption, with each phase.
+    /// Production and consumption in detail, with each phase.
     ProductionJson,
-    /// The production page of firmware 3 and earlier, for people.
+    /// The production page of firmware 3 and earlier, in HTML.
     ProductionHtml,
-    /// Batteries, system controller, collar.
+    /// The batteries, the system controller, and the meter collar.
     EnsembleInventory,
-    /// The batteries together.
+    /// The sums over all batteries.
     EnsembleSecctrl,
-    /// Each battery's power.
+    /// The power of each battery.
     EnsemblePower,
-    /// Live values, frozen unless their stream is enabled.
+    /// Live values, which are frozen unless their stream is enabled.
     LiveData,
-    /// Each device in detail, cut at 50.
+    /// Each device in detail, limited to 50.
     DeviceData,
-    /// Each inverter's last report.
+    /// The last report of each inverter.
     Inverters,
     /// The dry contacts of the system controller.
     DryContacts,
-    /// What the owner calls the loads behind the dry contacts.
+    /// The names that the owner gave to the loads at the dry contacts.
     DryContactSettings,
     /// The generator.
     EnsembleGenerator,
-    /// Storage settings.
+    /// The storage settings.
     Tariff,
-    /// Devices, among them AC batteries.
+    /// All devices, including AC batteries.
     Inventory,
 }
 
-/// What a page costs the gateway.
+/// The cost of a page for the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// A native handler answers in less than 0.1 s.
+    /// A native handler responds in less than 0.1 s.
     Fast,
-    /// The web application takes 0.7 to 11 s. Asked for only where no fast page has the value.
+    /// The web application takes 0.7 to 11 s. Such a page is requested only if no fast page has the value.
     Slow,
 }
 
-/// One row of the table.
+/// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
     /// The request target.
     pub path: &'static str,
-    /// What it costs the gateway.
+    /// The cost for the gateway.
     pub cost: Cost,
-    /// How often it is asked for; zero for each poll. It is shown from memory for twice as long.
+    /// The interval between requests; zero means at each poll. The values remain in use for twice as long.
     pub period: Duration,
-    /// The first firmware that is asked for it.
+    /// The first firmware for which the page is requested.
     pub since: Firmware,
-    /// The first firmware of which every gateway shows it to an owner. There a refusal is a fault; elsewhere it says
-    /// that this gateway or role does not have the page.
+    /// The first firmware with which every gateway shows the page to an owner. From there on a refusal is a fault;
+    /// before, it means that this gateway or role does not have the page.
     pub certain_since: Option<Firmware>,
-    /// How many bytes a response may have. Most pages describe the site and stay below 20 kB; the longest recorded one
-    /// has 43 kB. The others have an entry for each device, sized for 600 inverters, more than any gateway serves.
+    /// The size limit of a response in bytes. Most pages describe the site and have less than 20 kB; the longest
+    /// recorded one has 43 kB. The others have an entry for each device; their limits allow 600 inverters, more than
+    /// any gateway serves.
     pub limit: usize,
 }
 
@@ -93,14 +94,14 @@ impl Page {
         Self { limit, ..self }
     }
 
-    /// Whether every gateway of this firmware shows the page to an owner.
+    /// Returns whether every gateway with this firmware shows the page to an owner.
     pub fn is_certain(&self, firmware: Firmware) -> bool {
         self.certain_since.is_some_and(|since| since <= firmware)
     }
 }
 
 impl Endpoint {
-    /// Every page, in the order in which they are asked for: what costs little and says most comes first.
+    /// All pages, in the order of their requests: the cheapest and most informative first.
     pub const ALL: [Self; 17] = [
         Self::Meters,
         Self::MeterReadings,
@@ -121,11 +122,11 @@ impl Endpoint {
         Self::Inventory,
     ];
 
-    /// Its row of the table.
+    /// Returns the row of the table.
     pub const fn page(self) -> Page {
         use Cost::{Fast, Slow};
         match self {
-            // It changes only when an installer configures the meters.
+            // Changes only when an installer configures the meters.
             Self::Meters => page("/ivp/meters", Fast, HOUR).since(4, 0, 0).certain(7, 0, 0),
             Self::MeterReadings => {
                 page("/ivp/meters/readings", Fast, Duration::ZERO).since(4, 0, 0).certain(0, 0, 0)
@@ -143,7 +144,7 @@ impl Endpoint {
             Self::EnsembleSecctrl => page("/ivp/ensemble/secctrl", Fast, MINUTE).since(5, 0, 0),
             Self::EnsemblePower => page("/ivp/ensemble/power", Fast, MINUTE).since(5, 0, 0),
             Self::LiveData => page("/ivp/livedata/status", Fast, Duration::ZERO).since(5, 0, 0),
-            // 2200 bytes for each inverter; the firmware stops at 50 of them today.
+            // 2200 bytes for each inverter; current firmware stops at 50.
             Self::DeviceData => page("/ivp/pdm/device_data", Fast, MINUTES_5).since(8, 2, 0).limit(512 << 10),
             // Inverters report every 5 to 15 minutes; 151 bytes for each of them.
             Self::Inverters => {
@@ -161,12 +162,12 @@ impl Endpoint {
         }
     }
 
-    /// The request target.
+    /// Returns the request target.
     pub const fn path(self) -> &'static str {
         self.page().path
     }
 
-    /// How often it is asked for; zero for each poll.
+    /// Returns the interval between requests; zero means at each poll.
     pub const fn period(self) -> Duration {
         self.page().period
     }
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_pages_are_asked_for_once_a_minute_at_most() {
+    fn slow_pages_are_requested_at_most_once_a_minute() {
         for endpoint in Endpoint::ALL {
             let page = endpoint.page();
             assert!(page.cost == Cost::Fast || page.period >= MINUTE, "{endpoint:?}");

@@ -1,209 +1,145 @@
-//! Why a gateway did not give what was asked, by what the caller does next.
+//! Why a request to a gateway failed, by what the caller does next.
 
 use std::time::Duration;
 
 use crate::base::reading::Serial;
 use crate::io::tls::Fingerprint;
 
-/// A failed request to a gateway. None of these is a reason to log in to the cloud but [`Error::TokenRefused`],
-/// and that only by the rules of `logins`.
+/// A failed request to a gateway. Only [`Error::TokenRefused`] can lead to a cloud login, by the rules of `logins`.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of the fields say it")]
 pub enum Error {
-    /// No answer: try again later. `why` is the innermost cause in words.
-    #[error("the gateway at {address} did not answer {path}: {why}")]
+    /// No response; the request can be retried later. `why` is the innermost cause in words.
+    #[error("the gateway at {address} did not respond to {path}: {why}")]
     Unreachable {
-        /// Where it was looked for.
         address: String,
-        /// What was asked.
         path: &'static str,
-        /// Whether a connection was open: then it may be this page alone that hangs.
+        /// `true` if a connection was open. Then perhaps only this page does not respond.
         connected: bool,
-        /// The cause.
         why: String,
     },
-    /// It asked to be left alone for a while (503, 429).
-    #[error("the gateway is busy (HTTP {status} at {path}); it is asked again later")]
-    Busy {
-        /// The answer's status.
-        status: u16,
-        /// What was asked.
-        path: &'static str,
-        /// How long it asked for.
-        retry_after: Option<Duration>,
-    },
-    /// It failed inside (other 5xx).
-    #[error("the gateway failed to answer {path} (HTTP {status})")]
-    Failing {
-        /// The answer's status.
-        status: u16,
-        /// What was asked.
-        path: &'static str,
-    },
-    /// `/auth/check_jwt` answered with a clean 401: the token is not accepted.
+    /// The gateway asked clients to back off (503, 429).
+    #[error("the gateway is busy (HTTP {status} at {path}); retrying later")]
+    Busy { status: u16, path: &'static str, retry_after: Option<Duration> },
+    /// The gateway has an internal failure (other 5xx).
+    #[error("the gateway failed to serve {path} (HTTP {status})")]
+    Failing { status: u16, path: &'static str },
+    /// `/auth/check_jwt` returned a clean 401: the token is not accepted.
     #[error("the gateway does not accept the token")]
     TokenRefused,
-    /// 401 or 403 although the token is accepted: its role does not reach this page. Before firmware 7: the
-    /// Digest user's password is wrong or not enough.
-    #[error("the login in use may not read {path} (HTTP {status}): it needs another role or password")]
-    Forbidden {
-        /// The answer's status.
-        status: u16,
-        /// What was asked.
-        path: &'static str,
-    },
-    /// This firmware has no such page.
-    #[error("the gateway has no {path}")]
-    Missing {
-        /// What was asked.
-        path: &'static str,
-    },
-    /// A redirect, which is never followed.
-    #[error("the gateway redirects {path} elsewhere, which is not followed")]
-    Moved {
-        /// What was asked.
-        path: &'static str,
-    },
-    /// An answer that is not what the page gives: HTML, cut off, another program.
-    #[error("the answer to {path} cannot be understood: {why}")]
+    /// 401 or 403 although the token is accepted: its role may not read this page. Before firmware 7: the password of
+    /// the Digest user is wrong, or the user may not read this page.
+    #[error("access to {path} was refused (HTTP {status}): the page requires another role or password")]
+    Forbidden { status: u16, path: &'static str },
+    /// This firmware does not have the page.
+    #[error("the gateway has no page {path}")]
+    Missing { path: &'static str },
+    /// A redirect. Redirects are never followed.
+    #[error("the gateway redirected {path}; redirects are not followed")]
+    Moved { path: &'static str },
+    /// A response with other content than the page has: HTML, cut-off data, the page of another program.
+    #[error("the response to {path} is invalid: {why}")]
     Malformed {
-        /// What was asked.
         path: &'static str,
-        /// What is odd about it, never its text.
+        /// The problem with the response. Never contains its text.
         why: String,
     },
-    /// An answer beyond the cap.
-    #[error("the answer to {path} is longer than {limit} bytes, more than this page can have")]
-    TooLarge {
-        /// What was asked.
-        path: &'static str,
-        /// The cap.
-        limit: usize,
-    },
-    /// It shows another public key than the one remembered for its serial.
+    /// A response beyond the size limit.
+    #[error("the response to {path} exceeds {limit} bytes, the limit for this page")]
+    TooLarge { path: &'static str, limit: usize },
+    /// The gateway presented another public key than the one remembered for its serial number.
     #[error(
-        "the gateway at {address} shows another key ({seen}) than before ({known}). Nothing is sent to it. If \
-         you replaced or reset the gateway, or it was updated, accept the new key with `enphased gateway trust`"
+        "the gateway at {address} presented a different key ({seen}) than before ({known}). Nothing is sent to it. If \
+         you replaced, reset or updated the gateway, accept the new key with `enphased gateway trust`"
     )]
     KeyChanged {
-        /// Where it is.
         address: String,
-        /// The gateway that is expected there.
+        /// The serial number of the gateway that is expected at the address.
         serial: Serial,
-        /// The remembered key.
         known: Fingerprint,
-        /// The key it shows.
         seen: Fingerprint,
     },
-    /// A key was remembered for its serial, and the file is damaged.
+    /// A key was remembered for the serial number, but its file is lost.
     #[error(
-        "which key gateway {serial} has is lost, because gateway-{serial}.json and its copy are damaged or missing. Nothing \
-         is sent to {address}, which shows {}: it may be another device. If nothing was changed there, accept it with \
+        "the key of gateway {serial} is lost, because gateway-{serial}.json and its copy are damaged or missing. Nothing \
+         is sent to {address}, which presented {}: it may be another device. If nothing was changed there, accept it with \
          `enphased gateway trust`",
-        shown(seen.as_ref())
+        presented(seen.as_ref())
     )]
     KeyLost {
-        /// Where it is.
         address: String,
-        /// What it calls itself.
+        /// The serial number that the device claims.
         serial: Serial,
-        /// The key it shows, where one is compared.
+        /// The key that the device presented, unless certificates are not checked.
         seen: Option<Fingerprint>,
     },
-    /// It answers over plain http, although its serial has shown a key over TLS.
+    /// The device responded over plain http, although its serial number has presented a key over TLS.
     #[error(
-        "the gateway at {address} says over plain http that it is {serial}, which has shown a TLS key ({known}) before. \
-         Nothing is read from it, because another device may have its address. If its firmware really went back to \
-         plain http, accept that with `enphased gateway trust`"
+        "the device at {address} claims over plain http to be gateway {serial}, which has presented a TLS key ({known}) \
+         before. Nothing is read from it, because another device may use the gateway's address. If its firmware really \
+         went back to plain http, accept that with `enphased gateway trust`"
     )]
     KeyMissing {
-        /// Where it is.
         address: String,
-        /// The gateway it says it is.
+        /// The serial number that the device claims.
         serial: Serial,
-        /// The remembered key.
         known: Fingerprint,
     },
-    /// Another gateway is there than was read until now.
+    /// Another serial number responds at the address than until now.
     #[error(
-        "the gateway at {address} is {is} now, and was {was} before: it was replaced, or another device has its address"
+        "the gateway at {address} changed from {was} to {is}: it was replaced, or another device uses its address"
     )]
-    Replaced {
-        /// Where it is.
-        address: String,
-        /// The gateway that was there.
-        was: Serial,
-        /// The gateway that is there now.
-        is: Serial,
-    },
-    /// What answers at `/info` is no gateway, or does not say which.
-    #[error("the answer of {address} to /info cannot be understood: {why}")]
+    Replaced { address: String, was: Serial, is: Serial },
+    /// The response to `/info` is not a gateway's, or does not contain a serial number.
+    #[error("the response of {address} to /info is invalid: {why}")]
     Unidentified {
-        /// Where it is.
         address: String,
-        /// What is odd about the answer, never its text.
+        /// The problem with the response. Never contains its text.
         why: String,
     },
-    /// A token of another gateway was about to be used.
-    #[error("the token is for gateway {token}, and the gateway at {address} is {serial}; it is not sent")]
+    /// The token belongs to another gateway.
+    #[error(
+        "the token is for gateway {token}, but the gateway at {address} is {serial}; the token is not sent"
+    )]
     ForeignToken {
-        /// Where the gateway is.
         address: String,
-        /// The gateway.
         serial: Serial,
-        /// The gateway that the token is for.
+        /// The serial number of the gateway that the token is for.
         token: Serial,
     },
-    /// Its certificate cannot be checked at all.
+    /// The TLS library cannot check the certificate at all.
     #[error(
-        "the gateway's certificate at {address} cannot be checked ({why}). If no update of the gateway helps, \
+        "cannot check the certificate of the gateway at {address} ({why}). If an update of the gateway does not help, \
          set tls = \"insecure\" for it in the configuration"
     )]
-    Certificate {
-        /// Where it is.
-        address: String,
-        /// What the TLS library said.
-        why: String,
-    },
-    /// It has no TLS in common with this program.
+    Certificate { address: String, why: String },
+    /// The gateway and this program support no common TLS version, cipher or key exchange.
     #[error(
-        "the gateway at {address} and this program have no TLS in common ({why}). This program speaks TLS 1.2 and 1.3, with \
-         ECDHE and AES-GCM or ChaCha20-Poly1305; tls = \"insecure\" does not change that. Is this the port of the gateway's \
-         web page? If it is, only an update of the gateway helps, or a TLS proxy in front of it"
+        "the gateway at {address} and this program support no common version or cipher of TLS ({why}). This program \
+         supports TLS 1.2 and 1.3, with ECDHE and AES-GCM or ChaCha20-Poly1305; tls = \"insecure\" does not change that. \
+         Check that this is the port of the gateway's web page. If it is, update the gateway, or use a TLS proxy in \
+         front of it"
     )]
-    Incompatible {
-        /// Where it is.
-        address: String,
-        /// What the TLS library said.
-        why: String,
-    },
-    /// Configured with `http://`, which this gateway does not answer or over which it cannot be sent its token.
+    Incompatible { address: String, why: String },
+    /// The address is configured with `http://`, but the gateway requires https, or requires a token.
     #[error(
-        "the gateway at {address} is configured with http://, and its firmware is read over https alone: no token is \
-         sent over http. Write the address without http://"
+        "the gateway at {address} is configured with http://, but its firmware requires https: a token is never sent \
+         over http. Remove http:// from the address"
     )]
-    NotEncrypted {
-        /// Where it is.
-        address: String,
-    },
-    /// Its firmware reads no tokens.
-    #[error("the firmware of the gateway at {address} takes no token")]
-    TokenUnwanted {
-        /// Where it is.
-        address: String,
-    },
-    /// The client could not be built at all.
-    #[error("requests to the gateway cannot be set up: {why}")]
-    Setup {
-        /// The cause.
-        why: String,
-    },
-    /// A page that needs a token was asked for without one.
+    NotEncrypted { address: String },
+    /// The firmware does not use tokens.
+    #[error("the firmware of the gateway at {address} does not use tokens")]
+    TokenUnwanted { address: String },
+    /// The request could not be prepared.
+    #[error("cannot prepare a request to the gateway: {why}")]
+    Setup { why: String },
+    /// The page requires a token, and there is none.
     #[error("there is no token for the gateway yet")]
     NoToken,
 }
 
 impl Error {
-    /// Why a page failed, in few words, where the page is named beside them.
+    /// Describes the failure in a few words, for use beside the name of the page.
     pub fn in_short(&self) -> String {
         match self {
             Self::Busy { status, .. } | Self::Failing { status, .. } | Self::Forbidden { status, .. } => {
@@ -217,8 +153,8 @@ impl Error {
         }
     }
 
-    /// Of two failures of one poll the one that explains it better: the first, unless the second concerns every page, or
-    /// the first only says that a page is not there, as some are not on every firmware.
+    /// Returns the failure that better explains a failed poll. This is the first, unless the second concerns every
+    /// page, or the first only says that a page is missing.
     pub fn of_two(first: Option<Self>, second: Option<Self>) -> Option<Self> {
         match (first, second) {
             (Some(first), Some(second)) if second.is_about_every_page() && !first.is_about_every_page() => {
@@ -229,7 +165,8 @@ impl Error {
         }
     }
 
-    /// Whether an answer of `/auth/check_jwt` like this says nothing of the token, so that its pages may accept it.
+    /// Returns whether such a response of `/auth/check_jwt` neither accepts nor refuses the token, so that the data
+    /// pages may accept it.
     pub const fn leaves_token_unjudged(&self) -> bool {
         match self {
             Self::Unreachable { connected, .. } => *connected,
@@ -238,7 +175,7 @@ impl Error {
         }
     }
 
-    /// Whether somebody else may be there, so that everything about the gateway is found out anew.
+    /// Returns whether another device may be at the address, so that the gateway must be located and identified again.
     pub const fn is_about_identity(&self) -> bool {
         matches!(
             self,
@@ -251,7 +188,7 @@ impl Error {
         )
     }
 
-    /// Whether no page can be read, whichever is asked for.
+    /// Returns whether the failure prevents the reading of every page.
     pub const fn is_about_every_page(&self) -> bool {
         self.is_about_identity()
             || matches!(
@@ -265,7 +202,7 @@ impl Error {
             )
     }
 
-    /// Whether the gateway answers, and only this page does not give what it should.
+    /// Returns whether the gateway responds, and only this page fails.
     pub const fn is_about_one_page(&self) -> bool {
         matches!(
             self,
@@ -279,7 +216,7 @@ impl Error {
     }
 }
 
-fn shown(key: Option<&Fingerprint>) -> String {
+fn presented(key: Option<&Fingerprint>) -> String {
     key.map_or_else(|| "no key that is checked".to_owned(), |key| format!("the key {key}"))
 }
 

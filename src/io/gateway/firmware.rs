@@ -1,9 +1,9 @@
-//! A firmware version of a gateway.
+//! The firmware version of a gateway.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A firmware's version: the numbers after the letter, in their order; missing ones are 0.
+/// A firmware version: the numbers after the letter. Missing numbers are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Firmware {
     /// The 8 of 8.3.5289.
@@ -15,39 +15,40 @@ pub struct Firmware {
 }
 
 impl Firmware {
-    /// The first firmware that wants a token.
+    /// The first firmware that requires a token.
     pub const TOKENS: Self = Self::new(7, 0, 0);
 
-    /// A version to compare with.
+    /// Creates a version.
     pub const fn new(major: u32, minor: u32, build: u32) -> Self {
         Self { major, minor, build }
     }
 
-    /// Whether this version wants a token; [`Info::needs_token`](super::info::Info::needs_token) also looks at what the gateway says.
+    /// Returns whether this version requires a token. [`Info::needs_token`](super::info::Info::needs_token) also
+    /// considers `web-tokens`.
     pub fn needs_token(self) -> bool {
         self >= Self::TOKENS
     }
 }
 
-/// A text that holds no version.
+/// The error for a text that is not a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no firmware version, which looks like D8.3.5289")]
-pub struct NoVersion;
+#[error("not a firmware version like D8.3.5289")]
+pub struct InvalidVersion;
 
 impl FromStr for Firmware {
-    type Err = NoVersion;
+    type Err = InvalidVersion;
 
-    fn from_str(text: &str) -> Result<Self, NoVersion> {
-        // D, R or M stands before the version, depending on how the firmware was built.
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        // D, R or M precedes the version, depending on how the firmware was built.
         let version = text.trim().trim_start_matches(|c: char| c.is_ascii_alphabetic());
         let mut parts = version.split('.').map(leading_number);
-        let major = parts.next().flatten().ok_or(NoVersion)?;
+        let major = parts.next().flatten().ok_or(InvalidVersion)?;
         let mut next = || parts.next().flatten().unwrap_or(0);
         Ok(Self { major, minor: next(), build: next() })
     }
 }
 
-/// The digits that `text` begins with: a build may carry a suffix.
+/// Returns the number at the beginning of `text`. A build number may have a suffix.
 fn leading_number(text: &str) -> Option<u32> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.get(..end)?.parse().ok()

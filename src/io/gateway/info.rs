@@ -1,88 +1,90 @@
-//! What a gateway says of itself: the page `/info`, which it shows to anybody.
+//! The page `/info`, with which a gateway identifies itself. It needs no token.
 
 use jiff::Timestamp;
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::firmware::{Firmware, NoVersion};
+use super::firmware::{Firmware, InvalidVersion};
 use crate::base::reading::{NotASerial, Serial};
 
-/// The page's path.
+/// The path of the page.
 pub const PATH: &str = "/info";
 
-/// How many bytes the page may have. Recorded ones have 0.9 to 2.3 kB. Anybody on the network can send one before the key
-/// is known, and the parser compares each attribute of an element with all others: 1.2 MB of them took 16 s.
+/// The size limit of the page in bytes. Recorded ones have 0.9 to 2.3 kB. Any device on the network can send one before
+/// the key is known. The parser compares each attribute of an element with all others: 1.2 MB of them took 16 s.
 pub const LIMIT: usize = 16 << 10;
-/// How many elements and texts the page may have. Recorded ones have about 150.
-const NODES: u32 = 1000;
-/// How long a part number may be; recorded ones have 13 characters.
-const PART_NUMBER: usize = 32;
+/// The maximum number of elements and texts of the page. Recorded ones have about 150.
+const MAX_NODES: u32 = 1000;
+/// The maximum length of a part number; recorded ones have 13 characters.
+const MAX_PART_NUMBER: usize = 32;
 
-/// A gateway's identity and clock.
+/// The identity and the clock of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
-    /// Twelve digits, which a token's `aud` names.
+    /// Twelve digits. A token contains them as `aud`.
     pub serial: Serial,
-    /// The version, for comparison.
+    /// The firmware version, for comparisons.
     pub firmware: Firmware,
-    /// The version as given, with the letter of its kind: "D8.3.5289".
+    /// The firmware version as the gateway writes it, with the letter of its kind: "D8.3.5289".
     pub software: String,
-    /// "800-00555-r03".
+    /// The part number, for example "800-00555-r03".
     pub part_number: Option<String>,
-    /// `imeter`: whether the model measures; absent before firmware 4.
+    /// `imeter`: whether the model has meters. Absent before firmware 4.
     pub metered_model: Option<bool>,
-    /// `web-tokens`: whether it wants a token; absent before firmware 7.
+    /// `web-tokens`: whether a token is required. Absent before firmware 7.
     pub web_tokens: Option<bool>,
-    /// The gateway's own clock.
+    /// The time of the gateway's clock.
     pub time: Option<Timestamp>,
 }
 
 impl Info {
-    /// Whether the gateway wants a token (firmware 7 and later, over TLS) rather than Digest.
+    /// Returns whether the gateway requires a token (firmware 7 and later, over TLS) rather than Digest.
     pub fn needs_token(&self) -> bool {
         self.firmware.needs_token() || self.web_tokens == Some(true)
     }
 
-    /// Reads the page. The error says what is odd about it, without its text.
+    /// Parses the page. The error describes what is wrong with it, without repeating its text.
     pub fn parse(page: &[u8]) -> Result<Self, String> {
         if page.len() > LIMIT {
-            return Err(NO_GATEWAY.to_owned());
+            return Err(NOT_A_GATEWAY.to_owned());
         }
         let text = String::from_utf8_lossy(page);
         let text = text.trim_start_matches('\u{feff}').trim();
-        // No document type: it could define entities that multiply.
-        let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
+        // A document type could define entities that expand exponentially.
+        let options =
+            ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
         let document = Document::parse_with_options(text, options).map_err(|_xml| damaged(text))?;
         let root = document.root_element();
         if !root.has_tag_name("envoy_info") {
-            return Err(NO_GATEWAY.to_owned());
+            return Err(NOT_A_GATEWAY.to_owned());
         }
         let device = |name| child(root, "device").and_then(|device| text_of(device, name));
-        let serial = device("sn").ok_or("it names no serial number")?;
+        let serial = device("sn").ok_or("it contains no serial number")?;
         let serial = serial
             .parse()
-            .map_err(|NotASerial| "its serial number is not made of 1 to 16 letters and digits")?;
-        let software = device("software").ok_or("it names no firmware")?;
+            .map_err(|NotASerial| "its serial number does not consist of 1 to 16 letters and digits")?;
+        let software = device("software").ok_or("it contains no firmware version")?;
         let seconds = text_of(root, "time").and_then(|text| text.parse().ok());
         Ok(Self {
             serial,
-            firmware: software.parse().map_err(|NoVersion| "its firmware is no version")?,
+            firmware: software.parse().map_err(|InvalidVersion| "its firmware version is invalid")?,
             software: software.to_owned(),
-            part_number: device("pn").filter(|number| number.len() <= PART_NUMBER).map(str::to_owned),
-            metered_model: device("imeter").and_then(truth),
-            web_tokens: text_of(root, "web-tokens").and_then(truth),
+            part_number: device("pn").filter(|number| number.len() <= MAX_PART_NUMBER).map(str::to_owned),
+            metered_model: device("imeter").and_then(boolean),
+            web_tokens: text_of(root, "web-tokens").and_then(boolean),
             time: seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()),
         })
     }
 }
 
-/// What is said of a page that another device gave.
-pub const NO_GATEWAY: &str = "this is not an Enphase gateway";
-/// What is said where there is none: a gateway that starts may refuse all its pages for some seconds.
-pub const NO_PAGE: &str = "there is none; this is not an Enphase gateway, or one that is still starting";
+/// The message for the page of another device.
+pub const NOT_A_GATEWAY: &str = "this is not an Enphase gateway";
+/// The message for a missing page. A gateway that is starting may refuse all pages for some seconds.
+pub const NO_INFO_PAGE: &str =
+    "the page does not exist; this is not an Enphase gateway, or it is still starting";
 
 fn damaged(text: &str) -> String {
-    // A gateway that restarts cuts its answers off; a router shows a page of its own.
-    let why = if text.contains("<envoy_info") { "its XML is cut off or damaged" } else { NO_GATEWAY };
+    // A gateway that restarts sends truncated responses; a router sends a page of its own.
+    let why = if text.contains("<envoy_info") { "its XML is cut off or damaged" } else { NOT_A_GATEWAY };
     why.to_owned()
 }
 
@@ -94,7 +96,7 @@ fn text_of<'a>(parent: Node<'a, '_>, name: &str) -> Option<&'a str> {
     child(parent, name)?.text().map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn truth(text: &str) -> Option<bool> {
+fn boolean(text: &str) -> Option<bool> {
     text.to_ascii_lowercase().parse().ok()
 }
 
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_old_page_lacks_is_absent() {
+    fn values_that_an_old_page_lacks_are_absent() {
         let page = "\n<?xml version='1.0' encoding='UTF-8'?>\n<envoy_info><device><sn> 121400000000\n</sn>\
                     <software>R3.18</software></device></envoy_info>\n";
         let info = Info::parse(page.as_bytes()).unwrap();
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_wanted_by_version_or_by_word() {
+    fn a_token_is_required_by_version_or_by_web_tokens() {
         let page = |software: &str, tokens: &str| {
             let page = format!(
                 "<envoy_info><device><sn>1</sn><software>{software}</software></device>{tokens}</envoy_info>"
@@ -173,16 +175,16 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_another_device_is_called_so() {
+    fn the_page_of_another_device_is_recognized() {
         for page in ["<!doctype html><html><title>Router</title>", "{}", "", "<root/>", "\u{0}\u{1}"] {
-            assert_eq!(Info::parse(page.as_bytes()), Err(NO_GATEWAY.to_owned()), "{page}");
+            assert_eq!(Info::parse(page.as_bytes()), Err(NOT_A_GATEWAY.to_owned()), "{page}");
         }
         let cut = Info::parse(b"<envoy_info><device><sn>1222").unwrap_err();
         assert_eq!(cut, "its XML is cut off or damaged");
     }
 
     #[test]
-    fn a_serial_that_could_be_no_serial_is_refused() {
+    fn an_invalid_serial_number_is_refused() {
         for serial in ["122300000001.copy", "{&quot;a&quot;:1}", "..", "../x", "12345678901234567", "1 2"] {
             let page = format!(
                 "<envoy_info><device><sn>{serial}</sn><software>D8.3.5289</software></device></envoy_info>"
@@ -219,7 +221,7 @@ mod tests {
         assert!(firmware("R4.10.35") > firmware("D4.2.27"));
         assert_eq!(firmware("8"), firmware("M8.0.0"));
         assert_eq!(firmware("D8.3.5289").to_string(), "8.3.5289");
-        assert_eq!("Dx".parse::<Firmware>(), Err(NoVersion));
+        assert_eq!("Dx".parse::<Firmware>(), Err(InvalidVersion));
     }
 
     proptest! {

@@ -1,29 +1,29 @@
-//! Where a gateway may be: as configured, or as it announces itself.
+//! The locations where a gateway may be: as configured, or as announced by mDNS.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::address::Address;
-use super::cause::Cause;
 use super::info;
+use super::io_error::IoError;
+use super::location::Location;
 use super::mdns::{self, Announced, Found};
 use super::open_error::{OpenError, listed};
 use super::pinned_key::PinnedKeys;
-use super::place::Place;
 use super::target::Target;
 use crate::base::reading::Serial;
 use crate::io::resolve;
 
-/// How long announcements are listened for.
+/// The time to listen for announcements.
 const LISTEN: Duration = Duration::from_secs(5);
-/// No name stands for more addresses of one gateway.
-const MOST: usize = 16;
+/// The maximum number of addresses of one host name.
+const MAX_ADDRESSES: usize = 16;
 
-/// The places where the gateway may be, the likeliest first.
-pub(super) async fn places(target: &Target, keys: &PinnedKeys) -> Result<Vec<Place>, OpenError> {
+/// Returns the locations where the gateway may be, the likeliest first.
+pub(super) async fn locations(target: &Target, keys: &PinnedKeys) -> Result<Vec<Location>, OpenError> {
     if let Some(address) = &target.address {
-        return resolved(address).await;
+        return resolve(address).await;
     }
     let known: BTreeSet<Serial> = keys.serials().await.into_iter().collect();
     let wanted = |serial: &Serial| match &target.serial {
@@ -31,26 +31,26 @@ pub(super) async fn places(target: &Target, keys: &PinnedKeys) -> Result<Vec<Pla
         None => known.contains(serial),
     };
     let announced = mdns::browse(LISTEN, wanted).await?;
-    let found = chosen(announced, target.serial.as_ref(), &known)?;
+    let found = choose(announced, target.serial.as_ref(), &known)?;
     let last = keys.load(&found.serial).await?.map(|known| known.address);
     Ok(in_order(&found.addresses, last.as_deref()))
 }
 
-async fn resolved(address: &Address) -> Result<Vec<Place>, OpenError> {
-    let unknown = |error| Cause::unresolved(&error).into_error(address, info::PATH);
-    let found = resolve::resolve(address.bare_host(), 0).await.map_err(unknown)?;
-    let mut places: Vec<Place> = Vec::new();
+async fn resolve(address: &Address) -> Result<Vec<Location>, OpenError> {
+    let unresolved = |error| IoError::unresolved(&error).into_error(address, info::PATH);
+    let found = resolve::resolve(address.bare_host(), 0).await.map_err(unresolved)?;
+    let mut locations: Vec<Location> = Vec::new();
     for ip in found {
-        let place = Place { address: address.clone(), ip };
-        if !places.contains(&place) && places.len() < MOST {
-            places.push(place);
+        let location = Location { address: address.clone(), ip };
+        if !locations.contains(&location) && locations.len() < MAX_ADDRESSES {
+            locations.push(location);
         }
     }
-    Ok(places)
+    Ok(locations)
 }
 
-/// The announced gateway that is meant: the configured one, the only one that is known, or the only one there is.
-fn chosen(
+/// Chooses the announced gateway that has the configured serial number, or is the only known one, or the only one.
+fn choose(
     announced: Announced,
     wanted: Option<&Serial>,
     known: &BTreeSet<Serial>,
@@ -73,19 +73,19 @@ fn chosen(
     }
 }
 
-/// The announced addresses, after the one where the gateway was last.
-fn in_order(addresses: &[SocketAddr], last: Option<&str>) -> Vec<Place> {
+/// Returns the announced addresses, preceded by the last known one.
+fn in_order(addresses: &[SocketAddr], last: Option<&str>) -> Vec<Location> {
     let last = last.and_then(|text| text.parse::<Address>().ok()).and_then(|address| address.ip());
-    // Without its interface a link-local address is nothing.
+    // A stored link-local address lacks the interface, and cannot be connected to.
     let last = last.filter(|ip| !resolve::is_link_local(*ip));
-    let announced = addresses.iter().map(|ip| Place { ip: *ip, ..Place::from(ip.ip()) });
-    let mut places: Vec<Place> = last.map(Place::from).into_iter().collect();
-    for place in announced {
-        if !places.contains(&place) {
-            places.push(place);
+    let announced = addresses.iter().map(|ip| Location { ip: *ip, ..Location::from(ip.ip()) });
+    let mut locations: Vec<Location> = last.map(Location::from).into_iter().collect();
+    for location in announced {
+        if !locations.contains(&location) {
+            locations.push(location);
         }
     }
-    places
+    locations
 }
 
 #[cfg(test)]
@@ -106,12 +106,12 @@ mod tests {
         let gateways = gateways.iter().map(|serial| found(serial, &["192.168.1.20"])).collect();
         let wanted = wanted.map(|serial| serial.parse().unwrap());
         let known = known.iter().map(|serial| serial.parse().unwrap()).collect();
-        let chosen = chosen(Announced { gateways, more }, wanted.as_ref(), &known);
+        let chosen = choose(Announced { gateways, more }, wanted.as_ref(), &known);
         chosen.map(|found| found.serial.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn the_configured_gateway_comes_before_the_known_and_the_only_one() {
+    fn the_configured_gateway_comes_before_the_known_one_and_the_only_one() {
         assert_eq!(choice(&["1"], None, &[], 0).unwrap(), "1");
         assert_eq!(choice(&["1", "2"], Some("2"), &["1"], 0).unwrap(), "2");
         assert_eq!(choice(&["1", "2", "3"], None, &["2"], 0).unwrap(), "2");
@@ -129,11 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_address_comes_first_and_none_twice() {
+    fn the_last_address_comes_first_and_no_address_twice() {
         let addresses = found("1", &["192.168.1.5", "192.168.1.20", "169.254.3.4"]).addresses;
         let shown = |last: Option<&str>| {
-            let places = in_order(&addresses, last);
-            places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            let locations = in_order(&addresses, last);
+            locations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(shown(None), "192.168.1.5 192.168.1.20 169.254.3.4");
         assert_eq!(shown(Some("192.168.1.20")), "192.168.1.20 192.168.1.5 169.254.3.4");

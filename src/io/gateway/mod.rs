@@ -1,39 +1,39 @@
-//! The gateway (Envoy, IQ Gateway): where it is, who it is, how to ask it, and what its answers look like.
+//! The gateway (Envoy, IQ Gateway): locating, identifying and reading it, and the formats of its pages.
 
 pub mod address;
 mod address_error;
-mod answer;
-mod cause;
 mod connected;
 mod connection;
-mod delivery;
+mod credentials;
 mod digest;
 pub mod endpoint;
 pub mod error;
-mod exchange;
 pub mod firmware;
+mod http;
+mod identify;
 pub mod info;
+mod io_error;
 mod locate;
+mod location;
 pub mod mdns;
-mod measured;
 mod open;
 mod open_error;
-mod page_access;
 mod peer;
 pub mod pinned_key;
-mod place;
+mod read_limit;
+mod recipient;
+mod response;
 mod session;
-mod sight;
-mod stream;
+mod socket;
 mod target;
 pub mod wire;
 
 pub use connected::Connected;
 pub use endpoint::Endpoint;
 pub use error::Error;
+pub use location::Location;
 pub use open::{open, open_among};
 pub use open_error::OpenError;
 pub use peer::Proof;
-pub use place::Place;
-pub use session::Word;
+pub use session::TokenVerdict;
 pub use target::Target;

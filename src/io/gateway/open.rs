@@ -1,4 +1,4 @@
-//! Opens a gateway: finds it, asks who it is, and judges the key it shows by what is remembered of it.
+//! Opens a gateway: locates it, identifies it, and compares its key with the remembered one.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,117 +9,121 @@ use tokio::time::timeout;
 use super::Error;
 use super::address::Address;
 use super::connected::Connected;
+use super::identify::{Identified, identify};
 use super::info;
 use super::locate;
+use super::location::Location;
 use super::open_error::{OpenError, listed};
 use super::peer::{Peer, Proof};
 use super::pinned_key::{Known, PinnedKeys, Verdict, judge};
-use super::place::Place;
-use super::sight::{Sighted, look};
 use super::target::Target;
 use crate::base::reading::Serial;
 use crate::io::tls::Check;
 
-/// How long each of several places may take to say who is there.
-const LOOK: Duration = Duration::from_secs(10);
-/// For all of them together: the watchdog waits for the poll.
-const LOOK_AT_ALL: Duration = Duration::from_secs(60);
-/// Opens the gateway that `target` means.
+/// The time limit for identifying the device at one of several locations.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit for all locations together. The watchdog waits for the poll.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Locates and opens the gateway that `target` describes.
 pub async fn open(target: &Target, keys: &mut PinnedKeys, now: Timestamp) -> Result<Connected, OpenError> {
-    let places = locate::places(target, keys).await?;
-    open_among(&places, target, keys, now).await
+    let locations = locate::locations(target, keys).await?;
+    open_among(&locations, target, keys, now).await
 }
 
-/// Opens the gateway that `target` means, which is at one of `places`.
+/// Opens the gateway that `target` describes, at one of `locations`.
 pub async fn open_among(
-    places: &[Place],
+    locations: &[Location],
     target: &Target,
     keys: &mut PinnedKeys,
     now: Timestamp,
 ) -> Result<Connected, OpenError> {
-    let mut looked = Looked::default();
-    if let [place] = places {
+    let mut findings = Findings::default();
+    if let [location] = locations {
         let check = check(target);
-        looked.take(place, look(place.clone(), check).await, target, keys).await?;
+        findings.add(location, identify(location.clone(), check).await, target, keys).await?;
     } else {
-        look_at_all(places, target, keys, &mut looked).await?;
+        identify_all(locations, target, keys, &mut findings).await?;
     }
-    let candidate = looked.chosen()?;
-    Ok(admit(candidate, target, keys, now).await)
+    let candidate = findings.choose()?;
+    Ok(remember(candidate, target, keys, now).await)
 }
 
 const fn check(target: &Target) -> Check {
     if target.insecure { Check::Nothing } else { Check::Ownership }
 }
 
-/// Looks at one place after the other, to the one with the known key if there is one: two of them may be one gateway,
-/// which is asked one request at a time.
-async fn look_at_all(
-    places: &[Place],
+/// Identifies the devices at `locations` one after the other, and stops at the one with the known key. Two locations
+/// may be one gateway, which receives only one request at a time.
+async fn identify_all(
+    locations: &[Location],
     target: &Target,
     keys: &PinnedKeys,
-    looked: &mut Looked,
+    findings: &mut Findings,
 ) -> Result<(), OpenError> {
     let all = async {
-        for place in places {
-            let seen = timeout(LOOK, look(place.clone(), check(target))).await;
-            let seen = seen.unwrap_or_else(|_late| Err(late(place)));
-            if looked.take(place, seen, target, keys).await? {
+        for location in locations {
+            let result = timeout(IDENTIFY_TIMEOUT, identify(location.clone(), check(target))).await;
+            let result = result.unwrap_or_else(|_elapsed| Err(timed_out(location)));
+            if findings.add(location, result, target, keys).await? {
                 break;
             }
         }
         Ok(())
     };
-    // What has not answered by then is left out.
-    timeout(LOOK_AT_ALL, all).await.unwrap_or(Ok(()))
+    // Locations that have not responded by then are left out.
+    timeout(TOTAL_TIMEOUT, all).await.unwrap_or(Ok(()))
 }
 
-fn late(place: &Place) -> Error {
-    let why = format!("timed out after {} s", LOOK.as_secs());
-    Error::Unreachable { address: place.to_string(), path: info::PATH, connected: false, why }
+fn timed_out(location: &Location) -> Error {
+    let why = format!("timed out after {} s", IDENTIFY_TIMEOUT.as_secs());
+    Error::Unreachable { address: location.to_string(), path: info::PATH, connected: false, why }
 }
 
-/// A gateway that may be the one that is meant.
+/// A gateway that may be the target.
 #[derive(Debug)]
 struct Candidate {
-    sighted: Sighted,
+    gateway: Identified,
     known: Option<Known>,
-    first: bool,
+    /// `true` if this contact is the first, so that the key is trusted from now on.
+    is_first: bool,
 }
 
-/// What was seen at the places of a gateway.
+/// The devices found at the locations of a gateway.
 #[derive(Debug, Default)]
-struct Looked {
-    /// The one that is remembered with the key it showed.
+struct Findings {
+    /// The gateway that presented its remembered key.
     known: Option<Candidate>,
-    /// Those that nothing speaks against.
+    /// Gateways that are acceptable without a remembered key.
     candidates: Vec<Candidate>,
-    /// Of those that show something else than is remembered, the first.
+    /// The first gateway whose key differs from the remembered one.
     changed: Option<Error>,
-    /// Of those with another serial number than the configured one, the first.
+    /// The first gateway with another serial number than the configured one.
     other: Option<OpenError>,
-    failures: Vec<(Place, Error)>,
+    failures: Vec<(Location, Error)>,
 }
 
-impl Looked {
-    /// Takes what was seen at `place`. `true` when there is nothing more to look for.
-    async fn take(
+impl Findings {
+    /// Adds the result for `location`. Returns `true` if the search is complete.
+    async fn add(
         &mut self,
-        place: &Place,
-        seen: Result<Sighted, Error>,
+        location: &Location,
+        result: Result<Identified, Error>,
         target: &Target,
         keys: &PinnedKeys,
     ) -> Result<bool, OpenError> {
-        let sighted = match seen {
-            Ok(sighted) => sighted,
+        let gateway = match result {
+            Ok(gateway) => gateway,
             Err(error) => {
-                self.failures.push((place.clone(), error));
+                self.failures.push((location.clone(), error));
                 return Ok(false);
             }
         };
-        let Peer { serial, proof } = sighted.peer.clone();
-        let address = place.address.to_string();
-        if let Some(wanted) = target.serial.as_ref().filter(|wanted| **wanted != serial) {
+        let Peer { serial, proof } = gateway.peer.clone();
+        let address = location.address.to_string();
+        if let Some(wanted) = &target.serial
+            && *wanted != serial
+        {
             let wanted = wanted.clone();
             self.other.get_or_insert(OpenError::OtherGateway { address, found: serial, wanted });
             return Ok(false);
@@ -133,9 +137,9 @@ impl Looked {
         let verdict = judge(known.as_ref(), &proof);
         match verdict {
             Verdict::Same | Verdict::First => {
-                let first = verdict == Verdict::First;
-                let proven = !first && matches!(proof, Proof::Key(_));
-                let candidate = Candidate { sighted, known, first };
+                let is_first = verdict == Verdict::First;
+                let proven = !is_first && matches!(proof, Proof::Key(_));
+                let candidate = Candidate { gateway, known, is_first };
                 if proven {
                     self.known = Some(candidate);
                 } else {
@@ -154,8 +158,8 @@ impl Looked {
         }
     }
 
-    /// The gateway that is meant: the one with the remembered key, else the only one there is.
-    fn chosen(mut self) -> Result<Candidate, OpenError> {
+    /// Returns the gateway with the remembered key, else the only candidate.
+    fn choose(mut self) -> Result<Candidate, OpenError> {
         if let Some(known) = self.known {
             return Ok(known);
         }
@@ -165,12 +169,12 @@ impl Looked {
         let distinct: BTreeSet<(Serial, Proof)> = self
             .candidates
             .iter()
-            .map(|one| &one.sighted.peer)
+            .map(|one| &one.gateway.peer)
             .map(|peer| (peer.serial.clone(), peer.proof))
             .collect();
         let serials: BTreeSet<&Serial> = distinct.iter().map(|(serial, _)| serial).collect();
         match (serials.len(), distinct.len()) {
-            (0, _) => Err(self.other.unwrap_or_else(|| unanswered(self.failures))),
+            (0, _) => Err(self.other.unwrap_or_else(|| no_response(self.failures))),
             (1, 1) => Ok(self.candidates.swap_remove(0)),
             (1, _) => Err(several_keys(&self.candidates)),
             _ => Err(OpenError::SeveralFound(listed(serials.into_iter().map(Serial::to_string), 0))),
@@ -181,25 +185,25 @@ impl Looked {
 fn several_keys(candidates: &[Candidate]) -> OpenError {
     let Some(first) = candidates.first() else { return OpenError::NotFound };
     let shown = candidates.iter().map(|one| {
-        let place = one.sighted.connection.place();
-        match one.sighted.peer.proof {
-            Proof::Key(key) => format!("{place} shows {key}"),
-            Proof::Unproven => format!("{place} shows one that is not checked"),
-            Proof::Clear => format!("{place} shows none, over plain http"),
+        let location = one.gateway.connection.location();
+        match one.gateway.peer.proof {
+            Proof::Key(key) => format!("{location} presents {key}"),
+            Proof::Unproven => format!("{location} presents a key that is not checked"),
+            Proof::Clear => format!("{location} presents no key, over plain http"),
         }
     });
-    OpenError::SeveralKeys { serial: first.sighted.peer.serial.clone(), shown: listed(shown, 0) }
+    OpenError::SeveralKeys { serial: first.gateway.peer.serial.clone(), shown: listed(shown, 0) }
 }
 
-/// The error for places of which none has a gateway.
-fn unanswered(mut failures: Vec<(Place, Error)>) -> OpenError {
-    let telling = failures.iter().position(|(_, error)| !matches!(error, Error::Unreachable { .. }));
-    match (failures.len(), telling) {
+/// Returns the error for locations at which no gateway responded.
+fn no_response(mut failures: Vec<(Location, Error)>) -> OpenError {
+    let specific = failures.iter().position(|(_, error)| !matches!(error, Error::Unreachable { .. }));
+    match (failures.len(), specific) {
         (0, _) => OpenError::NotFound,
         (1, _) => failures.swap_remove(0).1.into(),
-        (_, Some(place)) => failures.swap_remove(place).1.into(),
+        (_, Some(location)) => failures.swap_remove(location).1.into(),
         (_, None) => {
-            let address = listed(failures.iter().map(|(place, _)| place.to_string()), 0);
+            let address = listed(failures.iter().map(|(location, _)| location.to_string()), 0);
             let whys = failures.iter().filter_map(|(_, error)| match error {
                 Error::Unreachable { why, .. } => Some(why.clone()),
                 _ => None,
@@ -211,16 +215,16 @@ fn unanswered(mut failures: Vec<(Place, Error)>) -> OpenError {
     }
 }
 
-/// Takes a gateway that nothing speaks against, and remembers it.
-async fn admit(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now: Timestamp) -> Connected {
-    let Candidate { sighted, known, first } = candidate;
-    let Peer { serial, proof } = sighted.peer.clone();
-    let address = sighted.connection.place().address.to_string();
-    let place = target.address.as_ref().map_or_else(|| "mDNS".to_owned(), Address::to_string);
-    let old_firmware = !sighted.info.needs_token();
+/// Remembers the gateway and its key, and returns it connected.
+async fn remember(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now: Timestamp) -> Connected {
+    let Candidate { gateway, known, is_first } = candidate;
+    let Peer { serial, proof } = gateway.peer.clone();
+    let address = gateway.connection.location().address.to_string();
+    let location = target.address.as_ref().map_or_else(|| "mDNS".to_owned(), Address::to_string);
+    let old_firmware = !gateway.info.needs_token();
     let named = target.serial.as_ref() == Some(&serial);
     let takes_password =
-        old_firmware && target.has_password && (named || !keys.sent_to_another(&serial, &place).await);
+        old_firmware && target.has_password && (named || !keys.sent_to_another(&serial, &location).await);
     let password_of = known.as_ref().and_then(|known| known.password_of.clone());
     let next = Known {
         key: match (proof, &known) {
@@ -228,10 +232,15 @@ async fn admit(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now
             (_, known) => known.as_ref().and_then(|known| known.key),
         },
         address,
-        since: known.as_ref().filter(|_| !first).map_or(now, |known| known.since),
-        password_of: if takes_password { Some(place) } else { password_of },
+        since: match &known {
+            Some(known) if !is_first => known.since,
+            _ => now,
+        },
+        password_of: if takes_password { Some(location) } else { password_of },
     };
-    if let Some(key) = next.key.filter(|_| first) {
+    if let Some(key) = next.key
+        && is_first
+    {
         tracing::info!(%serial, %key, "first contact: this gateway's key is trusted from now on");
     }
     if known.as_ref() == Some(&next) && keys.has_copy(&serial).await {
@@ -239,5 +248,5 @@ async fn admit(candidate: Candidate, target: &Target, keys: &mut PinnedKeys, now
     } else {
         keys.remember(&serial, &next).await;
     }
-    Connected::new(sighted, takes_password)
+    Connected::new(gateway, takes_password)
 }

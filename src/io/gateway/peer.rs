@@ -1,7 +1,7 @@
-//! Who is at the other end of a connection, and what may be sent there.
+//! The identity of the remote end of a connection, and which secrets may be sent to it.
 //!
-//! A secret for a gateway is bound to it, and can be taken out only for a connection that leads to that gateway: the
-//! same serial number, proven by the same key. There is no other way to put a secret into a request.
+//! A secret for a gateway is bound to it, and is revealed only for a connection that leads to that gateway. That means
+//! the same serial number, proven by the same key. There is no other way to put a secret into a request.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::tls::Fingerprint;
 
-/// A new connection that proves nothing is taken for the one before if that gateway named itself within this time:
-/// some close every connection after one response.
+/// The time after an identification during which a new connection without proof is attributed to the same gateway.
+/// Some gateways close every connection after one response.
 const JUST_NOW: Duration = Duration::from_secs(2);
 
-/// What a connection proves about its other end.
+/// The proof of identity that a connection provides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proof {
-    /// TLS: the other end owns this key.
+    /// TLS: the remote end owns this key.
     Key(Fingerprint),
     /// TLS with `tls = "insecure"`: nothing.
     Unproven,
-    /// Plain http: nothing, and everybody on the way can read along.
+    /// Plain http: nothing, and anyone on the network can read the traffic.
     Clear,
 }
 
 impl Proof {
-    /// The key that was shown and compared.
+    /// Returns the key that was presented and compared.
     pub(super) const fn key(self) -> Option<Fingerprint> {
         match self {
             Self::Key(key) => Some(key),
@@ -36,92 +36,91 @@ impl Proof {
     }
 }
 
-/// A gateway that has named itself at `/info`, on a connection with this proof.
+/// A gateway that has identified itself at `/info`, on a connection with this proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
-    /// Its serial number.
     pub serial: Serial,
-    /// What its connection proves.
     pub proof: Proof,
 }
 
-/// The other end of one connection.
+/// The remote end of one connection.
 #[derive(Clone, Debug)]
-pub(super) struct FarEnd {
+pub(super) struct RemoteEnd {
     proof: Proof,
-    /// Who it is, as far as is known.
+    /// The serial number, if known.
     serial: Option<Serial>,
 }
 
-impl FarEnd {
+impl RemoteEnd {
     pub(super) const fn proof(&self) -> Proof {
         self.proof
     }
 
-    /// The other end has named itself at `/info`.
-    pub(super) fn names_itself(&mut self, serial: &Serial) {
+    /// Records that the remote end identified itself at `/info`.
+    pub(super) fn identified_as(&mut self, serial: &Serial) {
         self.serial = Some(serial.clone());
     }
 
-    /// Compares it with `peer`.
+    /// Compares the remote end with `peer`.
     pub(super) fn compare(&self, peer: &Peer) -> Comparison {
         match &self.serial {
             _ if self.proof != peer.proof => Comparison::OtherProof(self.proof),
             Some(serial) if *serial == peer.serial => Comparison::Same,
-            Some(_) | None => Comparison::Unnamed,
+            Some(_) | None => Comparison::Unidentified,
         }
     }
 }
 
-/// How the other end of a connection compares with a peer.
+/// The result of comparing the remote end of a connection with a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
-    /// It is the peer.
+    /// The remote end is the peer.
     Same,
-    /// It shows something else: a key that is not the peer's, or none.
+    /// The proofs differ: the remote end presents another key than the peer, or none.
     OtherProof(Proof),
-    /// It has not named itself as the peer yet, and nothing proves that it is.
-    Unnamed,
+    /// The remote end has not identified itself as the peer yet, and nothing proves that it is.
+    Unidentified,
 }
 
-/// The gateway that named itself last, by which the next connection is known.
+/// The gateway that identified itself last, used to recognize it on the next connection.
 #[derive(Clone, Debug)]
-pub(super) struct Sighting {
+pub(super) struct LastSeen {
     peer: Peer,
     at: Instant,
 }
 
-impl Sighting {
+impl LastSeen {
     pub(super) fn new(peer: Peer, at: Instant) -> Self {
         Self { peer, at }
     }
 
-    /// The other end of a new connection with `proof`. A key proves who it is; where nothing is proven, only a moment
-    /// ago counts.
-    pub(super) fn far_end(last: Option<&Self>, proof: Proof, now: Instant) -> FarEnd {
-        let same = last.filter(|last| {
-            let proven = matches!(proof, Proof::Key(_));
-            last.peer.proof == proof && (proven || now.saturating_duration_since(last.at) < JUST_NOW)
-        });
-        FarEnd { proof, serial: same.map(|last| last.peer.serial.clone()) }
+    /// Returns the remote end of a new connection with `proof`. A key proves the identity. Without one, the gateway is
+    /// recognized only for a moment.
+    pub(super) fn remote_end(last: Option<&Self>, proof: Proof, now: Instant) -> RemoteEnd {
+        let has_key = matches!(proof, Proof::Key(_));
+        let is_same = |last: &&Self| {
+            last.peer.proof == proof && (has_key || now.saturating_duration_since(last.at) < JUST_NOW)
+        };
+        let same = last.filter(is_same);
+        RemoteEnd { proof, serial: same.map(|last| last.peer.serial.clone()) }
     }
 }
 
-/// A secret for one peer.
+/// A secret bound to one peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bound {
+pub(super) struct BoundSecret {
     peer: Peer,
     secret: Secret,
 }
 
-impl Bound {
+impl BoundSecret {
     pub(super) fn new(secret: Secret, peer: &Peer) -> Self {
         Self { peer: peer.clone(), secret }
     }
 
-    /// The secret, for a connection that leads to its peer. For any other there is none.
-    pub(super) fn reveal(&self, far_end: &FarEnd) -> Option<&Secret> {
-        (far_end.compare(&self.peer) == Comparison::Same).then_some(&self.secret)
+    /// Returns the secret if the connection leads to its peer.
+    pub(super) fn reveal(&self, remote: &RemoteEnd) -> Option<&Secret> {
+        (remote.compare(&self.peer) == Comparison::Same).then_some(&self.secret)
     }
 }
 
@@ -143,36 +142,36 @@ mod tests {
         Peer { serial: serial(number), proof }
     }
 
-    fn secret(peer: &Peer) -> Bound {
-        Bound::new(Secret::new("eyJ".to_owned()), peer)
+    fn secret(peer: &Peer) -> BoundSecret {
+        BoundSecret::new(Secret::new("eyJ".to_owned()), peer)
     }
 
     #[test]
-    fn a_key_proves_who_it_is_on_every_connection() {
+    fn a_key_proves_the_identity_on_every_connection() {
         let (now, known) = (Instant::now(), peer(1, Proof::Key(key(1))));
-        let last = Sighting::new(known.clone(), now);
+        let last = LastSeen::new(known.clone(), now);
         let hour_later = now + Duration::from_secs(3600);
-        let same = Sighting::far_end(Some(&last), Proof::Key(key(1)), hour_later);
+        let same = LastSeen::remote_end(Some(&last), Proof::Key(key(1)), hour_later);
         assert!(secret(&known).reveal(&same).is_some());
         for proof in [Proof::Key(key(2)), Proof::Clear, Proof::Unproven] {
-            let other = Sighting::far_end(Some(&last), proof, now);
+            let other = LastSeen::remote_end(Some(&last), proof, now);
             assert_eq!(other.compare(&known), Comparison::OtherProof(proof));
             assert_eq!(secret(&known).reveal(&other), None);
         }
     }
 
     #[test]
-    fn where_nothing_is_proven_each_connection_names_itself() {
+    fn a_connection_without_proof_must_identify_itself() {
         for proof in [Proof::Unproven, Proof::Clear] {
             let (now, known) = (Instant::now(), peer(1, proof));
-            let last = Sighting::new(known.clone(), now);
-            let mut later = Sighting::far_end(Some(&last), proof, now + JUST_NOW);
+            let last = LastSeen::new(known.clone(), now);
+            let mut later = LastSeen::remote_end(Some(&last), proof, now + JUST_NOW);
             assert_eq!(secret(&known).reveal(&later), None);
-            later.names_itself(&serial(2));
+            later.identified_as(&serial(2));
             assert_eq!(secret(&known).reveal(&later), None);
-            later.names_itself(&serial(1));
+            later.identified_as(&serial(1));
             assert!(secret(&known).reveal(&later).is_some());
-            let at_once = Sighting::far_end(Some(&last), proof, now + Duration::from_secs(1));
+            let at_once = LastSeen::remote_end(Some(&last), proof, now + Duration::from_secs(1));
             assert!(secret(&known).reveal(&at_once).is_some());
         }
     }
@@ -182,9 +181,9 @@ mod tests {
     }
 
     proptest! {
-        /// Connections come and go, and each names itself or not: the secret leaves only where both are its own.
+        /// Over random connections, identified or not, the secret is revealed only for its own serial number and proof.
         #[test]
-        fn a_secret_leaves_only_to_its_serial_with_its_proof(
+        fn a_secret_is_revealed_only_for_its_serial_and_proof(
             own in (1..3u8, proofs()),
             connections in proptest::collection::vec((proofs(), proptest::option::of(1..3u8), 0..4u64), 1..20),
         ) {
@@ -192,14 +191,14 @@ mod tests {
             let (mut now, mut last) = (Instant::now(), None);
             for (proof, named, pause) in connections {
                 now += Duration::from_secs(pause);
-                let mut far_end = Sighting::far_end(last.as_ref(), proof, now);
+                let mut remote = LastSeen::remote_end(last.as_ref(), proof, now);
                 if let Some(number) = named {
-                    far_end.names_itself(&serial(number));
-                    last = Some(Sighting::new(peer(number, proof), now));
+                    remote.identified_as(&serial(number));
+                    last = Some(LastSeen::new(peer(number, proof), now));
                 }
-                let leaves = secret(&own).reveal(&far_end).is_some();
-                let is_own = |sighting: &Sighting| sighting.peer == own && sighting.peer.proof == proof;
-                prop_assert!(!leaves || last.as_ref().is_some_and(is_own));
+                let revealed = secret(&own).reveal(&remote).is_some();
+                let is_own = |seen: &LastSeen| seen.peer == own && seen.peer.proof == proof;
+                prop_assert!(!revealed || last.as_ref().is_some_and(is_own));
             }
         }
     }

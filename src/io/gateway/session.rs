@@ -1,116 +1,120 @@
-//! The token in use and the session that the gateway has opened for it.
+//! The token in use, and the session that the gateway opened for it.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::peer::Bound;
+use super::peer::BoundSecret;
 
-/// A gateway that neither accepts nor refuses a token is asked about it again after this, the length of a session.
-const UNJUDGED: Duration = Duration::from_secs(10 * 60);
-/// After a 401 in a session that has just been opened, further ones are about the page for so long.
-const VOUCHED: Duration = Duration::from_secs(60);
+/// The time after which a token is checked again that the gateway neither accepts nor refuses: the length of a session.
+const RECHECK_AFTER: Duration = Duration::from_secs(10 * 60);
+/// The time for which further 401 responses are attributed to the page, after one in a session that had just been
+/// opened.
+const FRESH_SESSION: Duration = Duration::from_secs(60);
 
-/// The gateway's word on the token in use.
+/// The state of the check of the token in use.
 #[derive(Debug, Default)]
-enum Judgement {
-    /// None since the last 401.
+enum TokenCheck {
+    /// Not checked since the last 401.
     #[default]
-    Wanted,
-    /// The token is accepted.
+    Needed,
+    /// The gateway accepts the token.
     Accepted,
-    /// The gateway neither accepted nor refused it at this moment, for this reason.
-    None(Instant, String),
+    /// The gateway neither accepted nor refused the token at this time, for this reason.
+    Unclear(Instant, String),
 }
 
-/// What a gateway has said of the token in use.
+/// The responses of a gateway about the token in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Word {
-    /// It has accepted the token.
+pub struct TokenVerdict {
+    /// The gateway has accepted the token.
     pub accepted: bool,
-    /// It has refused the token, and has not accepted it since.
+    /// The gateway has refused the token, and has not accepted it since.
     pub refused: bool,
 }
 
-/// What is shown to a gateway of firmware 7 and later: the token, and the cookie that spares it from checking
-/// the token again. Some pages want both (firmware 7.0; `/ivp/meters/readings` on others).
+/// The credentials for a gateway of firmware 7 and later: the token, and the cookie with which the gateway need not
+/// check the token again. Some pages require both (firmware 7.0; `/ivp/meters/readings` on others).
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    token: Option<Bound>,
-    judgement: Judgement,
-    cookie: Option<Bound>,
-    /// When a page answered 401 in a session that had just been opened.
-    vouched_at: Option<Instant>,
-    /// The log says that the token is used without the gateway's judgement.
+    token: Option<BoundSecret>,
+    check: TokenCheck,
+    cookie: Option<BoundSecret>,
+    /// When a page returned 401 in a session that had just been opened.
+    refused_fresh_at: Option<Instant>,
+    /// `true` if the log already says that the token is used although its check was unclear.
     warned: bool,
 }
 
 impl Session {
-    /// Takes another token; the session of the one before is not its own.
-    pub(crate) fn use_token(&mut self, token: Option<&Bound>) {
+    /// Uses another token, and closes the session of the previous one.
+    pub(crate) fn use_token(&mut self, token: Option<&BoundSecret>) {
         if self.token.as_ref() != token {
             self.token = token.cloned();
-            self.vouched_at = None;
+            self.refused_fresh_at = None;
             self.close();
         }
     }
 
-    pub(crate) fn token(&self) -> Option<&Bound> {
+    pub(crate) fn token(&self) -> Option<&BoundSecret> {
         self.token.as_ref()
     }
 
-    pub(crate) fn cookie(&self) -> Option<&Bound> {
+    pub(crate) fn cookie(&self) -> Option<&BoundSecret> {
         self.cookie.as_ref()
     }
 
-    /// Whether pages can be asked without asking about the token first.
+    /// Returns whether pages can be requested without checking the token first.
     pub(crate) fn is_open(&self) -> bool {
-        match &self.judgement {
-            Judgement::Wanted => false,
-            Judgement::Accepted => true,
-            Judgement::None(at, _) => at.elapsed() < UNJUDGED,
+        match &self.check {
+            TokenCheck::Needed => false,
+            TokenCheck::Accepted => true,
+            TokenCheck::Unclear(at, _) => at.elapsed() < RECHECK_AFTER,
         }
     }
 
-    /// Records that the gateway accepts the token; returns whether the log should say so. A gateway that gives no
-    /// cookie is not asked again for each page.
-    pub(crate) fn open(&mut self, cookie: Option<Bound>) -> bool {
-        self.judgement = Judgement::Accepted;
-        self.adopt(cookie);
+    /// Records that the gateway accepts the token; returns whether to log it. A gateway that sends no cookie is not
+    /// asked again for each page.
+    pub(crate) fn open(&mut self, cookie: Option<BoundSecret>) -> bool {
+        self.check = TokenCheck::Accepted;
+        self.update_cookie(cookie);
         std::mem::take(&mut self.warned)
     }
 
-    /// Records that the gateway neither accepts nor refuses the token, because of `why`: pages are asked with it.
-    pub(crate) fn leave_unjudged(&mut self, why: String) {
-        self.judgement = Judgement::None(Instant::now(), why);
+    /// Records that the gateway neither accepts nor refuses the token, because of `why`. Pages are requested with it
+    /// anyway.
+    pub(crate) fn record_unclear(&mut self, why: String) {
+        self.check = TokenCheck::Unclear(Instant::now(), why);
     }
 
-    /// A page was read without a judgement: returns the reason if the log does not have it yet.
-    pub(crate) fn read_unjudged(&mut self) -> Option<&str> {
-        let Judgement::None(_, why) = &self.judgement else { return None };
-        let news = !self.warned;
+    /// Records that a page was read although the check of the token was unclear. Returns the reason the first time.
+    pub(crate) fn record_read(&mut self) -> Option<&str> {
+        let TokenCheck::Unclear(_, why) = &self.check else { return None };
+        if self.warned {
+            return None;
+        }
         self.warned = true;
-        news.then_some(why.as_str())
+        Some(why.as_str())
     }
 
-    /// Records a 401 in a session that has just been opened: it is about the page, and so are those that follow.
-    pub(crate) fn vouch(&mut self) {
-        self.vouched_at = Some(Instant::now());
+    /// Records a 401 in a session that has just been opened. It and those that follow are attributed to the page.
+    pub(crate) fn record_page_refusal(&mut self) {
+        self.refused_fresh_at = Some(Instant::now());
     }
 
-    /// Whether a 401 is about the page and not about the session.
-    pub(crate) fn is_vouched_for(&self) -> bool {
-        self.vouched_at.is_some_and(|at| at.elapsed() < VOUCHED)
+    /// Returns whether a 401 is attributed to the page rather than to the session.
+    pub(crate) fn attributes_401_to_page(&self) -> bool {
+        self.refused_fresh_at.is_some_and(|at| at.elapsed() < FRESH_SESSION)
     }
 
-    /// A new cookie, which may come with any answer, replaces the one before.
-    pub(crate) fn adopt(&mut self, cookie: Option<Bound>) {
+    /// Replaces the cookie. Any response may carry a new one.
+    pub(crate) fn update_cookie(&mut self, cookie: Option<BoundSecret>) {
         self.cookie = cookie.or_else(|| self.cookie.take());
     }
 
-    /// The gateway knows the session no more (10 minutes without use, a restart); the token stays.
+    /// Drops the session, which the gateway no longer knows (10 minutes without use, a restart). The token stays.
     pub(crate) fn close(&mut self) {
-        self.judgement = Judgement::Wanted;
+        self.check = TokenCheck::Needed;
         self.cookie = None;
     }
 }
@@ -121,13 +125,13 @@ mod tests {
     use crate::base::secrets::Secret;
     use crate::io::gateway::peer::{Peer, Proof};
 
-    fn secret(text: &str) -> Bound {
+    fn secret(text: &str) -> BoundSecret {
         let peer = Peer { serial: "122300000001".parse().unwrap(), proof: Proof::Unproven };
-        Bound::new(Secret::new(text.to_owned()), &peer)
+        BoundSecret::new(Secret::new(text.to_owned()), &peer)
     }
 
     #[test]
-    fn another_token_drops_the_session_and_the_same_keeps_it() {
+    fn another_token_closes_the_session_and_the_same_keeps_it() {
         let mut session = Session::default();
         session.use_token(Some(&secret("a")));
         session.open(Some(secret("sessionId=1")));
@@ -139,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_cookie_leaves_the_one_there_is() {
+    fn a_response_without_a_cookie_keeps_the_existing_one() {
         let mut session = Session::default();
         session.open(Some(secret("sessionId=1")));
-        session.adopt(None);
+        session.update_cookie(None);
         assert_eq!(session.cookie(), Some(&secret("sessionId=1")));
-        session.adopt(Some(secret("sessionId=2")));
+        session.update_cookie(Some(secret("sessionId=2")));
         assert_eq!(session.cookie(), Some(&secret("sessionId=2")));
     }
 }

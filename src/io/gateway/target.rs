@@ -1,17 +1,17 @@
-//! Which gateway is meant, as a person configures it.
+//! The gateway to open, as configured.
 
 use super::address::Address;
 use crate::base::reading::Serial;
 
-/// Which gateway is meant.
+/// The gateway to open, as configured.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
-    /// Where it is; `None` for one that is found by mDNS.
+    /// The address; `None` to find the gateway by mDNS.
     pub address: Option<Address>,
-    /// The only one that is accepted there.
+    /// The only serial number that is accepted.
     pub serial: Option<Serial>,
-    /// Whether any certificate is accepted.
+    /// `true` to accept any certificate (`tls = "insecure"`).
     pub insecure: bool,
-    /// Whether a password of firmware before 7 is configured.
+    /// `true` if a password for firmware before 7 is configured.
     pub has_password: bool,
 }

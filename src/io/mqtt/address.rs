@@ -1,60 +1,62 @@
-//! Where a broker is.
+//! The address of a broker.
 
 use std::fmt;
 use std::str::FromStr;
 
 use reqwest::Url;
 
-/// The host, the port and the kind of a broker's listener.
+/// The address of a broker's listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// A name or an IP address; IPv6 in brackets.
+    /// A host name or an IP address; IPv6 has brackets.
     pub host: String,
-    /// 1883 for `mqtt://` and 8883 for `mqtts://`, unless another is given.
+    /// The port. The default is 1883 for `mqtt://` and 8883 for `mqtts://`.
     pub port: u16,
-    /// Whether TLS is spoken.
+    /// `true` if the listener uses TLS.
     pub tls: bool,
 }
 
-/// Why a text is no broker's address. The text itself is not repeated: people put passwords into it.
+/// Why a text is not the address of a broker. The message does not repeat the text, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadAddress {
+pub enum AddressError {
     /// Not a URL, or one without a host.
-    #[error("a broker is written as mqtt://host, mqtt://host:1883 or mqtts://host:8883")]
-    NoUrl,
-    /// Another program's URL.
-    #[error("a broker's address begins with mqtt:// or, for TLS, with mqtts://; websockets are not spoken")]
+    #[error("this is not the address of a broker; write mqtt://host, mqtt://host:1883 or mqtts://host:8883")]
+    Invalid,
+    /// Another scheme than `mqtt` or `mqtts`.
+    #[error(
+        "the address of a broker begins with mqtt://, or with mqtts:// for TLS; websockets are not supported"
+    )]
     OtherScheme,
     /// `mqtt://user:password@host`.
-    #[error("the broker's user and password have keys of their own, they do not belong into the address")]
-    WithPassword,
-    /// Something after the host and port.
-    #[error("a broker's address ends with the port; there is no path in MQTT")]
-    WithPath,
+    #[error("the address contains a user or a password; set user and password_file in [mqtt] instead")]
+    Credentials,
+    /// Text after the host and the port.
+    #[error("the address of a broker ends after the port; MQTT has no path")]
+    Path,
 }
 
 impl FromStr for Address {
-    type Err = BadAddress;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Self, BadAddress> {
-        let Ok(url) = Url::parse(text.trim()) else { return Err(BadAddress::NoUrl) };
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let Ok(url) = Url::parse(text.trim()) else { return Err(AddressError::Invalid) };
         let tls = match url.scheme() {
             "mqtt" => false,
             "mqtts" => true,
-            // `localhost:1883` is, to a URL, a path in the scheme "localhost".
-            _ if url.cannot_be_a_base() => return Err(BadAddress::NoUrl),
-            _ => return Err(BadAddress::OtherScheme),
+            // A URL parser reads `localhost:1883` as a path in the scheme "localhost".
+            _ if url.cannot_be_a_base() => return Err(AddressError::Invalid),
+            _ => return Err(AddressError::OtherScheme),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(BadAddress::WithPassword);
+            return Err(AddressError::Credentials);
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(BadAddress::NoUrl)?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(AddressError::Invalid)?;
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(BadAddress::WithPath);
+            return Err(AddressError::Path);
         }
         let port = url.port().unwrap_or(if tls { 8883 } else { 1883 });
         if port == 0 {
-            return Err(BadAddress::NoUrl);
+            return Err(AddressError::Invalid);
         }
         Ok(Self { host: host.to_owned(), port, tls })
     }
@@ -70,7 +72,7 @@ impl fmt::Display for Address {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<(String, bool), BadAddress> {
+    fn parsed(text: &str) -> Result<(String, bool), AddressError> {
         text.parse::<Address>().map(|address| (address.to_string(), address.tls))
     }
 
@@ -84,15 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_what_to_write() {
-        assert_eq!(parsed("localhost"), Err(BadAddress::NoUrl));
-        assert_eq!(parsed("localhost:1883"), Err(BadAddress::NoUrl));
-        assert_eq!(parsed("mqtt://"), Err(BadAddress::NoUrl));
-        assert_eq!(parsed("mqtt://host:0"), Err(BadAddress::NoUrl));
-        assert_eq!(parsed("mqtt://host:99999"), Err(BadAddress::NoUrl));
-        assert_eq!(parsed("http://host"), Err(BadAddress::OtherScheme));
-        assert_eq!(parsed("wss://host"), Err(BadAddress::OtherScheme));
-        assert_eq!(parsed("mqtt://user:secret@host"), Err(BadAddress::WithPassword));
-        assert_eq!(parsed("mqtt://host/enphased"), Err(BadAddress::WithPath));
+    fn an_invalid_address_is_refused_with_an_example() {
+        assert_eq!(parsed("localhost"), Err(AddressError::Invalid));
+        assert_eq!(parsed("localhost:1883"), Err(AddressError::Invalid));
+        assert_eq!(parsed("mqtt://"), Err(AddressError::Invalid));
+        assert_eq!(parsed("mqtt://host:0"), Err(AddressError::Invalid));
+        assert_eq!(parsed("mqtt://host:99999"), Err(AddressError::Invalid));
+        assert_eq!(parsed("http://host"), Err(AddressError::OtherScheme));
+        assert_eq!(parsed("wss://host"), Err(AddressError::OtherScheme));
+        assert_eq!(parsed("mqtt://user:secret@host"), Err(AddressError::Credentials));
+        assert_eq!(parsed("mqtt://host/enphased"), Err(AddressError::Path));
     }
 }

@@ -1,4 +1,4 @@
-//! TLS to the broker: which CA is believed, and which certificate is shown.
+//! TLS to the broker: the trusted CA, and the client certificate.
 
 use std::path::{Path, PathBuf};
 
@@ -12,30 +12,30 @@ use super::Error;
 use crate::io::files;
 use crate::io::tls::{self, authorities_config};
 
-/// A system's whole list of CAs has 200 kB.
-const LARGEST: u64 = 4 << 20;
+/// The size limit of a file. The list of all CAs of a system has 200 kB.
+const MAX_FILE: u64 = 4 << 20;
 
 /// The files for TLS, all in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificates {
-    /// The certificate of the CA that signed the broker's; `None` for those the system knows.
+    /// The certificate of the CA that signed the broker's certificate; `None` to trust the CAs of the system.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate, for brokers that ask for one.
+    /// The client certificate, for brokers that require one.
     pub client_cert: Option<PathBuf>,
-    /// The key to `client_cert`; `None` when that file holds both.
+    /// The key of `client_cert`; `None` if that file contains both.
     pub client_key: Option<PathBuf>,
 }
 
 impl Certificates {
-    /// Reads the files. They are read at each attempt to connect, so that renewed ones need no restart.
+    /// Reads the files. This is done at each attempt to connect, so that renewed files need no restart.
     pub(super) fn read(&self) -> Result<TlsConfiguration, Error> {
         let Some(ca_file) = &self.ca_file else {
             return self.with_system_roots();
         };
         let mut roots = RootCertStore::empty();
-        let (known, _) = roots.add_parsable_certificates(certificates("ca_file", ca_file)?);
-        if known == 0 {
-            return Err(unusable("ca_file", ca_file, "no certificate in it is one of a CA"));
+        let (added, _) = roots.add_parsable_certificates(certificates("ca_file", ca_file)?);
+        if added == 0 {
+            return Err(unusable("ca_file", ca_file, "it contains no certificate of a CA"));
         }
         let builder = ClientConfig::builder_with_provider(tls::provider())
             .with_safe_default_protocol_versions()
@@ -45,22 +45,22 @@ impl Certificates {
             return Ok(builder.with_no_client_auth().into());
         };
         let chain = certificates("client_cert", client_cert)?;
-        let (key_named, key_file) = match &self.client_key {
+        let (key_name, key_file) = match &self.client_key {
             Some(file) => ("client_key", file),
             None => ("client_cert", client_cert),
         };
-        let key = PrivateKeyDer::from_pem_slice(&read(key_named, key_file)?)
-            .map_err(|error| unusable(key_named, key_file, &pem_trouble(&error, "private key")))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(key_name, key_file)?)
+            .map_err(|error| unusable(key_name, key_file, &describe_pem_error(&error, "private key")))?;
         let config = builder
             .with_client_auth_cert(chain, key)
-            .map_err(|error| unusable(key_named, key_file, &error.to_string()))?;
+            .map_err(|error| unusable(key_name, key_file, &error.to_string()))?;
         Ok(config.into())
     }
 
     fn with_system_roots(&self) -> Result<TlsConfiguration, Error> {
         if let Some(client_cert) = &self.client_cert {
-            let why = "a client certificate needs ca_file as well (for a public CA the system's own list, on \
-                       Debian /etc/ssl/certs/ca-certificates.crt)";
+            let why = "a client certificate also requires ca_file (for a public CA the list of the system, on Debian \
+                       /etc/ssl/certs/ca-certificates.crt)";
             return Err(unusable("client_cert", client_cert, why));
         }
         let config = authorities_config().map_err(|error| Error::Authorities { why: error.to_string() })?;
@@ -72,21 +72,21 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     let bytes = read(key, path)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<_, _>>()
-        .map_err(|error| unusable(key, path, &pem_trouble(&error, "certificate")))?;
+        .map_err(|error| unusable(key, path, &describe_pem_error(&error, "certificate")))?;
     if chain.is_empty() {
-        return Err(unusable(key, path, "there is no certificate in it (PEM)"));
+        return Err(unusable(key, path, "it contains no certificate in PEM format"));
     }
     Ok(chain)
 }
 
-/// The file that `key` names. It may hold a private key, and is wiped.
+/// Reads the file that `key` names. It may contain a private key, so the content is wiped.
 fn read(key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    files::read_bounded(path, LARGEST).map_err(|error| unusable(key, path, &error.to_string()))
+    files::read_bounded(path, MAX_FILE).map_err(|error| unusable(key, path, &error.to_string()))
 }
 
-fn pem_trouble(error: &Pem, wanted: &str) -> String {
+fn describe_pem_error(error: &Pem, wanted: &str) -> String {
     match error {
-        Pem::NoItemsFound => format!("there is no {wanted} in it (PEM)"),
+        Pem::NoItemsFound => format!("it contains no {wanted} in PEM format"),
         other => other.to_string(),
     }
 }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ca_file_that_is_none_is_named() {
+    fn an_invalid_ca_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let ca = dir.path().join("ca.pem");
         let read = |file: &Path| {
@@ -111,9 +111,9 @@ mod tests {
         };
         assert!(read(&ca).contains("No such file"), "{}", read(&ca));
         fs::write(&ca, "-----BEGIN NOTHING-----\n").unwrap();
-        assert!(read(&ca).starts_with("ca_file in [mqtt] names "), "{}", read(&ca));
+        assert!(read(&ca).starts_with("cannot use the file of ca_file in [mqtt], "), "{}", read(&ca));
         fs::write(&ca, "hello").unwrap();
-        assert!(read(&ca).contains("there is no certificate in it"), "{}", read(&ca));
+        assert!(read(&ca).contains("it contains no certificate"), "{}", read(&ca));
         let zero = read(Path::new("/dev/zero"));
         assert!(zero.contains("it is a device, not a regular file"), "{zero}");
     }
@@ -122,6 +122,6 @@ mod tests {
     fn a_client_certificate_alone_is_not_enough() {
         let certificates =
             Certificates { client_cert: Some("/x/client.pem".into()), ..Certificates::default() };
-        assert!(certificates.read().unwrap_err().to_string().contains("needs ca_file"));
+        assert!(certificates.read().unwrap_err().to_string().contains("requires ca_file"));
     }
 }

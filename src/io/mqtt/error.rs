@@ -1,4 +1,4 @@
-//! Why there is no connection to the broker, by who can change that: time or a person.
+//! Why there is no connection to the broker.
 
 use std::error::Error as StdError;
 use std::io;
@@ -11,75 +11,53 @@ use super::Address;
 
 /// A connection that failed or ended.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of the fields say it")]
 pub enum Error {
-    /// Nobody answers there: it is tried again soon.
+    /// No response; retried soon.
     #[error("the MQTT broker at {broker} cannot be reached: {why}")]
-    Unreachable {
-        /// Where it was looked for.
-        broker: Address,
-        /// The innermost cause.
-        why: String,
-    },
-    /// A connection that stood has ended: it is made again soon.
+    Unreachable { broker: Address, why: String },
+    /// An established connection ended; retried soon.
     #[error("the connection to the MQTT broker at {broker} was lost: {why}")]
-    Lost {
-        /// Where it went.
-        broker: Address,
-        /// The innermost cause.
-        why: String,
-    },
-    /// Wrong user or password, or none where one is asked for.
+    Lost { broker: Address, why: String },
+    /// Wrong user or password, or none although the broker requires one.
     #[error(
-        "the MQTT broker at {broker} refuses {login}: check the user and the password of [mqtt] against those of \
+        "the MQTT broker at {broker} refused {login}: check the user and the password of [mqtt] against those of \
          the broker (mosquitto_passwd)"
     )]
     Refused {
-        /// Which broker.
         broker: Address,
         /// `the user "…" or its password`, or that none was given.
         login: String,
     },
-    /// It speaks MQTT and still does not want us.
-    #[error("the MQTT broker at {broker} does not accept the connection: {why}")]
-    Unwelcome {
-        /// Which broker.
-        broker: Address,
-        /// Its reason.
-        why: &'static str,
-    },
-    /// TLS: its certificate is not believed.
+    /// The broker rejected the connection for another reason.
+    #[error("the MQTT broker at {broker} rejected the connection: {why}")]
+    Rejected { broker: Address, why: &'static str },
+    /// The certificate of the broker is not trusted.
     #[error("the certificate of the MQTT broker at {broker} is not accepted: {why}")]
     Certificate {
-        /// Which broker.
         broker: Address,
-        /// What is wrong with it and what to do.
+        /// The problem with the certificate, and the solution.
         why: String,
     },
-    /// TLS: it does not accept our certificate, or wants one.
+    /// The broker did not accept the client certificate, or requires one.
     #[error(
-        "the MQTT broker at {broker} ended the TLS handshake ({why}): if it asks for a client certificate, \
+        "the MQTT broker at {broker} ended the TLS handshake ({why}): if it requires a client certificate, \
          set client_cert and client_key in [mqtt] to one that its CA has signed"
     )]
     ClientCertificate {
-        /// Which broker.
         broker: Address,
-        /// The alert it sent.
+        /// The TLS alert.
         why: String,
     },
-    /// It sends without end what is not subscribed to.
-    #[error("the MQTT broker at {broker} floods this program with messages that it has not subscribed to")]
-    Flood {
-        /// Which broker.
-        broker: Address,
-    },
+    /// The broker keeps sending messages without a subscription.
+    #[error("the MQTT broker at {broker} floods this program with messages to which it has not subscribed")]
+    Flood { broker: Address },
     /// A file of the configuration cannot be used.
-    #[error("{key} in [mqtt] names {}, which cannot be used: {why}", path.display())]
+    #[error("cannot use the file of {key} in [mqtt], {}: {why}", path.display())]
     File {
         /// The key in the configuration.
         key: &'static str,
-        /// The file it names.
         path: PathBuf,
-        /// What is wrong with it.
         why: String,
     },
     /// The certificate authorities of this machine cannot be read.
@@ -87,27 +65,19 @@ pub enum Error {
         "the certificate authorities of this machine cannot be read ({why}): install the package ca-certificates, \
          correct SSL_CERT_FILE, or set ca_file in [mqtt]"
     )]
-    Authorities {
-        /// What is wrong with them.
-        why: String,
-    },
-    /// What answers is not a broker for MQTT 3.1.1, or TLS is spoken to a plain port.
-    #[error("what answers at {broker} cannot be talked to: {why}")]
-    Protocol {
-        /// Where.
-        broker: Address,
-        /// What was odd.
-        why: String,
-    },
+    Authorities { why: String },
+    /// The server does not speak MQTT 3.1.1, or only one side uses TLS.
+    #[error("the server at {broker} does not respond like an MQTT broker: {why}")]
+    Protocol { broker: Address, why: String },
 }
 
 impl Error {
-    /// Whether a person has to change something first, so that trying often is of no use.
+    /// Returns whether a person has to change something first, so that frequent retries are useless.
     pub const fn needs_a_person(&self) -> bool {
         !matches!(self, Self::Unreachable { .. } | Self::Lost { .. })
     }
 
-    /// Why no connection came about; `user` is the one that was sent.
+    /// Returns the error for a failed attempt to connect as `user`.
     pub(super) fn at_connect(broker: &Address, user: Option<&str>, error: &ConnectionError) -> Self {
         let broker = broker.clone();
         if let Some(tls) = tls_cause(error) {
@@ -116,21 +86,21 @@ impl Error {
         match error {
             ConnectionError::ConnectionRefused(code) => Self::by_code(broker, user, *code),
             ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
-                Self::Unreachable { broker, why: "it does not answer in time".to_owned() }
+                Self::Unreachable { broker, why: "it did not respond in time".to_owned() }
             }
             ConnectionError::Io(_) | ConnectionError::Tls(_) | ConnectionError::MqttState(_) => {
-                let why = format!("{}{}", innermost(error), hung_up(&broker, error));
+                let why = format!("{}{}", innermost(error), scheme_advice(&broker, error));
                 Self::Unreachable { broker, why }
             }
             other => Self::Protocol { broker, why: innermost(other) },
         }
     }
 
-    /// Why a connection that stood has ended.
-    pub(super) fn later(broker: &Address, error: &ConnectionError) -> Self {
+    /// Returns the error for an established connection that ended.
+    pub(super) fn after_connect(broker: &Address, error: &ConnectionError) -> Self {
         let broker = broker.clone();
         match tls_cause(error) {
-            // With TLS 1.3 a broker judges our certificate after the handshake.
+            // With TLS 1.3 a broker checks the client certificate after the handshake.
             Some(tls @ rustls::Error::AlertReceived(_)) => Self::by_tls(broker, tls),
             _ => Self::Lost { broker, why: innermost(error) },
         }
@@ -149,10 +119,10 @@ impl Error {
             ConnectReturnCode::BadClientId => {
                 "it does not allow this program's client identifier; allow those that begin with enphased- at the broker"
             }
-            ConnectReturnCode::ServiceUnavailable => "it says that it is unavailable",
-            ConnectReturnCode::Success => "it answered in an odd way",
+            ConnectReturnCode::ServiceUnavailable => "it reports that it is unavailable",
+            ConnectReturnCode::Success => "it returned an unexpected code",
         };
-        Self::Unwelcome { broker, why }
+        Self::Rejected { broker, why }
     }
 
     fn by_tls(broker: Address, error: &rustls::Error) -> Self {
@@ -162,14 +132,14 @@ impl Error {
             }
             rustls::Error::InvalidCertificate(why) => why,
             rustls::Error::InvalidMessage(_) => {
-                let why = "it does not speak TLS there; use its TLS port, or write mqtt://".to_owned();
+                let why = "this port does not speak TLS; use the TLS port, or write mqtt://".to_owned();
                 return Self::Protocol { broker, why };
             }
             other => return Self::Protocol { broker, why: other.to_string() },
         };
         let why = match why {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "its CA is not known here; set ca_file in [mqtt] to the certificate of the CA that signed it"
+                "its CA is unknown; set ca_file in [mqtt] to the certificate of the CA that signed it"
                     .to_owned()
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -180,7 +150,7 @@ impl Error {
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!(
-                    "it was not made for {:?}; write the name of the certificate in the address",
+                    "it is not valid for {:?}; use the name in the certificate as the host in url",
                     broker.host
                 )
             }
@@ -190,7 +160,7 @@ impl Error {
     }
 }
 
-/// The causes of an error, outermost first; an `io::Error` hides one that only it can show.
+/// Iterates over an error and its causes, outermost first. The `source` of an I/O error skips the error inside it.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -198,13 +168,13 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     })
 }
 
-/// What to try when the other side ends the connection at once: mosquitto's plain port does so to who begins
-/// with TLS, and its TLS port to who does not.
-fn hung_up(broker: &Address, error: &ConnectionError) -> &'static str {
+/// Returns advice for a connection that the broker closed at once. The plain port of mosquitto does so when a client
+/// begins with TLS, and the TLS port when it does not.
+fn scheme_advice(broker: &Address, error: &ConnectionError) -> &'static str {
     let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     let aborted = matches!(error, ConnectionError::MqttState(_));
-    let ended = matches!(kind, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof));
-    match (aborted || ended, broker.tls) {
+    let closed = matches!(kind, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof));
+    match (aborted || closed, broker.tls) {
         (false, _) => "",
         (true, true) => "; if that port does not speak TLS, write mqtt://",
         (true, false) => "; if that port speaks TLS, write mqtts://",
@@ -228,7 +198,7 @@ mod tests {
     }
 
     fn over_tls(error: rustls::Error) -> ConnectionError {
-        // As tokio-rustls hands it on.
+        // As tokio-rustls returns it.
         ConnectionError::Io(io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
@@ -237,18 +207,18 @@ mod tests {
         let error = ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized);
         let error = Error::at_connect(&broker(), Some("solar"), &error);
         assert!(error.needs_a_person());
-        insta::assert_snapshot!(error, @r#"the MQTT broker at broker.lan:8883 refuses the user "solar" or its password: check the user and the password of [mqtt] against those of the broker (mosquitto_passwd)"#);
+        insta::assert_snapshot!(error, @r#"the MQTT broker at broker.lan:8883 refused the user "solar" or its password: check the user and the password of [mqtt] against those of the broker (mosquitto_passwd)"#);
     }
 
     #[test]
     fn an_unknown_ca_says_which_key_to_set() {
         let error = over_tls(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
         let error = Error::at_connect(&broker(), None, &error);
-        insta::assert_snapshot!(error, @"the certificate of the MQTT broker at broker.lan:8883 is not accepted: its CA is not known here; set ca_file in [mqtt] to the certificate of the CA that signed it");
+        insta::assert_snapshot!(error, @"the certificate of the MQTT broker at broker.lan:8883 is not accepted: its CA is unknown; set ca_file in [mqtt] to the certificate of the CA that signed it");
     }
 
     #[test]
-    fn a_closed_port_is_worth_trying_again() {
+    fn a_closed_port_is_retried_soon() {
         let error = ConnectionError::Io(io::ErrorKind::ConnectionRefused.into());
         let error = Error::at_connect(&broker(), None, &error);
         assert!(!error.needs_a_person());
@@ -256,9 +226,9 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_after_the_handshake_speaks_of_the_client_certificate() {
+    fn an_alert_after_the_handshake_means_the_client_certificate() {
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
-        let error = Error::later(&broker(), &over_tls(alert));
+        let error = Error::after_connect(&broker(), &over_tls(alert));
         assert!(matches!(error, Error::ClientCertificate { .. }), "{error}");
     }
 }

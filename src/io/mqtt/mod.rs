@@ -1,17 +1,17 @@
-//! The broker: MQTT 3.1.1 by `rumqttc`, which only this folder knows.
+//! The connection to the broker: MQTT 3.1.1 with `rumqttc`, which only this folder uses.
 
 pub mod address;
 pub mod certificates;
 pub mod connection;
 pub mod error;
-mod inflow;
+mod flood_control;
 pub mod options;
 mod outgoing;
 pub mod session;
 
-pub use address::Address;
+pub use address::{Address, AddressError};
 pub use connection::keep_connected;
 pub use error::Error;
-pub use inflow::{Flood, WORDS};
-pub use options::{LARGEST, Options};
-pub use session::{Happened, Order, Session};
+pub use flood_control::{BURST, Flood};
+pub use options::{MAX_MESSAGE, Options};
+pub use session::{BrokerEvent, Command, Session};

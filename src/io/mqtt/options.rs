@@ -1,4 +1,4 @@
-//! How to reach a broker and what to leave there.
+//! The options of a connection to the broker.
 
 use std::io;
 
@@ -11,36 +11,38 @@ use crate::base::message::Message;
 use crate::base::secrets::Secret;
 use crate::io::resolve;
 
-/// The longest message that is sent. A reading with a thousand inverters stays below; some brokers take no longer one.
-pub const LARGEST: usize = 1 << 20;
-/// The longest message that is read. All that is listened to is a word.
-const LARGEST_INCOMING: usize = 16 << 10;
-/// Seconds of silence after which the broker is asked whether it lives. It publishes the last will after one
-/// and a half of them.
+/// The size limit in bytes of a published message. A reading with a thousand inverters is shorter; some brokers accept
+/// no longer messages.
+pub const MAX_MESSAGE: usize = 1 << 20;
+/// The size limit in bytes of a received message. All expected messages are a word.
+const MAX_INCOMING: usize = 16 << 10;
+/// The keep-alive interval in seconds. The broker publishes the last will after one and a half intervals without a
+/// packet.
 const KEEP_ALIVE: u16 = 20;
 
-/// What a connection is made from. Its `Debug` hides the password.
+/// The options of a connection. `Debug` hides the password.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the broker is.
+    /// The address of the broker.
     pub address: Address,
-    /// The user; `None` for a broker that asks for none.
+    /// The user; `None` for a broker without authentication.
     pub user: Option<String>,
-    /// The user's password.
+    /// The password of the user.
     pub password: Option<Secret>,
     /// The files for TLS.
     pub certificates: Certificates,
-    /// Our name at the broker. No two clients may have the same, or they throw each other out; it stays the
-    /// same for the life of the process, so that the broker sees at once that an old connection is dead.
+    /// The client identifier. Two clients with the same one disconnect each other. It stays the same for the life of
+    /// the process, so that the broker replaces a dead connection at once.
     pub client_id: String,
-    /// What the broker publishes when the connection breaks off.
+    /// The last will, which the broker publishes when the connection breaks.
     pub will: Option<Message>,
-    /// How many messages may come at once, before they are a flood; [`WORDS`](super::WORDS) for a daemon.
+    /// The number of messages that may arrive at once before they count as a flood; [`BURST`](super::BURST) for a
+    /// daemon.
     pub burst: u32,
 }
 
 impl Options {
-    /// Reads the files for TLS as a connection would, for who wants to know before.
+    /// Checks that the files for TLS can be used, without connecting.
     pub fn check(&self) -> Result<(), Error> {
         self.settings().map(drop)
     }
@@ -68,14 +70,14 @@ impl Options {
         let Address { host, port, .. } = self.address.clone();
         settings.set_socket_connector(move |_, network| connect(host.clone(), port, network));
         settings.set_clean_session(true).set_keep_alive(KEEP_ALIVE);
-        settings.set_max_packet_size(LARGEST_INCOMING, LARGEST).set_max_request_batch(16);
+        settings.set_max_packet_size(MAX_INCOMING, MAX_MESSAGE).set_max_request_batch(16);
         Ok(settings)
     }
 }
 
-/// To the first address of the broker that answers.
+/// Connects to the first address of the broker that accepts a connection.
 async fn connect(host: String, port: u16, network: NetworkOptions) -> io::Result<TcpStream> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     for address in resolve::resolve(&host, port).await? {
         match rumqttc::default_socket_connect(address.to_string(), network.clone()).await {
             Ok(stream) => return Ok(stream),

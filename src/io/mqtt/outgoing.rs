@@ -1,4 +1,4 @@
-//! What goes to the broker, in its order.
+//! Forwards commands to the connection, in their order.
 
 use std::future::pending;
 
@@ -6,61 +6,61 @@ use rumqttc::{AsyncClient, ClientError, PublishOptions, QoS};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::session::{Happened, Order};
+use super::session::{BrokerEvent, Command};
 use crate::base::message::{Message, Qos};
 
-/// Gives the orders to the connection in their order, and at their end the farewell. Nothing is subscribed to before the
-/// time in `rests`.
-pub(super) async fn hand_on(
+/// Forwards commands to the connection, and closes it in order after the last one. Subscribes to nothing before the
+/// time in `pause`.
+pub(super) async fn forward(
     client: AsyncClient,
-    mut orders: mpsc::Receiver<Order>,
-    mut rests: watch::Receiver<Option<Instant>>,
-    happened: &mpsc::Sender<Happened>,
+    mut commands: mpsc::Receiver<Command>,
+    mut pause: watch::Receiver<Option<Instant>>,
+    events: &mpsc::Sender<BrokerEvent>,
 ) {
     let mut filters: Vec<String> = Vec::new();
-    let mut until = *rests.borrow_and_update();
+    let mut until = *pause.borrow_and_update();
     loop {
         tokio::select! {
             biased;
-            Ok(()) = rests.changed() => {
-                until = *rests.borrow_and_update();
+            Ok(()) = pause.changed() => {
+                until = *pause.borrow_and_update();
                 unsubscribe(&client, &filters).await;
             }
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
                 until = None;
                 subscribe(&client, &filters).await;
-                happened.send(Happened::Awake).await.ok();
+                events.send(BrokerEvent::Resumed).await.ok();
             }
-            order = orders.recv() => match order {
-                Some(Order::Publish(message)) => noted(publish(&client, message).await),
-                Some(Order::Subscribe(filter)) if until.is_some() => filters.push(filter),
-                Some(Order::Subscribe(filter)) => {
+            command = commands.recv() => match command {
+                Some(Command::Publish(message)) => log_error(publish(&client, message).await),
+                Some(Command::Subscribe(filter)) if until.is_some() => filters.push(filter),
+                Some(Command::Subscribe(filter)) => {
                     subscribe(&client, std::slice::from_ref(&filter)).await;
                     filters.push(filter);
                 }
-                None => return farewell(&client).await,
+                None => return disconnect(&client).await,
             },
         }
     }
 }
 
-async fn farewell(client: &AsyncClient) {
+async fn disconnect(client: &AsyncClient) {
     if let Err(error) = client.disconnect().await {
-        tracing::debug!(%error, "the connection ended before the farewell");
+        tracing::debug!(%error, "the connection ended before it could be closed in order");
     }
-    // The event loop still has to send all that; it ends this future when it has.
+    // The event loop still has to send everything; then it ends this future.
     pending::<()>().await;
 }
 
 async fn subscribe(client: &AsyncClient, filters: &[String]) {
     for filter in filters {
-        noted(client.subscribe(filter.as_str(), QoS::AtMostOnce).await);
+        log_error(client.subscribe(filter.as_str(), QoS::AtMostOnce).await);
     }
 }
 
 async fn unsubscribe(client: &AsyncClient, filters: &[String]) {
     for filter in filters {
-        noted(client.unsubscribe(filter.as_str()).await);
+        log_error(client.unsubscribe(filter.as_str()).await);
     }
 }
 
@@ -69,12 +69,12 @@ async fn publish(client: &AsyncClient, message: Message) -> Result<(), ClientErr
         Qos::AtMostOnce => QoS::AtMostOnce,
         Qos::AtLeastOnce => QoS::AtLeastOnce,
     };
-    let how = PublishOptions::new(qos).retain(message.retain);
-    client.publish(message.topic, message.payload, how).await
+    let options = PublishOptions::new(qos).retain(message.retain);
+    client.publish(message.topic, message.payload, options).await
 }
 
-fn noted(taken: Result<(), ClientError>) {
-    if let Err(error) = taken {
-        tracing::debug!(%error, "the connection did not take a message");
+fn log_error(result: Result<(), ClientError>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "the connection did not accept a message");
     }
 }

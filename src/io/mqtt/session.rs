@@ -1,4 +1,4 @@
-//! What goes to and fro between the connection to the broker and those who use it.
+//! The interface of a connection to the broker: its events, and the commands to it.
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -6,61 +6,60 @@ use tokio::time::Instant;
 use super::{Error, Flood};
 use crate::base::message::Message;
 
-/// What happens between us and the broker.
+/// An event of the connection to the broker.
 #[derive(Debug)]
-pub enum Happened {
-    /// There is a connection; it lasts until the next `Lost`.
+pub enum BrokerEvent {
+    /// A connection was established. It lasts until the next `Lost`.
     Connected(Session),
-    /// A message on a topic that was subscribed to.
+    /// A message arrived on a subscribed topic.
     Incoming {
-        /// Its topic.
+        /// The topic.
         topic: String,
-        /// Its text, whatever it is.
+        /// The payload, which need not be text.
         payload: Vec<u8>,
-        /// Whether it is an old one that the broker had kept.
+        /// `true` if the message is an old one that the broker retained.
         retained: bool,
     },
-    /// So much came in that nothing is subscribed to until then.
-    Rests(Flood, Instant),
-    /// What was subscribed to before a rest is subscribed to again; what came meanwhile was missed.
-    Awake,
-    /// There is no connection, or none any more. It is tried again after a while.
+    /// The subscriptions are suspended until this time because of a flood.
+    Paused(Flood, Instant),
+    /// The subscriptions were resumed. Messages in between were missed.
+    Resumed,
+    /// Connecting failed, or the connection ended. It is retried after a while.
     Lost(Error),
 }
 
-/// Something for the broker.
+/// A command to the connection.
 #[derive(Debug)]
-pub enum Order {
-    /// To be told what is published on the topics of this filter.
+pub enum Command {
+    /// Subscribe to the topics of this filter.
     Subscribe(String),
-    /// To publish this.
+    /// Publish this message.
     Publish(Message),
 }
 
-/// One connection. Dropping it ends the connection in an orderly way, after what was sent before, and with it
-/// `keep_connected`.
+/// A connection. Dropping it closes the connection in order after all sent commands, and ends `keep_connected`.
 #[derive(Debug)]
 pub struct Session {
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Command>,
 }
 
 impl Session {
-    /// One that `room` orders can wait for, and the orders.
-    pub(super) fn new(room: usize) -> (Self, mpsc::Receiver<Order>) {
-        let (orders, waiting) = mpsc::channel(room);
-        (Self { orders }, waiting)
+    /// Creates a session with room for `capacity` commands, and the receiver of the commands.
+    pub(super) fn new(capacity: usize) -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(capacity);
+        (Self { commands }, receiver)
     }
 
-    /// Waits until the connection can take another order, which a slow broker may delay for long; `false`
-    /// when it is gone. May be given up at any time.
+    /// Waits until the connection can accept another command, which a slow broker may delay for long. Returns `false`
+    /// if the connection has ended. Can be cancelled at any time.
     pub async fn ready(&self) -> bool {
-        self.orders.reserve().await.is_ok()
+        self.commands.reserve().await.is_ok()
     }
 
-    /// Gives an order to a connection that is [ready](Self::ready); to another one it is lost.
-    pub fn send(&self, order: Order) {
-        if self.orders.try_send(order).is_err() {
-            tracing::debug!("the connection to the broker did not take a message");
+    /// Sends a command to a connection that is [ready](Self::ready). Otherwise the command is lost.
+    pub fn send(&self, command: Command) {
+        if self.commands.try_send(command).is_err() {
+            tracing::debug!("the connection to the broker did not accept a message");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The certificate authorities that this machine trusts.
 //!
-//! The libraries open whatever `SSL_CERT_FILE` names. A FIFO would be waited for, on the only thread, and a device such as
-//! `/dev/zero` would fill the memory; both are refused before.
+//! The libraries open any path in `SSL_CERT_FILE`. A FIFO would block the only thread, and a device such as `/dev/zero`
+//! would fill the memory, so both are refused before.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,30 +9,30 @@ use std::path::{Path, PathBuf};
 use rustls::{ClientConfig, Error as TlsError};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::provider;
+use super::provider::provider;
 use crate::io::files;
 
-/// A system's whole list has 200 kB.
-const LARGEST: u64 = 4 << 20;
+/// The size limit of the list. The list of all authorities of a system has 200 kB.
+const MAX_FILE: u64 = 4 << 20;
 
-/// The authorities cannot be read.
+/// Why the authorities cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file with their list is none.
+    /// The list is not a usable file.
     #[error("{}: {source}", path.display())]
     File {
-        /// The standard one, or what `SSL_CERT_FILE` names.
+        /// The standard path, or the one in `SSL_CERT_FILE`.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the file.
         source: files::Error,
     },
-    /// The list holds nothing that is of use.
+    /// The list contains no usable certificate.
     #[error(transparent)]
     List(#[from] TlsError),
 }
 
-/// TLS to whoever shows a certificate of one of them. They are read from disk and kept in memory: build it when a
-/// connection is due and drop it after.
+/// Returns the configuration for TLS that trusts these authorities. They are read from disk and take memory, so create
+/// it when a connection is due and drop it afterwards.
 pub fn authorities_config() -> Result<ClientConfig, Error> {
     if let Some(list) = openssl_probe::probe().cert_file {
         expect_list(&list).map_err(|source| Error::File { path: list, source })?;
@@ -44,5 +44,5 @@ pub fn authorities_config() -> Result<ClientConfig, Error> {
 fn expect_list(path: &Path) -> Result<(), files::Error> {
     let metadata = fs::metadata(path)?;
     files::expect_regular(&metadata)?;
-    if metadata.len() > LARGEST { Err(files::Error::TooLarge(LARGEST)) } else { Ok(()) }
+    if metadata.len() > MAX_FILE { Err(files::Error::TooLarge(MAX_FILE)) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! A public key in short.
+//! The fingerprint of a public key.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,9 +15,11 @@ use webpki::EndEntityCert;
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of the key in `certificate`; an error for what cannot be read, such as X.509 version 1.
+    /// Returns the fingerprint of the key in `certificate`. Fails for a certificate that cannot be parsed, such as
+    /// X.509 version 1.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, TlsError> {
-        let parsed = EndEntityCert::try_from(certificate).map_err(|error| judged(Unreadable::from(error)))?;
+        let parsed = EndEntityCert::try_from(certificate)
+            .map_err(|error| certificate_error(Unreadable::from(error)))?;
         let digest = ring::digest::digest(&ring::digest::SHA256, &parsed.subject_public_key_info());
         let mut bytes = [0; 32];
         bytes.iter_mut().zip(digest.as_ref()).for_each(|(byte, hashed)| *byte = *hashed);
@@ -25,7 +27,7 @@ impl Fingerprint {
     }
 }
 
-const ODD: &str = "a fingerprint has 64 hexadecimal digits";
+const INVALID: &str = "a fingerprint has 64 hexadecimal digits";
 
 impl TryFrom<Cow<'_, str>> for Fingerprint {
     type Error = &'static str;
@@ -35,10 +37,10 @@ impl TryFrom<Cow<'_, str>> for Fingerprint {
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         let mut bytes = [0; 32];
         if pairs.len() != bytes.len() || !rest.is_empty() {
-            return Err(ODD);
+            return Err(INVALID);
         }
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = digit(*high).zip(digit(*low)).map(|(h, l)| h << 4 | l).ok_or(ODD)?;
+            *byte = digit(*high).zip(digit(*low)).map(|(h, l)| h << 4 | l).ok_or(INVALID)?;
         }
         Ok(Self(bytes))
     }
@@ -64,9 +66,9 @@ impl fmt::Display for Fingerprint {
 
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
-    #[error("it is of X.509 version 1, which is not read any more")]
+    #[error("it uses X.509 version 1, which is no longer supported")]
     Version,
-    #[error("it cannot be read: {0}")]
+    #[error("it cannot be parsed: {0}")]
     Other(webpki::Error),
 }
 
@@ -79,8 +81,8 @@ impl From<webpki::Error> for Unreadable {
     }
 }
 
-/// An error of ours, in the form that rustls hands on.
-pub(super) fn judged(why: impl std::error::Error + Send + Sync + 'static) -> TlsError {
+/// Wraps an error of this program in the form that rustls passes on.
+pub(super) fn certificate_error(why: impl std::error::Error + Send + Sync + 'static) -> TlsError {
     TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
 }
 
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_is_what_openssl_computes_from_the_public_key() {
+    fn a_fingerprint_equals_the_one_that_openssl_computes() {
         // openssl x509 -in gateway.pem -noout -pubkey | openssl pkey -pubin -outform der | sha256sum
         assert_eq!(gateway().to_string(), "07c3cb2d446fdcfca0a43f6c25ff2ab0d76d2090f20717ef173bb8f8301a9b38");
     }

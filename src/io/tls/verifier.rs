@@ -1,7 +1,6 @@
-//! Checks that a gateway owns the key that it shows.
+//! Checks that a gateway owns the key that it presents.
 //!
-//! Which key may be shown is not judged here: a connection knows the key of its other end, and what may be sent there
-//! depends on it.
+//! Any key is accepted here. The connection records the key of the remote end, which decides what may be sent there.
 
 use std::sync::Arc;
 
@@ -10,26 +9,26 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error as TlsError, SignatureScheme};
 
-use super::fingerprint::{Fingerprint, judged};
+use super::fingerprint::{Fingerprint, certificate_error};
 
-/// What ring cannot verify. A gateway that signs so is read under [`Check::Nothing`] only.
+/// The signature schemes that ring cannot verify. A gateway that uses one can be read only with [`Check::Nothing`].
 const UNVERIFIABLE: [SignatureScheme; 3] = [
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::RSA_PKCS1_SHA1,
     SignatureScheme::ECDSA_SHA1_Legacy,
 ];
 
-/// Why a handshake was ended that was signed in one of [`UNVERIFIABLE`].
+/// The error for a handshake signed with one of [`UNVERIFIABLE`].
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("its key signs with {0:?}, which this program cannot verify")]
 struct Unverifiable(SignatureScheme);
 
-/// What is asked of a gateway's certificate.
+/// The check of a gateway's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Any readable key, as long as the gateway proves that it owns it.
+    /// The gateway must prove that it owns the key. Any key is accepted.
     Ownership,
-    /// Nothing: for a certificate that cannot be checked at all (`tls = "insecure"`).
+    /// No check, for certificates that cannot be checked at all (`tls = "insecure"`).
     Nothing,
 }
 
@@ -41,14 +40,16 @@ pub(super) struct KeyVerifier {
 }
 
 impl KeyVerifier {
-    /// The gateway's proof, in the signature scheme `scheme`, that it owns the key it shows, checked by `verify`.
-    fn proven(
+    /// Checks with `verify` that the gateway owns the key, which signs with `scheme`.
+    fn verify_ownership(
         &self,
         scheme: SignatureScheme,
         verify: impl FnOnce() -> Result<HandshakeSignatureValid, TlsError>,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         match self.check {
-            Check::Ownership if UNVERIFIABLE.contains(&scheme) => Err(judged(Unverifiable(scheme))),
+            Check::Ownership if UNVERIFIABLE.contains(&scheme) => {
+                Err(certificate_error(Unverifiable(scheme)))
+            }
             Check::Ownership => verify(),
             Check::Nothing => Ok(HandshakeSignatureValid::assertion()),
         }
@@ -77,7 +78,7 @@ impl ServerCertVerifier for KeyVerifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        self.proven(dss.scheme, || verify_tls12_signature(message, cert, dss, algorithms))
+        self.verify_ownership(dss.scheme, || verify_tls12_signature(message, cert, dss, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -87,13 +88,13 @@ impl ServerCertVerifier for KeyVerifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        self.proven(dss.scheme, || verify_tls13_signature(message, cert, dss, algorithms))
+        self.verify_ownership(dss.scheme, || verify_tls13_signature(message, cert, dss, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
-        // Always, and last: a gateway that has no other then shows its certificate rather than end the handshake with an
-        // alert that says nothing.
+        // Always offered, as the last: otherwise a gateway without another scheme ends the handshake with an alert that
+        // does not name the reason.
         schemes.extend(UNVERIFIABLE);
         schemes
     }
@@ -104,39 +105,39 @@ mod tests {
     use rustls::pki_types::pem::PemObject;
 
     use super::*;
-    use crate::io::tls::provider;
+    use crate::io::tls::provider::provider;
 
     fn verifier(check: Check) -> KeyVerifier {
         KeyVerifier { check, provider: provider() }
     }
 
-    fn admits(check: Check, certificate: &CertificateDer<'_>) -> bool {
+    fn accepts(check: Check, certificate: &CertificateDer<'_>) -> bool {
         let name = ServerName::try_from("envoy.local").unwrap();
         let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
         verifier(check).verify_server_cert(certificate, &[], &name, &[], now).is_ok()
     }
 
     #[test]
-    fn any_readable_key_may_be_shown_and_without_a_check_even_what_is_no_certificate() {
+    fn any_valid_key_is_accepted_and_without_a_check_even_an_invalid_certificate() {
         let replaced =
             CertificateDer::from_pem_slice(include_bytes!("../../../fixtures/tls/replaced.pem")).unwrap();
         let junk = CertificateDer::from(vec![0x30, 0x00]);
-        assert!(admits(Check::Ownership, &replaced));
-        assert!(!admits(Check::Ownership, &junk));
-        assert!(admits(Check::Nothing, &junk));
+        assert!(accepts(Check::Ownership, &replaced));
+        assert!(!accepts(Check::Ownership, &junk));
+        assert!(accepts(Check::Nothing, &junk));
     }
 
     #[test]
-    fn a_signature_that_cannot_be_verified_is_taken_without_a_check_alone() {
-        let odd = SignatureScheme::ECDSA_NISTP521_SHA512;
-        let proven = |check| {
+    fn a_signature_that_cannot_be_verified_is_accepted_only_without_a_check() {
+        let scheme = SignatureScheme::ECDSA_NISTP521_SHA512;
+        let verified = |check| {
             let verifier = verifier(check);
             let offered = verifier.supported_verify_schemes();
-            assert!(offered.contains(&odd) && offered.first() != Some(&odd), "{offered:?}");
-            verifier.proven(odd, || panic!("it cannot be verified"))
+            assert!(offered.contains(&scheme) && offered.first() != Some(&scheme), "{offered:?}");
+            verifier.verify_ownership(scheme, || panic!("it cannot be verified"))
         };
-        proven(Check::Nothing).unwrap();
-        let error = proven(Check::Ownership).unwrap_err();
+        verified(Check::Nothing).unwrap();
+        let error = verified(Check::Ownership).unwrap_err();
         let shown = crate::io::tls::in_words(&error);
         assert_eq!(shown, "its key signs with ECDSA_NISTP521_SHA512, which this program cannot verify");
     }

@@ -1,7 +1,7 @@
-//! A gateway token (a JWT): what it says of itself. Whether it is good is for the gateway to judge.
+//! A gateway token (a JWT) and its claims. Only the gateway decides whether the token is valid.
 //!
-//! Facts from docs/protocol.md, section 2: `aud` is the gateway's serial, `enphaseUser` the role, `exp - iat`
-//! 365 days for most owners, 12 hours for installers, and 1 hour for some owners.
+//! According to docs/protocol.md, section 2, `aud` is the gateway's serial number and `enphaseUser` is the role. The
+//! lifetime, `exp - iat`, is 365 days for most owners, 12 hours for installers, and 1 hour for some owners.
 
 pub mod store;
 
@@ -21,14 +21,13 @@ use crate::base::printable::Printable;
 use crate::base::reading::{NotASerial, Serial};
 use crate::base::secrets::Secret;
 
-/// No real token is longer (they have 408 to 420 characters).
-const LONGEST: usize = 8192;
+/// The maximum length of a token. Real ones have 408 to 420 characters.
+const MAX_LENGTH: usize = 8192;
 
-/// A token that lives at least this long is renewed by itself; a shorter one is not (L8).
+/// The minimum lifetime of a token that is renewed automatically (L8).
 pub const LONG_LIVED: Duration = Duration::from_hours(30 * 24);
 
-/// The Entrez production key, an uncompressed point on P-256, in use since 2022 at least
-/// (docs/protocol.md, section 2).
+/// The Entrez production key, an uncompressed point on P-256, in use since at least 2022 (docs/protocol.md, section 2).
 #[rustfmt::skip]
 const ENTREZ_KEY: [u8; 65] = [
     0x04, 0xe8, 0xf8, 0x40, 0x53, 0x73, 0x24, 0xe1, 0x6e, 0xc0, 0xad, 0xae, 0x61, 0x09, 0x63, 0xc7,
@@ -38,28 +37,28 @@ const ENTREZ_KEY: [u8; 65] = [
     0x03,
 ];
 
-/// Why a text is not a token of a gateway.
+/// Why a text is not the token of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAToken {
-    /// It does not have the three parts of a JWT.
+    /// The text does not have the three parts of a JWT.
     #[error(
-        "this is no token: a token is one long line that begins with `eyJ` and has two dots in it. Copy the \
+        "this is not a token: a token is one long line that begins with `eyJ` and contains two dots. Copy the \
          whole line from https://entrez.enphaseenergy.com"
     )]
     Shape,
-    /// It is a JWT, but not one for a gateway.
-    #[error("this is a token, but not one for a gateway ({0})")]
+    /// The text is a JWT, but not for a gateway.
+    #[error("this token is not for a gateway ({0})")]
     Claims(&'static str),
 }
 
-/// Who a token is for.
+/// The role of the user of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The system's owner.
+    /// The owner of the system.
     Owner,
-    /// An installer; reads more pages, lives 12 hours.
+    /// An installer. May read more pages; the token expires after 12 hours.
     Installer,
-    /// A word that is new to this program.
+    /// A role that this program does not know.
     Other(String),
 }
 
@@ -68,13 +67,13 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Owner => "owner",
             Self::Installer => "installer",
-            // The word comes from whoever wrote the token.
-            Self::Other(word) => return Printable(word).fmt(f),
+            // The text comes from the issuer of the token.
+            Self::Other(role) => return Printable(role).fmt(f),
         })
     }
 }
 
-/// Tells one token from another without showing it.
+/// An identifier that distinguishes tokens without revealing them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TokenId(String);
@@ -85,20 +84,20 @@ impl fmt::Display for TokenId {
     }
 }
 
-/// A token and what it says.
+/// A token and its claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The token itself.
     pub secret: Secret,
-    /// The gateway it is for.
+    /// The gateway that the token is for.
     pub serial: Serial,
-    /// Whose it is.
+    /// The role of the user.
     pub role: Role,
-    /// The account, an e-mail address; not for logs.
+    /// The account, an e-mail address. Must not be logged.
     pub username: Option<String>,
-    /// When it was made.
+    /// The time of issue.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// The time of expiry.
     pub expires_at: Timestamp,
 }
 
@@ -113,7 +112,7 @@ struct Claims {
     exp: Option<i64>,
 }
 
-/// RFC 7519, 4.1.3: one name, or a list of names.
+/// The `aud` claim: one name, or a list of names (RFC 7519, section 4.1.3).
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Audience {
@@ -122,37 +121,38 @@ enum Audience {
     Other(IgnoredAny),
 }
 
-/// The one gateway that a token is for.
+/// Returns the one gateway that a token is for.
 fn audience(aud: Option<Audience>) -> Result<Serial, NotAToken> {
     let name = match aud {
         Some(Audience::One(name)) => name,
         Some(Audience::List(names)) => match <[String; 1]>::try_from(names) {
             Ok([name]) => name,
-            Err(names) if names.is_empty() => return Err(NotAToken::Claims("it names no gateway")),
+            Err(names) if names.is_empty() => return Err(NotAToken::Claims("it is for no gateway")),
             Err(_) => {
                 return Err(NotAToken::Claims(
-                    "it names several gateways; choose one gateway when you create the token",
+                    "it is for several gateways; choose one gateway when you create the token",
                 ));
             }
         },
-        Some(Audience::Other(_)) | None => return Err(NotAToken::Claims("it names no gateway")),
+        Some(Audience::Other(_)) | None => return Err(NotAToken::Claims("it is for no gateway")),
     };
-    Serial::parse(&name).map_err(|NotASerial| NotAToken::Claims("it names no serial number of a gateway"))
+    Serial::parse(&name)
+        .map_err(|NotASerial| NotAToken::Claims("its audience is not the serial number of a gateway"))
 }
 
 impl Token {
-    /// Reads a token; spaces and line breaks around and inside it (from copying) are forgiven.
+    /// Decodes a token. Ignores spaces and line breaks around and inside it, which may come from copying.
     pub fn decode(text: &str) -> Result<Self, NotAToken> {
         let mut whole = Zeroizing::new(String::with_capacity(text.len()));
         whole.extend(text.chars().filter(|c| !c.is_whitespace()));
         let text = whole.trim_matches('"');
         let well_formed = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
-        if text.len() > LONGEST || !text.starts_with("eyJ") || !text.bytes().all(well_formed) {
+        if text.len() > MAX_LENGTH || !text.starts_with("eyJ") || !text.bytes().all(well_formed) {
             return Err(NotAToken::Shape);
         }
         let claims = insecure_decode_claims::<Claims>(text).map_err(|_shape| NotAToken::Shape)?;
         let time = |seconds: Option<i64>| Timestamp::from_second(seconds?).ok();
-        let expires_at = time(claims.exp).ok_or(NotAToken::Claims("it does not say when it expires"))?;
+        let expires_at = time(claims.exp).ok_or(NotAToken::Claims("it has no expiry time"))?;
         if claims.iss.as_deref() != Some("Entrez") {
             return Err(NotAToken::Claims("it was not issued by Entrez, Enphase's token service"));
         }
@@ -170,29 +170,29 @@ impl Token {
         })
     }
 
-    /// How long it lives in all.
+    /// Returns the time from issue to expiry.
     pub fn lifetime(&self) -> Duration {
         Duration::try_from(self.expires_at.duration_since(self.issued_at)).unwrap_or_default()
     }
 
-    /// Whether it lives long enough to be renewed by itself (L8).
+    /// Returns whether the token is renewed automatically (L8).
     pub fn is_long_lived(&self) -> bool {
         self.lifetime() >= LONG_LIVED
     }
 
-    /// How long it is still good at `now`; negative when it is over.
+    /// Returns the time to expiry at `now`; negative after it.
     pub fn remaining(&self, now: Timestamp) -> SignedDuration {
         self.expires_at.duration_since(now)
     }
 
-    /// The token's name in logs and records.
+    /// Returns the identifier for logs and records.
     pub fn id(&self) -> TokenId {
         let digest = ring::digest::digest(&ring::digest::SHA256, self.secret.expose().as_bytes());
         TokenId(BASE64_URL_SAFE_NO_PAD.encode(digest.as_ref().get(..6).unwrap_or_default()))
     }
 
-    /// Whether Enphase's known key signed it. `false` is worth a warning and no more (L11): the key may be
-    /// replaced one day, and the gateway is the judge.
+    /// Returns whether Enphase's known key signed the token. `false` only causes a warning (L11): Enphase may replace
+    /// the key, and the gateway decides.
     pub fn signed_by_entrez(&self) -> bool {
         signed_by(&ENTREZ_KEY, self.secret.expose())
     }
@@ -208,7 +208,7 @@ fn signed_by(key: &[u8], token: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A token of the real shape with `payload` in it and a signature of zeros.
+    /// Creates a token in the real format with `payload` and a signature of zeros.
     fn token(payload: &str) -> String {
         let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
         let header = part(r#"{"kid":"7d10005d-7899-4d0d-bcb4-244f98ee156b","typ":"JWT","alg":"ES256"}"#);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_in_words() {
+    fn an_invalid_token_is_refused_with_the_reason() {
         for text in ["", "hello", "eyJ", "eyJhbGciOiJIUzI1NiJ9.e30", "eyJ<html>.a.b"] {
             assert_eq!(Token::decode(text).unwrap_err(), NotAToken::Shape, "{text}");
         }
@@ -248,25 +248,25 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_for_one_gateway_and_names_it_by_its_serial() {
-        let for_whom = |aud: &str| Token::decode(&token(&OWNER.replace("\"122300000001\"", aud)));
-        assert_eq!(for_whom(r#"["122300000001"]"#).unwrap().serial.as_str(), "122300000001");
+    fn a_token_is_for_one_gateway_by_serial_number() {
+        let decode = |aud: &str| Token::decode(&token(&OWNER.replace("\"122300000001\"", aud)));
+        assert_eq!(decode(r#"["122300000001"]"#).unwrap().serial.as_str(), "122300000001");
         for (aud, why) in [
             (r#"["122300000001","122300000002"]"#, "several gateways"),
-            ("[]", "names no gateway"),
-            ("7", "names no gateway"),
-            ("null", "names no gateway"),
-            (r#"{"a":1}"#, "names no gateway"),
-            (r#""122300000001.copy""#, "no serial number"),
-            (r#"[".."]"#, "no serial number"),
+            ("[]", "for no gateway"),
+            ("7", "for no gateway"),
+            ("null", "for no gateway"),
+            (r#"{"a":1}"#, "for no gateway"),
+            (r#""122300000001.copy""#, "not the serial number"),
+            (r#"[".."]"#, "not the serial number"),
         ] {
-            let error = for_whom(aud).unwrap_err();
+            let error = decode(aud).unwrap_err();
             assert!(error.to_string().contains(why), "{aud}: {error}");
         }
     }
 
     #[test]
-    fn a_token_cut_anywhere_never_passes_for_whole() {
+    fn a_truncated_token_is_refused() {
         let whole = token(OWNER);
         for cut in 0..whole.len() - 86 {
             assert!(Token::decode(&whole[..cut]).is_err(), "cut at {cut}");
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn two_tokens_have_two_names() {
+    fn two_tokens_have_different_identifiers() {
         let first = Token::decode(&token(OWNER)).unwrap();
         let second = Token::decode(&token(&OWNER.replace("\"x\"", "\"y\""))).unwrap();
         assert_ne!(first.id(), second.id());

@@ -1,8 +1,7 @@
-//! Where the token of a gateway is kept: `token-SERIAL.json` and its copy, mode 0600.
+//! The stored tokens of a gateway: `token-SERIAL.json` and its copy, mode 0600.
 //!
-//! A new token is stored the moment it arrives, as a candidate beside the one in use, and takes its place when
-//! the gateway has accepted it (L7). The copy is there so that a file damaged by a dying SD card costs no
-//! login.
+//! A new token is stored as soon as it arrives, as a candidate beside the one in use. It replaces that one when the
+//! gateway has accepted it (L7). Thanks to the copy, a file damaged by a failing SD card costs no login.
 
 use std::path::PathBuf;
 
@@ -15,15 +14,15 @@ use crate::base::reading::Serial;
 use crate::base::secrets::{self, Secret};
 use crate::io::state_dir::{Error, Stamp, StateDir, Stored};
 
-/// How a token came.
+/// The origin of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Readable<String>", into = "String")]
 pub enum Origin {
-    /// By a login to the cloud.
+    /// From a login to the cloud.
     Login,
-    /// A person pasted it.
+    /// Imported by a person.
     Import,
-    /// A way that another version of this program knows. The word is kept for that version.
+    /// An origin that another version of this program wrote. It is preserved for that version.
     Other(String),
 }
 
@@ -56,35 +55,35 @@ impl Default for Origin {
     }
 }
 
-/// A token as it lies in the file.
+/// A token as stored in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The token.
     pub token: Token,
-    /// How it came.
+    /// The origin of the token.
     pub origin: Origin,
-    /// When it came.
+    /// When the token was obtained.
     pub stored_at: Timestamp,
-    /// When the gateway accepted it first.
+    /// When the gateway first accepted the token.
     pub verified_at: Option<Timestamp>,
 }
 
 /// The tokens of one gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// The one in use, accepted by the gateway before.
+    /// The token in use, which the gateway has accepted.
     pub current: Option<Kept>,
-    /// A new one that the gateway has not seen yet.
+    /// A new token that the gateway has not checked yet.
     pub candidate: Option<Kept>,
 }
 
 impl Tokens {
-    /// The token to ask the gateway with: a candidate only when there is nothing else.
+    /// Returns the token to use: the candidate only if there is no other.
     pub fn in_use(&self) -> Option<&Kept> {
         self.current.as_ref().or(self.candidate.as_ref())
     }
 
-    /// Keeps a token that has just arrived, beside the one in use.
+    /// Adds a new token as the candidate, beside the one in use.
     pub fn arrived(&mut self, token: Token, origin: Origin, now: Timestamp) {
         let same = self.current.as_ref().is_some_and(|kept| kept.token == token);
         if !same {
@@ -92,7 +91,7 @@ impl Tokens {
         }
     }
 
-    /// The gateway accepted the candidate: it is the token in use from now on.
+    /// Makes the candidate the token in use, because the gateway has accepted it.
     pub fn promote(&mut self, now: Timestamp) {
         if let Some(kept) = self.candidate.take() {
             self.current = Some(Kept { verified_at: Some(now), ..kept });
@@ -118,8 +117,8 @@ struct KeptOnDisk {
     verified_at: Option<Timestamp>,
 }
 
-/// A value, or whatever another version of this program writes in its place. Nothing beside the token makes a token
-/// file damaged: that would cost a login.
+/// A value, or anything that another version of this program writes in its place. Only an invalid token makes a token
+/// file damaged, because that costs a login.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Readable<T> {
@@ -144,7 +143,7 @@ impl KeptOnDisk {
         }
     }
 
-    /// The token, if it is whole and for `serial` (L1).
+    /// Returns the token, if it is complete and for `serial` (L1).
     fn kept(self, serial: &Serial) -> Option<Kept> {
         let token = Token::decode(self.token.expose()).ok()?;
         if token.serial != *serial {
@@ -155,23 +154,23 @@ impl KeptOnDisk {
     }
 }
 
-/// Which of its two files the tokens of a gateway came from.
+/// The file from which the tokens of a gateway were loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The file itself.
+    /// The main file.
     File,
-    /// Its copy.
+    /// The copy.
     Copy,
-    /// Neither is there, or neither can be understood.
+    /// Neither exists, or neither can be parsed.
     Nothing,
 }
 
-/// What loading the tokens of a gateway gave.
+/// The result of loading the tokens of a gateway.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The tokens; none when nothing is stored.
+    /// The tokens; empty if none is stored.
     pub tokens: Tokens,
-    /// Where they came from.
+    /// The file with the tokens.
     pub source: Source,
     /// A file that was damaged and set aside.
     pub damaged: Option<PathBuf>,
@@ -185,7 +184,7 @@ fn copy_name(serial: &Serial) -> String {
     format!("token-{serial}.copy.json")
 }
 
-/// Loads the tokens of `serial`, from the copy where the file itself is damaged.
+/// Loads the tokens of `serial`, from the copy if the main file is damaged.
 pub async fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
     let file = read(state, serial, &name(serial)).await;
     let damaged = match &file {
@@ -194,7 +193,7 @@ pub async fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
         }
         Ok(Stored::Absent) => None,
         Ok(Stored::Damaged(path)) => Some(path.clone()),
-        // Both files are written alike: beside a copy that has a token, one without is damaged too.
+        // Both files are written with the same content, so a file without a token is damaged if the copy has one.
         Ok(Stored::Found(_)) | Err(_) => Some(state.path().join(name(serial))),
     };
     let copy = match read(state, serial, &copy_name(serial)).await {
@@ -203,21 +202,22 @@ pub async fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
         }
         copy => copy,
     };
-    let none = |source, damaged| Loaded { tokens: Tokens::default(), source, damaged };
+    let empty = |source, damaged| Loaded { tokens: Tokens::default(), source, damaged };
     match (file, copy) {
-        (Ok(Stored::Found(_)), _) => Ok(none(Source::File, None)),
-        // What cannot be read may be there: that is not as if there were none.
+        (Ok(Stored::Found(_)), _) => Ok(empty(Source::File, None)),
+        // An unreadable file is not the same as a missing one.
         (Err(error), _) | (_, Err(error)) => Err(error),
-        _ => Ok(none(Source::Nothing, damaged)),
+        _ => Ok(empty(Source::Nothing, damaged)),
     }
 }
 
-/// A file whose JSON is whole but whose token is not, or is for another gateway, is damaged too.
+/// Reads one of the files. Valid JSON with an invalid token, or with a token for another gateway, also counts as
+/// damaged.
 async fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<Tokens>, Error> {
     Ok(match state.read::<OnDisk>(name).await? {
         Stored::Found(disk) => {
-            let whole = |kept: Option<KeptOnDisk>| kept.map(|kept| kept.kept(serial));
-            match (whole(disk.current), whole(disk.candidate)) {
+            let valid = |kept: Option<KeptOnDisk>| kept.map(|kept| kept.kept(serial));
+            match (valid(disk.current), valid(disk.candidate)) {
                 (Some(None), _) | (_, Some(None)) => Stored::Damaged(state.path().join(name)),
                 (current, candidate) => {
                     Stored::Found(Tokens { current: current.flatten(), candidate: candidate.flatten() })
@@ -229,7 +229,7 @@ async fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<To
     })
 }
 
-/// Stores the tokens of `serial`. When the first of the two files is written, they are safe.
+/// Stores the tokens of `serial`. They are safe as soon as the first of the two files is written.
 pub async fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<(), Error> {
     let disk = OnDisk {
         current: tokens.current.as_ref().map(KeptOnDisk::from_kept),
@@ -245,15 +245,15 @@ pub async fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<
     if is_forgotten(state, serial).await { state.remove(&forgotten_name(serial)).await } else { Ok(()) }
 }
 
-/// Forgets the tokens of `serial`, and notes that a person wanted it so: a running daemon that finds no files takes them
-/// for lost, and would store again what it has in memory.
+/// Removes the tokens of `serial`, and records that a person requested it. Otherwise a running daemon would assume that
+/// the files were lost, and store the tokens in its memory again.
 pub async fn forget(state: &StateDir, serial: &Serial) -> Result<(), Error> {
     state.write(&forgotten_name(serial), &Forgotten {}).await?;
     state.remove(&copy_name(serial)).await?;
     state.remove(&name(serial)).await
 }
 
-/// Whether a person had the tokens of `serial` forgotten, and none was stored since.
+/// Returns whether a person has removed the tokens of `serial`, and none has been stored since.
 pub async fn is_forgotten(state: &StateDir, serial: &Serial) -> bool {
     matches!(state.stamp(&forgotten_name(serial)).await, Ok(Some(_)))
 }
@@ -265,15 +265,15 @@ fn forgotten_name(serial: &Serial) -> String {
     format!("forgotten-{serial}.json")
 }
 
-/// Tells whether another process has stored tokens since; cheap enough for every poll.
+/// Returns the stamp of the main file, which changes when another process stores tokens. Fast enough for every poll.
 pub async fn stamp(state: &StateDir, serial: &Serial) -> Result<Option<Stamp>, Error> {
     state.stamp(&name(serial)).await
 }
 
-/// The gateways that tokens are stored for.
+/// Returns the gateways with stored tokens.
 pub async fn serials(state: &StateDir) -> Result<Vec<Serial>, Error> {
     let names = state.names("token-", ".json").await?;
-    // The copy, `token-SERIAL.copy.json`, names no serial number: a dot is none of its characters.
+    // The copy, `token-SERIAL.copy.json`, is skipped, because a serial number contains no dot.
     let serial = |name: &String| Serial::parse(name.strip_prefix("token-")?.strip_suffix(".json")?).ok();
     Ok(names.iter().filter_map(serial).collect())
 }
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_forgotten_does_not_come_back() {
+    async fn a_forgotten_token_does_not_come_back() {
         let (_outer, state, serial, now) = setup();
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);
@@ -383,11 +383,11 @@ mod tests {
         assert_eq!((forgotten.tokens, forgotten.source), (Tokens::default(), Source::Nothing));
         assert!(is_forgotten(&state, &serial).await && serials(&state).await.unwrap().is_empty());
         save(&state, &serial, &tokens).await.unwrap();
-        assert!(!is_forgotten(&state, &serial).await, "until one comes");
+        assert!(!is_forgotten(&state, &serial).await, "until one is stored");
     }
 
     #[tokio::test]
-    async fn what_another_version_writes_beside_a_token_does_not_damage_it() {
+    async fn unknown_fields_of_another_version_do_not_damage_a_token() {
         let (_outer, state, serial, now) = setup();
         let mut tokens = Tokens::default();
         tokens.arrived(token("a"), Origin::Login, now);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::age::Age;
 use crate::base::reading::Serial;
-use crate::io::cloud::answer::Kind;
+use crate::io::cloud::Kind;
 
 /// The kind of a request to the cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

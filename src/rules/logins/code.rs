@@ -7,7 +7,7 @@
 
 use super::attempt::{Attempt, Outcome, Step};
 use super::record::Record;
-use crate::io::cloud::answer::Kind;
+use crate::io::cloud::Kind;
 
 /// The maximum number of codes sent in one login.
 const CODES: usize = 3;
@@ -55,7 +55,7 @@ mod tests {
     use crate::base::clock::Moment;
     use crate::base::reading::Serial;
     use crate::base::secrets::Secret;
-    use crate::io::cloud::answer::Failure;
+    use crate::io::cloud::Failure;
     use crate::rules::logins::age::Sight;
     use crate::rules::logins::attempt::Reason;
 

@@ -11,7 +11,7 @@ pub use super::need::Stopped;
 use super::need::{Need, need};
 use super::record::Record;
 use super::situation::{Account, Operator, Situation};
-use crate::io::cloud::answer::Kind;
+use crate::io::cloud::Kind;
 
 /// The action to take for the token of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ mod tests {
     use crate::base::clock::Moment;
     use crate::base::reading::Serial;
     use crate::base::secrets::Secret;
-    use crate::io::cloud::answer::Failure;
+    use crate::io::cloud::Failure;
     use crate::io::token::TokenId;
     use crate::rules::logins::hold::{DAY, MONTH, SHORTEST_HOLD};
 
@@ -543,7 +543,7 @@ mod tests {
 
     #[test]
     fn a_longer_retry_after_is_obeyed() {
-        use crate::io::cloud::answer::RetryAfter;
+        use crate::io::cloud::RetryAfter;
         for (asked, held) in [(2 * DAY, 2 * DAY), (HOUR, DAY), (1000 * MONTH, MONTH)] {
             let mut account = TestAccount::new();
             account.record.begin(Step::Login, Reason::NoToken, &account.serial, &account.sight);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::age::{Age, Sight};
 use crate::base::backoff::{doubling, with_jitter};
-use crate::io::cloud::answer::{Failure, Kind};
+use crate::io::cloud::{Failure, Kind};
 
 /// The first hold-off after a transient failure; it doubles up to 6 hours.
 pub const SHORTEST_HOLD: Duration = Duration::from_secs(5 * 60);

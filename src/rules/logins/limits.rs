@@ -6,7 +6,7 @@ use super::age::Age;
 use super::attempt::{Attempt, Reason, Step};
 use super::hold::{DAY, MONTH, SHORTEST_HOLD};
 use super::record::Record;
-use crate::io::cloud::answer::Kind;
+use crate::io::cloud::Kind;
 
 /// The maximum number of automatic logins in a month.
 const LOGINS_IN_A_MONTH: usize = 3;

@@ -15,7 +15,7 @@ use super::attempt::{Attempt, Outcome, Reason, Step};
 use super::hold::{self, DAY, Halt, Hold, MONTH};
 use crate::base::reading::Serial;
 use crate::base::secrets::{self, Secret};
-use crate::io::cloud::answer::{Failure, Kind};
+use crate::io::cloud::{Failure, Kind};
 use crate::io::token::TokenId;
 
 /// The minimum time between the two refusals that confirm each other (L2).

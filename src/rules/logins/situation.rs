@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::age::Sight;
 use super::verdict::Verdict;
 use crate::base::reading::Serial;
-use crate::io::cloud::answer::Kind;
+use crate::io::cloud::Kind;
 use crate::io::token::{Token, TokenId};
 
 /// The properties of a stored token.

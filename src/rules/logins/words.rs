@@ -5,7 +5,7 @@ use std::fmt;
 use super::attempt::{Attempt, Outcome, Reason, Step};
 use super::decision::{Decision, Stopped, Waiting};
 pub use crate::base::durations::length;
-use crate::io::cloud::answer::Kind;
+use crate::io::cloud::Kind;
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -97,7 +97,7 @@ impl Knowledge {
             self.failed(endpoint, failure, malformed.to_string());
             return Err(malformed);
         }
-        self.past.record_numbers(endpoint, wire::holds_no_number(body));
+        self.past.record_numbers(endpoint, wire::contains_non_numbers(body));
         // If batteries have disappeared, the page is requested as often as before.
         let empty = !self.site().has_ensemble() && !self.past.had(Value::Batteries);
         let period = match endpoint {

@@ -74,7 +74,7 @@ async fn a_report_is_written_whatever_is_wrong() {
     let output = site.run(&["check", "--bundle"]).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report = text(&output.stdout);
-    assert!(report.contains("did not answer") && report.contains("WRONG  gateway"), "{report}");
+    assert!(report.contains("did not respond") && report.contains("WRONG  gateway"), "{report}");
     std::fs::write(site.path("config.toml"), "password = \"hunter2\"").unwrap();
     let output = site.run(&["check", "--bundle"]).await;
     assert!(output.status.success());

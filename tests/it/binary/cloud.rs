@@ -132,7 +132,7 @@ async fn an_answer_of_gigabytes_takes_no_memory() {
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         loop {
             let line = timeout(HANG, log.next_line()).await.expect("nothing is said").unwrap().unwrap();
-            if line.contains("longer than") || line.contains("waits for") {
+            if line.contains("exceeds") || line.contains("waits for") {
                 break;
             }
         }

@@ -18,7 +18,7 @@ async fn a_password_that_is_wrong_is_refused_in_words() {
     let first = site.run(&["token", "refresh"]).await;
     assert_eq!(first.status.code(), Some(77));
     assert!(
-        text(&first.stderr).contains("it refused the e-mail address or the password"),
+        text(&first.stderr).contains("the e-mail address or the password was refused"),
         "{}",
         text(&first.stderr)
     );
@@ -61,7 +61,7 @@ async fn an_import_explains_what_it_got() {
     assert!(text(&other.stderr).contains("for a gateway other than yours"), "{}", text(&other.stderr));
     let none = site.import("hello").await;
     assert_eq!(none.status.code(), Some(65));
-    assert!(text(&none.stderr).contains("this is no token"), "{}", text(&none.stderr));
+    assert!(text(&none.stderr).contains("this is not a token"), "{}", text(&none.stderr));
     let mut bytes = site.command(&["token", "import"]).stdin(Stdio::piped()).spawn().unwrap();
     bytes.stdin.take().unwrap().write_all(&[0x65, 0xff, 0xfe, 0x00]).await.unwrap();
     let bytes = timeout(HANG, bytes.wait_with_output()).await.unwrap().unwrap();
@@ -157,8 +157,8 @@ async fn a_gateway_that_is_another_program_is_told_from_a_gateway() {
     let site = Site::new();
     for (fault, words) in [
         (Fault::Html, "not an Enphase gateway"),
-        (Fault::Huge, "longer than"),
-        (Fault::Redirect, "redirects"),
+        (Fault::Huge, "exceeds"),
+        (Fault::Redirect, "redirected"),
         (Fault::Respond(Answer::empty(200)), "/info"),
         (Fault::Truncated, "/info"),
     ] {

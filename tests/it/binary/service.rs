@@ -32,7 +32,7 @@ async fn systemd_hears_ready_status_and_stopping() {
         })
     };
     hear("READY=1").await.unwrap();
-    hear("did not answer").await.unwrap();
+    hear("did not respond").await.unwrap();
     hear("WATCHDOG=1").await.unwrap();
     site.gateway().heal();
     let status = hear("from the sun").await.unwrap();

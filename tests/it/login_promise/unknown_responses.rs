@@ -70,7 +70,7 @@ async fn when_both_ways_fail_both_are_tried_again_later_on_the_same_login() {
     let heard = Heard::Time(house.clock.now());
     let tended = house.supply(PASSWORD).tend(&serial, heard, Operator::Absent, Duration::ZERO).await.unwrap();
     let Tended::Failed { failure, .. } = tended else { panic!("{tended:?}") };
-    insta::assert_snapshot!(failure, @"its answer was not understood (HTTP 200: application/json, 40 bytes, {data: {hint: text}, status: text})");
+    insta::assert_snapshot!(failure, @"unexpected response (HTTP 200: application/json, 40 bytes, {data: {hint: text}, status: text})");
     assert_eq!(house.counts(), counted(1, 2, 2, 0));
     house.simulation.cloud.heal();
     tokio::time::sleep(Duration::from_secs(12 * 60)).await;

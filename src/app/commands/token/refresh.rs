@@ -11,7 +11,7 @@ use super::{Prompt, gateway_time, second_factor};
 use crate::app::config::secret::{Account, SecretSource};
 use crate::app::token_provider::{Supply, Tended};
 use crate::base::reading::Serial;
-use crate::io::cloud::answer::Kind;
+use crate::io::cloud::Kind;
 use crate::io::token::Token;
 use crate::rules::logins::decision::{Decision, Stopped};
 use crate::rules::logins::situation::Operator;

@@ -9,7 +9,7 @@ use super::*;
 use crate::app::latest::{Availability, Board, TokenReport};
 use crate::base::reading::{Event, Reading};
 use crate::base::test_readings;
-use crate::io::mqtt::LARGEST;
+use crate::io::mqtt::MAX_MESSAGE;
 use crate::output::homeassistant::Discovery;
 
 /// The first messages on each connection.
@@ -48,11 +48,11 @@ fn sent(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, now: Instant) -> Ve
     let mut sent = Vec::new();
     while let Some(order) = outbox.next(&sheet.borrow(), now) {
         sent.push(match order {
-            Order::Subscribe(filter) => format!("? {filter}"),
-            Order::Publish(message) if message.payload.len() < 10 => {
+            Command::Subscribe(filter) => format!("? {filter}"),
+            Command::Publish(message) if message.payload.len() < 10 => {
                 format!("{} {}", message.topic, message.payload)
             }
-            Order::Publish(message) => message.topic,
+            Command::Publish(message) => message.topic,
         });
     }
     sent
@@ -86,7 +86,7 @@ fn only_the_newest_reading_is_sent() {
     }
     let mut documents = Vec::new();
     while let Some(order) = outbox.next(&sheet.borrow(), Instant::now()) {
-        if let Order::Publish(message) = order {
+        if let Command::Publish(message) = order {
             documents.extend(message.topic.ends_with("/reading").then_some(message.payload));
         }
     }
@@ -163,7 +163,7 @@ fn gateways_take_turns_when_the_broker_takes_one_message_a_poll() {
     sent(&mut outbox, &sheet, now);
     let mut one = |second| {
         poll(second);
-        let Some(Order::Publish(message)) = outbox.next(&sheet.borrow(), now) else {
+        let Some(Command::Publish(message)) = outbox.next(&sheet.borrow(), now) else {
             panic!("nothing to send")
         };
         message.topic
@@ -265,7 +265,7 @@ fn unneeded_topics_are_removed_once_and_again_if_the_connection_broke() {
     let emptied = ["homeassistant/sensor/1/a/config ", "homeassistant/sensor/1/b/config "];
     let mut first = Vec::new();
     for _ in 0..4 {
-        if let Some(Order::Publish(message)) = outbox.next(&sheet.borrow(), now) {
+        if let Some(Command::Publish(message)) = outbox.next(&sheet.borrow(), now) {
             first.push((message.topic, message.payload, message.retain));
         }
     }
@@ -327,14 +327,14 @@ fn an_inverter_that_is_gone_for_good_is_not_announced_again() {
         assert_eq!(emptied, day == 7, "day {day}: {said:?}");
     }
     let document = |order| match order {
-        Some(Order::Publish(message)) if message.topic.ends_with("/reading") => Some(message.payload),
+        Some(Command::Publish(message)) if message.topic.ends_with("/reading") => Some(message.payload),
         _ => None,
     };
     assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
     let later = now + Duration::from_secs(3600);
     let mut seen = String::new();
     while let Some(order) = outbox.next(&sheet.borrow(), later) {
-        if let Order::Publish(message) = &order {
+        if let Command::Publish(message) = &order {
             assert!(!message.topic.contains(gone.as_str()), "{message:?}");
         }
         seen = document(Some(order)).unwrap_or(seen);
@@ -507,7 +507,7 @@ fn drained(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, mut now: Instant
     let mut all = Vec::new();
     loop {
         while let Some(order) = outbox.next(&sheet.borrow(), now) {
-            if let Order::Publish(message) = order {
+            if let Command::Publish(message) = order {
                 all.push((now, message));
             }
         }
@@ -591,14 +591,14 @@ fn a_message_that_is_too_long_is_left_out_and_reported() {
     let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
     let now = Instant::now();
     let mut long = test_readings::full();
-    long.tariff.as_mut().unwrap().mode = Some("x".repeat(LARGEST));
+    long.tariff.as_mut().unwrap().mode = Some("x".repeat(MAX_MESSAGE));
     board.put_reading(long);
     outbox.connected();
     let topics = sent(&mut outbox, &sheet, now);
     assert!(!topics.iter().any(|topic| topic.ends_with("/reading") || topic.ends_with("/tariff/mode")));
     assert!(topics.iter().any(|topic| topic.contains("/production/power_w")), "the rest is sent");
     let long = |complaint: &Unpublished| match complaint {
-        Unpublished::TooLong { topic, bytes } if *bytes > LARGEST => topic.clone(),
+        Unpublished::TooLong { topic, bytes } if *bytes > MAX_MESSAGE => topic.clone(),
         other => panic!("{other:?}"),
     };
     let complaints: Vec<String> = outbox.unpublished().iter().map(long).collect();
@@ -625,7 +625,7 @@ fn new_devices_at_each_poll_fill_neither_the_memory_nor_the_broker() {
         board.put_reading(reading.clone());
         let now = start + visit * Duration::from_secs(3600);
         for (_, message) in drained(&mut outbox, &sheet, now) {
-            assert!(message.topic.len() + message.payload.len() < LARGEST);
+            assert!(message.topic.len() + message.payload.len() < MAX_MESSAGE);
             if message.payload.is_empty() {
                 kept.remove(&message.topic);
             } else {
@@ -674,8 +674,8 @@ proptest! {
         let mut take = |outbox: &mut Outbox, most: usize| {
             for _ in 0..most {
                 match outbox.next(&sheet.borrow(), now) {
-                    Some(Order::Publish(message)) => kept.insert(message.topic, message.payload),
-                    Some(Order::Subscribe(_)) => continue,
+                    Some(Command::Publish(message)) => kept.insert(message.topic, message.payload),
+                    Some(Command::Subscribe(_)) => continue,
                     None => return kept.clone(),
                 };
             }
@@ -761,7 +761,7 @@ proptest! {
         let mut kept: BTreeMap<String, String> = BTreeMap::new();
         let (mut connected, mut announced, start) = (false, 0, now);
         let mut take = |order| {
-            let Order::Publish(message) = order else { return 0 };
+            let Command::Publish(message) = order else { return 0 };
             let announcement = message.topic.starts_with("homeassistant/");
             kept.insert(message.topic, message.payload);
             usize::from(announcement)
@@ -806,7 +806,7 @@ proptest! {
         }
         let mut rest = 0;
         for (_, message) in drained(&mut outbox, &sheet, now) {
-            rest += take(Order::Publish(message));
+            rest += take(Command::Publish(message));
         }
         // Each at most once for what was pending, and once more for a birth that still waited.
         prop_assert!(rest <= 2 * 3 * (60 * 5 + 80), "{rest} announcements");

@@ -1,30 +1,31 @@
-//! `/ivp/pdm/device_data` (firmware 8.2.4 and later): each device in detail, cut at 50 devices.
+//! `/ivp/pdm/device_data` (firmware 8.2.4 and later): each device in detail, limited to 50 devices.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use super::device_channel::{Channel, greatest, reported, used};
 use super::lenient::{self, DEVICES, Object, Stamp};
 use super::{Malformed, document};
 use crate::base::reading::Serial;
 use crate::base::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
 
-/// The page: an object of devices by identifier, and two counts among them.
+/// The page: an object with devices by identifier, and two counts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceData {
-    /// The inverters that are still there.
+    /// The inverters, without removed ones.
     pub inverters: Vec<Device>,
     /// The AC batteries.
     pub ac_batteries: Vec<AcBattery>,
-    /// How many devices the gateway has.
+    /// The number of devices of the gateway.
     pub count: Option<u32>,
-    /// How many of them the page can show.
+    /// The maximum number of devices on the page.
     pub limit: Option<u32>,
 }
 
 impl DeviceData {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         if body.trim_ascii().starts_with(b"[") {
             return Err(Malformed::OtherForm);
@@ -32,13 +33,13 @@ impl DeviceData {
         document(body)
     }
 
-    /// Whether every inverter is in it: at its limit the page is cut, and a page without working inverters
-    /// is no list of them.
+    /// Returns whether the page lists every inverter. At its limit the page is truncated, and a page without working
+    /// inverters does not list them.
     pub fn complete(&self) -> bool {
         self.has_room() && !self.inverters.is_empty()
     }
 
-    /// Whether the page could show more devices than it does, so that none is missing.
+    /// Returns whether the page is below its limit, so that no device is missing.
     pub fn has_room(&self) -> bool {
         match (self.count, self.limit) {
             (Some(count), Some(limit)) => count < limit,
@@ -69,7 +70,7 @@ impl<'de> Deserialize<'de> for DeviceData {
                     }
                 }
                 if !is_list && page.count.is_none() {
-                    return Err(A::Error::custom("no devices, and no count of them"));
+                    return Err(A::Error::custom("neither devices nor a count"));
                 }
                 page.inverters.shrink_to_fit();
                 Ok(page)
@@ -80,14 +81,17 @@ impl<'de> Deserialize<'de> for DeviceData {
 }
 
 impl DeviceData {
-    /// Removed inverters stay listed with nothing in them (firmware 8.3.5289, 8.3.5433); meters are listed too,
-    /// as removed, and are better read elsewhere. Returns whether `row` is a device.
+    /// Adds a device, and returns whether `row` is one. Removed inverters stay listed without values (firmware
+    /// 8.3.5289, 8.3.5433). Meters are listed too, as removed; other pages have better values of them.
     fn add(&mut self, row: Option<Row>) -> bool {
         let Some(row) = row else { return false };
         let Some(kind) = row.kind else { return false };
-        let gone = row.active == Some(false)
+        let removed = row.active == Some(false)
             || (row.gone == Some(true) && row.channels.iter().all(Channel::is_empty));
-        let Some(serial) = row.serial.filter(|_| !gone) else { return true };
+        let Some(serial) = row.serial else { return true };
+        if removed {
+            return true;
+        }
         match kind.as_str() {
             "pcu" => self.inverters.push(Device::of(serial, row.channels)),
             "acb" => self.ac_batteries.push(AcBattery::of(serial, row.channels)),
@@ -97,50 +101,50 @@ impl DeviceData {
     }
 }
 
-/// One AC battery, as of its last report.
+/// An AC battery, as of its last report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AcBattery {
-    /// Its serial number.
+    /// The serial number.
     pub serial: Serial,
-    /// State of charge.
+    /// The state of charge.
     pub soc: Option<Percent>,
-    /// The mean over its last report; positive when discharging.
+    /// The mean power over the last report; positive when discharging.
     pub power: Option<Watts>,
-    /// Of the warmest cell.
+    /// The temperature of the warmest cell.
     pub temperature: Option<Celsius>,
-    /// Put in over its life.
+    /// The lifetime energy charged.
     pub charged: Option<WattHours>,
-    /// Taken out over its life.
+    /// The lifetime energy discharged.
     pub discharged: Option<WattHours>,
-    /// When it reported.
+    /// The time of the last report.
     pub reported: Stamp,
 }
 
-/// One inverter, as of its last report; one with two panels has a channel for each, and is their sum.
+/// An inverter, as of its last report. One with two panels has a channel for each; the values are their sums.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Device {
-    /// Its serial number.
+    /// The serial number.
     pub serial: Serial,
-    /// The mean over its last report, 5 or 15 minutes.
+    /// The mean power over the last report, 5 or 15 minutes.
     pub power: Option<Watts>,
-    /// The most it ever reported; of several channels the sum of the most of each.
+    /// The highest power ever reported. For several channels, the sum of the highest power of each.
     pub max_power: Option<Watts>,
-    /// Over its life; not wrapped.
+    /// The lifetime energy, which does not wrap.
     pub energy: Option<WattHours>,
-    /// On the mains side.
+    /// The voltage at the mains.
     pub voltage: Option<Volts>,
-    /// On the mains side.
+    /// The current at the mains.
     pub current: Option<Amperes>,
-    /// Of the mains.
+    /// The mains frequency.
     pub frequency: Option<Hertz>,
-    /// On the panel's side; absent where there are several.
+    /// The voltage of the panel; absent for several panels.
     pub dc_voltage: Option<Volts>,
-    /// On the panel's side; absent where there are several.
+    /// The current of the panel; absent for several panels.
     pub dc_current: Option<Amperes>,
-    /// Inside; of several channels the warmest.
+    /// The temperature inside. For several channels, the highest.
     pub temperature: Option<Celsius>,
-    /// When it reported; never since a night's restart until it reports again. Of several channels the one that reported
-    /// first, because the power is of all of them.
+    /// The time of the last report. [`Stamp::Never`] from the restart at night to the next report. For several
+    /// channels, the earliest, because the power is the sum of all.
     pub reported: Stamp,
 }
 
@@ -167,147 +171,12 @@ struct Row {
     channels: Vec<Channel>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Channel {
-    #[serde(deserialize_with = "lenient::object")]
-    watts: Option<Power>,
-    #[serde(deserialize_with = "lenient::object")]
-    last_reading: Option<LastReading>,
-    #[serde(deserialize_with = "lenient::object")]
-    lifetime: Option<Lifetime>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Power {
-    #[serde(deserialize_with = "lenient::inverter_watts")]
-    now: Option<Watts>,
-    #[serde(deserialize_with = "lenient::inverter_watts")]
-    max: Option<Watts>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct LastReading {
-    #[serde(rename = "endDate")]
-    end: Stamp,
-    #[serde(deserialize_with = "lenient::number")]
-    duration: Option<f64>,
-    #[serde(rename = "joulesProduced", deserialize_with = "lenient::number")]
-    joules: Option<f64>,
-    #[serde(rename = "joulesUsed", deserialize_with = "lenient::number")]
-    used: Option<f64>,
-    #[serde(rename = "SOC", deserialize_with = "lenient::percent")]
-    soc: Option<Percent>,
-    #[serde(rename = "maxCellTemp", deserialize_with = "lenient::celsius")]
-    cell_temperature: Option<Celsius>,
-    #[serde(rename = "acVoltageINmV", deserialize_with = "lenient::millivolts")]
-    voltage: Option<Volts>,
-    #[serde(rename = "acCurrentInmA", deserialize_with = "lenient::milliamperes")]
-    current: Option<Amperes>,
-    #[serde(rename = "acFrequencyINmHz", deserialize_with = "lenient::millihertz")]
-    frequency: Option<Hertz>,
-    #[serde(rename = "dcVoltageINmV", deserialize_with = "lenient::millivolts")]
-    dc_voltage: Option<Volts>,
-    #[serde(rename = "dcCurrentINmA", deserialize_with = "lenient::milliamperes")]
-    dc_current: Option<Amperes>,
-    #[serde(rename = "channelTemp", deserialize_with = "lenient::celsius")]
-    temperature: Option<Celsius>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Lifetime {
-    #[serde(rename = "joulesProduced", deserialize_with = "lenient::lifetime_joules")]
-    energy: Option<WattHours>,
-    #[serde(rename = "joulesUsed", deserialize_with = "lenient::lifetime_joules")]
-    used: Option<WattHours>,
-}
-
-impl Channel {
-    fn last(&self) -> Option<&LastReading> {
-        self.last_reading.as_ref()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.last().is_none_or(|last| last.end.at().is_none() && last.joules.is_none())
-    }
-
-    /// An empty reading is none: the device was not heard of.
-    fn reported(&self) -> Stamp {
-        match self.last().map_or(Stamp::Never, |last| last.end) {
-            Stamp::Unknown if self.is_empty() => Stamp::Never,
-            stamp => stamp,
-        }
-    }
-
-    fn energy(&self) -> Option<WattHours> {
-        self.lifetime.as_ref()?.energy
-    }
-
-    fn max_power(&self) -> Option<Watts> {
-        self.watts.as_ref()?.max
-    }
-
-    /// Whether it ever did anything: an inverter for two panels may have one.
-    fn is_used(&self) -> bool {
-        self.reported().at().is_some()
-            || self.energy().is_some_and(|energy| energy > WattHours::ZERO)
-            || self.max_power().is_some_and(|power| power > Watts::ZERO)
-    }
-
-    /// The mean power of the last report.
-    fn power(&self) -> Option<Watts> {
-        let last = self.last()?;
-        let mean = |seconds: f64| lenient::of_inverter(last.joules? / seconds);
-        // `watts.now` is the same mean, but a small negative one shows as 4294967292.
-        match last.duration.filter(|seconds| *seconds > 0.0).and_then(mean) {
-            None => self.watts.as_ref()?.now,
-            mean => mean,
-        }
-    }
-
-    /// The mean power of the last report of a battery.
-    fn battery_power(&self) -> Option<Watts> {
-        let last = self.last()?;
-        let seconds = last.duration.filter(|seconds| *seconds > 0.0)?;
-        lenient::of_battery((last.joules? - last.used?) / seconds)
-    }
-}
-
-/// The channels that do something; without any, the first.
-fn used(mut channels: Vec<Channel>) -> Vec<Channel> {
-    if channels.iter().any(Channel::is_used) {
-        channels.retain(Channel::is_used);
-    } else {
-        channels.truncate(1);
-    }
-    channels
-}
-
-/// When the channel reported that reported first.
-fn reported(channels: &[Channel]) -> Stamp {
-    let moments: Option<Vec<_>> = channels.iter().map(|channel| channel.reported().at()).collect();
-    match moments.and_then(|moments| moments.into_iter().min()) {
-        Some(at) => Stamp::At(at),
-        None => {
-            channels.iter().map(Channel::reported).find(|stamp| stamp.at().is_none()).unwrap_or(Stamp::Never)
-        }
-    }
-}
-
-/// The greatest of what the channels show.
-fn greatest<T: PartialOrd>(values: impl Iterator<Item = Option<T>>) -> Option<T> {
-    values.flatten().reduce(|one, other| if other > one { other } else { one })
-}
-
 impl Device {
     fn of(serial: Serial, channels: Vec<Channel>) -> Self {
         let channels = used(channels);
         // All channels are on the same mains.
         let mains = channels.iter().find_map(Channel::last);
-        let panel = mains.filter(|_| channels.len() == 1);
+        let panel = if channels.len() == 1 { mains } else { None };
         let currents = || channels.iter().map(|channel| channel.last()?.current);
         Self {
             serial,
@@ -328,14 +197,16 @@ impl Device {
 impl AcBattery {
     fn of(serial: Serial, channels: Vec<Channel>) -> Self {
         let channels = used(channels);
-        let only = channels.first().filter(|_| channels.len() == 1).and_then(Channel::last);
-        let charged = |channel: &Channel| channel.lifetime.as_ref()?.used;
+        let only = match channels.as_slice() {
+            [channel] => channel.last(),
+            _ => None,
+        };
         Self {
             serial,
             soc: only.and_then(|last| last.soc),
             power: Watts::total(channels.iter().map(Channel::battery_power)),
             temperature: greatest(channels.iter().map(|channel| channel.last()?.cell_temperature)),
-            charged: WattHours::total(channels.iter().map(charged)),
+            charged: WattHours::total(channels.iter().map(Channel::used_energy)),
             discharged: WattHours::total(channels.iter().map(Channel::energy)),
             reported: reported(&channels),
         }
@@ -357,7 +228,7 @@ mod tests {
         "deviceCount":5,"deviceDataLimit":50}"#;
 
     #[test]
-    fn removed_inverters_and_meters_are_passed_over() {
+    fn removed_inverters_and_meters_are_skipped() {
         let page = DeviceData::parse(PAGE.as_bytes()).unwrap();
         let serials: Vec<&str> = page.inverters.iter().map(|device| device.serial.as_str()).collect();
         assert_eq!(serials, ["122310000101", "122310000102"]);
@@ -369,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ac_battery_gives_what_it_produced_less_what_it_used() {
+    fn the_power_of_an_ac_battery_is_produced_less_used() {
         let page = br#"{"1":{"devName":"acb","sn":"121910000201","active":true,"channels":[{"lastReading":{
             "endDate":1782036870,"duration":900,"joulesProduced":9000,"joulesUsed":99000,"SOC":41,"maxCellTemp":29},
             "lifetime":{"joulesProduced":3600000,"joulesUsed":7200000}}]}}"#;
@@ -421,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_names_neither_devices_nor_their_number_is_another_page() {
+    fn an_object_without_devices_and_without_a_count_is_another_page() {
         for page in ["{}", r#"{"state":"busy"}"#, r#"{"1":{},"2":null,"deviceDataLimit":50}"#] {
             assert_eq!(DeviceData::parse(page.as_bytes()), Err(Malformed::OtherForm), "{page}");
         }

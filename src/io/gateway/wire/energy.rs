@@ -1,18 +1,18 @@
-//! `/ivp/pdm/energy` (owners from firmware 8.2.4): production as inverters and meters count it, in one fast page.
+//! `/ivp/pdm/energy` (owners from firmware 8.2.4): production by inverters and by meters, in one fast page.
 
 use serde::Deserialize;
 
 use super::{Malformed, document, lenient};
 use crate::base::units::{WattHours, Watts};
 
-/// What the inverters together say. The page's meters are better read at `/ivp/meters/readings`.
+/// The sums over all inverters. The meters of this page are read from `/ivp/meters/readings` instead.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Energy {
-    /// Over the life of the system.
+    /// The lifetime energy of the system.
     #[serde(rename = "wattHoursLifetime", deserialize_with = "lenient::lifetime")]
     pub lifetime: Option<WattHours>,
-    /// Now.
+    /// The present power.
     #[serde(rename = "wattsNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
 }
@@ -32,7 +32,7 @@ struct Counters {
 }
 
 impl Energy {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let page = document::<lenient::Object<Page>>(body)?.0;
         page.and_then(|page| page.production?.pcu).ok_or(Malformed::OtherForm)
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_inverters_are_found_among_the_counters() {
+    fn the_inverters_are_found() {
         let body = br#"{"production":{"pcu":{"wattHoursToday":2,"wattHoursLifetime":1708880,"wattsNow":0},"rgm":7}}"#;
         let pcu = Energy::parse(body).unwrap();
         assert_eq!((pcu.lifetime, pcu.power), (WattHours::new(1_708_880.0), Watts::new(0.0)));

@@ -9,7 +9,7 @@ use super::{Malformed, document};
 use crate::base::reading::Serial;
 use crate::base::units::{Celsius, Percent, WattHours, Watts};
 
-/// `/ivp/ensemble/inventory`: batteries, system controller, collar. `[]` where there are none.
+/// `/ivp/ensemble/inventory`: batteries, system controller, meter collar. `[]` if there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inventory {
     /// The IQ Batteries.
@@ -21,7 +21,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let groups = list::<Group, FEW>(body)?;
         let mut inventory = Self::default();
@@ -107,52 +107,52 @@ impl Device {
 /// An IQ Battery.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Encharge {
-    /// Its serial number.
+    /// The serial number.
     pub serial: Option<Serial>,
-    /// State of charge.
+    /// The state of charge.
     pub soc: Option<Percent>,
-    /// Inside.
+    /// The temperature inside.
     pub temperature: Option<Celsius>,
-    /// What it holds when full.
+    /// The energy stored when full.
     pub capacity: Option<WattHours>,
-    /// When it reported.
+    /// The time of the last report.
     pub reported: Stamp,
 }
 
-/// The system controller, which cuts the house off the grid.
+/// The system controller, which can disconnect the house from the grid.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Controller {
-    /// Its serial number.
+    /// The serial number.
     pub serial: Option<Serial>,
-    /// Inside; the page gives °F, whatever the country, and °C for batteries.
+    /// The temperature inside. The page has °F in every country, but °C for batteries.
     pub temperature: Option<Celsius>,
-    /// What is asked of the switch.
+    /// The requested state of the switch.
     pub wanted: Option<String>,
-    /// What the switch does.
+    /// The state of the switch.
     pub state: Option<String>,
     /// The mode of the grid.
     pub mode: Option<String>,
 }
 
-/// The meter collar, which can do the same.
+/// The meter collar, which can also disconnect the house from the grid.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Collar {
-    /// Its serial number.
+    /// The serial number.
     pub serial: Option<Serial>,
-    /// What the switch (microgrid interconnect device) does, e.g. `close`.
+    /// The state of the switch (microgrid interconnect device), e.g. `close`.
     pub state: Option<String>,
     /// The state of the grid, e.g. `on_grid`.
     pub mode: Option<String>,
-    /// Inside.
+    /// The temperature inside.
     pub temperature: Option<Celsius>,
 }
 
-/// `/ivp/ensemble/power`: what each battery does.
+/// `/ivp/ensemble/power`: the power of each battery.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Power(pub Vec<BatteryPower>);
 
 impl Power {
-    /// Reads the page. Its key is literally `devices:` on every firmware seen; the sound spelling is read too.
+    /// Parses the page. The key is literally `devices:` on every firmware seen; `devices` is accepted too.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -171,50 +171,50 @@ impl Power {
     }
 }
 
-/// One battery's power.
+/// The power of one battery.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct BatteryPower {
-    /// Which battery.
+    /// The serial number of the battery.
     #[serde(rename = "serial_num", deserialize_with = "lenient::serial")]
     pub serial: Option<Serial>,
-    /// Positive when discharging.
+    /// The power; positive when discharging.
     #[serde(rename = "real_power_mw", deserialize_with = "lenient::battery_milliwatts")]
     pub power: Option<Watts>,
-    /// State of charge.
+    /// The state of charge.
     #[serde(deserialize_with = "lenient::percent")]
     pub soc: Option<Percent>,
 }
 
-/// `/ivp/ensemble/secctrl`: the batteries together. Firmware 7.0 has fewer fields.
+/// `/ivp/ensemble/secctrl`: the sums over all batteries. Firmware 7.0 has fewer fields.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Secctrl {
-    /// State of charge of all batteries.
+    /// The state of charge of all batteries.
     #[serde(rename = "agg_soc", deserialize_with = "lenient::percent")]
     pub soc: Option<Percent>,
-    /// State of charge of the IQ Batteries.
+    /// The state of charge of the IQ Batteries.
     #[serde(rename = "ENC_agg_soc", deserialize_with = "lenient::percent")]
     pub encharge_soc: Option<Percent>,
-    /// What the IQ Batteries hold now.
+    /// The energy now stored in the IQ Batteries.
     #[serde(rename = "ENC_agg_avail_energy", deserialize_with = "lenient::lifetime")]
     pub encharge_available: Option<WattHours>,
-    /// What the IQ Batteries hold when full.
+    /// The energy stored in the IQ Batteries when full.
     #[serde(rename = "Enc_max_available_capacity", deserialize_with = "lenient::capacity")]
     pub encharge_capacity: Option<WattHours>,
-    /// State of charge of the AC batteries.
+    /// The state of charge of the AC batteries.
     #[serde(rename = "ACB_agg_soc", deserialize_with = "lenient::percent")]
     pub acb_soc: Option<Percent>,
-    /// What the AC batteries hold now.
+    /// The energy now stored in the AC batteries.
     #[serde(rename = "ACB_agg_energy", deserialize_with = "lenient::lifetime")]
     pub acb_available: Option<WattHours>,
-    /// What all of them hold when full.
+    /// The energy stored in all batteries when full.
     #[serde(rename = "Max_energy", deserialize_with = "lenient::capacity")]
     pub capacity: Option<WattHours>,
 }
 
 impl Secctrl {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let page = document::<lenient::Object<Self>>(body)?.0;
         page.filter(|page| *page != Self::default()).ok_or(Malformed::OtherForm)
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_inventory_tells_batteries_and_controller_apart() {
+    fn the_inventory_distinguishes_batteries_and_controller() {
         let inventory = Inventory::parse(
             br#"[{"type":"C6 RGM","devices":[{}]},null,{"type":"ENCHARGE","devices":[{"serial_num":"1",
                 "percentFull":"64","temperature":24},"x"]},{"type":"ENPOWER","devices":[{"temperature":77}]}]"#,
@@ -245,7 +245,7 @@ mod tests {
         }
     }
     #[test]
-    fn an_object_with_nothing_of_a_page_is_another_page() {
+    fn an_object_without_the_fields_of_a_page_is_another_page() {
         for odd in ["{}", r#"{"state":"busy"}"#, r#"{"device":[]}"#] {
             assert_eq!(Power::parse(odd.as_bytes()), Err(Malformed::OtherForm), "{odd}");
             assert_eq!(Secctrl::parse(odd.as_bytes()), Err(Malformed::OtherForm), "{odd}");

@@ -1,4 +1,4 @@
-//! `/inventory.json`: the devices, from the slow web application (2 to 6 s). Read for the AC batteries alone.
+//! `/inventory.json`: the devices, from the slow web application (2 to 6 s). Only the AC batteries are read.
 
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ use crate::base::units::{Celsius, Percent};
 pub struct AcBatteries(pub Vec<AcBattery>);
 
 impl AcBatteries {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -30,20 +30,20 @@ impl AcBatteries {
     }
 }
 
-/// One AC battery.
+/// An AC battery.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct AcBattery {
-    /// Its serial number.
+    /// The serial number.
     #[serde(rename = "serial_num", deserialize_with = "lenient::serial")]
     pub serial: Option<Serial>,
-    /// State of charge.
+    /// The state of charge.
     #[serde(rename = "percentFull", deserialize_with = "lenient::percent")]
     pub soc: Option<Percent>,
-    /// Of the warmest cell.
+    /// The temperature of the warmest cell.
     #[serde(rename = "maxCellTemp", deserialize_with = "lenient::celsius")]
     pub temperature: Option<Celsius>,
-    /// When it reported.
+    /// The time of the last report.
     #[serde(rename = "last_rpt_date")]
     pub reported: Stamp,
 }

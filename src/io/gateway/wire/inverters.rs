@@ -8,49 +8,50 @@ use super::meters::list;
 use crate::base::reading::Serial;
 use crate::base::units::Watts;
 
-/// The most rows: so many fit into a response (see [`Endpoint::Inverters`](crate::io::gateway::Endpoint)). No gateway serves
-/// more than 600; what is published has its own limit.
-const MOST: usize = 1_750;
+/// The maximum number of rows, which is how many fit into a response (see
+/// [`Endpoint::Inverters`](crate::io::gateway::Endpoint)). No gateway serves more than 600 inverters. The number of
+/// published ones has its own limit.
+const MAX_ROWS: usize = 1_750;
 
-/// The page. Fewer rows than inverters installed can appear.
+/// The page. It may have fewer rows than there are inverters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inverters(pub Vec<InverterReport>);
 
 impl Inverters {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        Ok(Self(list::<InverterReport, MOST>(body)?.objects()))
+        Ok(Self(list::<InverterReport, MAX_ROWS>(body)?.objects()))
     }
 }
 
-/// One row: an inverter, or another device that reports in the same way.
+/// A row: an inverter, or another device that reports in the same way.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct InverterReport {
-    /// Its serial number.
+    /// The serial number.
     #[serde(rename = "serialNumber", deserialize_with = "lenient::serial")]
     pub serial: Option<Serial>,
-    /// When it reported; by night hours ago. Never is what a gateway shows for an inverter that another gateway reads.
+    /// The time of the last report; hours ago at night. [`Stamp::Never`] for an inverter that another gateway reads.
     #[serde(rename = "lastReportDate")]
     pub reported: Stamp,
     /// 1 is an inverter, 11 an AC battery, 12 a relay; absent before firmware 4.10.
     #[serde(deserialize_with = "lenient::whole")]
     pub dev_type: Option<u32>,
-    /// At its last report.
+    /// The power in the last report.
     #[serde(rename = "lastReportWatts", deserialize_with = "lenient::inverter_watts")]
     pub power: Option<Watts>,
-    /// The most it ever reported.
+    /// The highest power ever reported.
     #[serde(rename = "maxReportWatts", deserialize_with = "lenient::inverter_watts")]
     pub max_power: Option<Watts>,
 }
 
 impl InverterReport {
-    /// Whether the row is an inverter.
+    /// Returns whether the row is an inverter.
     pub fn is_inverter(&self) -> bool {
         matches!(self.dev_type, None | Some(1))
     }
 
-    /// Whether the row is an AC battery.
+    /// Returns whether the row is an AC battery.
     pub fn is_ac_battery(&self) -> bool {
         self.dev_type == Some(11)
     }
@@ -70,7 +71,7 @@ mod tests {
         assert_eq!((rows[0].reported, rows[1].reported), (Stamp::Unknown, Stamp::Never));
     }
     #[test]
-    fn more_rows_than_any_gateway_has_are_rows_all_the_same() {
+    fn more_rows_than_any_gateway_has_are_still_read() {
         let page = |count: u32| {
             let rows: Vec<String> =
                 (0..count).map(|n| format!(r#"{{"serialNumber":"{n}","lastReportWatts":5}}"#)).collect();

@@ -1,4 +1,5 @@
-//! `/ivp/livedata/status`: live values, frozen unless their stream is enabled (it ends by itself after 15 minutes).
+//! `/ivp/livedata/status`: live values, which are frozen unless their stream is enabled. The stream ends automatically
+//! after 15 minutes.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -6,29 +7,29 @@ use serde::Deserialize;
 use super::{Malformed, document, lenient};
 use crate::base::units::{Percent, WattHours, Watts};
 
-/// Where the stream is enabled (a slash at the end gives 404), and with which words.
+/// The path and the body of the request that enables the stream. A slash at the end of the path results in a 404.
 pub const STREAM: (&str, &str) = ("/ivp/livedata/stream", r#"{"enable":1}"#);
 
 /// The page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveData {
-    /// Whether the stream is enabled, so that the values move.
+    /// `true` if the stream is enabled, so that the values change.
     pub streaming: bool,
-    /// When the values were taken. Before the first time there are none: the page shows zeros.
+    /// The time of the values. `None` before the first update, when the page shows zeros.
     pub updated_at: Option<Timestamp>,
-    /// State of charge of all batteries.
+    /// The state of charge of all batteries.
     pub soc: Option<Percent>,
-    /// What the IQ Batteries hold now.
+    /// The energy now stored in the IQ Batteries.
     pub available: Option<WattHours>,
-    /// What the sun gives.
+    /// The power of the panels.
     pub production: Option<Watts>,
-    /// Positive when discharging.
+    /// The power of the batteries; positive when discharging.
     pub storage: Option<Watts>,
-    /// Positive when importing.
+    /// The power of the grid; positive when importing.
     pub grid: Option<Watts>,
-    /// What the house uses.
+    /// The power that the house consumes.
     pub load: Option<Watts>,
-    /// What the generator gives.
+    /// The power of the generator.
     pub generator: Option<Watts>,
 }
 
@@ -77,12 +78,13 @@ struct Sum {
 }
 
 impl LiveData {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let page = document::<lenient::Object<Page>>(body)?.0.unwrap_or_default();
         let meters = page.meters.ok_or(Malformed::OtherForm)?;
         let power = |sum: Option<Sum>| sum.and_then(|sum| sum.power);
-        let streaming = page.connection.and_then(|it| it.sc_stream).as_deref() == Some("enabled");
+        let streaming =
+            page.connection.and_then(|connection| connection.sc_stream).as_deref() == Some("enabled");
         if meters.last_update.is_none() {
             return Ok(Self { streaming, ..Self::default() });
         }
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn milliwatts_become_watts_and_the_stream_is_seen() {
+    fn milliwatts_become_watts_and_the_stream_is_recognized() {
         let body = br#"{"connection":{"sc_stream":"enabled"},"meters":{"last_update":1726696114,"soc":86,
             "storage":{"agg_p_mw":-6774000},"grid":null}}"#;
         let page = LiveData::parse(body).unwrap();

@@ -1,4 +1,4 @@
-//! `/ivp/meters`: which meters there are, what they measure and whether they work.
+//! `/ivp/meters`: the list of meters, with measurement type and state.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -6,52 +6,53 @@ use serde::de::DeserializeOwned;
 use super::lenient::{self, FEW};
 use super::{Malformed, document};
 
-/// The page: one row for each meter the firmware knows, wired or not.
+/// The page: one row for each meter that the firmware supports, wired or not.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Meters(pub Vec<Meter>);
 
 impl Meters {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let mut rows = list::<Meter, FEW>(body)?.objects();
         let is_empty = rows.is_empty();
         rows.retain(|row| *row != Meter::default());
         let list = Self(rows);
-        let understood = is_empty || (!list.0.is_empty() && list.tells_of_production());
-        if understood { Ok(list) } else { Err(Malformed::OtherForm) }
+        let is_valid = is_empty || (!list.0.is_empty() && list.identifies_production());
+        if is_valid { Ok(list) } else { Err(Malformed::OtherForm) }
     }
 
-    /// Whether the list says which meter is that of production, or that there is none: each of its meters says if it is switched
-    /// on, and what it measures. Without that, production would be taken for that of a gateway without meters.
-    fn tells_of_production(&self) -> bool {
-        let tells = |row: &Meter| row.state.is_some() && (!row.enabled() || row.is_of_something());
-        let is_production = |row: &Meter| row.measurement_type.as_deref() == Some("production") && tells(row);
-        self.0.iter().all(tells) || self.0.iter().any(is_production)
+    /// Returns whether the list identifies the production meter, or shows that there is none. For the latter, each
+    /// meter must have a state and a measurement type. Otherwise the gateway would be treated as one without meters.
+    fn identifies_production(&self) -> bool {
+        let is_complete = |row: &Meter| row.state.is_some() && (!row.enabled() || row.is_identified());
+        let is_production =
+            |row: &Meter| row.measurement_type.as_deref() == Some("production") && is_complete(row);
+        self.0.iter().all(is_complete) || self.0.iter().any(is_production)
     }
 }
 
-/// Reads a page that is a list; an object in its place is another page.
-pub(super) fn list<T: DeserializeOwned, const MOST: usize>(
+/// Parses a page that is a list. An object instead means another page.
+pub(super) fn list<T: DeserializeOwned, const MAX: usize>(
     body: &[u8],
-) -> Result<lenient::List<T, MOST>, Malformed> {
+) -> Result<lenient::List<T, MAX>, Malformed> {
     match body.trim_ascii().first() {
         Some(b'{') => document::<lenient::Object<Anything>>(body).and(Err(Malformed::OtherForm)),
         _ => document(body),
     }
 }
 
-/// An object of which nothing is kept.
+/// An object whose content is ignored.
 #[derive(Deserialize)]
 struct Anything {}
 
-/// One meter.
+/// A meter.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Meter {
-    /// Its identifier, by which the readings are joined.
+    /// The identifier, also used by the readings.
     #[serde(deserialize_with = "lenient::whole")]
     pub eid: Option<u32>,
-    /// `enabled` or `disabled`; a disabled meter still has readings, of noise.
+    /// `enabled` or `disabled`. A disabled meter still has readings, which are noise.
     #[serde(deserialize_with = "lenient::text")]
     pub state: Option<String>,
     /// `production`, `net-consumption`, `total-consumption`, `storage`, `backfeed`, `load`, `evse`, `pv3p`.
@@ -60,24 +61,24 @@ pub struct Meter {
     /// `single`, `split` or `three`.
     #[serde(deserialize_with = "lenient::text")]
     pub phase_mode: Option<String>,
-    /// How many of the channels are wired.
+    /// The number of wired channels.
     #[serde(deserialize_with = "lenient::whole")]
     pub phase_count: Option<u32>,
 }
 
 impl Meter {
-    /// Whether the installer has switched it on.
+    /// Returns whether the installer has enabled the meter.
     pub fn enabled(&self) -> bool {
         self.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("enabled"))
     }
 
-    /// Whether it says what it measures, and which readings are its own.
-    fn is_of_something(&self) -> bool {
+    /// Returns whether the meter has a measurement type, and an identifier that its readings share.
+    fn is_identified(&self) -> bool {
         self.measurement_type.is_some() && self.eid.is_some()
     }
 
-    /// How many of its channels mean something, 1 to 3. A three-phase gateway may have one phase wired: the
-    /// count decides, and the mode only where it is missing.
+    /// Returns the number of channels in use, 1 to 3. A three-phase gateway may have one phase wired, so the count
+    /// takes precedence over the mode.
     pub fn phases(&self) -> usize {
         match (self.phase_count, self.phase_mode.as_deref()) {
             (Some(count @ 1..=3), _) => count as usize,
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_odd_row_or_field_costs_only_itself() {
+    fn an_invalid_row_or_field_costs_only_itself() {
         let body = br#"[null, 7, [], {"eid":704643328,"state":"enabled","measurementType":"production",
             "phaseMode":"three","phaseCount":"two"}, {"eid":"704643584","state":null}]"#;
         let meters = Meters::parse(body).unwrap().0;
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_does_not_tell_which_meter_is_that_of_production_is_none() {
+    fn a_list_that_does_not_identify_the_production_meter_is_refused() {
         for odd in [
             "{}",
             "{},null,7",

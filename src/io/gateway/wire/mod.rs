@@ -1,10 +1,11 @@
-//! What the gateway's answers look like on the wire, one file for each family of pages.
+//! The wire formats of the gateway's pages, one file for each family of pages.
 //!
-//! Gateways answer oddly: numbers as text, `null`, fields and rows that come and go with the firmware, an error
-//! or a page for people with status 200. So each parser is lenient: an odd field costs itself, an odd row its
-//! row, and only an answer that is something else altogether is [`Malformed`]. Fields nobody uses are skipped.
-//! Each number is turned into its unit here, whatever the page calls it (mW, mV, J, °F).
+//! Responses vary: numbers as text, `null`, fields and rows that depend on the firmware, an error or an HTML page with
+//! status 200. So each parser is lenient: an invalid field costs only itself, and an invalid row only the row. Only a
+//! response of an entirely different kind is [`Malformed`]. Unused fields are skipped. Each number is converted to its
+//! unit here, from whatever the page uses (mW, mV, J, °F).
 
+mod device_channel;
 pub mod device_data;
 pub mod energy;
 pub mod ensemble;
@@ -25,58 +26,58 @@ pub use lenient::Stamp;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-/// An answer that is not what its page gives. The words say what is odd, never its text.
+/// A response that is not the expected page. The message describes what is wrong, and never repeats the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Nothing at all.
+    /// An empty response.
     #[error("it is empty")]
     Empty,
-    /// A page for people, or words (firmware 3.8.10 answers `Error: 401` with status 200).
-    #[error("it is a page for people where JSON belongs")]
+    /// HTML or plain text (firmware 3.8.10 returns `Error: 401` with status 200).
+    #[error("it is not JSON")]
     NotJson,
-    /// The answer ends too early.
+    /// A truncated response.
     #[error("it is cut off")]
     CutOff,
-    /// An object that tells of an error, with status 200.
-    #[error("it tells of an error although its status is 200")]
+    /// An object that describes an error, with status 200.
+    #[error("it describes an error although its HTTP status is 200")]
     ErrorInside,
-    /// More than any gateway has to show.
-    #[error("it is longer than any gateway's")]
+    /// A response with more content than any gateway has.
+    #[error("it is longer than this page of any gateway")]
     TooLong,
-    /// JSON of another form.
-    #[error("it is not of the form this page has")]
+    /// JSON with another structure.
+    #[error("it does not have the structure of this page")]
     OtherForm,
 }
 
-/// No page is longer: the list of 1,000 devices has 700 bytes for each.
-const MOST_BYTES: usize = 1 << 20;
-/// No page has more objects: six for each of 1,000 inverters. A row takes a hundred times the memory of the two bytes that
-/// make an empty one.
-const MOST_OBJECTS: usize = 10_000;
+/// The size limit of a page: 1,000 devices with 700 bytes each.
+const MAX_BYTES: usize = 1 << 20;
+/// The maximum number of JSON objects of a page: six for each of 1,000 inverters. A row takes a hundred times the
+/// memory of the two bytes of an empty one.
+const MAX_OBJECTS: usize = 10_000;
 
-/// Whether a page holds what JSON has no number for, such as `nan`, in place of which it is read as if it were `null`.
-pub fn holds_no_number(body: &[u8]) -> bool {
+/// Returns whether a page contains numbers that JSON does not have, such as `nan`. They are read as `null`.
+pub fn contains_non_numbers(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
-    let may = ["nan", "NaN", "NAN", "inf", "Inf", "INF"].iter().any(|word| text.contains(word));
-    may && !text.starts_with('<') && numbers::mended(&text).is_some()
+    let may_contain = ["nan", "NaN", "NAN", "inf", "Inf", "INF"].iter().any(|word| text.contains(word));
+    may_contain && !text.starts_with('<') && numbers::replace_non_numbers(&text).is_some()
 }
 
-/// Reads `body` into a lenient `T`.
+/// Parses `body` as a lenient `T`.
 fn document<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
     match body.first() {
         None => return Err(Malformed::Empty),
-        Some(b'{') if tells_of_an_error(body) => return Err(Malformed::ErrorInside),
+        Some(b'{') if describes_an_error(body) => return Err(Malformed::ErrorInside),
         Some(b'{' | b'[') => {}
         Some(_) => return Err(Malformed::NotJson),
     }
     if is_too_long(body) {
         return Err(Malformed::TooLong);
     }
-    // A serial number with a broken character must not cost the page.
+    // A serial number with an invalid character must not cost the whole page.
     let text = String::from_utf8_lossy(body);
     let read = match serde_json::from_str(&text) {
-        Err(error) if error.is_syntax() => match numbers::mended(&text) {
+        Err(error) if error.is_syntax() => match numbers::replace_non_numbers(&text) {
             Some(mended) => serde_json::from_str(&mended),
             None => Err(error),
         },
@@ -91,14 +92,15 @@ fn document<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
 
 #[expect(clippy::naive_bytecount, reason = "a few kB twice a minute")]
 fn is_too_long(body: &[u8]) -> bool {
-    body.len() > MOST_BYTES || body.iter().filter(|byte| **byte == b'{').count() > MOST_OBJECTS
+    body.len() > MAX_BYTES || body.iter().filter(|byte| **byte == b'{').count() > MAX_OBJECTS
 }
 
-/// `{"error": ..}`, `{"err": ..}` and `{"status": 401, ..}`, which old firmware sends with status 200.
-fn tells_of_an_error(body: &[u8]) -> bool {
+/// Returns whether the body is `{"error": ..}`, `{"err": ..}` or `{"status": 401, ..}`, which old firmware sends with
+/// status 200.
+fn describes_an_error(body: &[u8]) -> bool {
     #[derive(serde::Deserialize, Default)]
     #[serde(default)]
-    struct Complaint {
+    struct ErrorBody {
         #[serde(deserialize_with = "lenient::text")]
         error: Option<String>,
         #[serde(deserialize_with = "lenient::text")]
@@ -106,12 +108,10 @@ fn tells_of_an_error(body: &[u8]) -> bool {
         #[serde(deserialize_with = "lenient::number")]
         status: Option<f64>,
     }
-    // Complaints are short; a long answer is not read twice.
+    // Error bodies are short; a long response is not parsed twice.
     body.len() < 512
-        && serde_json::from_slice::<Complaint>(body).is_ok_and(|complaint| {
-            complaint.error.is_some()
-                || complaint.err.is_some()
-                || complaint.status.is_some_and(|status| status >= 400.0)
+        && serde_json::from_slice::<ErrorBody>(body).is_ok_and(|body| {
+            body.error.is_some() || body.err.is_some() || body.status.is_some_and(|status| status >= 400.0)
         })
 }
 
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_the_page_is_told_apart_without_its_text() {
+    fn each_kind_of_wrong_page_is_recognized() {
         let why = |body: &str| Meters::parse(body.as_bytes()).unwrap_err();
         assert_eq!(why(" \n"), Malformed::Empty);
         assert_eq!(why("<!DOCTYPE html><title>x</title>"), Malformed::NotJson);

@@ -1,30 +1,31 @@
-//! `/api/v1/production`: power and lifetime energy in one small page, some 5 minutes old.
+//! `/api/v1/production`: power and lifetime energy in one small page, about 5 minutes old.
 
 use serde::Deserialize;
 
 use super::{Malformed, document, lenient};
 use crate::base::units::{WattHours, Watts};
 
-/// The page. Its totals of today and of the week are not kept: they are reset late and to anything.
+/// The page. The totals of today and of the week are not used as values, because the gateway resets them late and to
+/// arbitrary numbers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Production {
-    /// Over the life of the system.
+    /// The lifetime energy of the system.
     #[serde(rename = "wattHoursLifetime", deserialize_with = "lenient::lifetime")]
     pub lifetime: Option<WattHours>,
-    /// Today, which tells a page of zeros from a quiet one.
+    /// The energy of today. Distinguishes a page of zeros from one of a quiet night.
     #[serde(rename = "wattHoursToday", deserialize_with = "lenient::lifetime")]
     pub today: Option<WattHours>,
-    /// The last seven days, likewise.
+    /// The energy of the last seven days, for the same purpose.
     #[serde(rename = "wattHoursSevenDays", deserialize_with = "lenient::lifetime")]
     pub week: Option<WattHours>,
-    /// Now.
+    /// The present power.
     #[serde(rename = "wattsNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
 }
 
 impl Production {
-    /// Reads the page. One without both of the values it exists for is no production page.
+    /// Parses the page. A page with neither power nor lifetime energy is [`Malformed`].
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         match document::<lenient::Object<Self>>(body)?.0 {
             Some(page) if page.lifetime.is_some() || page.power.is_some() => Ok(page),
@@ -32,7 +33,7 @@ impl Production {
         }
     }
 
-    /// Whether no energy was ever counted: what a gateway shows that has its totals elsewhere.
+    /// Returns whether all energies are 0, as on a gateway that has its totals on another page.
     pub fn counts_nothing(&self) -> bool {
         [self.lifetime, self.today, self.week].into_iter().flatten().all(|energy| energy == WattHours::ZERO)
     }
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zeros_are_told_from_a_quiet_night() {
+    fn zeros_are_distinguished_from_a_quiet_night() {
         let page = |body: &str| Production::parse(body.as_bytes()).unwrap();
         assert!(
             page(r#"{"wattHoursToday":0,"wattHoursSevenDays":0,"wattHoursLifetime":0,"wattsNow":689}"#)

@@ -1,26 +1,26 @@
-//! `/production` of firmware 3: a table for people, in three digits, and the only source before firmware 3.9.
+//! `/production` of firmware 3: an HTML table with three digits, and the only source before firmware 3.9.
 
 use super::Malformed;
 use crate::base::units::{WattHours, Watts};
 
-/// The page has 5 kB.
-const MOST_BYTES: usize = 64 << 10;
+/// The size limit in bytes. The page has 5 kB.
+const MAX_BYTES: usize = 64 << 10;
 
-/// The table. A total of `133 MWh` moves by `1 MWh` a time; today's is finer.
+/// The table. A lifetime total of `133 MWh` changes in steps of `1 MWh`; the total of today is more precise.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProductionHtml {
-    /// Now.
+    /// The present power.
     pub power: Option<Watts>,
-    /// Since the gateway's midnight.
+    /// The energy since the gateway's midnight.
     pub today: Option<WattHours>,
-    /// Over the life of the system.
+    /// The lifetime energy of the system.
     pub lifetime: Option<WattHours>,
 }
 
 impl ProductionHtml {
-    /// Reads the page by the words that stand before each amount.
+    /// Parses the page, by the words before each amount.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        if body.len() > MOST_BYTES {
+        if body.len() > MAX_BYTES {
             return Err(Malformed::TooLong);
         }
         let words = words(&String::from_utf8_lossy(body));
@@ -37,7 +37,7 @@ impl ProductionHtml {
     }
 }
 
-/// The words between the tags.
+/// Returns the words between the tags.
 fn words(page: &str) -> Vec<String> {
     let mut text = String::with_capacity(page.len());
     let mut inside = false;
@@ -53,7 +53,7 @@ fn words(page: &str) -> Vec<String> {
     text.replace("&nbsp;", " ").split_whitespace().map(str::to_owned).collect()
 }
 
-/// The number and unit right after `label`, in W or Wh.
+/// Returns the number after `label`, in W or Wh.
 fn amount(words: &[String], label: &[&str], unit: &str) -> Option<f64> {
     let at = words.windows(label.len()).position(|some| some == label)?;
     let mut after = words.iter().skip(at + label.len());
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_amount_costs_only_itself() {
+    fn an_invalid_amount_costs_only_itself() {
         let odd = PAGE.replace(" 1.25 kW", " - ").replace("850 Wh", "850 kW");
         let page = ProductionHtml::parse(odd.as_bytes()).unwrap();
         assert_eq!((page.power, page.today), (None, None));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn another_page_for_people_is_not_taken_for_it() {
+    fn another_html_page_is_refused() {
         assert_eq!(ProductionHtml::parse(b"<html>Not found</html>"), Err(Malformed::OtherForm));
         assert_eq!(ProductionHtml::parse(b"<html></html>"), Err(Malformed::Empty));
         assert_eq!(ProductionHtml::parse("a ".repeat(100_000).as_bytes()), Err(Malformed::TooLong));

@@ -1,4 +1,4 @@
-//! `/production.json`: everything of production and consumption, from the slow web application (0.7 to 11 s).
+//! `/production.json`: production and consumption in detail, from the slow web application (0.7 to 11 s).
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -6,23 +6,23 @@ use serde::Deserialize;
 use super::{Malformed, document, lenient};
 use crate::base::units::{Amperes, Percent, PowerFactor, Volts, WattHours, Watts};
 
-/// The page, with each phase when asked for with `details=1`.
+/// The page. It includes each phase if requested with `details=1`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct ProductionJson {
-    /// The inverters together, and the production meter.
+    /// The sum of the inverters, and the production meter.
     #[serde(deserialize_with = "lenient::rows")]
     pub production: Vec<Row>,
     /// The consumption meter, total and net.
     #[serde(deserialize_with = "lenient::rows")]
     pub consumption: Vec<Row>,
-    /// The AC batteries together.
+    /// The sum of the AC batteries.
     #[serde(deserialize_with = "lenient::rows")]
     pub storage: Vec<AcBatteries>,
 }
 
 impl ProductionJson {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         match document::<lenient::Object<Self>>(body)?.0 {
             Some(page) if page != Self::default() => Ok(page),
@@ -30,90 +30,90 @@ impl ProductionJson {
         }
     }
 
-    /// The sum of what the inverters report.
+    /// Returns the sum of the inverters.
     pub fn inverters(&self) -> Option<&Row> {
         self.production.iter().find(|row| row.is("inverters") && row.active())
     }
 
-    /// The production meter, when it works. Firmware 4.2.33 does not name what it measures.
+    /// Returns the production meter, if it works. Firmware 4.2.33 omits its measurement type.
     pub fn production_meter(&self) -> Option<&Row> {
-        let measures = |row: &&Row| row.measures.as_deref().is_none_or(|what| what == "production");
+        let measures = |row: &&Row| row.measures.as_deref().is_none_or(|kind| kind == "production");
         self.production.iter().filter(measures).find(|row| row.is("eim") && row.active())
     }
 
-    /// The consumption meter as `net-consumption` or `total-consumption`, when it works.
+    /// Returns the consumption meter as `net-consumption` or `total-consumption`, if it works.
     pub fn consumption_meter(&self, what: &str) -> Option<&Row> {
         self.consumption.iter().find(|row| row.measures.as_deref() == Some(what) && row.active())
     }
 
-    /// The AC batteries, when there are any.
+    /// Returns the AC batteries, if there are any.
     pub fn ac_batteries(&self) -> Option<&AcBatteries> {
         self.storage.iter().find(|row| row.active_count.is_some_and(|count| count > 0))
     }
 }
 
-/// What one source shows.
+/// The values of one source.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Row {
     /// `inverters` or `eim` (a meter); also `rgms`, `pmus`.
     #[serde(rename = "type", deserialize_with = "lenient::text")]
     pub kind: Option<String>,
-    /// How many devices stand behind it; with 0 the values are noise or leftovers.
+    /// The number of devices in the row. With 0 the values are noise or left over.
     #[serde(rename = "activeCount", deserialize_with = "lenient::whole")]
     pub active_count: Option<u32>,
     /// `production`, `net-consumption` or `total-consumption`.
     #[serde(rename = "measurementType", deserialize_with = "lenient::text")]
     pub measures: Option<String>,
-    /// When it was measured; 0 for the inverters by night on some firmware.
+    /// The time of the measurement; 0 for the inverters at night on some firmware.
     #[serde(rename = "readingTime", deserialize_with = "lenient::stamp")]
     pub measured_at: Option<Timestamp>,
-    /// Now.
+    /// The present power.
     #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
-    /// Over its life; of net consumption import minus export, so that it may be below zero.
+    /// The lifetime energy. For net consumption it is import minus export, and may be negative.
     #[serde(rename = "whLifetime", deserialize_with = "lenient::watt_hours")]
     pub net_energy: Option<WattHours>,
-    /// Each phase in its place; three of them on newer firmware, wired or not.
-    #[serde(deserialize_with = "lenient::places")]
+    /// The phases by position. Newer firmware always has three, wired or not.
+    #[serde(deserialize_with = "lenient::positions")]
     pub lines: Vec<Option<Line>>,
 }
 
-/// One phase of a meter.
+/// A phase of a meter.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Line {
-    /// Now.
+    /// The present power.
     #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
-    /// Over its life; of net consumption import minus export, so that it may be below zero.
+    /// The lifetime energy. For net consumption it is import minus export, and may be negative.
     #[serde(rename = "whLifetime", deserialize_with = "lenient::watt_hours")]
     pub net_energy: Option<WattHours>,
-    /// Against neutral.
+    /// The voltage against neutral.
     #[serde(rename = "rmsVoltage", deserialize_with = "lenient::volts")]
     pub voltage: Option<Volts>,
-    /// Through it.
+    /// The current.
     #[serde(rename = "rmsCurrent", deserialize_with = "lenient::amperes")]
     pub current: Option<Amperes>,
-    /// Active over apparent power.
+    /// The active power divided by the apparent power.
     #[serde(rename = "pwrFactor", deserialize_with = "lenient::power_factor")]
     pub power_factor: Option<PowerFactor>,
 }
 
 impl Line {
-    /// Over its life, of a meter that counts one way.
+    /// Returns the lifetime energy of a meter that counts in one direction.
     pub fn energy(&self) -> Option<WattHours> {
         WattHours::lifetime(self.net_energy?.value())
     }
 }
 
 impl Row {
-    /// The phase at `index`, 0 for L1.
+    /// Returns the phase at `index`; 0 is L1.
     pub fn line(&self, index: usize) -> Option<&Line> {
         self.lines.get(index)?.as_ref().filter(|line| **line != Line::default())
     }
 
-    /// Over its life, of a meter that counts one way.
+    /// Returns the lifetime energy of a meter that counts in one direction.
     pub fn energy(&self) -> Option<WattHours> {
         WattHours::lifetime(self.net_energy?.value())
     }
@@ -127,23 +127,23 @@ impl Row {
     }
 }
 
-/// The AC batteries together.
+/// The sum of the AC batteries.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct AcBatteries {
-    /// How many there are.
+    /// The number of batteries.
     #[serde(rename = "activeCount", deserialize_with = "lenient::whole")]
     pub active_count: Option<u32>,
-    /// When they reported.
+    /// The time of the last report.
     #[serde(rename = "readingTime", deserialize_with = "lenient::stamp")]
     pub measured_at: Option<Timestamp>,
-    /// Positive when discharging.
+    /// The power; positive when discharging.
     #[serde(rename = "wNow", deserialize_with = "lenient::watts")]
     pub power: Option<Watts>,
-    /// What they hold now.
+    /// The energy stored now.
     #[serde(rename = "whNow", deserialize_with = "lenient::lifetime")]
     pub available: Option<WattHours>,
-    /// State of charge; without it the row says nothing (pyenphase #389).
+    /// The state of charge. Without it the row is not meaningful (pyenphase #389).
     #[serde(rename = "percentFull", deserialize_with = "lenient::percent")]
     pub soc: Option<Percent>,
 }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_rows_with_devices_behind_them_count() {
+    fn only_rows_with_active_devices_are_used() {
         let page = ProductionJson::parse(
             br#"{"production":[{"type":"inverters","activeCount":14,"wNow":1322,"whLifetime":1152866},
                 {"type":"eim","activeCount":0,"measurementType":"production","wNow":0.641}],

@@ -1,4 +1,4 @@
-//! What the system controller switches: `/ivp/ensemble/dry_contacts`, `/ivp/ss/dry_contact_settings`,
+//! The switches of the system controller: `/ivp/ensemble/dry_contacts`, `/ivp/ss/dry_contact_settings`,
 //! `/ivp/ensemble/generator`.
 
 use serde::Deserialize;
@@ -6,22 +6,22 @@ use serde::Deserialize;
 use super::{Malformed, document, lenient};
 use crate::base::units::Percent;
 
-/// `/ivp/ensemble/dry_contacts` and `/ivp/ss/dry_contact_settings`, which have the same frame.
+/// `/ivp/ensemble/dry_contacts` and `/ivp/ss/dry_contact_settings`, which have the same structure.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct DryContacts {
-    /// One row for each contact.
+    /// The contacts, one in each row.
     #[serde(rename = "dry_contacts", deserialize_with = "lenient::rows")]
     pub contacts: Vec<DryContact>,
 }
 
 impl DryContacts {
-    /// Reads either page.
+    /// Parses either page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         document::<lenient::Object<Self>>(body)?.0.ok_or(Malformed::OtherForm)
     }
 }
 
-/// One contact.
+/// A dry contact.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct DryContact {
@@ -31,7 +31,7 @@ pub struct DryContact {
     /// `open` or `closed`; not in the settings.
     #[serde(deserialize_with = "lenient::text")]
     pub status: Option<String>,
-    /// What the owner calls the load; only in the settings.
+    /// The name that the owner gave to the load; only in the settings.
     #[serde(deserialize_with = "lenient::text")]
     pub load_name: Option<String>,
 }
@@ -40,38 +40,38 @@ pub struct DryContact {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Generator {
-    /// Whether one is wired.
+    /// `true` if a generator is wired.
     #[serde(deserialize_with = "lenient::flag")]
     pub present: Option<bool>,
-    /// Its kind; 0 with none configured, even where `present` is 1 (firmware 8.2.127).
+    /// The kind; 0 if none is configured, even where `present` is 1 (firmware 8.2.127).
     #[serde(rename = "type", deserialize_with = "lenient::whole")]
     pub kind: Option<u32>,
-    /// What its relay does: `open`, `closed`, `unknown`.
+    /// The state of the relay: `open`, `closed`, `unknown`.
     #[serde(rename = "oper_state", deserialize_with = "lenient::text")]
     pub state: Option<String>,
-    /// How it is controlled: 0 off, 1 on, 2 automatic (inferred), or a word.
+    /// The control mode: 0 off, 1 on, 2 automatic (inferred), or a word.
     #[serde(rename = "admin_mode", deserialize_with = "lenient::text")]
     pub mode: Option<String>,
-    /// It is started below this; -1 for unset.
+    /// The state of charge below which the generator starts; -1 if unset.
     #[serde(rename = "start_soc", deserialize_with = "lenient::percent")]
     pub start_soc: Option<Percent>,
-    /// It is stopped above this; -1 for unset.
+    /// The state of charge above which the generator stops; -1 if unset.
     #[serde(rename = "stop_soc", deserialize_with = "lenient::percent")]
     pub stop_soc: Option<Percent>,
 }
 
 impl Generator {
-    /// Reads the page.
+    /// Parses the page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         document::<lenient::Object<Self>>(body)?.0.ok_or(Malformed::OtherForm)
     }
 
-    /// Whether there is one.
+    /// Returns whether a generator is wired and configured.
     pub fn exists(&self) -> bool {
         self.present == Some(true) && self.kind.is_some_and(|kind| kind != 0)
     }
 
-    /// Whether it supplies the house.
+    /// Returns whether the generator supplies the house.
     pub fn runs(&self) -> bool {
         self.exists() && matches!(self.state.as_deref(), Some("closed" | "close" | "on" | "running"))
     }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generator_is_there_only_when_wired_and_configured() {
+    fn a_generator_exists_only_if_wired_and_configured() {
         let generator = |body: &str| Generator::parse(body.as_bytes()).unwrap();
         assert!(generator(r#"{"present":1,"type":1,"admin_mode":2}"#).exists());
         assert!(!generator(r#"{"present":1,"type":0}"#).exists());

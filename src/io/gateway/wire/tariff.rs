@@ -12,16 +12,16 @@ pub struct Tariff {
     /// The storage mode, e.g. `self-consumption`; can be `null`.
     #[serde(deserialize_with = "lenient::text")]
     pub mode: Option<String>,
-    /// What is kept back for a power cut.
+    /// The state of charge reserved for a power cut.
     #[serde(rename = "reserved_soc", deserialize_with = "lenient::percent")]
     pub reserve: Option<Percent>,
-    /// Whether the batteries may be charged from the grid.
+    /// `true` if the batteries may be charged from the grid.
     #[serde(deserialize_with = "lenient::flag")]
     pub charge_from_grid: Option<bool>,
 }
 
 impl Tariff {
-    /// Reads the page; `None` when it has no storage settings.
+    /// Parses the page. Returns `None` if it has no storage settings.
     pub fn parse(body: &[u8]) -> Result<Option<Self>, Malformed> {
         #[derive(Default, Deserialize)]
         #[serde(default)]

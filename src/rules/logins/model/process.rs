@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::world::SERIALS;
 use crate::base::secrets::Secret;
-use crate::io::cloud::answer::Failure;
+use crate::io::cloud::Failure;
 use crate::io::token::Token;
 use crate::io::token::store::{Kept, Tokens};
 use crate::rules::logins::age::Sight;

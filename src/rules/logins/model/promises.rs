@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::process::{Attempt, Goal};
 use super::world::{DAY, HOUR, MINUTE, SERIALS, World, WrongClock};
 use crate::base::backoff::doubling;
-use crate::io::cloud::answer::{Failure, Kind, RetryAfter};
+use crate::io::cloud::{Failure, Kind, RetryAfter};
 use crate::io::token::TokenId;
 use crate::io::token::store::{Kept, Tokens};
 use crate::rules::logins::age::{AGREEMENT, Age, Sight};

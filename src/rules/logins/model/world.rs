@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::base::clock::Moment;
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
-use crate::io::cloud::answer::{self, Answer, Failure, Kind};
+use crate::io::cloud::{Failure, Kind, Response, classify};
 use crate::io::token::store::Tokens;
 use crate::io::token::{Role, Token};
 use crate::rules::logins::Record;
@@ -296,14 +296,14 @@ impl World {
         self.cloud_mood = self.rng.usize(..2 * ANSWERS.len());
     }
 
-    fn answer(&self) -> Option<Answer> {
+    fn answer(&self) -> Option<Response> {
         let (status, retry_after, body) = ANSWERS.get(self.cloud_mood)?;
         let retry_after = retry_after.map(str::to_owned);
-        Some(Answer { retry_after, ..Self::response(*status, body) })
+        Some(Response { retry_after, ..Self::response(*status, body) })
     }
 
-    fn response(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.as_bytes().to_vec().into(), ..Answer::default() }
+    fn response(status: u16, body: &str) -> Response {
+        Response { status, body: body.as_bytes().to_vec().into(), ..Response::default() }
     }
 
     /// Logs in at the cloud.
@@ -314,7 +314,7 @@ impl World {
             let session = r#"{"message":"success","session_id":"5e55"}"#;
             if right { Self::response(200, session) } else { Self::response(401, r#"{"message":"Invalid"}"#) }
         };
-        answer::login(&self.answer().unwrap_or_else(well))
+        classify::login(&self.answer().unwrap_or_else(well))
     }
 
     /// Fails at random: the login may not be sent, or its response may be lost.
@@ -334,7 +334,7 @@ impl World {
             let session = r#"{"message":"success","session_id":"5e55"}"#;
             Self::response(200, if right { session } else { r#"{"isValid":false,"isBlocked":false}"# })
         };
-        answer::code(&self.answer().unwrap_or_else(well))
+        classify::code(&self.answer().unwrap_or_else(well))
     }
 
     /// Fetches the token of a serial number from the cloud.
@@ -343,11 +343,11 @@ impl World {
             return Err(Failure::transient("connection reset"));
         }
         if !Self::owns(number) {
-            return Err(answer::token(&Self::response(403, "Forbidden")).unwrap_err());
+            return Err(classify::token(&Self::response(403, "Forbidden")).unwrap_err());
         }
         let token = self.token(number, self.now, self.lifetime);
         let answer = self.answer().unwrap_or_else(|| Self::response(200, token.secret.expose()));
-        answer::token(&answer).map(|_| token)
+        classify::token(&answer).map(|_| token)
     }
 
     /// Creates a token like those of Entrez, without a signature.

@@ -1,5 +1,5 @@
-//! A field that should hold a quantity: each turned into its unit, whatever the page calls it (mW, mV, J), and absent
-//! when it is impossible.
+//! Fields that contain a quantity. Each is converted to its unit from what the page uses (mW, mV, J), and is absent if
+//! it is impossible.
 
 use std::ops::RangeInclusive;
 
@@ -8,10 +8,10 @@ use serde::de::{Deserialize, Deserializer};
 use super::scalar::Scalar;
 use crate::base::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Volts, WattHours, Watts};
 
-/// What an inverter can show: the largest one with two panels makes 640 W, and at night an inverter takes a few watts.
-/// 65535 and 4294967292 are negative numbers without their sign.
+/// The possible powers of an inverter: the largest one with two panels produces 640 W, and at night an inverter
+/// consumes a few watts. 65535 and 4294967292 are negative numbers read as unsigned.
 const INVERTER_W: RangeInclusive<f64> = -50.0..=2_000.0;
-/// What a battery can show: the largest one makes 7 kW.
+/// The possible powers of a battery: the largest one delivers 7 kW.
 const BATTERY_W: RangeInclusive<f64> = -50_000.0..=50_000.0;
 
 macro_rules! quantity {
@@ -43,12 +43,12 @@ quantity! {
     power_factor = PowerFactor, PowerFactor::new;
 }
 
-/// The power of an inverter.
+/// Returns the power of an inverter, if possible.
 pub(in crate::io::gateway::wire) fn of_inverter(watts: f64) -> Option<Watts> {
-    Watts::new(watts).filter(|_| INVERTER_W.contains(&watts))
+    if INVERTER_W.contains(&watts) { Watts::new(watts) } else { None }
 }
 
-/// The power of a battery.
+/// Returns the power of a battery, if possible.
 pub(in crate::io::gateway::wire) fn of_battery(watts: f64) -> Option<Watts> {
-    Watts::new(watts).filter(|_| BATTERY_W.contains(&watts))
+    if BATTERY_W.contains(&watts) { Watts::new(watts) } else { None }
 }

@@ -1,4 +1,4 @@
-//! A field that should hold a single value.
+//! Fields that contain a single value.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 use crate::base::reading::Serial;
 
-/// What is in the field.
+/// The content of the field.
 pub(super) enum Scalar<'de> {
     Number(f64),
     Text(Cow<'de, str>),
@@ -17,7 +17,7 @@ pub(super) enum Scalar<'de> {
 }
 
 impl Scalar<'_> {
-    /// The number, if it is one; never infinite.
+    /// Returns the number, if the content is a finite one.
     pub(super) fn number(&self) -> Option<f64> {
         let number = match self {
             Self::Number(number) => *number,
@@ -71,14 +71,14 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
     }
 }
 
-/// A number, or a text that is one.
+/// Reads a number, or a text that is one.
 pub(in crate::io::gateway::wire) fn number<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<f64>, D::Error> {
     Ok(Scalar::deserialize(from)?.number())
 }
 
-/// A whole number that is not negative, such as a count or an identifier.
+/// Reads a non-negative integer, such as a count or an identifier.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
 pub(in crate::io::gateway::wire) fn whole<'de, D: Deserializer<'de>>(
     from: D,
@@ -87,31 +87,31 @@ pub(in crate::io::gateway::wire) fn whole<'de, D: Deserializer<'de>>(
     Ok(Scalar::deserialize(from)?.number().filter(fits).map(|number| number as u32))
 }
 
-/// A longer word is none.
-const LONGEST_TEXT: usize = 100;
+/// The maximum length of a text; a longer one is ignored.
+const MAX_TEXT: usize = 100;
 
-/// A text that is not empty; a number is written out, because serial numbers come as both.
+/// Reads a text that is not empty. A number becomes text, because serial numbers appear as both.
 pub(in crate::io::gateway::wire) fn text<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<String>, D::Error> {
     Ok(match Scalar::deserialize(from)? {
         Scalar::Text(text) => {
             let text = text.trim();
-            (1..=LONGEST_TEXT).contains(&text.len()).then(|| text.to_owned())
+            (1..=MAX_TEXT).contains(&text.len()).then(|| text.to_owned())
         }
         Scalar::Number(number) => Some(number.to_string()),
         Scalar::Flag(_) | Scalar::Other => None,
     })
 }
 
-/// The serial number of a device.
+/// Reads the serial number of a device.
 pub(in crate::io::gateway::wire) fn serial<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Serial>, D::Error> {
     Ok(text(from)?.and_then(|digits| digits.parse().ok()))
 }
 
-/// Yes or no, also as a number or in words.
+/// Reads a boolean, which may be a number or a text.
 pub(in crate::io::gateway::wire) fn flag<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<bool>, D::Error> {
@@ -127,20 +127,20 @@ pub(in crate::io::gateway::wire) fn flag<'de, D: Deserializer<'de>>(
     })
 }
 
-/// When something was measured or reported.
+/// The time of a measurement or a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stamp {
-    /// The page does not have it, or something odd in its place.
+    /// The page does not have it, or has something invalid.
     #[default]
     Unknown,
-    /// Never yet: the page shows 0.
+    /// Never: the page shows 0.
     Never,
-    /// At this moment, by the gateway's clock.
+    /// At this time, by the gateway's clock.
     At(Timestamp),
 }
 
 impl Stamp {
-    /// The moment, if there is one.
+    /// Returns the time, if there is one.
     pub fn at(self) -> Option<Timestamp> {
         match self {
             Self::At(at) => Some(at),
@@ -161,7 +161,7 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
-/// Seconds since 1970; 0 stands for never.
+/// Reads seconds since 1970. Returns `None` for 0, which means never.
 pub(in crate::io::gateway::wire) fn stamp<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Timestamp>, D::Error> {

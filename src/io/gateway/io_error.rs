@@ -1,4 +1,4 @@
-//! Why a request got no answer: the innermost cause, in plain words.
+//! Why a request got no response: the innermost cause, in plain words.
 
 use std::error::Error as StdError;
 use std::io;
@@ -11,38 +11,38 @@ use super::Error;
 use super::address::Address;
 use crate::io::tls;
 
-/// What ended a request below HTTP.
+/// The failure of a request below HTTP.
 #[derive(Debug)]
-pub(crate) struct Cause {
+pub(crate) struct IoError {
     pub(crate) kind: Kind,
     why: String,
 }
 
-/// The causes by what is done about them.
+/// The failures by what the caller does about them.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// Nobody listens there, or not in this scheme: the other may be answered.
+    /// Nothing listens at the port, or not in this scheme. The other scheme may work.
     Refused,
-    /// An open connection broke: if it was used before, the gateway may have closed it meanwhile.
+    /// An open connection broke. If it was used before, the gateway may have closed it in the meantime.
     Broken,
     /// The TLS library cannot check the certificate.
     Certificate,
-    /// No version, cipher or key exchange of TLS in common; to check no certificate does not change that.
+    /// No common version, cipher or key exchange of TLS. Skipping the certificate check does not change that.
     Incompatible,
-    /// No connection in time, an unknown name, no route.
+    /// Connect timeout, unknown name, no route.
     Unreachable,
-    /// An open connection on which nothing came in time.
-    Silent,
+    /// Read timeout on an open connection.
+    ReadTimeout,
 }
 
-impl Cause {
-    /// Of a connection that could not be opened.
+impl IoError {
+    /// Returns the error for a connection that could not be opened.
     pub(crate) fn of_opening(error: &io::Error) -> Self {
         if let Some(tls) = find::<TlsError>(error) {
             return Self::of_tls(tls);
         }
         let kind = match error.kind() {
-            // A program that speaks plain HTTP hangs up on a TLS greeting.
+            // A plain HTTP server closes the connection when it receives a TLS greeting.
             io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::UnexpectedEof => Kind::Refused,
@@ -52,7 +52,7 @@ impl Cause {
         Self { kind, why }
     }
 
-    /// Of an open connection that ended before an answer began.
+    /// Returns the error for an open connection that ended before a response began.
     pub(crate) fn of_broken(error: &hyper::Error) -> Self {
         if let Some(tls) = find::<TlsError>(error) {
             return Self::of_tls(tls);
@@ -61,35 +61,35 @@ impl Cause {
         Self { kind: Kind::Broken, why: known.map_or_else(|| innermost(error), str::to_owned) }
     }
 
-    /// Nothing came for this long.
+    /// Returns the error for a timeout of this length.
     pub(crate) fn timed_out(after: Duration) -> Self {
-        Self { kind: Kind::Silent, why: format!("timed out after {} s", after.as_secs()) }
+        Self { kind: Kind::ReadTimeout, why: format!("timed out after {} s", after.as_secs()) }
     }
 
-    /// The same before a connection was open.
+    /// Converts the error for the case that no connection was open yet.
     pub(crate) fn before_connection(self) -> Self {
         match self.kind {
-            Kind::Silent => Self { kind: Kind::Unreachable, ..self },
+            Kind::ReadTimeout => Self { kind: Kind::Unreachable, ..self },
             _ => self,
         }
     }
 
-    /// The name of the host leads to no address.
+    /// Returns the error for a host name that cannot be used.
     pub(crate) fn unknown_name() -> Self {
-        Self { kind: Kind::Unreachable, why: "its name leads to no address".to_owned() }
+        Self { kind: Kind::Unreachable, why: "its host name is invalid".to_owned() }
     }
 
-    /// The name of the host cannot be looked up: nobody knows it, or nobody answers who might.
+    /// Returns the error for a host name that cannot be resolved.
     pub(crate) fn unresolved(error: &io::Error) -> Self {
-        Self { kind: Kind::Unreachable, why: format!("its name cannot be resolved: {}", innermost(error)) }
+        Self { kind: Kind::Unreachable, why: format!("cannot resolve its host name: {}", innermost(error)) }
     }
 
-    /// Of a TLS handshake or session.
+    /// Returns the error for a failed TLS handshake or session.
     pub(crate) fn of_tls(error: &TlsError) -> Self {
         let why = tls::in_words(error);
         match error {
             TlsError::InvalidMessage(_) => {
-                Self { kind: Kind::Refused, why: "it does not speak TLS there".to_owned() }
+                Self { kind: Kind::Refused, why: "the port does not speak TLS".to_owned() }
             }
             TlsError::InvalidCertificate(_) => Self { kind: Kind::Certificate, why },
             TlsError::NoCertificatesPresented
@@ -103,34 +103,34 @@ impl Cause {
         }
     }
 
-    /// The same where certificates are not checked anyway, so that nobody is told not to check them.
-    pub(crate) fn unchecked(self) -> Self {
+    /// Converts the error for the case that certificates are not checked, so that no message suggests `tls =
+    /// "insecure"`.
+    pub(crate) fn without_certificate_check(self) -> Self {
         match self.kind {
             Kind::Certificate => Self { kind: Kind::Unreachable, ..self },
             _ => self,
         }
     }
 
-    /// The error for a request of `path` at `address`.
+    /// Returns the error for a request of `path` at `address`.
     pub(crate) fn into_error(self, address: &Address, path: &'static str) -> Error {
         let (address, why) = (address.to_string(), self.why);
         match self.kind {
             Kind::Certificate => Error::Certificate { address, why },
             Kind::Incompatible => Error::Incompatible { address, why },
-            Kind::Broken | Kind::Silent => Error::Unreachable { address, path, connected: true, why },
+            Kind::Broken | Kind::ReadTimeout => Error::Unreachable { address, path, connected: true, why },
             Kind::Refused | Kind::Unreachable => Error::Unreachable { address, path, connected: false, why },
         }
     }
 }
 
-/// The error and what caused it, outermost first.
+/// Iterates over the error and its causes, outermost first.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    successors(Some(error), |error| within(*error))
+    successors(Some(error), |error| cause(*error))
 }
 
-/// What is inside `error`. An I/O error names as its source what caused the one inside it, and so would hide
-/// that one.
-fn within<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+/// Returns the direct cause of `error`. The `source` of an I/O error skips the error inside it.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
         None => error.source(),
@@ -150,7 +150,7 @@ fn in_words(kind: io::ErrorKind) -> Option<&'static str> {
         io::ErrorKind::ConnectionRefused => "connection refused",
         io::ErrorKind::ConnectionReset => "the connection was reset",
         io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-            "it closed the connection"
+            "the connection was closed"
         }
         io::ErrorKind::HostUnreachable => "the host is unreachable",
         io::ErrorKind::NetworkUnreachable => "the network is unreachable",

@@ -1,28 +1,28 @@
-//! By what a gateway is read: a token, a password, or nothing.
+//! The credentials with which a gateway is read: a token, a password, or none.
 
 use super::Error;
 use super::digest::Digest;
+use super::identify::Identified;
 use super::info::Info;
-use super::peer::{Bound, Peer, Proof};
+use super::peer::{BoundSecret, Peer, Proof};
 use super::session::Session;
-use super::sight::Sighted;
 use crate::base::secrets::Secret;
 use crate::io::token::Token;
 
-/// By what its pages are read.
+/// The credentials with which the pages of a gateway are read.
 #[derive(Debug)]
-pub(super) enum Access {
+pub(super) enum Credentials {
     /// Firmware 7 and later.
     Token(Session),
-    /// Firmware before 7. `None` where even the standard password is not known.
+    /// Firmware before 7. `None` if even the standard password is unknown.
     Digest(Option<Digest>),
-    /// Somebody else answered, or a token is needed and could be read on the way: nothing is read.
+    /// Nothing may be read: another device responded, or a token is required and could be read on the network.
     Nothing,
 }
 
-impl Access {
-    /// What `peer` needs, which says `info` of itself. A token goes over no connection on which it could be read.
-    pub(super) fn to(info: &Info, peer: &Peer) -> Self {
+impl Credentials {
+    /// Returns the kind of credentials that `peer` needs. A token is never sent over a connection that others can read.
+    pub(super) fn needed_by(info: &Info, peer: &Peer) -> Self {
         match peer.proof {
             _ if !info.needs_token() => Self::Digest(Digest::standard(info.serial.as_str())),
             Proof::Key(_) | Proof::Unproven => Self::Token(Session::default()),
@@ -30,15 +30,15 @@ impl Access {
         }
     }
 
-    /// The token, for this gateway alone.
-    pub(super) fn bound(&self, token: &Token, gateway: &Sighted) -> Result<Bound, Error> {
-        let address = gateway.connection.place().address.to_string();
+    /// Binds the token to this gateway.
+    pub(super) fn bind(&self, token: &Token, gateway: &Identified) -> Result<BoundSecret, Error> {
+        let address = gateway.connection.location().address.to_string();
         if token.serial != gateway.peer.serial {
             let (serial, token) = (gateway.peer.serial.clone(), token.serial.clone());
             return Err(Error::ForeignToken { address, serial, token });
         }
         match self {
-            Self::Token(_) => Ok(Bound::new(bearer(&token.secret), &gateway.peer)),
+            Self::Token(_) => Ok(BoundSecret::new(bearer(&token.secret), &gateway.peer)),
             Self::Digest(_) | Self::Nothing => Err(Error::TokenUnwanted { address }),
         }
     }

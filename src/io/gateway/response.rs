@@ -1,4 +1,4 @@
-//! One answer of a gateway, and what its status means: gateways of eighteen years tell "no" in many ways.
+//! A response of a gateway, and the meaning of its status. Eighteen years of gateways refuse in many ways.
 
 use std::time::Duration;
 
@@ -8,89 +8,90 @@ use serde::Deserialize;
 use super::Error;
 use crate::base::secrets::Secret;
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
-    /// Whether it points elsewhere.
+impl Response {
+    /// Returns whether the response is a redirect.
     pub(crate) const fn is_redirect(&self) -> bool {
         matches!(self.status, 300..=399)
     }
 
-    /// The gateway session it opens, as "sessionId=…": sent back by hand, because the cookie has no expiry and
-    /// its name has been seen in other cases. A Bearer request to a page may open one too (firmware 8.3.5289).
+    /// Returns the session cookie as "sessionId=…". It is sent back by hand, because it has no expiry, and its name has
+    /// been seen in other cases. A Bearer request to a page may open a session too (firmware 8.3.5289).
     pub(crate) fn session(&self) -> Option<Secret> {
         self.headers.get_all(SET_COOKIE).iter().find_map(|value| {
             let pair = value.to_str().ok()?.split(';').next()?.trim();
             let (name, value) = pair.split_once('=')?;
-            let opens = name.to_ascii_lowercase().contains("session") && !value.is_empty();
-            opens.then(|| Secret::new(pair.to_owned()))
+            let is_session = name.to_ascii_lowercase().contains("session") && !value.is_empty();
+            is_session.then(|| Secret::new(pair.to_owned()))
         })
     }
 
-    /// The challenges to prove a password.
+    /// Returns the authentication challenges.
     pub(crate) fn challenges(&self) -> impl Iterator<Item = &str> {
         self.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok())
     }
 
-    /// Whether the text of the body holds `words`, in any case.
-    pub(crate) fn says(&self, words: &str) -> bool {
+    /// Returns whether the body contains `words` (lower case), in any case.
+    pub(crate) fn body_contains(&self, words: &str) -> bool {
         String::from_utf8_lossy(&self.body).to_ascii_lowercase().contains(words)
     }
 
-    /// The body, if the answer to `path` is a good one.
+    /// Returns the body if the status is a success, or the error for `path`.
     pub(crate) fn into_body(self, path: &'static str) -> Result<Vec<u8>, Error> {
         let status = self.status;
         if !matches!(status, 200..=299) && self.too_many_sessions() {
             return Err(Error::Busy { status, path, retry_after: self.retry_after() });
         }
         match status {
-            200..=299 => self.judged_body(path),
+            200..=299 => self.checked_body(path),
             300..=399 => Err(Error::Moved { path }),
             401 | 403 => Err(Error::Forbidden { status, path }),
             404 => Err(Error::Missing { path }),
             429 | 503 => Err(Error::Busy { status, path, retry_after: self.retry_after() }),
             500..=599 => Err(Error::Failing { status, path }),
-            _ => Err(Error::Malformed { path, why: format!("its status is {status}") }),
+            _ => Err(Error::Malformed { path, why: format!("its HTTP status is {status}") }),
         }
     }
 
-    /// The body of a 200, unless it tells of another status.
-    fn judged_body(self, path: &'static str) -> Result<Vec<u8>, Error> {
-        // Firmware 3.8.10 says so as plain text.
+    /// Returns the body of a success, unless it contains another status.
+    fn checked_body(self, path: &'static str) -> Result<Vec<u8>, Error> {
+        // Firmware 3.8.10 sends the status as plain text.
         if self.body.trim_ascii().starts_with(b"Error: 401") {
             return Err(Error::Forbidden { status: 401, path });
         }
         if not_found(&self.body) { Err(Error::Missing { path }) } else { Ok(self.body) }
     }
 
-    /// The page of a gateway that has too many sessions open; shown as itself or redirected to.
+    /// Returns whether this is the page, or a redirect to it, of a gateway that has too many sessions open.
     fn too_many_sessions(&self) -> bool {
         const PAGE: &str = "err_toomanysess";
         let target = self.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        target.is_some_and(|target| target.contains(PAGE)) || self.says(PAGE)
+        target.is_some_and(|target| target.contains(PAGE)) || self.body_contains(PAGE)
     }
 
-    /// How long it asks to be left alone: by the header in seconds, or in words ("retry after 30 seconds").
+    /// Returns how long to back off: the header in seconds, or the words of the body ("retry after 30 seconds").
     fn retry_after(&self) -> Option<Duration> {
         let header = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         header.map(Duration::from_secs).or_else(|| wait_in_words(&String::from_utf8_lossy(&self.body)))
     }
 }
 
-/// Firmware before 7 says it in JSON, on some pages with status 200: `{ "error" : "404 - Not Found" }`.
+/// Returns whether the body is a 404 of firmware before 7, on some pages with status 200:
+/// `{ "error" : "404 - Not Found" }`.
 fn not_found(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Refusal {
         #[serde(alias = "err")]
         error: String,
     }
-    // Longer ones are pages; parsing them twice would cost a Pi something.
+    // Longer bodies are pages; parsing them twice would be slow on a Pi.
     body.len() < 256
         && serde_json::from_slice::<Refusal>(body).is_ok_and(|refusal| refusal.error.starts_with("404"))
 }
@@ -112,21 +113,21 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Answer {
+    fn response(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Response {
         let headers = headers.iter().map(|(name, value)| {
             (hyper::header::HeaderName::from_static(name), HeaderValue::from_static(value))
         });
-        Answer { status, headers: headers.collect(), body: body.as_bytes().to_vec() }
+        Response { status, headers: headers.collect(), body: body.as_bytes().to_vec() }
     }
 
-    fn judged(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Result<Vec<u8>, Error> {
-        answer(status, headers, body).into_body("/production.json")
+    fn body_of(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Result<Vec<u8>, Error> {
+        response(status, headers, body).into_body("/production.json")
     }
 
     #[test]
-    fn each_status_says_what_to_do_next() {
-        assert_eq!(judged(200, &[], "{}").unwrap(), b"{}");
-        assert_eq!(judged(204, &[], "").unwrap(), b"");
+    fn each_status_becomes_the_error_that_the_caller_needs() {
+        assert_eq!(body_of(200, &[], "{}").unwrap(), b"{}");
+        assert_eq!(body_of(204, &[], "").unwrap(), b"");
         for (status, expected) in [
             (301, "Moved"),
             (401, "Forbidden"),
@@ -138,7 +139,7 @@ mod tests {
             (503, "Busy"),
             (504, "Failing"),
         ] {
-            let error = format!("{:?}", judged(status, &[], "<html></html>").unwrap_err());
+            let error = format!("{:?}", body_of(status, &[], "<html></html>").unwrap_err());
             assert!(error.starts_with(expected), "{status}: {error}");
         }
     }
@@ -146,26 +147,26 @@ mod tests {
     #[test]
     fn a_missing_page_may_come_with_status_200() {
         for body in [r#"{ "error" : "404 - Not Found" }"#, " { \"err\": \"404 - Not Found\" }\n"] {
-            assert!(matches!(judged(200, &[], body), Err(Error::Missing { .. })), "{body}");
+            assert!(matches!(body_of(200, &[], body), Err(Error::Missing { .. })), "{body}");
         }
-        assert!(judged(200, &[], r#"{"error":"none"}"#).is_ok());
+        assert!(body_of(200, &[], r#"{"error":"none"}"#).is_ok());
     }
 
     #[test]
     fn firmware_3_8_10_refuses_in_plain_text() {
-        assert!(matches!(judged(200, &[], "Error: 401"), Err(Error::Forbidden { status: 401, .. })));
+        assert!(matches!(body_of(200, &[], "Error: 401"), Err(Error::Forbidden { status: 401, .. })));
     }
 
     #[test]
     fn too_many_sessions_is_busy_whatever_the_status() {
-        let redirected = judged(302, &[("location", "/err_toomanysess")], "");
+        let redirected = body_of(302, &[("location", "/err_toomanysess")], "");
         assert!(matches!(redirected, Err(Error::Busy { status: 302, .. })));
-        assert!(matches!(judged(403, &[], "<a href='/err_toomanysess'>"), Err(Error::Busy { .. })));
+        assert!(matches!(body_of(403, &[], "<a href='/err_toomanysess'>"), Err(Error::Busy { .. })));
     }
 
     #[test]
     fn the_wait_is_read_from_the_header_or_the_words() {
-        let wait = |headers: &[_], body| match judged(503, headers, body) {
+        let wait = |headers: &[_], body| match body_of(503, headers, body) {
             Err(Error::Busy { retry_after, .. }) => retry_after.map(|wait| wait.as_secs()),
             other => panic!("{other:?}"),
         };
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_session_is_known_by_its_name_in_any_case() {
-        let cookie = |value| answer(200, &[("set-cookie", value)], "").session();
+        let cookie = |value| response(200, &[("set-cookie", value)], "").session();
         let sent = cookie("sessionId=abc; Secure; HttpOnly; path=/").unwrap();
         assert_eq!(sent.expose(), "sessionId=abc");
         assert!(cookie("SESSIONID=abc").is_some());

@@ -1,34 +1,35 @@
-//! One request to the cloud and its answer, and both told without a secret: `token refresh --verbose` shows it, for
-//! reports of what went wrong.
+//! A request to the cloud and its response. Both are logged without secrets: `token refresh --verbose` shows them for
+//! bug reports.
 
 use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use reqwest::header::{
     AsHeaderName, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, USER_AGENT,
 };
-use reqwest::{RequestBuilder, Response};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Cookie, Failure, Kind};
+use super::failure::{Failure, Kind};
+use super::response::{Cookie, Response};
 use super::shape::shape;
 use crate::base::body_shape::names;
 use crate::base::secrets::Secret;
 
-/// What the cloud is told of us; without a user agent it answers 406 since September 2025.
+/// The user agent. Without one the cloud returns 406 since September 2025.
 const AGENT: &str = concat!("enphased/", env!("CARGO_PKG_VERSION"));
 
-/// Far more than any answer of the cloud.
-const LONGEST: usize = 256 * 1024;
+/// The size limit of a response in bytes, far above any response of the cloud.
+const MAX_BYTES: usize = 256 * 1024;
 
-/// What a request carries, as it is told.
+/// A field of a request, as it is logged.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Field<'a> {
-    /// By its name alone.
+    /// Only the name.
     Hidden(&'static str),
-    /// With the beginning and the end of what it holds.
+    /// The name, and the beginning and the end of the value.
     Shortened(&'static str, &'a str),
 }
 
@@ -41,7 +42,7 @@ impl fmt::Display for Field<'_> {
     }
 }
 
-/// Enough to know it by: `ow…om`, `12…00`.
+/// Shortens a value to what identifies it for its owner: `ow…om`, `12…00`.
 fn shortened(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     match letters.as_slice() {
@@ -50,74 +51,74 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
-pub(super) struct Silence {
-    /// Whether the request may have left, and had an effect.
-    may_have_left: bool,
+pub(super) struct NoResponse {
+    /// `true` if the request may have been sent, and had an effect.
+    may_be_sent: bool,
     why: String,
 }
 
-impl Silence {
-    /// For a request that opens no session.
+impl NoResponse {
+    /// Returns the failure for a request that does not open a session.
     pub(super) fn transient(self) -> Failure {
         Failure::transient(self.why)
     }
 
-    /// For one that may have opened a session.
+    /// Returns the failure for a request that may have opened a session.
     pub(super) fn of_login(self) -> Failure {
-        Failure::new(if self.may_have_left { Kind::Unclear } else { Kind::Transient }, self.why)
+        Failure::new(if self.may_be_sent { Kind::Unclear } else { Kind::Transient }, self.why)
     }
 }
 
-/// Sends `request`, once.
-pub(super) async fn send(request: RequestBuilder, fields: &[Field<'_>]) -> Result<Answer, Silence> {
+/// Sends `request` once.
+pub(super) async fn send(request: RequestBuilder, fields: &[Field<'_>]) -> Result<Response, NoResponse> {
     let (client, request) = request.header(USER_AGENT, AGENT).build_split();
-    let request = request.map_err(|error| silence(&error))?;
+    let request = request.map_err(|error| no_response(&error))?;
     let start = Instant::now();
     let (method, url) = (request.method(), request.url());
     let (host, path) = (url.authority(), url.path());
     let headers = names(request.headers().keys().map(HeaderName::as_str));
     let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
     tracing::debug!("> {method} {host}{path}; headers {headers}; {}", fields.join(", "));
-    let read = match client.execute(request).await {
+    let result = match client.execute(request).await {
         Ok(response) => read(response).await,
-        Err(error) => Err(silence(&error)),
+        Err(error) => Err(no_response(&error)),
     };
-    match &read {
-        Ok(answer) => tell(answer, start.elapsed()),
-        Err(silence) => tracing::debug!("< nothing: {}; {}", silence.why, took(start.elapsed())),
+    match &result {
+        Ok(response) => log(response, start.elapsed()),
+        Err(error) => tracing::debug!("< no response: {}; {}", error.why, milliseconds(start.elapsed())),
     }
-    read
+    result
 }
 
-fn tell(answer: &Answer, elapsed: Duration) {
-    let shape = shape(answer.content_type.as_deref(), &answer.body);
-    let cookies = names(answer.cookies.iter().map(|cookie| cookie.name.as_str()));
+fn log(response: &Response, elapsed: Duration) {
+    let shape = shape(response.content_type.as_deref(), &response.body);
+    let cookies = names(response.cookies.iter().map(|cookie| cookie.name.as_str()));
     let cookies = if cookies.is_empty() { "no cookies".to_owned() } else { format!("cookies {cookies}") };
-    tracing::debug!("< {}; {shape}; {cookies}; {}", answer.status, took(elapsed));
+    tracing::debug!("< {}; {shape}; {cookies}; {}", response.status, milliseconds(elapsed));
 }
 
-fn took(elapsed: Duration) -> String {
+fn milliseconds(elapsed: Duration) -> String {
     format!("{} ms", elapsed.as_millis())
 }
 
-async fn read(mut response: Response) -> Result<Answer, Silence> {
+async fn read(mut response: reqwest::Response) -> Result<Response, NoResponse> {
     let status = response.status().as_u16();
     let headers = response.headers();
     let (retry_after, date) = (header(headers, RETRY_AFTER), header(headers, DATE));
     let content_type = header(headers, CONTENT_TYPE);
     let cookies = headers.get_all(SET_COOKIE).iter().filter_map(cookie).collect();
-    // All the room at once: a body that grows leaves pieces of itself behind, and it may hold a token.
-    let mut body = Zeroizing::new(Vec::with_capacity(LONGEST));
-    while let Some(chunk) = response.chunk().await.map_err(|error| silence(&error))? {
-        if body.len() + chunk.len() > LONGEST {
-            let why = format!("its answer was longer than {LONGEST} bytes");
-            return Err(Silence { may_have_left: true, why });
+    // Allocated at once: a body that grows leaves copies behind, and it may contain a token.
+    let mut body = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
+    while let Some(chunk) = response.chunk().await.map_err(|error| no_response(&error))? {
+        if body.len() + chunk.len() > MAX_BYTES {
+            let why = format!("the response exceeds {MAX_BYTES} bytes");
+            return Err(NoResponse { may_be_sent: true, why });
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after, date, content_type, cookies, body })
+    Ok(Response { status, retry_after, date, content_type, cookies, body })
 }
 
 fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<String> {
@@ -129,21 +130,21 @@ fn cookie(header: &HeaderValue) -> Option<Cookie> {
     Some(Cookie { name: name.trim().to_owned(), value: Secret::new(value.trim().to_owned()) })
 }
 
-/// Where no connection came about, nothing was sent.
-fn silence(error: &reqwest::Error) -> Silence {
-    Silence { may_have_left: !error.is_connect() && !error.is_builder(), why: reason(error) }
+/// Converts an error. If there was no connection, nothing was sent.
+fn no_response(error: &reqwest::Error) -> NoResponse {
+    NoResponse { may_be_sent: !error.is_connect() && !error.is_builder(), why: reason(error) }
 }
 
-/// The innermost cause, without the address, which may be long, and without anything that was sent.
+/// Returns the innermost cause, without the address, which may be long, and without anything that was sent.
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return "no answer in time".to_owned();
+        return "the request timed out".to_owned();
     }
     let mut cause = error.source();
     while let Some(inner) = cause.and_then(std::error::Error::source) {
         cause = Some(inner);
     }
-    cause.map_or_else(|| "the request could not be made".to_owned(), ToString::to_string)
+    cause.map_or_else(|| "the request could not be sent".to_owned(), ToString::to_string)
 }
 
 #[cfg(test)]
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_serial_numbers_are_told_by_their_ends() {
+    fn values_are_shortened_to_their_ends() {
         assert_eq!(shortened("owner@example.com"), "ow…om");
         assert_eq!(shortened("122300000001"), "12…01");
         assert_eq!(shortened("a@b.com"), "…");
@@ -159,18 +160,18 @@ mod tests {
     }
 
     #[test]
-    fn of_a_cookie_the_name_and_the_value_are_kept() {
+    fn the_name_and_the_value_of_a_cookie_are_kept() {
         let set = HeaderValue::from_static("_enlighten_4_session=5e55; Secure; HttpOnly; path=/");
         let cookie = cookie(&set).unwrap();
         assert_eq!((cookie.name.as_str(), cookie.value.expose()), ("_enlighten_4_session", "5e55"));
     }
 
     #[test]
-    fn what_may_have_left_may_have_opened_a_session() {
-        for (may_have_left, kind) in [(true, Kind::Unclear), (false, Kind::Transient)] {
-            let silence = || Silence { may_have_left, why: "reset".to_owned() };
-            assert_eq!(silence().of_login().kind, kind);
-            assert_eq!(silence().transient().kind, Kind::Transient);
+    fn a_request_that_may_be_sent_may_have_opened_a_session() {
+        for (may_be_sent, kind) in [(true, Kind::Unclear), (false, Kind::Transient)] {
+            let error = || NoResponse { may_be_sent, why: "reset".to_owned() };
+            assert_eq!(error().of_login().kind, kind);
+            assert_eq!(error().transient().kind, Kind::Transient);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A connection of which no more is read than a response may have.
+//! A limit on the number of bytes that are read from a connection.
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -9,21 +9,21 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection on which reading fails with [`TooMuch`] once more than a number of bytes has come.
+/// A connection on which reading fails with [`LimitExceeded`] once more than a given number of bytes has arrived.
 #[derive(Debug)]
-pub(super) struct Measured<S> {
+pub(super) struct ReadLimited<S> {
     inner: S,
-    /// How much may still come; `None` when more has come.
+    /// The number of bytes that may still arrive; `None` when more have arrived.
     left: Option<usize>,
 }
 
-/// Why reading failed.
+/// The error when too many bytes have arrived.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("more was sent than a response may have")]
-pub(super) struct TooMuch;
+#[error("the response exceeds the size limit")]
+pub(super) struct LimitExceeded;
 
-impl TooMuch {
-    /// Whether this is what caused `error`.
+impl LimitExceeded {
+    /// Returns whether this caused `error`.
     pub(super) fn is_in(error: &(dyn StdError + 'static)) -> bool {
         let caused = |error: &(dyn StdError + 'static)| {
             let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -33,35 +33,35 @@ impl TooMuch {
     }
 }
 
-impl<S> Measured<S> {
-    /// Reads at most about `limit` bytes: more by what fits into one buffer.
+impl<S> ReadLimited<S> {
+    /// Limits reading to about `limit` bytes, rounded up to a whole buffer.
     pub(super) const fn new(inner: S, limit: usize) -> Self {
         Self { inner, left: Some(limit) }
     }
 
-    /// The connection, without a limit.
+    /// Returns the connection, without a limit.
     pub(super) fn into_inner(self) -> S {
         self.inner
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Measured<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ReadLimited<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Some(left) = self.left else { return Poll::Ready(Err(io::Error::other(TooMuch))) };
+        let Some(left) = self.left else { return Poll::Ready(Err(io::Error::other(LimitExceeded))) };
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
         let read = buffer.filled().len().saturating_sub(before);
-        // What has come is handed on; only the next read fails.
+        // These bytes are still returned; only the next read fails.
         self.left = left.checked_sub(read);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Measured<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadLimited<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -98,12 +98,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn reading_ends_where_too_much_has_come() {
+    async fn reading_fails_after_too_many_bytes() {
         let mut whole = Vec::new();
-        Measured::new(&b"12345"[..], 5).read_to_end(&mut whole).await.unwrap();
+        ReadLimited::new(&b"12345"[..], 5).read_to_end(&mut whole).await.unwrap();
         assert_eq!(whole, b"12345");
-        let error = Measured::new(&b"123456"[..], 5).read_to_end(&mut whole).await.unwrap_err();
-        assert!(TooMuch::is_in(&error));
-        assert!(!TooMuch::is_in(&io::Error::other("another")));
+        let error = ReadLimited::new(&b"123456"[..], 5).read_to_end(&mut whole).await.unwrap_err();
+        assert!(LimitExceeded::is_in(&error));
+        assert!(!LimitExceeded::is_in(&io::Error::other("another")));
     }
 }

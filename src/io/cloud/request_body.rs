@@ -1,4 +1,4 @@
-//! What is sent to the cloud, wiped when it has been sent.
+//! The bodies of requests to the cloud, which are wiped after they have been sent.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -7,32 +7,32 @@ use zeroize::Zeroizing;
 use crate::base::reading::Serial;
 use crate::base::secrets::{self, Secret};
 
-/// The type of [`form`].
+/// The content type of [`form`].
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A form of these fields.
+/// Encodes these fields as a form.
 pub(super) fn form(fields: &[(&str, &str)]) -> Bytes {
-    // All the room at once, because a text that grows leaves pieces of itself behind; each byte takes three at most.
+    // Allocated at once, because a text that grows leaves copies behind. Each byte takes at most three.
     let room = fields.iter().map(|(name, value)| 2 + 3 * (name.len() + value.len())).sum();
     let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
     form.extend_pairs(fields);
     secrets::shared(Zeroizing::new(form.finish().into_bytes()))
 }
 
-/// What a token is asked for with.
+/// The request for a token.
 #[derive(Serialize)]
-struct Wish<'a> {
+struct TokenRequest<'a> {
     session_id: &'a str,
     serial_num: &'a str,
     username: &'a str,
 }
 
-/// The wish for the token of the gateway `serial`, as JSON.
-pub(super) fn wish(session: &Secret, serial: &Serial, username: &str) -> Bytes {
-    let wish = Wish { session_id: session.expose(), serial_num: serial.as_str(), username };
+/// Encodes the request for the token of the gateway `serial` as JSON.
+pub(super) fn token_request(session: &Secret, serial: &Serial, username: &str) -> Bytes {
+    let request = TokenRequest { session_id: session.expose(), serial_num: serial.as_str(), username };
     let mut json = Zeroizing::new(Vec::with_capacity(1024));
-    // A Vec can be written to, and texts can be written as JSON.
-    serde_json::to_writer(&mut *json, &wish).ok();
+    // Cannot fail: writing to a Vec succeeds, and every text can be encoded.
+    serde_json::to_writer(&mut *json, &request).ok();
     secrets::shared(json)
 }
 
@@ -47,11 +47,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_what_the_cloud_expects() {
-        let wish =
-            wish(&Secret::new("5e55".to_owned()), &Serial::parse("122300000001").unwrap(), "a@example.com");
+    fn a_token_request_is_what_the_cloud_expects() {
+        let (session, serial) = (Secret::new("5e55".to_owned()), Serial::parse("122300000001").unwrap());
+        let request = token_request(&session, &serial, "a@example.com");
         assert_eq!(
-            &*wish,
+            &*request,
             br#"{"session_id":"5e55","serial_num":"122300000001","username":"a@example.com"}"#
         );
     }
