@@ -1,7 +1,7 @@
 //! A disk that hangs under the daemon, in virtual time: polls, the publisher and the watchdog go on, nothing is lost, and
 //! there is no login without its record.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -197,20 +197,29 @@ async fn while_the_disk_hangs_there_is_no_login_and_afterwards_there_is_one() {
 /// The disk hangs at each of the first moments of a login in its turn.
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_hangs_anywhere_in_a_login_costs_no_second_one() {
-    for jobs in 0..48 {
+    let mut hung_before = BTreeSet::new();
+    for jobs in 50..110 {
         let house = House::new(SimulationOptions::default()).with("interval = \"5m\"\n");
         let sd = Arc::new(Counting { left: Mutex::new(Some(jobs)), sd: Sd::default() });
         let story = async {
             sleep(10 * MINUTE).await;
+            hung_before.insert(house.cloud().login_attempts);
             sd.left.lock().unwrap().take();
             sd.sd.respond();
             sleep(HOUR).await;
         };
         house.live_on(Disk::new(Arc::clone(&sd) as Arc<dyn Worker>), story).await;
         assert_eq!(house.cloud(), one_login(), "after {jobs} jobs");
+        let record = file(&house, "logins.json").unwrap();
+        assert_eq!(
+            record.matches("\"login\"").count(),
+            1,
+            "no request is in it that did not leave: {record}"
+        );
         house.live(MINUTE).await;
         assert_eq!(house.cloud(), one_login(), "after {jobs} jobs and a restart");
     }
+    assert_eq!(hung_before, BTreeSet::from([0, 1]), "before the login and after it began");
 }
 
 /// Hangs after so many jobs.
