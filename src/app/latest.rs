@@ -126,7 +126,7 @@ impl Sheet {
 
     /// Returns the events after the write `number`, oldest first.
     pub fn events_after(&self, number: u64) -> impl Iterator<Item = &Told> {
-        self.events.iter().skip_while(move |told| told.number <= number)
+        self.events.iter().skip_while(move |entry| entry.number <= number)
     }
 
     /// Returns the current problem with the broker.
@@ -340,7 +340,7 @@ mod tests {
             board.tell(&serial, event(&n.to_string()));
         }
         let sheet = reader.borrow();
-        let missed: Vec<String> = sheet.events_after(seen).map(|told| told.event.message.clone()).collect();
+        let missed: Vec<String> = sheet.events_after(seen).map(|entry| entry.event.message.clone()).collect();
         assert_eq!(missed.len(), EVENTS);
         assert_eq!((missed[0].as_str(), missed[EVENTS - 1].as_str()), ("6", "69"));
         assert_eq!(sheet.events_after(sheet.written()).count(), 0);

@@ -103,7 +103,7 @@ async fn after_damage_another_key_is_not_taken_for_the_first() {
         for _restart in 0..2 {
             let (refused, said) = asked(&[&server], &state, "n\n").await;
             assert_eq!(refused.unwrap_err().code, Code::Refused);
-            assert!(said.contains("known: lost, because its file is damaged"), "{said}");
+            assert!(said.contains("trusted: lost, because its file is damaged"), "{said}");
             assert_eq!(keys(&state).load(&SERIAL.parse().unwrap()).await.unwrap(), None);
         }
         asked(&[&server], &state, "y\n").await.0.unwrap();

@@ -116,8 +116,8 @@ impl Outbox {
         let prefix = &self.options.prefix;
         self.begun.push_back(Command::Subscribe(topics::instance_topic(prefix)));
         self.begun.push_back(Command::Subscribe(topics::status_topic(prefix)));
-        let asked = self.options.wishes.as_ref().map(|_| topics::request_filter(prefix));
-        self.begun.extend(asked.map(Command::Subscribe));
+        let requests = self.options.wishes.as_ref().map(|_| topics::request_filter(prefix));
+        self.begun.extend(requests.map(Command::Subscribe));
         self.begun.extend(self.options.birth_topic().map(Command::Subscribe));
     }
 
