@@ -226,6 +226,13 @@ impl House {
         paths.filter_map(|path| self.resolve(own, path)).filter(|used| used != own).collect()
     }
 
+    /// By which names `own` uses `used`.
+    fn by(&self, own: &Module, used: &Module) -> Vec<String> {
+        let paths = self.sources[own].paths.iter();
+        let names = paths.filter(|path| self.resolve(own, path).as_ref() == Some(used));
+        names.map(|path| path.join("::")).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     fn place(&self, module: &Module) -> usize {
         let layer = &module[0];
         let place = self.layers.iter().position(|known| known == layer);
@@ -275,6 +282,48 @@ fn each_layer_uses_only_those_below_it() {
         }
     }
     assert!(upward.is_empty(), "against the house plan:\n{}", upward.join("\n"));
+}
+
+#[test]
+fn no_files_depend_on_each_other_in_a_circle() {
+    let house = House::read();
+    let uses: BTreeMap<&Module, BTreeSet<Module>> =
+        house.sources.keys().map(|own| (own, house.uses(own))).collect();
+    let reaches = |from: &Module, to: &Module| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![from.clone()]);
+        while let Some(next) = open.pop() {
+            for used in uses.get(&next).into_iter().flatten() {
+                if used == to {
+                    return true;
+                }
+                if seen.insert(used.clone()) {
+                    open.push(used.clone());
+                }
+            }
+        }
+        false
+    };
+    let circles: Vec<String> = uses
+        .keys()
+        .flat_map(|own| uses[*own].iter().map(move |used| (*own, used)))
+        .filter(|(own, used)| reaches(used, own))
+        .map(|(own, used)| {
+            format!("{} -> {} ({})", own.join("::"), used.join("::"), house.by(own, used).join(", "))
+        })
+        .collect();
+    assert!(circles.is_empty(), "these files are in a circle:\n{}", circles.join("\n"));
+}
+
+#[test]
+fn the_methods_of_a_type_are_in_its_file() {
+    let house = House::read();
+    let spread: Vec<String> = house
+        .sources
+        .iter()
+        .flat_map(|(own, source)| source.impls.difference(&source.types).map(move |name| (own, name)))
+        .map(|(own, name)| format!("{} has methods of {name}", own.join("::")))
+        .collect();
+    assert!(spread.is_empty(), "these methods are away from their type:\n{}", spread.join("\n"));
 }
 
 #[test]

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use super::secret::UnreadableSecret;
 use crate::io::files;
 
+/// The maximum number of problems to report. A file of another kind may have a hundred thousand.
+pub(super) const MAX_PROBLEMS: usize = 20;
+
 /// One mistake in a configuration, described for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem(pub String);

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::MAX_PROBLEMS;
-use super::error::Problem;
+use super::error::{MAX_PROBLEMS, Problem};
 use crate::base::similar::most_similar;
 use crate::output::domoticz::idx::Idx;
 

@@ -19,12 +19,10 @@ use crate::io::files;
 use check::Failure;
 use environment::Environment;
 
+use error::MAX_PROBLEMS;
 pub use error::{Error, Problem};
 pub use file::EXAMPLE;
 pub use settings::{Config, Format, Gateway, Mqtt, Stdout};
-
-/// The maximum number of problems to report. A file of another kind may have a hundred thousand.
-const MAX_PROBLEMS: usize = 20;
 
 /// The maximum size of a configuration file. A thousand gateways take a tenth of it.
 const MAX_SIZE: u64 = 1 << 20;

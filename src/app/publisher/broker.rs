@@ -8,9 +8,9 @@ use fastrand::Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::content::Options;
+use super::announced;
 use super::incoming::Meaning;
-use super::memory;
+use super::options::Options;
 use super::outbox::Outbox;
 use super::reporting::Reporting;
 use crate::app::latest::{Board, Sheet};
@@ -46,7 +46,7 @@ pub async fn run(
     }
     let mut publisher = Publisher {
         outbox,
-        files: state.map(memory::Files::new),
+        files: state.map(announced::Files::new),
         wishes,
         session: None,
         reporting: Reporting::default(),
@@ -88,7 +88,7 @@ async fn send_all(session: Session, messages: Vec<Message>) {
 
 struct Publisher<'a> {
     outbox: Outbox,
-    files: Option<memory::Files>,
+    files: Option<announced::Files>,
     wishes: Option<Wishes>,
     session: Option<Session>,
     reporting: Reporting,

@@ -2,8 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::content::{Options, Published};
-use super::memory::Memory;
+use super::announced::AnnouncedTopics;
+use super::options::Options;
+use super::published::Published;
 use crate::app::latest::{Availability, Gateway};
 use crate::base::message::Message;
 use crate::base::reading::Serial;
@@ -39,7 +40,7 @@ impl GatewayState {
         serial: &Serial,
         known: &Gateway,
         now: Instant,
-        memory: &mut Memory,
+        memory: &mut AnnouncedTopics,
     ) -> Vec<Message> {
         let mut messages = Vec::new();
         if let Some(availability) = known.availability.as_ref().filter(|it| it.number > self.availability) {

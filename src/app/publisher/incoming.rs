@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::content::Options;
 use super::duplicate_daemons::DuplicateDaemons;
+use super::options::Options;
 use super::throttle::Throttle;
 use crate::output::topics;
 

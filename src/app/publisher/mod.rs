@@ -1,14 +1,15 @@
 //! Publishes the newest values: to the broker and to standard output, independently, so that neither can delay a poll.
 
+mod announced;
 pub mod broker;
-mod changes;
-mod content;
+mod dedup;
 mod duplicate_daemons;
 mod gateway_state;
 mod incoming;
-mod memory;
+mod options;
 pub mod outbox;
 pub mod output;
+mod published;
 mod removal;
 mod repeats;
 mod reporting;
@@ -18,4 +19,4 @@ pub mod stdout;
 mod throttle;
 mod unpublished;
 
-pub use content::{Domoticz, Options};
+pub use options::{Domoticz, Options};

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::content::Options;
+use super::announced::{self, AnnouncedTopics};
 use super::gateway_state::GatewayState;
 use super::incoming::{Incoming, Meaning};
-use super::memory::{self, Memory};
+use super::options::Options;
 use super::removal::Removals;
 use super::round_robin::RoundRobin;
 use super::unpublished::{Unpublished, UnpublishedList};
@@ -75,19 +75,19 @@ impl Outbox {
 
     /// Loads the stored memories of all gateways from `state`.
     pub async fn recall(&mut self, state: &StateDir) {
-        for (serial, memory) in memory::load(state).await {
+        for (serial, memory) in announced::load(state).await {
             self.remember(serial, memory);
         }
     }
 
     /// Adds the stored memory of a gateway, and marks the topics that are not needed any more for removal.
-    pub fn remember(&mut self, serial: Serial, mut memory: Memory) {
+    pub fn remember(&mut self, serial: Serial, mut memory: AnnouncedTopics) {
         memory.retire(&serial, &self.options);
         self.removals.remember(serial, memory);
     }
 
     /// Returns the memories to write at `now`, or all changed ones if `now` is `None`; records them as written.
-    pub fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &Memory)> {
+    pub fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &AnnouncedTopics)> {
         self.removals.unwritten(now)
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::content::Options;
-use super::memory::Memory;
+use super::announced::AnnouncedTopics;
+use super::options::Options;
 use crate::base::message::Message;
 use crate::base::reading::Serial;
 
@@ -16,7 +16,7 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// The memories of all gateways, and the topics whose removal the broker may not have received.
 #[derive(Debug, Default)]
 pub(super) struct Removals {
-    memories: BTreeMap<Serial, Memory>,
+    memories: BTreeMap<Serial, AnnouncedTopics>,
     /// The time of the last write of each memory.
     written: BTreeMap<Serial, Instant>,
     emptied: Vec<(Serial, String)>,
@@ -24,17 +24,20 @@ pub(super) struct Removals {
 
 impl Removals {
     /// Adds the stored memory of a gateway.
-    pub(super) fn remember(&mut self, serial: Serial, memory: Memory) {
+    pub(super) fn remember(&mut self, serial: Serial, memory: AnnouncedTopics) {
         self.memories.insert(serial, memory);
     }
 
     /// Returns the memory of a gateway.
-    pub(super) fn of(&mut self, serial: &Serial, options: &Options) -> &mut Memory {
-        self.memories.entry(serial.clone()).or_insert_with(|| Memory::new(&options.prefix))
+    pub(super) fn of(&mut self, serial: &Serial, options: &Options) -> &mut AnnouncedTopics {
+        self.memories.entry(serial.clone()).or_insert_with(|| AnnouncedTopics::new(&options.prefix))
     }
 
     /// Returns the memories to write at `now`, or all changed ones if `now` is `None`; records them as written.
-    pub(super) fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &Memory)> {
+    pub(super) fn unwritten(
+        &mut self,
+        now: Option<Instant>,
+    ) -> impl Iterator<Item = (&Serial, &AnnouncedTopics)> {
         let written = &mut self.written;
         self.memories.iter_mut().filter_map(move |(serial, memory)| {
             let last = now.zip(written.get(serial).copied());
@@ -50,12 +53,12 @@ impl Removals {
     /// Records that the stored memories were lost, so that all are written again.
     pub(super) fn rewrite(&mut self) {
         self.written.clear();
-        self.memories.values_mut().for_each(Memory::lost);
+        self.memories.values_mut().for_each(AnnouncedTopics::lost);
     }
 
     /// Returns whether a topic has to be removed.
     pub(super) fn is_owed(&self) -> bool {
-        self.memories.values().any(Memory::leaves)
+        self.memories.values().any(AnnouncedTopics::leaves)
     }
 
     /// Returns the message that removes the next topic.

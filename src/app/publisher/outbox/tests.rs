@@ -248,7 +248,7 @@ fn many_configurations_are_spread_out_and_do_not_delay_the_state() {
 }
 
 /// Returns the stored memory of an entity that is not needed any more.
-fn old_memory() -> Memory {
+fn old_memory() -> AnnouncedTopics {
     let text = r#"{"prefix":"e","entities":{"homeassistant/sensor/1/a/config":{},
         "homeassistant/sensor/1/b/config":{}}}"#;
     serde_json::from_str(text).unwrap()
@@ -287,7 +287,7 @@ fn an_inverter_that_moved_to_another_gateway_stays_announced() {
     let (_board, sheet, mut outbox) = bench(discovery());
     let text =
         r#"{"prefix":"e","entities":{"homeassistant/sensor/5/power/config":{"device":"inverters/5"}}}"#;
-    let memory = || -> Memory { serde_json::from_str(text).unwrap() };
+    let memory = || -> AnnouncedTopics { serde_json::from_str(text).unwrap() };
     let mut gone = memory();
     for day in 1..=7 {
         let mut reading = test_readings::full();

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::content::Options;
+use super::options::Options;
 use super::roster::{self, Look, Roster};
 use crate::base::reading::{Reading, Serial};
 use crate::io::state_dir::{Saver, StateDir, Stored};
@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// What one gateway has left at the broker.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Memory {
+pub struct AnnouncedTopics {
     /// The first level of the plain topics.
     prefix: String,
     /// The topics of discovery.
@@ -51,7 +51,7 @@ pub struct Memory {
     changed: bool,
 }
 
-impl Memory {
+impl AnnouncedTopics {
     /// Nothing yet, below `prefix`.
     pub(super) fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), ..Self::default() }
@@ -215,7 +215,7 @@ impl Memory {
 }
 
 /// What every gateway has left at the broker, as written down.
-pub(super) async fn load(state: &StateDir) -> Vec<(Serial, Memory)> {
+pub(super) async fn load(state: &StateDir) -> Vec<(Serial, AnnouncedTopics)> {
     let names = state.names(BEGINNING, END).await.unwrap_or_else(|error| {
         tracing::debug!(%error, "what was announced is not known");
         Vec::new()
@@ -224,7 +224,7 @@ pub(super) async fn load(state: &StateDir) -> Vec<(Serial, Memory)> {
     for name in names {
         let serial = name.strip_prefix(BEGINNING).and_then(|rest| rest.strip_suffix(END)?.parse().ok());
         match state.read(&name).await {
-            Ok(Stored::Found(memory)) => known.extend(serial.zip(Memory::publishable(memory))),
+            Ok(Stored::Found(memory)) => known.extend(serial.zip(AnnouncedTopics::publishable(memory))),
             // What is not known stays at the broker, which harms nobody.
             Ok(Stored::Absent | Stored::Damaged(_)) => {}
             Err(error) => tracing::debug!(%error, "what was announced is not known"),
@@ -251,7 +251,7 @@ impl Files {
     }
 
     /// Lets what `serial` has left be written down.
-    pub(super) fn save(&mut self, serial: &Serial, memory: &Memory) {
+    pub(super) fn save(&mut self, serial: &Serial, memory: &AnnouncedTopics) {
         let name = || format!("{BEGINNING}{}{END}", topics::level(serial.as_str()));
         let saver = self.savers.entry(serial.clone()).or_insert_with(|| Saver::new(name()));
         saver.save(&self.state, memory);
@@ -335,8 +335,8 @@ mod tests {
     }
 
     /// What is remembered after everything in the sample was announced and sent.
-    fn remembered() -> Memory {
-        let (options, reading, mut memory) = (options(), reading(0, &[]), Memory::new("e"));
+    fn remembered() -> AnnouncedTopics {
+        let (options, reading, mut memory) = (options(), reading(0, &[]), AnnouncedTopics::new("e"));
         let mut announced = Announced::default();
         let discovery = options.homeassistant.as_ref().unwrap();
         for name in announced.news(&reading, discovery) {
@@ -351,11 +351,11 @@ mod tests {
     }
 
     /// What is gone for good once `reading` is looked at.
-    fn gone(memory: &mut Memory, reading: &Reading) -> Vec<String> {
+    fn gone(memory: &mut AnnouncedTopics, reading: &Reading) -> Vec<String> {
         memory.look(reading, Instant::now()).gone
     }
 
-    fn leaving(mut memory: Memory) -> Vec<String> {
+    fn leaving(mut memory: AnnouncedTopics) -> Vec<String> {
         std::iter::from_fn(|| memory.next_to_leave()).collect()
     }
 
@@ -433,7 +433,7 @@ mod tests {
             assert!(!memory.take_change(), "and only once");
         }
         let written = serde_json::to_string(&memory).unwrap();
-        let mut read: Memory = serde_json::from_str(&written).unwrap();
+        let mut read: AnnouncedTopics = serde_json::from_str(&written).unwrap();
         assert_eq!(read, memory);
         let gone: Vec<String> =
             (4..=7).flat_map(|day| gone(&mut read, &reading(day, &["482200000002"]))).collect();
@@ -529,7 +529,7 @@ mod tests {
                 left.len() > 100 && left.iter().all(|topic| topics::is_topic(topic)),
                 "{odd:?}: {left:?}"
             );
-            state.write(NAME, &Memory { prefix: odd.to_owned(), ..remembered() }).await.unwrap();
+            state.write(NAME, &AnnouncedTopics { prefix: odd.to_owned(), ..remembered() }).await.unwrap();
             assert!(load(&state).await.is_empty(), "{odd:?}");
         }
     }

@@ -1,64 +1,24 @@
 //! What is published of a gateway.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::changes::Changes;
-use super::memory::Memory;
-use crate::app::requests::Wishes;
+use super::announced::AnnouncedTopics;
+use super::dedup::Dedup;
+use super::options::{Domoticz, Options};
 use crate::base::message::Message;
 use crate::base::reading::Reading;
-use crate::io::state_dir::StateDir;
-use crate::output::domoticz::{self, idx::Idx};
-use crate::output::homeassistant::{Announced, Discovery};
+use crate::output::domoticz;
+use crate::output::homeassistant::Announced;
 use crate::output::topics;
-
-/// What is published, and under which topics.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The first level of every topic of ours.
-    pub prefix: String,
-    /// Whether each value has a plain topic of its own beside the document.
-    pub topics: bool,
-    /// Discovery for Home Assistant and for Domoticz.
-    pub homeassistant: Option<Discovery>,
-    /// The devices in Domoticz that are fed by their idx.
-    pub domoticz: Option<Domoticz>,
-    /// How far the readings of a gateway are apart: an unchanged value is sent early enough before five
-    /// minutes.
-    pub interval: Duration,
-    /// Our client id, by which a second daemon with the same prefix is told from this one.
-    pub instance: String,
-    /// Where what is asked over MQTT goes; `None` where nothing may be asked.
-    pub wishes: Option<Wishes>,
-    /// Where it is remembered what was left at the broker; `None` to remember nothing.
-    pub state: Option<StateDir>,
-}
-
-/// The devices in Domoticz.
-#[derive(Clone, Debug)]
-pub struct Domoticz {
-    /// What Domoticz listens to, [`domoticz::TOPIC`] unless told otherwise.
-    pub topic: String,
-    /// Which value goes to which device.
-    pub idx: Idx,
-}
-
-impl Options {
-    /// Where Home Assistant, and Domoticz alike, says that it has come up.
-    pub(super) fn birth_topic(&self) -> Option<String> {
-        self.homeassistant.as_ref().map(|discovery| format!("{}/status", discovery.discovery_prefix))
-    }
-}
 
 /// What was published of one gateway.
 #[derive(Debug, Default)]
 pub(super) struct Published {
     announced: Announced,
-    values: Changes,
-    devices: Changes,
+    values: Dedup,
+    devices: Dedup,
 }
 
 impl Published {
@@ -74,7 +34,7 @@ impl Published {
         &mut self,
         options: &Options,
         reading: &Reading,
-        memory: &mut Memory,
+        memory: &mut AnnouncedTopics,
         now: Instant,
     ) -> (Vec<String>, usize) {
         let look = memory.look(reading, now);
@@ -106,7 +66,7 @@ impl Published {
         options: &Options,
         reading: &Reading,
         now: Instant,
-        memory: &mut Memory,
+        memory: &mut AnnouncedTopics,
     ) -> Vec<Message> {
         let reading = &*memory.admitted(reading);
         let document = match &options.homeassistant {

@@ -16,12 +16,12 @@ const MAX_NAMES: usize = 30_000;
 /// The last value that was sent under each name. Stores only hashes of names and values, because a gateway with many
 /// inverters has hundreds of them.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub(super) struct Dedup {
     hasher: RandomState,
     sent: HashMap<u64, (u64, Instant)>,
 }
 
-impl Changes {
+impl Dedup {
     /// Returns whether to send `value` now, given that the next opportunity comes after `interval`; if so, records it as
     /// sent.
     pub(super) fn due(
@@ -58,7 +58,7 @@ mod tests {
 
     /// Returns the seconds at which an unchanged value is sent with an opportunity every `interval` seconds.
     fn sent_at(interval: u64) -> Vec<u64> {
-        let (start, mut changes) = (Instant::now(), Changes::default());
+        let (start, mut changes) = (Instant::now(), Dedup::default());
         let polls = (0..=900).step_by(usize::try_from(interval).unwrap());
         let mut due = |second| {
             let now = start + Duration::from_secs(second);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn names_that_come_and_go_do_not_accumulate() {
-        let (now, mut changes) = (Instant::now(), Changes::default());
+        let (now, mut changes) = (Instant::now(), Dedup::default());
         for name in 0..10 * MAX_NAMES {
             assert!(changes.due(name, "1", Duration::from_secs(30), now));
         }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_change_is_sent_immediately() {
-        let (now, mut changes) = (Instant::now(), Changes::default());
+        let (now, mut changes) = (Instant::now(), Dedup::default());
         let mut due = |name: &str, value: &str| changes.due(name, value, Duration::from_secs(30), now);
         assert!(due("a", "1"));
         assert!(!due("a", "1"));
