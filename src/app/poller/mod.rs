@@ -5,44 +5,38 @@
 //! the daemon.
 
 mod access;
-mod asked;
 pub mod claims;
 pub mod identity;
 mod newcomers;
 pub mod report;
+mod reporting;
+mod requests;
 pub mod reset_totals;
-mod telling;
+mod shared;
+
 pub mod totals;
 pub mod trouble;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::app::config;
-use crate::app::latest::{Availability, Board};
-use crate::app::requests::Wishes;
-use crate::app::status::Standings;
-use crate::app::token_provider::Supply;
-use crate::app::token_provider::ending::Ending;
-use crate::base::clock::Clock;
+use crate::app::latest::Availability;
 use crate::base::heartbeat::Pulse;
 use crate::base::outage::Outage;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::io::gateway::pinned_key::PinnedKeys;
 use crate::io::gateway::wire::livedata;
 use crate::io::gateway::{self, Connected};
-use crate::io::state_dir::StateDir;
 use crate::rules::schedule::Schedule;
 use crate::rules::sources::{Cycle, Options, Sources};
 use access::{Access, Changed};
-use claims::{Claim, Claims};
+use claims::Claim;
 use newcomers::Newcomers;
+pub use shared::Shared;
 use totals::Totals;
 use trouble::Trouble;
 
@@ -55,29 +49,6 @@ const LONGEST_OPENING: Duration = Duration::from_secs(5 * 60);
 const PAGES_THAT_HANG: u32 = 2;
 /// A gateway that was read for this long without a break does not come and go.
 const STEADY: Duration = Duration::from_secs(3600);
-
-/// What the pollers of a daemon share.
-#[derive(Clone, Debug)]
-pub struct Shared {
-    /// Where the state lies.
-    pub state: StateDir,
-    /// The time.
-    pub clock: Clock,
-    /// The zone of local midnight.
-    pub zone: TimeZone,
-    /// The account's tokens.
-    pub supply: Arc<Mutex<Supply>>,
-    /// What the end of the program waits for.
-    pub ending: Ending,
-    /// Where readings are put.
-    pub board: Board,
-    /// Where each poller says how it stands.
-    pub standings: Standings,
-    /// Where what is asked over MQTT waits.
-    pub wishes: Wishes,
-    /// Which entry of the configuration reads which gateway.
-    pub claims: Claims,
-}
 
 /// Polls one gateway.
 #[derive(Debug)]
@@ -364,5 +335,40 @@ impl Poller {
             }
             Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),
         }
+    }
+
+    /// Guards with `totals` those readings that are of the same gateway.
+    pub fn guard_with(&mut self, totals: Totals) {
+        self.totals = Some(totals);
+    }
+
+    /// Lets the totals be written.
+    pub(super) fn save(&mut self) {
+        if let Some(totals) = &mut self.totals {
+            totals.save(&self.shared.state);
+        }
+    }
+
+    /// Writes down the totals; nothing else waits to be written.
+    pub async fn finish(&mut self) {
+        self.save();
+        if let Some(totals) = &mut self.totals
+            && !totals.finish(&self.shared.state).await
+        {
+            tracing::warn!("the disk does not respond, and the newest totals may not be on it");
+        }
+    }
+
+    /// The reading with its totals guarded, and its days.
+    pub(super) async fn guarded(&mut self, mut reading: Reading) -> Reading {
+        let serial = &reading.gateway.serial;
+        let totals = match self.totals.take().filter(|totals| totals.serial() == serial) {
+            Some(totals) => self.totals.insert(totals),
+            None => self.totals.insert(Totals::new(serial)),
+        };
+        totals.load(&self.shared.state).await;
+        totals.obey(&self.shared.state).await;
+        self.incidents.extend(totals.apply(&mut reading, &self.shared.zone, Instant::now()));
+        reading
     }
 }

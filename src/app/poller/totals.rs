@@ -8,7 +8,6 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::Poller;
 use super::reset_totals::Obeyed;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::WattHours;
@@ -116,7 +115,7 @@ impl Totals {
     }
 
     /// Obeys a request of the operator that was not obeyed yet.
-    async fn obey(&mut self, state: &StateDir) {
+    pub(super) async fn obey(&mut self, state: &StateDir) {
         self.tidy_up(state).await;
         if let Some(request) = self.obeyed.take(state, &self.serial).await {
             self.reset(&request.counters);
@@ -171,7 +170,7 @@ impl Totals {
     }
 
     /// Waits until the totals are written, but not for long; returns whether they are.
-    async fn finish(&mut self, state: &StateDir) -> bool {
+    pub(super) async fn finish(&mut self, state: &StateDir) -> bool {
         let finished = self.saver.finish(LAST).await;
         self.tidy_up(state).await;
         finished
@@ -194,59 +193,6 @@ impl Totals {
                 self.failed = true;
             }
             None => {}
-        }
-    }
-}
-
-impl Poller {
-    /// Guards with `totals` those readings that are of the same gateway.
-    pub fn guard_with(&mut self, totals: Totals) {
-        self.totals = Some(totals);
-    }
-
-    /// Lets the totals be written.
-    pub(super) fn save(&mut self) {
-        if let Some(totals) = &mut self.totals {
-            totals.save(&self.shared.state);
-        }
-    }
-
-    /// Writes down the totals; nothing else waits to be written.
-    pub async fn finish(&mut self) {
-        self.save();
-        if let Some(totals) = &mut self.totals
-            && !totals.finish(&self.shared.state).await
-        {
-            tracing::warn!("the disk does not respond, and the newest totals may not be on it");
-        }
-    }
-
-    /// The reading with its totals guarded, and its days.
-    pub(super) async fn guarded(&mut self, mut reading: Reading) -> Reading {
-        let serial = &reading.gateway.serial;
-        let totals = match self.totals.take().filter(|totals| totals.serial() == serial) {
-            Some(totals) => self.totals.insert(totals),
-            None => self.totals.insert(Totals::new(serial)),
-        };
-        totals.load(&self.shared.state).await;
-        totals.obey(&self.shared.state).await;
-        self.incidents.extend(totals.apply(&mut reading, &self.shared.zone, Instant::now()));
-        reading
-    }
-
-    /// Tells what has happened to totals and inverters, and writes the totals if it is time.
-    pub(super) fn tell_incidents(&mut self) {
-        for incident in std::mem::take(&mut self.incidents) {
-            if incident.is_an_end() {
-                tracing::info!(kind = incident.kind, "{}", incident.message);
-            } else {
-                tracing::warn!(kind = incident.kind, "{}", incident.message);
-            }
-            self.event(incident.kind, incident.message);
-        }
-        let day = self.shared.clock.now().to_zoned(self.shared.zone.clone()).date();
-        if let Some(totals) = &mut self.totals {
-            totals.save_when_due(&self.shared.state, day, Instant::now());
         }
     }
 }

@@ -22,7 +22,8 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         let file = self.file.take();
-        // A disk that takes no job drops it, and the lock with it.
-        self.disk.start(move || drop(file));
+        // Unlocked, not only closed: a process that is being started holds a copy of the file for a moment. A disk that
+        // takes no job drops the file, and the lock with it.
+        self.disk.start(move || drop(file.map(|file| file.unlock())));
     }
 }

@@ -99,4 +99,20 @@ impl Poller {
     pub(super) fn serial(&self) -> Option<Serial> {
         self.named.clone().or_else(|| self.settings.serial.clone())
     }
+
+    /// Tells what has happened to totals and inverters, and writes the totals if it is time.
+    pub(super) fn tell_incidents(&mut self) {
+        for incident in std::mem::take(&mut self.incidents) {
+            if incident.is_an_end() {
+                tracing::info!(kind = incident.kind, "{}", incident.message);
+            } else {
+                tracing::warn!(kind = incident.kind, "{}", incident.message);
+            }
+            self.event(incident.kind, incident.message);
+        }
+        let day = self.shared.clock.now().to_zoned(self.shared.zone.clone()).date();
+        if let Some(totals) = &mut self.totals {
+            totals.save_when_due(&self.shared.state, day, Instant::now());
+        }
+    }
 }
