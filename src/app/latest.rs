@@ -16,16 +16,16 @@ const EVENTS: usize = 64;
 
 /// The newest values, to which pollers write. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Board(watch::Sender<Sheet>);
+pub struct Latest(watch::Sender<Snapshot>);
 
 /// A snapshot of the newest values. Every write has a number that is larger than those before, by which a reader
 /// recognises new values.
 #[derive(Debug, Default)]
-pub struct Sheet {
+pub struct Snapshot {
     gateways: BTreeMap<Serial, Gateway>,
     /// The gateways by their newest write, so that a reader finds the changed ones without searching all.
     newest: BTreeMap<u64, Serial>,
-    events: VecDeque<Told>,
+    events: VecDeque<NumberedEvent>,
     broker_trouble: Option<Arc<str>>,
     written: u64,
 }
@@ -90,7 +90,7 @@ pub struct TokenReport {
 
 /// An event of a gateway, with the number of its write.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct NumberedEvent {
     /// The number of the write.
     pub number: u64,
     /// The gateway.
@@ -107,7 +107,7 @@ impl Gateway {
     }
 }
 
-impl Sheet {
+impl Snapshot {
     /// Returns all gateways.
     pub fn gateways(&self) -> impl Iterator<Item = (&Serial, &Gateway)> {
         self.gateways.iter()
@@ -125,7 +125,7 @@ impl Sheet {
     }
 
     /// Returns the events after the write `number`, oldest first.
-    pub fn events_after(&self, number: u64) -> impl Iterator<Item = &Told> {
+    pub fn events_after(&self, number: u64) -> impl Iterator<Item = &NumberedEvent> {
         self.events.iter().skip_while(move |entry| entry.number <= number)
     }
 
@@ -168,14 +168,14 @@ impl Sheet {
 /// Selects a field of a gateway.
 type Place<T> = fn(&mut Gateway) -> &mut Option<Numbered<T>>;
 
-impl Board {
+impl Latest {
     /// Creates an empty instance.
     pub fn new() -> Self {
-        Self(watch::Sender::new(Sheet::default()))
+        Self(watch::Sender::new(Snapshot::default()))
     }
 
     /// Returns a reader that every write wakes.
-    pub fn reader(&self) -> watch::Receiver<Sheet> {
+    pub fn reader(&self) -> watch::Receiver<Snapshot> {
         let mut reader = self.0.subscribe();
         // Existing values are new to this reader.
         reader.mark_changed();
@@ -185,51 +185,51 @@ impl Board {
     /// Writes a new reading, and marks its gateway as online.
     pub fn put_reading(&self, reading: Reading) {
         let serial = reading.gateway.serial.clone();
-        self.0.send_modify(|sheet| sheet.write(&serial, reading, |gateway| &mut gateway.reading));
+        self.0.send_modify(|snapshot| snapshot.write(&serial, reading, |gateway| &mut gateway.reading));
         self.put_availability(&serial, Availability::Online);
     }
 
     /// Removes the reading of a gateway that was replaced by another.
     pub fn forget_reading(&self, serial: &Serial) {
-        self.0.send_if_modified(|sheet| {
-            sheet.gateways.get_mut(serial).is_some_and(|gateway| gateway.reading.take().is_some())
+        self.0.send_if_modified(|snapshot| {
+            snapshot.gateways.get_mut(serial).is_some_and(|gateway| gateway.reading.take().is_some())
         });
     }
 
     /// Writes whether the gateway responds, if that has changed.
     pub fn put_availability(&self, serial: &Serial, availability: Availability) {
-        self.0.send_if_modified(|sheet| {
-            sheet.write_news(serial, availability, |gateway| &mut gateway.availability)
+        self.0.send_if_modified(|snapshot| {
+            snapshot.write_news(serial, availability, |gateway| &mut gateway.availability)
         });
     }
 
     /// Writes the state of the gateway's token, if it has changed.
     pub fn put_token(&self, serial: &Serial, token: TokenReport) {
-        self.0.send_if_modified(|sheet| sheet.write_news(serial, token, |gateway| &mut gateway.token));
+        self.0.send_if_modified(|snapshot| snapshot.write_news(serial, token, |gateway| &mut gateway.token));
     }
 
     /// Adds an event of a gateway.
     pub fn tell(&self, serial: &Serial, event: Event) {
-        self.0.send_modify(|sheet| {
-            let Numbered { number, value } = sheet.number(event);
-            if sheet.events.len() == EVENTS {
-                sheet.events.pop_front();
+        self.0.send_modify(|snapshot| {
+            let Numbered { number, value } = snapshot.number(event);
+            if snapshot.events.len() == EVENTS {
+                snapshot.events.pop_front();
             }
-            sheet.events.push_back(Told { number, serial: serial.clone(), event: value });
+            snapshot.events.push_back(NumberedEvent { number, serial: serial.clone(), event: value });
         });
     }
 
     /// Sets or clears the current problem with the broker.
     pub fn put_broker_trouble(&self, trouble: Option<&str>) {
-        self.0.send_if_modified(|sheet| {
-            let changed = sheet.broker_trouble() != trouble;
-            sheet.broker_trouble = trouble.map(Arc::from);
+        self.0.send_if_modified(|snapshot| {
+            let changed = snapshot.broker_trouble() != trouble;
+            snapshot.broker_trouble = trouble.map(Arc::from);
             changed
         });
     }
 }
 
-impl Default for Board {
+impl Default for Latest {
     fn default() -> Self {
         Self::new()
     }
@@ -256,93 +256,95 @@ mod tests {
 
     #[test]
     fn the_newest_reading_wins_and_has_a_larger_number() {
-        let board = Board::new();
+        let latest = Latest::new();
         let serial = Serial::parse("1").unwrap();
-        let number = |board: &Board| {
-            let reader = board.reader();
-            let sheet = reader.borrow();
-            sheet.gateway(&serial).unwrap().reading.as_ref().unwrap().number
+        let number = |latest: &Latest| {
+            let reader = latest.reader();
+            let snapshot = reader.borrow();
+            snapshot.gateway(&serial).unwrap().reading.as_ref().unwrap().number
         };
-        board.put_reading(reading("1"));
-        let first = number(&board);
-        board.put_reading(reading("1"));
-        assert!(number(&board) > first);
+        latest.put_reading(reading("1"));
+        let first = number(&latest);
+        latest.put_reading(reading("1"));
+        assert!(number(&latest) > first);
     }
 
     #[test]
     fn a_reading_of_an_offline_gateway_is_not_fresh() {
-        let board = Board::new();
+        let latest = Latest::new();
         let serial = Serial::parse("1").unwrap();
-        board.put_reading(reading("1"));
-        let reader = board.reader();
+        latest.put_reading(reading("1"));
+        let reader = latest.reader();
         assert!(reader.borrow().gateway(&serial).unwrap().fresh_reading().is_some());
-        board.put_availability(&serial, Availability::Offline("no response".to_owned()));
+        latest.put_availability(&serial, Availability::Offline("no response".to_owned()));
         assert!(reader.borrow().gateway(&serial).unwrap().fresh_reading().is_none());
         assert!(reader.borrow().gateway(&serial).unwrap().reading.is_some());
-        board.put_reading(reading("1"));
+        latest.put_reading(reading("1"));
         assert!(reader.borrow().gateway(&serial).unwrap().fresh_reading().is_some());
     }
 
     #[test]
     fn the_reading_of_a_gateway_that_was_replaced_is_removed() {
-        let board = Board::new();
+        let latest = Latest::new();
         let serial = Serial::parse("1").unwrap();
-        board.put_reading(reading("1"));
-        board.forget_reading(&serial);
-        let mut reader = board.reader();
+        latest.put_reading(reading("1"));
+        latest.forget_reading(&serial);
+        let mut reader = latest.reader();
         let known = reader.borrow_and_update().gateway(&serial).cloned().unwrap();
         assert!(known.reading.is_none() && known.availability.is_some());
-        board.forget_reading(&serial);
+        latest.forget_reading(&serial);
         assert!(!reader.has_changed().unwrap());
     }
 
     #[test]
     fn a_reader_finds_the_gateways_with_new_values() {
-        let board = Board::new();
+        let latest = Latest::new();
         for serial in ["1", "2", "3", "1"] {
-            board.put_reading(reading(serial));
+            latest.put_reading(reading(serial));
         }
-        let reader = board.reader();
+        let reader = latest.reader();
         let after = |number: u64| -> Vec<String> {
-            let sheet = reader.borrow();
-            sheet.gateways_after(number).map(|(serial, _)| serial.to_string()).collect()
+            let snapshot = reader.borrow();
+            snapshot.gateways_after(number).map(|(serial, _)| serial.to_string()).collect()
         };
         assert_eq!(after(0), ["2", "3", "1"]);
         let seen = reader.borrow().written();
         assert_eq!(after(seen), [""; 0]);
-        board.put_availability(&Serial::parse("2").unwrap(), Availability::Online);
+        latest.put_availability(&Serial::parse("2").unwrap(), Availability::Online);
         assert_eq!(after(seen), [""; 0], "an unchanged value is not new");
-        board.put_availability(&Serial::parse("2").unwrap(), Availability::Offline("no response".to_owned()));
+        latest
+            .put_availability(&Serial::parse("2").unwrap(), Availability::Offline("no response".to_owned()));
         assert_eq!(after(seen), ["2"]);
     }
 
     #[test]
     fn an_unchanged_availability_wakes_no_reader() {
-        let board = Board::new();
+        let latest = Latest::new();
         let serial = Serial::parse("1").unwrap();
-        board.put_availability(&serial, Availability::Online);
-        let mut reader = board.reader();
+        latest.put_availability(&serial, Availability::Online);
+        let mut reader = latest.reader();
         reader.borrow_and_update();
-        board.put_availability(&serial, Availability::Online);
+        latest.put_availability(&serial, Availability::Online);
         assert!(!reader.has_changed().unwrap());
-        board.put_availability(&serial, Availability::Offline("no response".to_owned()));
+        latest.put_availability(&serial, Availability::Offline("no response".to_owned()));
         assert!(reader.has_changed().unwrap());
     }
 
     #[test]
     fn a_reader_receives_missed_events_and_old_ones_are_dropped() {
-        let board = Board::new();
+        let latest = Latest::new();
         let serial = Serial::parse("1").unwrap();
-        board.tell(&serial, event("0"));
-        let reader = board.reader();
+        latest.tell(&serial, event("0"));
+        let reader = latest.reader();
         let seen = reader.borrow().written();
         for n in 1..=EVENTS + 5 {
-            board.tell(&serial, event(&n.to_string()));
+            latest.tell(&serial, event(&n.to_string()));
         }
-        let sheet = reader.borrow();
-        let missed: Vec<String> = sheet.events_after(seen).map(|entry| entry.event.message.clone()).collect();
+        let snapshot = reader.borrow();
+        let missed: Vec<String> =
+            snapshot.events_after(seen).map(|entry| entry.event.message.clone()).collect();
         assert_eq!(missed.len(), EVENTS);
         assert_eq!((missed[0].as_str(), missed[EVENTS - 1].as_str()), ("6", "69"));
-        assert_eq!(sheet.events_after(sheet.written()).count(), 0);
+        assert_eq!(snapshot.events_after(snapshot.written()).count(), 0);
     }
 }

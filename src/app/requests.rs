@@ -12,7 +12,7 @@ use crate::base::reading::Serial;
 
 /// A request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wish {
+pub enum Request {
     /// Poll now.
     Poll,
     /// Check the token now.
@@ -21,7 +21,7 @@ pub enum Wish {
     Unknown,
 }
 
-impl Wish {
+impl Request {
     /// Parses a payload, `poll` or `refresh_token`. Returns `None` for an empty one, which removes a retained message.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         match payload.trim_ascii() {
@@ -44,26 +44,26 @@ impl Wish {
 
 /// The waiting requests. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes(watch::Sender<BTreeMap<Serial, BTreeSet<Wish>>>);
+pub struct Requests(watch::Sender<BTreeMap<Serial, BTreeSet<Request>>>);
 
-impl Wishes {
+impl Requests {
     /// Creates an empty instance.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a request to the poller of `serial`, unless the same request is waiting already.
-    pub fn put(&self, serial: &Serial, wish: Wish) {
-        self.0.send_if_modified(|waiting| waiting.entry(serial.clone()).or_default().insert(wish));
+    pub fn put(&self, serial: &Serial, request: Request) {
+        self.0.send_if_modified(|waiting| waiting.entry(serial.clone()).or_default().insert(request));
     }
 
     /// Waits for the next request for `serial`, forever if the serial number is not known. Can be cancelled at any time.
-    pub async fn next(&self, serial: Option<&Serial>) -> Wish {
+    pub async fn next(&self, serial: Option<&Serial>) -> Request {
         let Some(serial) = serial else { return std::future::pending().await };
         let mut waiting = self.0.subscribe();
         loop {
-            if let Some(wish) = self.take(serial) {
-                return wish;
+            if let Some(request) = self.take(serial) {
+                return request;
             }
             if waiting.changed().await.is_err() {
                 return std::future::pending().await;
@@ -71,7 +71,7 @@ impl Wishes {
         }
     }
 
-    fn take(&self, serial: &Serial) -> Option<Wish> {
+    fn take(&self, serial: &Serial) -> Option<Request> {
         let mut taken = None;
         // Removing a request wakes no reader.
         self.0.send_if_modified(|waiting| {
@@ -88,33 +88,33 @@ mod tests {
 
     #[test]
     fn only_whole_words_are_requests() {
-        assert_eq!(Wish::parse(b"poll"), Some(Wish::Poll));
-        assert_eq!(Wish::parse(b" refresh_token\n"), Some(Wish::RefreshToken));
-        assert_eq!(Wish::parse(b""), None);
+        assert_eq!(Request::parse(b"poll"), Some(Request::Poll));
+        assert_eq!(Request::parse(b" refresh_token\n"), Some(Request::RefreshToken));
+        assert_eq!(Request::parse(b""), None);
         for odd in [&b"polls"[..], b"POLL", b"{\"poll\":true}", b"\xff\xfe", &vec![b'a'; 1 << 20]] {
-            assert_eq!(Wish::parse(odd), Some(Wish::Unknown));
+            assert_eq!(Request::parse(odd), Some(Request::Unknown));
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_sent_a_thousand_times_is_handled_once() {
-        let (wishes, serial) = (Wishes::new(), Serial::parse("1").unwrap());
+        let (requests, serial) = (Requests::new(), Serial::parse("1").unwrap());
         for _ in 0..1000 {
-            wishes.put(&serial, Wish::Poll);
-            wishes.put(&Serial::parse("2").unwrap(), Wish::RefreshToken);
+            requests.put(&serial, Request::Poll);
+            requests.put(&Serial::parse("2").unwrap(), Request::RefreshToken);
         }
-        assert_eq!(wishes.next(Some(&serial)).await, Wish::Poll);
-        let more = tokio::time::timeout(std::time::Duration::from_secs(3600), wishes.next(Some(&serial)));
+        assert_eq!(requests.next(Some(&serial)).await, Request::Poll);
+        let more = tokio::time::timeout(std::time::Duration::from_secs(3600), requests.next(Some(&serial)));
         assert!(more.await.is_err());
     }
 
     #[tokio::test]
     async fn a_waiting_poller_is_woken() {
-        let (wishes, serial) = (Wishes::new(), Serial::parse("1").unwrap());
-        let waiting = wishes.clone();
+        let (requests, serial) = (Requests::new(), Serial::parse("1").unwrap());
+        let waiting = requests.clone();
         let waiter = tokio::spawn(async move { waiting.next(Some(&Serial::parse("1").unwrap())).await });
         tokio::task::yield_now().await;
-        wishes.put(&serial, Wish::RefreshToken);
-        assert_eq!(waiter.await.unwrap(), Wish::RefreshToken);
+        requests.put(&serial, Request::RefreshToken);
+        assert_eq!(waiter.await.unwrap(), Request::RefreshToken);
     }
 }

@@ -12,13 +12,13 @@ pub const BEAT: Duration = Duration::from_secs(20);
 
 /// The heartbeat of one task. The task beats; clones of the heartbeat are monitored elsewhere.
 #[derive(Clone, Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     born: Instant,
     /// Milliseconds from `born` to the newest beat.
     beat: Arc<AtomicU64>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// Creates a heartbeat that has just beaten.
     pub fn new() -> Self {
         Self { born: Instant::now(), beat: Arc::new(AtomicU64::new(0)) }
@@ -52,7 +52,7 @@ impl Pulse {
     }
 }
 
-impl Default for Pulse {
+impl Default for Heartbeat {
     fn default() -> Self {
         Self::new()
     }
@@ -64,19 +64,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_hangs_is_seen_by_its_age() {
-        let pulse = Pulse::new();
-        let seen = pulse.clone();
+        let heartbeat = Heartbeat::new();
+        let seen = heartbeat.clone();
         tokio::time::advance(Duration::from_secs(7)).await;
         assert_eq!(seen.age(), Duration::from_secs(7));
-        pulse.beat();
+        heartbeat.beat();
         assert_eq!(seen.age(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_loop_beats_while_it_waits_but_not_for_ever() {
-        let pulse = Pulse::new();
-        let seen = pulse.clone();
-        let wait = pulse.during(Duration::from_secs(100), sleep(Duration::from_secs(200)));
+        let heartbeat = Heartbeat::new();
+        let seen = heartbeat.clone();
+        let wait = heartbeat.during(Duration::from_secs(100), sleep(Duration::from_secs(200)));
         let look = async {
             sleep(Duration::from_secs(99)).await;
             assert!(seen.age() < BEAT, "{:?}", seen.age());
@@ -84,6 +84,6 @@ mod tests {
             assert!(seen.age() >= Duration::from_secs(99), "{:?}", seen.age());
         };
         tokio::join!(wait, look);
-        assert_eq!(pulse.age(), Duration::ZERO);
+        assert_eq!(heartbeat.age(), Duration::ZERO);
     }
 }

@@ -9,15 +9,15 @@ const FLAPS: u32 = 3;
 
 /// The report to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Say {
+pub enum OutageReport {
     /// An outage has begun, or has a new cause.
-    Gone,
+    Begun,
     /// There were this many outages; further ones are not reported.
-    Flaps(u32),
+    Flapping(u32),
     /// The service is available, after an outage of this length if one was reported.
-    Back(Option<Duration>),
+    Ended(Option<Duration>),
     /// The service is stable after this many outages in this time.
-    Holds(u32, Duration),
+    Stable(u32, Duration),
     /// There is nothing to report.
     Nothing,
 }
@@ -57,7 +57,7 @@ impl<K: PartialEq> Outage<K> {
     }
 
     /// Records a failure. At a `quiet` time, such as the nightly restart of a gateway, nothing is reported.
-    pub fn failed(&mut self, kind: K, quiet: bool, now: Instant) -> Say {
+    pub fn failed(&mut self, kind: K, quiet: bool, now: Instant) -> OutageReport {
         let (since, counted, reported) = match self.state {
             State::Unknown => (now, true, false),
             State::Available { .. } => (now, false, false),
@@ -65,7 +65,7 @@ impl<K: PartialEq> Outage<K> {
         };
         if quiet {
             self.state = State::Unavailable { since, counted, reported };
-            return Say::Nothing;
+            return OutageReport::Nothing;
         }
         if !counted {
             self.first.get_or_insert(since);
@@ -76,37 +76,40 @@ impl<K: PartialEq> Outage<K> {
             self.reported.push(kind);
         }
         let say = match self.count {
-            FLAPS if !counted => Say::Flaps(FLAPS),
-            count if !counted && count < FLAPS => Say::Gone,
-            _ if new => Say::Gone,
-            _ => Say::Nothing,
+            FLAPS if !counted => OutageReport::Flapping(FLAPS),
+            count if !counted && count < FLAPS => OutageReport::Begun,
+            _ if new => OutageReport::Begun,
+            _ => OutageReport::Nothing,
         };
-        self.state = State::Unavailable { since, counted: true, reported: reported || say != Say::Nothing };
+        self.state =
+            State::Unavailable { since, counted: true, reported: reported || say != OutageReport::Nothing };
         say
     }
 
     /// Records that the service is available.
-    pub fn ended(&mut self, now: Instant) -> Say {
+    pub fn ended(&mut self, now: Instant) -> OutageReport {
         let away = match self.state {
             State::Available { .. } => return self.steady(now),
             State::Unavailable { since, reported: true, .. } => Some(now.saturating_duration_since(since)),
             State::Unavailable { .. } | State::Unknown => None,
         };
         self.state = State::Available { since: now };
-        if self.count < FLAPS { Say::Back(away) } else { Say::Nothing }
+        if self.count < FLAPS { OutageReport::Ended(away) } else { OutageReport::Nothing }
     }
 
     /// Checks if the service has become stable by `now`.
-    pub fn steady(&mut self, now: Instant) -> Say {
-        let State::Available { since } = self.state else { return Say::Nothing };
+    pub fn steady(&mut self, now: Instant) -> OutageReport {
+        let State::Available { since } = self.state else { return OutageReport::Nothing };
         if now.saturating_duration_since(since) < self.steady {
-            return Say::Nothing;
+            return OutageReport::Nothing;
         }
         let count = std::mem::take(&mut self.count);
         self.reported.clear();
         match self.first.take() {
-            Some(first) if count >= FLAPS => Say::Holds(count, since.saturating_duration_since(first)),
-            _ => Say::Nothing,
+            Some(first) if count >= FLAPS => {
+                OutageReport::Stable(count, since.saturating_duration_since(first))
+            }
+            _ => OutageReport::Nothing,
         }
     }
 
@@ -139,21 +142,21 @@ mod tests {
     #[test]
     fn an_outage_is_said_when_it_begins_when_its_kind_is_new_and_when_it_ends() {
         let (start, mut outage) = (Instant::now(), outage());
-        assert_eq!(outage.failed("away", false, start), Say::Gone);
-        assert_eq!(outage.failed("away", false, start + MINUTE), Say::Nothing);
-        assert_eq!(outage.failed("password", false, start + 2 * MINUTE), Say::Gone);
+        assert_eq!(outage.failed("away", false, start), OutageReport::Begun);
+        assert_eq!(outage.failed("away", false, start + MINUTE), OutageReport::Nothing);
+        assert_eq!(outage.failed("password", false, start + 2 * MINUTE), OutageReport::Begun);
         assert_eq!(outage.lasts(start + 2 * MINUTE), 2 * MINUTE);
-        assert_eq!(outage.ended(start + 3 * MINUTE), Say::Back(Some(3 * MINUTE)));
-        assert_eq!(outage.ended(start + 4 * MINUTE), Say::Nothing);
-        assert_eq!(outage.ended(start + 14 * MINUTE), Say::Nothing);
-        assert_eq!(outage.failed("away", false, start + 15 * MINUTE), Say::Gone);
+        assert_eq!(outage.ended(start + 3 * MINUTE), OutageReport::Ended(Some(3 * MINUTE)));
+        assert_eq!(outage.ended(start + 4 * MINUTE), OutageReport::Nothing);
+        assert_eq!(outage.ended(start + 14 * MINUTE), OutageReport::Nothing);
+        assert_eq!(outage.failed("away", false, start + 15 * MINUTE), OutageReport::Begun);
     }
 
     #[test]
     fn kinds_that_take_turns_are_said_once_each() {
         let (start, mut outage) = (Instant::now(), outage());
         let kinds = ["away", "password", "malformed"].into_iter().cycle().take(1000);
-        let reported = kinds.filter(|kind| outage.failed(kind, false, start) == Say::Gone).count();
+        let reported = kinds.filter(|kind| outage.failed(kind, false, start) == OutageReport::Begun).count();
         assert_eq!(reported, 3);
     }
 
@@ -170,10 +173,19 @@ mod tests {
         }
         reported.push(outage.ended(now));
         reported.push(outage.steady(now + STEADY));
-        reported.retain(|say| *say != Say::Nothing);
-        let back = || Say::Back(Some(2 * SECOND));
-        let holds = Say::Holds(20_000, 79_998 * SECOND);
-        let lines = [Say::Back(None), Say::Gone, Say::Gone, back(), Say::Gone, back(), Say::Flaps(3), holds];
+        reported.retain(|say| *say != OutageReport::Nothing);
+        let back = || OutageReport::Ended(Some(2 * SECOND));
+        let holds = OutageReport::Stable(20_000, 79_998 * SECOND);
+        let lines = [
+            OutageReport::Ended(None),
+            OutageReport::Begun,
+            OutageReport::Begun,
+            back(),
+            OutageReport::Begun,
+            back(),
+            OutageReport::Flapping(3),
+            holds,
+        ];
         assert_eq!(reported, lines);
     }
 
@@ -181,9 +193,9 @@ mod tests {
     fn what_was_steady_in_between_is_said_each_time() {
         let (mut now, mut outage) = (Instant::now(), outage());
         for _ in 0..10 {
-            assert!(matches!(outage.ended(now), Say::Back(_)));
-            assert_eq!(outage.steady(now + STEADY), Say::Nothing);
-            assert_eq!(outage.failed("lost", false, now + STEADY), Say::Gone);
+            assert!(matches!(outage.ended(now), OutageReport::Ended(_)));
+            assert_eq!(outage.steady(now + STEADY), OutageReport::Nothing);
+            assert_eq!(outage.failed("lost", false, now + STEADY), OutageReport::Begun);
             now += STEADY + SECOND;
         }
     }
@@ -194,13 +206,13 @@ mod tests {
         outage.ended(start);
         for night in 0..10 {
             let night = start + night * MINUTE;
-            assert_eq!(outage.failed("away", true, night), Say::Nothing);
-            assert_eq!(outage.ended(night + SECOND), Say::Back(None));
+            assert_eq!(outage.failed("away", true, night), OutageReport::Nothing);
+            assert_eq!(outage.ended(night + SECOND), OutageReport::Ended(None));
         }
         let night = start + 20 * MINUTE;
-        assert_eq!(outage.failed("away", true, night), Say::Nothing);
-        assert_eq!(outage.failed("away", false, night + 10 * MINUTE), Say::Gone);
-        assert_eq!(outage.failed("away", false, night + 11 * MINUTE), Say::Nothing);
-        assert_eq!(outage.ended(night + 12 * MINUTE), Say::Back(Some(12 * MINUTE)));
+        assert_eq!(outage.failed("away", true, night), OutageReport::Nothing);
+        assert_eq!(outage.failed("away", false, night + 10 * MINUTE), OutageReport::Begun);
+        assert_eq!(outage.failed("away", false, night + 11 * MINUTE), OutageReport::Nothing);
+        assert_eq!(outage.ended(night + 12 * MINUTE), OutageReport::Ended(Some(12 * MINUTE)));
     }
 }

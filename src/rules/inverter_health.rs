@@ -38,7 +38,7 @@ const FEWEST: usize = 3;
 
 /// The inverters of one gateway over one day, and the result of the day before.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Siblings {
+pub struct InverterHealth {
     date: Option<Date>,
     newest: Option<Timestamp>,
     samples: u32,
@@ -53,7 +53,7 @@ struct Tally {
     watts: f64,
 }
 
-impl Siblings {
+impl InverterHealth {
     /// Records the inverters of a reading at `time`, on the local `date`, and sets the condition of each.
     ///
     /// Returns the events to report after the end of a day.
@@ -191,7 +191,7 @@ mod tests {
 
     /// Returns the events after a day with a reading every 5 minutes; `inverters` returns the inverters at a minute.
     fn day(inverters: impl Fn(i64) -> Vec<Inverter>) -> Vec<(&'static str, String)> {
-        let mut siblings = Siblings::default();
+        let mut siblings = InverterHealth::default();
         for minute in (0..600).step_by(5) {
             assert_eq!(siblings.see(&mut inverters(minute), DAY, at(minute)), []);
         }
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_does_not_stop_the_comparison() {
-        let mut siblings = Siblings::default();
+        let mut siblings = InverterHealth::default();
         siblings.see(&mut sound(1_000_000), DAY, at(0));
         for minute in (0..600).step_by(5) {
             let mut all = sound(minute);
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn other_inverters_at_every_reading_take_no_memory_without_end() {
-        let mut siblings = Siblings::default();
+        let mut siblings = InverterHealth::default();
         for visit in 0..5 {
             let serial = |number: i64| format!("{visit}x{number}");
             let mut all: Vec<Inverter> =

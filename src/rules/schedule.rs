@@ -45,13 +45,13 @@ enum Closed {
 
 /// The answer to a request for an on-demand poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Early {
+pub enum OnDemand {
     /// A poll may be made now.
     Now,
     /// The last poll was too recent; the remaining time.
     TooSoon(Duration),
     /// The gateway asked clients to back off; the remaining time.
-    LeftAlone(Duration),
+    BackOff(Duration),
 }
 
 impl Schedule {
@@ -69,13 +69,13 @@ impl Schedule {
     }
 
     /// Decides whether an on-demand poll may be made at `now`.
-    pub fn early(&self, now: Instant) -> Early {
+    pub fn early(&self, now: Instant) -> OnDemand {
         match self.closed {
             Some((until, why)) if until > now => match why {
-                Closed::JustPolled => Early::TooSoon(until - now),
-                Closed::Busy => Early::LeftAlone(until - now),
+                Closed::JustPolled => OnDemand::TooSoon(until - now),
+                Closed::Busy => OnDemand::BackOff(until - now),
             },
-            _ => Early::Now,
+            _ => OnDemand::Now,
         }
     }
 
@@ -232,18 +232,18 @@ mod tests {
         let mut schedule = Schedule::new(start, HALF_MINUTE);
         let after = |seconds| start + Duration::from_secs(seconds);
         schedule.answered(after(1));
-        assert_eq!(schedule.early(after(1)), Early::TooSoon(CLOSEST));
-        assert_eq!(schedule.early(after(6)), Early::Now);
+        assert_eq!(schedule.early(after(1)), OnDemand::TooSoon(CLOSEST));
+        assert_eq!(schedule.early(after(6)), OnDemand::Now);
         schedule.answered(after(6));
         assert_eq!(schedule.next(), start + HALF_MINUTE, "the grid stays");
         schedule.failed(after(30), Some(&away()));
-        assert_eq!(schedule.early(after(59)), Early::TooSoon(Duration::from_secs(1)));
-        assert_eq!(schedule.early(after(60)), Early::Now);
+        assert_eq!(schedule.early(after(59)), OnDemand::TooSoon(Duration::from_secs(1)));
+        assert_eq!(schedule.early(after(60)), OnDemand::Now);
         schedule.failed(after(60), Some(&busy(Some(Duration::from_secs(600)))));
-        assert_eq!(schedule.early(after(100)), Early::LeftAlone(Duration::from_secs(560)));
-        assert_eq!(schedule.early(after(660)), Early::Now);
+        assert_eq!(schedule.early(after(100)), OnDemand::BackOff(Duration::from_secs(560)));
+        assert_eq!(schedule.early(after(660)), OnDemand::Now);
         schedule.failed(after(660), Some(&busy(Some(Duration::from_secs(3)))));
-        assert_eq!(schedule.early(after(661)), Early::TooSoon(Duration::from_secs(29)));
+        assert_eq!(schedule.early(after(661)), OnDemand::TooSoon(Duration::from_secs(29)));
     }
 
     #[test]

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use enphased::app::config::secret::{Account, SecretSource};
 use enphased::app::config::{self, environment::Environment};
-use enphased::app::latest::Board;
+use enphased::app::latest::Latest;
 use enphased::app::publisher::{self, outbox::Outbox};
-use enphased::app::token_provider::{Settings, Supply};
+use enphased::app::token_provider::{Settings, TokenProvider};
 use enphased::base::clock::Clock;
 use enphased::base::reading::{Reading, Serial};
 use enphased::base::secrets::{Credentials, Secret};
@@ -33,7 +33,7 @@ use enphased::output::json;
 use enphased::output::text;
 use enphased::output::topics;
 use enphased::rules::counters::{Guard, GuardState};
-use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::clocks::GatewayTime;
 use enphased::rules::logins::situation::Operator;
 use enphased::rules::sources::{Cycle, Options, Sources};
 use jiff::Timestamp;
@@ -182,10 +182,15 @@ async fn logins(state: &StateDir) {
         several_gateways: false,
     };
     let clock = Clock::simulated(time(0));
-    let mut supply = Supply::new(state.clone(), clock, settings, fastrand::Rng::with_seed(1));
-    for heard in [Heard::Nothing, Heard::NoTime, Heard::Time(time(1)), Heard::Time(Timestamp::MAX)] {
+    let mut token_provider = TokenProvider::new(state.clone(), clock, settings, fastrand::Rng::with_seed(1));
+    for gateway_time in [
+        GatewayTime::NoResponse,
+        GatewayTime::NoTime,
+        GatewayTime::Time(time(1)),
+        GatewayTime::Time(Timestamp::MAX),
+    ] {
         for operator in [Operator::Absent, Operator::Asks, Operator::Insists] {
-            let decided = supply.consider(&serial(), heard, operator).await;
+            let decided = token_provider.consider(&serial(), gateway_time, operator).await;
             drop(decided.map(|decision| decision.to_string()));
         }
     }
@@ -200,14 +205,14 @@ async fn announced(state: &StateDir) {
         domoticz: None,
         interval: Duration::from_secs(30),
         instance: "us".to_owned(),
-        wishes: None,
+        requests: None,
         state: None,
     };
-    let (board, start) = (Board::new(), Instant::now());
+    let (latest, start) = (Latest::new(), Instant::now());
     let mut outbox = Outbox::new(options, start);
     outbox.recall(state).await;
     outbox.connected();
-    let reader = board.reader();
+    let reader = latest.reader();
     for second in 0..10 {
         while let Some(order) = outbox.next(&reader.borrow(), start + Duration::from_secs(second)) {
             if let Command::Publish(message) = order {

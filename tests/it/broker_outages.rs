@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use enphased::app::commands::Context;
-use enphased::app::latest::Board;
+use enphased::app::latest::Latest;
 use enphased::app::publisher;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
@@ -32,10 +32,10 @@ struct Hour {
     newest: String,
 }
 
-/// Polls a simulated gateway for an hour in virtual time, on a thread of its own, and writes the readings to `board`. If
+/// Polls a simulated gateway for an hour in virtual time, on a thread of its own, and writes the readings to `latest`. If
 /// the publisher's runtime delayed a poll, there would be one too few.
-async fn an_hour_of_polls(board: &Board) -> Hour {
-    let board = board.clone();
+async fn an_hour_of_polls(latest: &Latest) -> Hour {
+    let latest = latest.clone();
     let hour = move || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().start_paused(true).build().unwrap();
@@ -44,13 +44,13 @@ async fn an_hour_of_polls(board: &Board) -> Hour {
             let (config, environment) = (house.config(), house.environment());
             let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
             let mut shared = context.shared(&StateDir::open(house.state()).unwrap());
-            shared.board = board.clone();
+            shared.latest = latest.clone();
             let poller = context.pollers(&shared).remove(0);
             Box::new(poller).run(Instant::now(), sleep(Duration::from_secs(3599))).await;
             let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
-            let reader = board.reader();
-            let sheet = reader.borrow();
-            let newest = &sheet.gateway(&serial).unwrap().reading.as_ref().unwrap().value;
+            let reader = latest.reader();
+            let snapshot = reader.borrow();
+            let newest = &snapshot.gateway(&serial).unwrap().reading.as_ref().unwrap().value;
             Hour { polls: house.polls(), newest: newest.time.to_string(), serial: serial.clone() }
         })
     };
@@ -79,8 +79,8 @@ async fn away_for_an_hour(memory: &str, stopped: bool) {
     let mut broker = Mosquitto::start(dir, "allow_anonymous true", &memory).await;
     let ours = options(broker.address("mqtt"));
     let with_discovery = publisher::Options { homeassistant: Some(discovery()), ..content(&ours) };
-    let daemon = Daemon::of(ours, with_discovery, Board::new());
-    daemon.board.put_reading(reading(1.5, 3));
+    let daemon = Daemon::of(ours, with_discovery, Latest::new());
+    daemon.latest.put_reading(reading(1.5, 3));
     kept(&broker, READING, "1.5").await;
     if stopped {
         broker.signal("-STOP").await;
@@ -88,7 +88,7 @@ async fn away_for_an_hour(memory: &str, stopped: bool) {
         broker.kill().await;
     }
     let before = resident();
-    let hour = an_hour_of_polls(&daemon.board).await;
+    let hour = an_hour_of_polls(&daemon.latest).await;
     println!("an hour without a broker: {} kB resident before, {} kB after", before, resident());
     assert_eq!(hour.polls, 120, "no poll was late");
     if stopped {
@@ -139,12 +139,12 @@ async fn a_broker_whose_disk_is_full_passes_everything_on_and_is_filled_again() 
     let daemon = Daemon::start(options(broker.address("mqtt")));
     let mut live = Watcher::new(&broker);
     // Longer than the broker can store.
-    daemon.board.put_reading(reading(1.5, 99));
+    daemon.latest.put_reading(reading(1.5, 99));
     live.until(POWER, "1.5").await;
-    let hour = an_hour_of_polls(&daemon.board).await;
+    let hour = an_hour_of_polls(&daemon.latest).await;
     assert_eq!(hour.polls, 120);
     all_is_right(&broker, &hour).await;
-    daemon.board.put_reading(reading(2.5, 99));
+    daemon.latest.put_reading(reading(2.5, 99));
     live.until(POWER, "2.5").await;
     broker.kill().await;
     let written =
@@ -203,8 +203,8 @@ async fn what_the_next_configuration_leaves_out_is_removed_from_the_broker() {
         let ours = options(broker.address("mqtt"));
         let state = Some(StateDir::open(state.path()).unwrap());
         let content = publisher::Options { homeassistant, topics, state, ..content(&ours) };
-        let daemon = Daemon::of(ours, content, Board::new());
-        daemon.board.put_reading(reading(1.5, 2));
+        let daemon = Daemon::of(ours, content, Latest::new());
+        daemon.latest.put_reading(reading(1.5, 2));
         daemon
     };
     let own = "homeassistant/sensor/122300000001/production_power/config";

@@ -61,22 +61,22 @@ impl Watched {
 
     /// Returns the newest reading, unless the gateway is offline.
     fn reading(&self) -> Option<Reading> {
-        let reader = self.shared.board.reader();
-        let sheet = reader.borrow();
-        sheet.gateway(&self.serial)?.fresh_reading().map(|reading| (*reading.value).clone())
+        let reader = self.shared.latest.reader();
+        let snapshot = reader.borrow();
+        snapshot.gateway(&self.serial)?.fresh_reading().map(|reading| (*reading.value).clone())
     }
 
     fn availability(&self) -> Option<Availability> {
-        let reader = self.shared.board.reader();
-        let sheet = reader.borrow();
-        Some((*sheet.gateway(&self.serial)?.availability.as_ref()?.value).clone())
+        let reader = self.shared.latest.reader();
+        let snapshot = reader.borrow();
+        Some((*snapshot.gateway(&self.serial)?.availability.as_ref()?.value).clone())
     }
 
     /// Returns the kinds of the events so far.
     fn events(&self) -> Vec<String> {
-        let reader = self.shared.board.reader();
-        let sheet = reader.borrow();
-        sheet.events_after(0).map(|told| told.event.kind.to_owned()).collect()
+        let reader = self.shared.latest.reader();
+        let snapshot = reader.borrow();
+        snapshot.events_after(0).map(|told| told.event.kind.to_owned()).collect()
     }
 
     fn asked(&self, endpoint: Endpoint) -> u64 {

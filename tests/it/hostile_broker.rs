@@ -7,9 +7,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use enphased::app::latest::Board;
+use enphased::app::latest::Latest;
 use enphased::app::publisher;
-use enphased::app::requests::Wishes;
+use enphased::app::requests::Requests;
 use enphased::base::clock::Clock;
 use enphased::simulator::{Simulation, SimulationOptions};
 use rumqttc::{AsyncClient, MqttOptions, PublishOptions};
@@ -102,7 +102,7 @@ async fn a_message_that_is_far_too_long_ends_the_listening_and_not_the_publishin
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let ours = options(format!("mqtt://{}", listener.local_addr().unwrap()).parse().unwrap());
     let with_all = publisher::Options { homeassistant: Some(discovery()), ..content(&ours) };
-    let daemon = Daemon::of(ours, with_all, Board::new());
+    let daemon = Daemon::of(ours, with_all, Latest::new());
     daemon.read(1.5);
     // Retained messages come with each subscription to their topics: here 200 MB.
     let mut kinds = Vec::new();
@@ -174,9 +174,9 @@ async fn a_broker_that_sends_without_end_is_left_after_a_while() {
     for packet in [publish("enphased/status", b"offline"), vec![0xd0, 0]] {
         let (port, connections, bytes) = sends(packet.clone()).await;
         let ours = options(format!("mqtt://127.0.0.1:{port}").parse().unwrap());
-        let wishes = Some(Wishes::new());
-        let with_all = publisher::Options { homeassistant: Some(discovery()), wishes, ..content(&ours) };
-        let daemon = Daemon::of(ours, with_all, Board::new());
+        let requests = Some(Requests::new());
+        let with_all = publisher::Options { homeassistant: Some(discovery()), requests, ..content(&ours) };
+        let daemon = Daemon::of(ours, with_all, Latest::new());
         daemon.read(1.5);
         let trouble = daemon.trouble().await;
         assert!(trouble.contains("floods this program"), "{trouble}");

@@ -11,7 +11,7 @@ use enphased::app::daemon;
 use enphased::app::poller::{Poller, Shared};
 use enphased::app::token_provider::ending::Ending;
 use enphased::base::clock::Clock;
-use enphased::base::heartbeat::Pulse;
+use enphased::base::heartbeat::Heartbeat;
 use enphased::base::reading::{Reading, Serial};
 use enphased::base::secrets::Secret;
 use enphased::io::gateway::address::Address;
@@ -153,7 +153,7 @@ impl Home {
     }
 
     fn poller_of(&self, place: usize) -> Poller {
-        Poller::new(place, self.config.gateways[place].clone(), self.shared.clone(), Pulse::new())
+        Poller::new(place, self.config.gateways[place].clone(), self.shared.clone(), Heartbeat::new())
     }
 }
 
@@ -344,7 +344,7 @@ async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
     assert_eq!(watts(&mut first).await.unwrap().0, SERIAL);
     assert_eq!(watts(&mut second).await.unwrap().0, OTHER);
     // The addresses are swapped, and another process holds the login lock.
-    let login = Arc::clone(&home.shared.supply).lock_owned().await;
+    let login = Arc::clone(&home.shared.token_provider).lock_owned().await;
     one.becomes(Persona { serial: OTHER, ..REAL }, Shown::other());
     two.becomes(REAL, Shown::first());
     assert!(watts(&mut first).await.unwrap_err().contains("a different key"));
@@ -472,7 +472,7 @@ async fn a_replaced_gateway_is_called_so() {
     let home = Home::at(&host).await;
     let mut poller = home.poller();
     assert_eq!(watts(&mut poller).await.unwrap().0, SERIAL);
-    let mut board = home.shared.board.reader();
+    let mut latest = home.shared.latest.reader();
     host.becomes(Persona { serial: OTHER, watts: 7, ..old }, Shown::plain());
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(60)).await;
@@ -480,8 +480,8 @@ async fn a_replaced_gateway_is_called_so() {
     let said = watts(&mut poller).await.unwrap_err();
     assert!(said.contains(&format!("changed from {SERIAL} to {OTHER}")), "{said}");
     assert_eq!(watts(&mut poller).await.unwrap(), (OTHER.to_owned(), 7.0));
-    let sheet = board.borrow_and_update();
-    let events: Vec<String> = sheet
+    let snapshot = latest.borrow_and_update();
+    let events: Vec<String> = snapshot
         .events_after(0)
         .map(|told| format!("{} {}: {}", told.serial, told.event.kind, told.event.message))
         .collect();
@@ -512,7 +512,7 @@ async fn a_host_that_is_another_gateway_each_time_is_not_read_as_each() {
         }
     }
     assert!(said.contains("says another serial number again: 12, and 2 before"), "{said}");
-    let reader = home.shared.board.reader();
+    let reader = home.shared.latest.reader();
     assert!(reader.borrow().gateways().count() <= 3);
     // The last one that was read is read again as soon as it is there again, and so is the first.
     for (serial, watts_of_it) in [("2", 7), (SERIAL, 8)] {

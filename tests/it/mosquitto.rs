@@ -9,10 +9,10 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use enphased::app::latest::{Availability, Board};
+use enphased::app::latest::{Availability, Latest};
 use enphased::app::publisher;
 use enphased::base::clock::Clock;
-use enphased::base::heartbeat::Pulse;
+use enphased::base::heartbeat::Heartbeat;
 use enphased::base::reading::{GatewayFacts, Inverter, Production, Reading, Serial, Source};
 use enphased::base::secrets::Secret;
 use enphased::base::units::Watts;
@@ -204,8 +204,8 @@ pub(crate) async fn kept(broker: &Mosquitto, topic: &str, part: &str) {
 
 /// A publisher as the daemon runs it.
 pub(crate) struct Daemon {
-    pub(crate) board: Board,
-    pub(crate) pulse: Pulse,
+    pub(crate) latest: Latest,
+    pub(crate) heartbeat: Heartbeat,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -231,7 +231,7 @@ pub(crate) fn content(broker: &mqtt::Options) -> publisher::Options {
         domoticz: None,
         interval: Duration::from_secs(30),
         instance: broker.client_id.clone(),
-        wishes: None,
+        requests: None,
         state: None,
     }
 }
@@ -253,12 +253,12 @@ impl Daemon {
 
     pub(crate) fn with_discovery(broker: mqtt::Options, homeassistant: Option<Discovery>) -> Self {
         let content = publisher::Options { homeassistant, ..content(&broker) };
-        Self::of(broker, content, Board::new())
+        Self::of(broker, content, Latest::new())
     }
 
-    pub(crate) fn of(broker: mqtt::Options, content: publisher::Options, board: Board) -> Self {
-        let (pulse, (stop, stopped)) = (Pulse::new(), oneshot::channel());
-        let (their_board, their_pulse) = (board.clone(), pulse.clone());
+    pub(crate) fn of(broker: mqtt::Options, content: publisher::Options, latest: Latest) -> Self {
+        let (heartbeat, (stop, stopped)) = (Heartbeat::new(), oneshot::channel());
+        let (their_board, their_pulse) = (latest.clone(), heartbeat.clone());
         let task = tokio::spawn(async move {
             let stop = async { stopped.await.unwrap_or(()) };
             let caught_up = watch::Sender::new(0);
@@ -273,17 +273,17 @@ impl Daemon {
             )
             .await;
         });
-        Self { board, pulse, stop: Some(stop), task }
+        Self { latest, heartbeat, stop: Some(stop), task }
     }
 
     pub(crate) fn read(&self, power: f64) {
-        self.board.put_reading(reading(power, 1));
+        self.latest.put_reading(reading(power, 1));
     }
 
     /// Waits for the message about the problem with the broker.
     pub(crate) async fn trouble(&self) -> String {
-        let mut sheet = self.board.reader();
-        let told = timeout(PATIENCE, sheet.wait_for(|sheet| sheet.broker_trouble().is_some())).await;
+        let mut snapshot = self.latest.reader();
+        let told = timeout(PATIENCE, snapshot.wait_for(|snapshot| snapshot.broker_trouble().is_some())).await;
         told.expect("the trouble is told").unwrap().broker_trouble().unwrap().to_owned()
     }
 
@@ -351,7 +351,7 @@ async fn what_is_published_is_kept_and_a_clean_stop_says_offline() {
     kept(&broker, POWER, "1234.5").await;
     let mut live = Watcher::new(&broker);
     daemon
-        .board
+        .latest
         .put_availability(&Serial::parse(SERIAL).unwrap(), Availability::Offline("no answer".to_owned()));
     live.until(AVAILABILITY, "offline").await;
     daemon.read(1.5);
@@ -432,7 +432,7 @@ async fn a_wrong_password_is_told_and_tried_again_until_it_is_right() {
     broker.kill().await;
     broker.restart().await;
     kept(&broker, READING, "7.5").await;
-    assert_eq!(daemon.board.reader().borrow().broker_trouble(), None);
+    assert_eq!(daemon.latest.reader().borrow().broker_trouble(), None);
 }
 
 pub(super) async fn set_password(file: &Path, password: &str) {
@@ -492,12 +492,12 @@ async fn a_broker_that_hangs_delays_nobody_and_ends_on_the_newest() {
     broker.signal("-STOP").await;
     for n in 0..READINGS {
         // Some kilobytes each: more than the sockets' buffers hold.
-        daemon.board.put_reading(reading(f64::from(n) + 0.5, 99));
+        daemon.latest.put_reading(reading(f64::from(n) + 0.5, 99));
         tokio::task::yield_now().await;
     }
-    let age = daemon.pulse.age();
+    let age = daemon.heartbeat.age();
     let turns = async {
-        while daemon.pulse.age() >= age.max(LOOK) {
+        while daemon.heartbeat.age() >= age.max(LOOK) {
             daemon.read(9999.5);
             tokio::task::yield_now().await;
         }

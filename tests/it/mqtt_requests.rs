@@ -6,7 +6,7 @@ use std::time::Duration;
 use enphased::app::commands::Context;
 use enphased::app::latest::Availability;
 use enphased::app::poller::Shared;
-use enphased::app::requests::Wish;
+use enphased::app::requests::Request;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
 use enphased::io::state_dir::StateDir;
@@ -49,21 +49,21 @@ impl Asked {
 
     /// Returns the events so far that respond to a request, each with its kind and message.
     fn answers(&self) -> Vec<(String, String)> {
-        let reader = self.shared.board.reader();
-        let sheet = reader.borrow();
-        let events = sheet.events_after(0).map(|told| &told.event);
+        let reader = self.shared.latest.reader();
+        let snapshot = reader.borrow();
+        let events = snapshot.events_after(0).map(|told| &told.event);
         let answers = events.filter(|event| event.kind.starts_with("asked_"));
         answers.map(|event| (event.kind.to_owned(), event.message.clone())).collect()
     }
 
-    fn wish(&self, wish: Wish) {
-        self.shared.wishes.put(&self.serial, wish);
+    fn request(&self, request: Request) {
+        self.shared.requests.put(&self.serial, request);
     }
 
     /// Sends the request every tenth of a second.
-    async fn insist(&self, wish: Wish, length: Duration) {
+    async fn insist(&self, request: Request, length: Duration) {
         for _ in 0..length.as_millis() / 100 {
-            self.wish(wish);
+            self.request(request);
             sleep(Duration::from_millis(100)).await;
         }
     }
@@ -73,7 +73,7 @@ impl Asked {
 async fn a_poll_is_made_when_it_is_asked_for_and_the_grid_stays() {
     let asked = Asked::new().await;
     assert_eq!(asked.house.polls(), 1);
-    asked.wish(Wish::Poll);
+    asked.request(Request::Poll);
     sleep(Duration::from_secs(2)).await;
     assert_eq!(asked.house.polls(), 2);
     assert_eq!(asked.answers(), [("asked_poll".to_owned(), "done: the gateway was read".to_owned())]);
@@ -85,7 +85,7 @@ async fn a_poll_is_made_when_it_is_asked_for_and_the_grid_stays() {
 async fn a_flood_of_wishes_does_not_hammer_the_gateway() {
     let asked = Asked::new().await;
     let before = asked.house.polls();
-    asked.insist(Wish::Poll, HOUR / 6).await;
+    asked.insist(Request::Poll, HOUR / 6).await;
     let polls = asked.house.polls() - before;
     assert!((100..=121).contains(&polls), "{polls} polls in 10 minutes: not closer than 5 s");
     let told = asked.answers();
@@ -102,7 +102,7 @@ async fn a_gateway_that_is_away_or_busy_is_not_asked_more_often_by_wishes() {
     gateway.fail(Fault::Respond(answers_busy()));
     sleep(MINUTE).await;
     let before = gateway.counts().requests;
-    asked.insist(Wish::Poll, 8 * MINUTE).await;
+    asked.insist(Request::Poll, 8 * MINUTE).await;
     assert_eq!(gateway.counts().requests, before, "it has asked to be left alone for ten minutes");
     assert!(asked.answers().iter().any(|(_, words)| words.contains("asked to be left alone")));
     gateway.heal();
@@ -122,10 +122,10 @@ async fn a_gateway_without_tokens_is_known_by_name_while_it_is_away() {
     let asked = Asked::of(SimulationOptions { gateways, ..SimulationOptions::default() }).await;
     asked.house.simulation.gateways[0].set_condition(Condition::Refusing);
     sleep(10 * MINUTE).await;
-    let reader = asked.shared.board.reader();
+    let reader = asked.shared.latest.reader();
     let availability = reader.borrow().gateway(&asked.serial).unwrap().availability.clone();
     assert!(matches!(&*availability.unwrap().value, Availability::Offline(_)));
-    asked.wish(Wish::RefreshToken);
+    asked.request(Request::RefreshToken);
     sleep(10 * MINUTE).await;
     assert_eq!(asked.answers()[0].0, "asked_refresh_token", "and it can be asked");
 }
@@ -137,7 +137,7 @@ fn answers_busy() -> enphased::simulator::Answer {
 #[tokio::test(start_paused = true)]
 async fn a_token_is_looked_at_and_not_fetched_again_while_it_is_good() {
     let asked = Asked::new().await;
-    asked.insist(Wish::RefreshToken, HOUR).await;
+    asked.insist(Request::RefreshToken, HOUR).await;
     assert_eq!(asked.house.cloud(), one_login());
     let (kind, words) = asked.answers().remove(0);
     assert_eq!(kind, "asked_refresh_token");
@@ -158,13 +158,13 @@ async fn no_hold_off_is_shortened_by_asking() {
     // Between the polls, which check the token too.
     for _ in 0..23 * 60 {
         sleep(MINUTE * 17 / 60).await;
-        shared.wishes.put(&serial, Wish::RefreshToken);
+        shared.requests.put(&serial, Request::RefreshToken);
         sleep(MINUTE * 43 / 60).await;
     }
     assert_eq!(house.cloud().login_attempts, 1, "24 hours are 24 hours");
-    let reader = shared.board.reader();
-    let sheet = reader.borrow();
-    let told = sheet.events_after(0).any(|told| told.event.message.contains("too many active sessions"));
+    let reader = shared.latest.reader();
+    let snapshot = reader.borrow();
+    let told = snapshot.events_after(0).any(|told| told.event.message.contains("too many active sessions"));
     assert!(told, "and the answer says why");
 }
 
@@ -173,7 +173,7 @@ async fn what_is_not_understood_is_answered_and_does_nothing() {
     let asked = Asked::new().await;
     let before = asked.house.simulation.gateways[0].counts().requests;
     for _ in 0..1000 {
-        asked.wish(Wish::Unknown);
+        asked.request(Request::Unknown);
         sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(asked.house.simulation.gateways[0].counts().requests, before);

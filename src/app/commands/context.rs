@@ -9,7 +9,7 @@ use crate::app::daemon;
 use crate::app::poller::{Poller, Shared};
 use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
-use crate::base::heartbeat::Pulse;
+use crate::base::heartbeat::Heartbeat;
 use crate::io::state_dir::{Entrance, StateDir};
 
 /// The dependencies of a command, and the state directory once it is open.
@@ -59,7 +59,7 @@ impl Context {
     /// Creates a poller for each gateway.
     pub fn pollers(&mut self, shared: &Shared) -> Vec<Poller> {
         let poller = |settings: &crate::app::config::Gateway| {
-            Poller::new(shared.standings.open(), settings.clone(), shared.clone(), Pulse::new())
+            Poller::new(shared.statuses.open(), settings.clone(), shared.clone(), Heartbeat::new())
         };
         self.config.gateways.iter().map(poller).collect()
     }

@@ -6,7 +6,7 @@ use std::io::{BufRead, Write};
 use super::Context;
 use super::confirm::confirm;
 use super::failure::{Code, Failure};
-use crate::app::poller::reset_totals::Request;
+use crate::app::poller::reset_totals::TotalsReset;
 use crate::app::poller::totals::Totals;
 use crate::base::reading::{Reading, Serial};
 use crate::base::units::WattHours;
@@ -56,7 +56,7 @@ pub async fn reset_totals(
     if !(options.assume_yes || confirm("Reset the totals?", answers, out)?) {
         return Err(Failure::new(Code::Refused, "not confirmed; nothing was changed"));
     }
-    Request { counters }.save(&state, &serial).await?;
+    TotalsReset { counters }.save(&state, &serial).await?;
     writeln!(
         out,
         "Done. A running daemon resets the totals at its next reading; otherwise the next start does."

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use crate::app::token_provider::ending::{Ending, PATIENCE};
-use crate::rules::logins::words::length;
+use crate::base::durations::length;
 
 /// Waits for requests to the cloud that are in progress, until another stop signal arrives.
 pub async fn last_requests(endings: Vec<Ending>, more_stops: &mut mpsc::Receiver<()>) {

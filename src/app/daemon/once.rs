@@ -14,10 +14,10 @@ use crate::app::config::Config;
 use crate::app::poller::{Poller, Shared};
 use crate::app::publisher::output::Output;
 use crate::app::publisher::{self, broker, stdout};
-use crate::app::status::Standing;
+use crate::app::status::Status;
 use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
-use crate::base::heartbeat::Pulse;
+use crate::base::heartbeat::Heartbeat;
 use crate::io::state_dir::StateDir;
 
 /// The time limit for the broker, and for standard output.
@@ -41,24 +41,24 @@ pub async fn run_once(
     let shared = shared(config, state, clock, rng.fork(), ending);
     let mut pollers = JoinSet::new();
     for gateway in &config.gateways {
-        let place = shared.standings.open();
-        pollers.spawn(Poller::new(place, gateway.clone(), shared.clone(), Pulse::new()).run_once());
+        let place = shared.statuses.open();
+        pollers.spawn(Poller::new(place, gateway.clone(), shared.clone(), Heartbeat::new()).run_once());
     }
     pollers.join_all().await;
     // Concurrently, because a reader of standard output that hangs must not delay the broker.
     let (written, ()) =
         tokio::join!(timeout(OUTPUT_TIMEOUT, write(config, &shared)), publish(config, &shared, rng));
     written.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into())).map_err(Error::Output)?;
-    let standings = shared.standings.reader();
-    let standings = standings.borrow();
-    Ok(standings.iter().all(|standing| matches!(standing, Standing::Read(_))))
+    let statuses = shared.statuses.reader();
+    let statuses = statuses.borrow();
+    Ok(statuses.iter().all(|status| matches!(status, Status::Read(_))))
 }
 
 /// Writes the readings to standard output.
 async fn write(config: &Config, shared: &Shared) -> io::Result<()> {
     let Some(stdout) = &config.stdout else { return Ok(()) };
     let format = outputs::format(stdout, config);
-    stdout::write_once(&format, shared.board.reader(), &mut Output::standard()?).await
+    stdout::write_once(&format, shared.latest.reader(), &mut Output::standard()?).await
 }
 
 /// Publishes the readings to the broker.
@@ -67,9 +67,9 @@ async fn publish(config: &Config, shared: &Shared, rng: Rng) {
     let options = outputs::broker(settings, CLIENT_ID);
     // The program ends before a request could arrive.
     let content =
-        publisher::Options { wishes: None, ..outputs::content(settings, config, shared, CLIENT_ID) };
+        publisher::Options { requests: None, ..outputs::content(settings, config, shared, CLIENT_ID) };
     let caught_up = watch::Sender::new(0);
-    let (mut seen, newest) = (caught_up.subscribe(), shared.board.reader().borrow().written());
+    let (mut seen, newest) = (caught_up.subscribe(), shared.latest.reader().borrow().written());
     let done = async move { drop(timeout(OUTPUT_TIMEOUT, seen.wait_for(|number| *number >= newest)).await) };
-    broker::run(options, content, &shared.board, &Pulse::new(), rng, &caught_up, done).await;
+    broker::run(options, content, &shared.latest, &Heartbeat::new(), rng, &caught_up, done).await;
 }

@@ -54,7 +54,7 @@ pub fn content(settings: &Mqtt, config: &Config, shared: &Shared, client_id: &st
         domoticz: (!settings.idx.is_empty()).then_some(domoticz),
         interval,
         instance: client_id.to_owned(),
-        wishes: settings.commands.then(|| shared.wishes.clone()),
+        requests: settings.commands.then(|| shared.requests.clone()),
         state: Some(shared.state.clone()),
     }
 }

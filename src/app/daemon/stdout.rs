@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::outputs;
 use crate::app::config::Config;
-use crate::app::latest::Board;
+use crate::app::latest::Latest;
 use crate::app::publisher::output::Output;
 use crate::app::publisher::stdout::{self, Ended};
 
@@ -25,12 +25,12 @@ pub(super) struct Stdout {
 impl Stdout {
     /// Writes the readings after the write number `seen`. Returns when the reader has gone and no other output is
     /// configured.
-    pub(super) async fn write(&mut self, config: &Config, board: &Board, seen: &mut u64) {
+    pub(super) async fn write(&mut self, config: &Config, latest: &Latest, seen: &mut u64) {
         let Some(settings) = &config.stdout else { return pending().await };
         if !self.closed {
             let format = outputs::format(settings, config);
             let output = self.output().await;
-            match stdout::run(&format, board.reader(), seen, output).await {
+            match stdout::run(&format, latest.reader(), seen, output).await {
                 Ended::ReaderGone => self.closed = true,
                 Ended::NothingMore => return pending().await,
             }

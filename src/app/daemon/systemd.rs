@@ -6,9 +6,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::notify::Notify;
-use crate::app::latest::Sheet;
-use crate::app::status::{Standing, line};
-use crate::base::heartbeat::Pulse;
+use crate::app::latest::Snapshot;
+use crate::app::status::{Status, line};
+use crate::base::heartbeat::Heartbeat;
 
 /// A task whose last heartbeat is older has stopped responding. The longest time between two heartbeats is a page of a
 /// gateway without TLS: `/info` is requested first, and each of the two requests may be repeated on a new connection
@@ -23,9 +23,9 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// Notifies systemd, forever.
 pub(super) async fn notify_systemd(
     notify: &mut Notify,
-    pulses: &[Pulse],
-    mut standings: watch::Receiver<Vec<Standing>>,
-    mut board: watch::Receiver<Sheet>,
+    heartbeats: &[Heartbeat],
+    mut statuses: watch::Receiver<Vec<Status>>,
+    mut latest: watch::Receiver<Snapshot>,
 ) {
     let every = notify.watchdog().map_or(IDLE, |length| (length / 4).max(SHORTEST));
     let mut due = Instant::now();
@@ -33,13 +33,13 @@ pub(super) async fn notify_systemd(
     loop {
         if Instant::now() >= due {
             due = Instant::now() + every;
-            if all_respond(pulses) {
+            if all_respond(heartbeats) {
                 notify.alive();
             } else {
                 tracing::error!("a task stopped responding; withholding the watchdog ping");
             }
         }
-        let now = status(&standings.borrow_and_update(), &board.borrow_and_update());
+        let now = status(&statuses.borrow_and_update(), &latest.borrow_and_update());
         if now != reported {
             notify.status(&now);
             reported = now;
@@ -47,20 +47,20 @@ pub(super) async fn notify_systemd(
         let retry = notify.retry();
         tokio::select! {
             () = sleep_until(due) => {}
-            () = sleep_until(retry.unwrap_or(due)), if retry.is_some() => notify.retry_now(all_respond(pulses)),
-            Ok(()) = standings.changed() => {}
-            Ok(()) = board.changed() => {}
+            () = sleep_until(retry.unwrap_or(due)), if retry.is_some() => notify.retry_now(all_respond(heartbeats)),
+            Ok(()) = statuses.changed() => {}
+            Ok(()) = latest.changed() => {}
         }
     }
 }
 
-fn all_respond(pulses: &[Pulse]) -> bool {
-    pulses.iter().all(|pulse| pulse.age() < MAX_HEARTBEAT_AGE)
+fn all_respond(heartbeats: &[Heartbeat]) -> bool {
+    heartbeats.iter().all(|heartbeat| heartbeat.age() < MAX_HEARTBEAT_AGE)
 }
 
-fn status(standings: &[Standing], sheet: &Sheet) -> String {
-    let standing = line(standings);
-    sheet.broker_trouble().map_or(standing.clone(), |trouble| format!("{standing}; {trouble}"))
+fn status(statuses: &[Status], snapshot: &Snapshot) -> String {
+    let status = line(statuses);
+    snapshot.broker_trouble().map_or(status.clone(), |trouble| format!("{status}; {trouble}"))
 }
 
 #[cfg(test)]
@@ -68,23 +68,23 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::app::latest::Board;
-    use crate::app::status::Standings;
+    use crate::app::latest::Latest;
+    use crate::app::status::StatusList;
 
     #[tokio::test(start_paused = true)]
     async fn the_watchdog_is_pinged_only_while_every_task_responds() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut notify = Notify::Channel(sender, Some(Duration::from_secs(180)));
-        let (board, standings) = (Board::new(), Standings::new());
-        let pulses = [Pulse::new(), Pulse::new()];
-        let first = pulses[0].clone();
+        let (latest, statuses) = (Latest::new(), StatusList::new());
+        let heartbeats = [Heartbeat::new(), Heartbeat::new()];
+        let first = heartbeats[0].clone();
         let beats = async {
             loop {
                 first.beat();
                 tokio::time::sleep(Duration::from_secs(10)).await;
             }
         };
-        let task = notify_systemd(&mut notify, &pulses, standings.reader(), board.reader());
+        let task = notify_systemd(&mut notify, &heartbeats, statuses.reader(), latest.reader());
         tokio::select! {
             () = task => unreachable!(),
             () = beats => unreachable!(),

@@ -14,16 +14,16 @@ use super::reload::{Change, ReloadLimit, reloaded};
 use super::stdout::Stdout;
 use super::{Inputs, outputs, systemd};
 use crate::app::config::{self, Config, Mqtt};
-use crate::app::latest::{Availability, Board};
+use crate::app::latest::{Availability, Latest};
 use crate::app::poller::claims::Claims;
 use crate::app::poller::{Poller, Shared};
 use crate::app::publisher::broker;
-use crate::app::requests::Wishes;
-use crate::app::status::{Standing, Standings};
+use crate::app::requests::Requests;
+use crate::app::status::{Status, StatusList};
 use crate::app::token_provider::ending::Ending;
-use crate::app::token_provider::{self, Supply};
+use crate::app::token_provider::{self, TokenProvider};
 use crate::base::clock::Clock;
-use crate::base::heartbeat::Pulse;
+use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::Serial;
 use crate::io::state_dir::StateDir;
 use crate::rules::logins::newcomer::Place;
@@ -84,7 +84,7 @@ impl PublisherSettings {
 /// A task that can be stopped on its own.
 struct RunningTask<S> {
     settings: S,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     stop: watch::Sender<bool>,
     /// Receives the serial number of the gateway that the task read, when the task has ended.
     ended: oneshot::Receiver<Option<Serial>>,
@@ -125,12 +125,12 @@ impl Tasks {
     }
 
     fn start_poller(&mut self, settings: config::Gateway, start: Instant) {
-        let place = self.shared.standings.open();
-        let pulse = Pulse::new();
-        let poller = Poller::new(place, settings.clone(), self.shared.clone(), pulse.clone());
+        let place = self.shared.statuses.open();
+        let heartbeat = Heartbeat::new();
+        let poller = Poller::new(place, settings.clone(), self.shared.clone(), heartbeat.clone());
         // Boxed: otherwise the task stores the poller twice.
         let poller = Box::new(poller);
-        let task = self.start_task(settings, pulse, |stop| poller.run(start, stop));
+        let task = self.start_task(settings, heartbeat, |stop| poller.run(start, stop));
         self.gateways.push(RunningPoller { place, task });
     }
 
@@ -138,20 +138,20 @@ impl Tasks {
         let settings = &published.settings;
         let options = outputs::broker(settings, client_id);
         let content = outputs::content(settings, config, &self.shared, client_id);
-        let (board, pulse) = (self.shared.board.clone(), Pulse::new());
-        let beats = pulse.clone();
+        let (latest, heartbeat) = (self.shared.latest.clone(), Heartbeat::new());
+        let beats = heartbeat.clone();
         let publish = move |stop| async move {
             let caught_up = watch::Sender::new(0);
-            broker::run(options, content, &board, &beats, rng, &caught_up, stop).await;
+            broker::run(options, content, &latest, &beats, rng, &caught_up, stop).await;
             None
         };
-        self.publisher = Some(self.start_task(published, pulse, publish));
+        self.publisher = Some(self.start_task(published, heartbeat, publish));
     }
 
     fn start_task<S, F>(
         &mut self,
         settings: S,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         work: impl FnOnce(Stopped) -> F,
     ) -> RunningTask<S>
     where
@@ -164,7 +164,7 @@ impl Tasks {
             // Without a receiver, all tasks are being stopped.
             tell.send(work.await).unwrap_or_default();
         });
-        RunningTask { settings, pulse, stop, ended }
+        RunningTask { settings, heartbeat, stop, ended }
     }
 
     /// Switches to `new`, which has the same account. Tasks with unchanged settings keep running.
@@ -186,22 +186,22 @@ impl Tasks {
         }
         self.start_missing(new, inputs, client_id);
         while self.set.try_join_next().is_some() {}
-        let (supply, places) = (Arc::clone(&self.shared.supply), places(new));
+        let (token_provider, places) = (Arc::clone(&self.shared.token_provider), places(new));
         // A login in progress may hold the lock for a while.
-        self.set.spawn(async move { supply.lock().await.serve(places) });
+        self.set.spawn(async move { token_provider.lock().await.serve(places) });
     }
 
     /// Stops the poller of a gateway. Reports the gateway as offline, unless `new` has it with other settings.
     async fn stop_poller(&mut self, poller: RunningPoller, new: &Config) {
         let old = poller.task.settings.clone();
         let serial = poller.task.stop().await;
-        self.shared.standings.put(poller.place, Standing::Gone);
+        self.shared.statuses.put(poller.place, Status::Removed);
         let stays = new.gateways.iter().any(|gateway| {
             gateway.address == old.address || (gateway.serial.is_some() && gateway.serial == old.serial)
         });
         if let (false, Some(serial)) = (stays, serial) {
             let reason = "the gateway was removed from the configuration".to_owned();
-            self.shared.board.put_availability(&serial, Availability::Offline(reason));
+            self.shared.latest.put_availability(&serial, Availability::Offline(reason));
         }
     }
 
@@ -216,17 +216,19 @@ impl Tasks {
     ) -> Next {
         let Inputs { notify, hangups, .. } = inputs;
         let AcrossReloads { stdout, limit } = kept;
-        let pulses: Vec<Pulse> = self.gateways.iter().map(|poller| poller.task.pulse.clone()).collect();
-        let pulses = [pulses, self.publisher.iter().map(|task| task.pulse.clone()).collect()].concat();
+        let heartbeats: Vec<Heartbeat> =
+            self.gateways.iter().map(|poller| poller.task.heartbeat.clone()).collect();
+        let heartbeats =
+            [heartbeats, self.publisher.iter().map(|task| task.heartbeat.clone()).collect()].concat();
         let watch = systemd::notify_systemd(
             notify,
-            &pulses,
-            self.shared.standings.reader(),
-            self.shared.board.reader(),
+            &heartbeats,
+            self.shared.statuses.reader(),
+            self.shared.latest.reader(),
         );
         tokio::select! {
             () = stop => Next::Stop,
-            () = stdout.write(config, &self.shared.board, &mut self.written_to_stdout) => Next::Stop,
+            () = stdout.write(config, &self.shared.latest, &mut self.written_to_stdout) => Next::Stop,
             (new, change) = reloaded(config, hangups, limit, reload) => Next::Reload(new, change),
             () = watch => Next::Stop,
         }
@@ -243,7 +245,7 @@ impl Tasks {
         let ended = async {
             while self.set.join_next().await.is_some() {}
             // A login in progress records its outcome before it releases the lock.
-            drop(self.shared.supply.lock().await);
+            drop(self.shared.token_provider.lock().await);
         };
         if timeout(STOP_TIMEOUT, ended).await.is_err() {
             tracing::debug!("some tasks did not stop in time");
@@ -278,18 +280,18 @@ pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng, ending
         renew_short_tokens: config.renew_short_tokens,
         several_gateways: config.gateways.len() > 1,
     };
-    let mut supply = Supply::new(state.clone(), clock.clone(), settings, rng);
-    supply.serve(places(config));
-    supply.heed(ending.clone());
+    let mut token_provider = TokenProvider::new(state.clone(), clock.clone(), settings, rng);
+    token_provider.serve(places(config));
+    token_provider.heed(ending.clone());
     Shared {
         state: state.clone(),
         clock: clock.clone(),
         zone: config.zone.clone(),
-        supply: Arc::new(Mutex::new(supply)),
+        token_provider: Arc::new(Mutex::new(token_provider)),
         ending: ending.clone(),
-        board: Board::new(),
-        standings: Standings::new(),
-        wishes: Wishes::new(),
+        latest: Latest::new(),
+        statuses: StatusList::new(),
+        requests: Requests::new(),
         claims: Claims::default(),
     }
 }

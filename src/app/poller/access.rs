@@ -8,18 +8,18 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Shared;
-use super::identity::{heard, heard_by_now};
+use super::identity::{gateway_time, gateway_time_now};
 use super::report::report;
 use super::trouble::Trouble;
 use crate::app::config;
-use crate::app::token_provider::{self, Supply, Tended};
-use crate::base::heartbeat::Pulse;
+use crate::app::token_provider::{self, Tended, TokenProvider};
+use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::io::gateway::{self, Connected};
 use crate::io::state_dir::Stamp;
 use crate::io::token::store::{Kept, Tokens};
 use crate::io::token::{Token, TokenId};
-use crate::rules::logins::age::Heard;
+use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::decision::{Decision, Waiting};
 use crate::rules::logins::situation::Operator;
 
@@ -37,7 +37,7 @@ pub(super) struct Access {
     tokens: Tokens,
     /// The token that the gateway is read with.
     used: Option<TokenId>,
-    /// The gateway accepts this token, and that is not noted yet: another gateway's login had the supply.
+    /// The gateway accepts this token, and that is not noted yet: another gateway's login had the token_provider.
     accepted: Option<Token>,
     /// The last decision that was told.
     told: Option<Decision>,
@@ -77,20 +77,20 @@ impl Access {
         gateway: &mut Connected,
         settings: &config::Gateway,
         shared: &Shared,
-        pulse: &Pulse,
+        heartbeat: &Heartbeat,
     ) -> Result<Changed, Trouble> {
         if !gateway.info().needs_token() {
             return use_password(gateway, settings).map(|()| Changed::Nothing);
         }
-        let tended = self.tend(gateway, shared, pulse).await;
+        let tended = self.tend(gateway, shared, heartbeat).await;
         self.reload(shared).await?;
         let decision = self.unless_readable(tended)?;
-        pulse.beat();
+        heartbeat.beat();
         let tried = self.try_candidate(gateway, shared).await;
-        pulse.beat();
+        heartbeat.beat();
         self.unless_readable(tried.map(|()| Decision::Rest))?;
         let state = report(&self.tokens, &decision, shared.clock.now());
-        shared.board.put_token(&self.serial, state);
+        shared.latest.put_token(&self.serial, state);
         let Some(kept) = self.tokens.in_use() else { return Err(Trouble::NoToken(decision)) };
         let id = Some(kept.token.id());
         gateway.use_token(&kept.token)?;
@@ -100,18 +100,20 @@ impl Access {
     }
 
     fn event(&self, kind: &'static str, message: String, shared: &Shared) {
-        shared.board.tell(&self.serial, Event { time: shared.clock.now(), kind, message });
+        shared.latest.tell(&self.serial, Event { time: shared.clock.now(), kind, message });
     }
 
     /// A state directory that fails, or a password that cannot be read, costs the login and not the reading: the token that there is stays in use (L4).
     fn unless_readable(&mut self, tended: Result<Decision, Trouble>) -> Result<Decision, Trouble> {
         match tended {
             // The state directory reports its own troubles.
-            Err(Trouble::Supply(token_provider::Error::State(error))) if self.tokens.in_use().is_some() => {
+            Err(Trouble::TokenProvider(token_provider::Error::State(error)))
+                if self.tokens.in_use().is_some() =>
+            {
                 tracing::debug!("{error}");
                 Ok(Decision::Rest)
             }
-            Err(Trouble::Supply(error)) if self.tokens.in_use().is_some() => {
+            Err(Trouble::TokenProvider(error)) if self.tokens.in_use().is_some() => {
                 let message = error.to_string();
                 if self.trouble.as_ref() != Some(&message) {
                     tracing::error!("{message}");
@@ -132,35 +134,38 @@ impl Access {
         &mut self,
         gateway: &mut Connected,
         shared: &Shared,
-        pulse: &Pulse,
+        heartbeat: &Heartbeat,
     ) -> Result<Decision, Trouble> {
         if self.login.is_some() {
-            return self.await_login(shared, pulse).await;
+            return self.await_login(shared, heartbeat).await;
         }
-        let mut supply = match supply(shared) {
-            Some(supply) => supply,
+        let mut token_provider = match token_provider(shared) {
+            Some(token_provider) => token_provider,
             None if self.tokens.in_use().is_some() => return Ok(self.told()),
             // Of a thousand gateways the last waits for the logins of all: each of those beats for as long as it may take.
-            None => pulse.during(Duration::MAX, Arc::clone(&shared.supply).lock_owned()).await,
+            None => heartbeat.during(Duration::MAX, Arc::clone(&shared.token_provider).lock_owned()).await,
         };
-        let heard = heard_by_now(gateway);
+        let gateway_time = gateway_time_now(gateway);
         // A state directory that cannot be written is told when something is wanted of it.
-        supply.keep_time(&self.serial, heard).await.unwrap_or_else(|error| tracing::debug!("{error}"));
-        self.note_acceptance(&mut supply).await;
-        let mut decision = supply.consider(&self.serial, heard, Operator::Absent).await?;
+        token_provider
+            .keep_time(&self.serial, gateway_time)
+            .await
+            .unwrap_or_else(|error| tracing::debug!("{error}"));
+        self.note_acceptance(&mut token_provider).await;
+        let mut decision = token_provider.consider(&self.serial, gateway_time, Operator::Absent).await?;
         if let Decision::Wait { why: Waiting::GatewayNotAsked, .. } = decision {
-            self.ask_about_tokens(gateway, &mut supply, pulse).await?;
-            decision = supply.consider(&self.serial, heard, Operator::Absent).await?;
+            self.ask_about_tokens(gateway, &mut token_provider, heartbeat).await?;
+            decision = token_provider.consider(&self.serial, gateway_time, Operator::Absent).await?;
         }
         let decision = match decision {
             // The gateway has to answer now, not an hour ago.
             Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
-                let heard = heard_now(gateway).await?;
-                pulse.beat();
+                let gateway_time = heard_now(gateway).await?;
+                heartbeat.beat();
                 // What is stored decides how long the login is waited for.
-                self.tokens = supply.tokens(&self.serial).await?;
-                self.log_in(supply, heard);
-                self.await_login(shared, pulse).await?
+                self.tokens = token_provider.tokens(&self.serial).await?;
+                self.log_in(token_provider, gateway_time);
+                self.await_login(shared, heartbeat).await?
             }
             other => other,
         };
@@ -180,18 +185,19 @@ impl Access {
     }
 
     /// Begins to contact the cloud, if the rules want that under the lock too.
-    fn log_in(&mut self, mut supply: OwnedMutexGuard<Supply>, heard: Heard) {
+    fn log_in(&mut self, mut token_provider: OwnedMutexGuard<TokenProvider>, gateway_time: GatewayTime) {
         let serial = self.serial.clone();
         // A task of its own: if this poll is dropped, the login still ends in the record.
-        let login = async move { supply.tend(&serial, heard, Operator::Absent, Duration::ZERO).await };
+        let login =
+            async move { token_provider.tend(&serial, gateway_time, Operator::Absent, Duration::ZERO).await };
         self.login = Some(tokio::spawn(login));
     }
 
     /// Waits for the login that is under way. With a token to read with, a slow cloud or disk is not waited for.
-    async fn await_login(&mut self, shared: &Shared, pulse: &Pulse) -> Result<Decision, Trouble> {
+    async fn await_login(&mut self, shared: &Shared, heartbeat: &Heartbeat) -> Result<Decision, Trouble> {
         let patience = if self.tokens.in_use().is_some() { JUST_NOW } else { Duration::MAX };
         let Some(login) = &mut self.login else { return Ok(self.told()) };
-        let Ok(ended) = timeout(patience, pulse.during(LONGEST_LOGIN, login)).await else {
+        let Ok(ended) = timeout(patience, heartbeat.during(LONGEST_LOGIN, login)).await else {
             return Ok(self.told());
         };
         self.login = None;
@@ -205,22 +211,22 @@ impl Access {
     async fn ask_about_tokens(
         &mut self,
         gateway: &mut Connected,
-        supply: &mut Supply,
-        pulse: &Pulse,
+        token_provider: &mut TokenProvider,
+        heartbeat: &Heartbeat,
     ) -> Result<(), Trouble> {
-        let tokens = supply.tokens(&self.serial).await?;
-        let heard = heard_now(gateway).await?;
+        let tokens = token_provider.tokens(&self.serial).await?;
+        let gateway_time = heard_now(gateway).await?;
         if let Some(kept) = tokens.in_use() {
             gateway.use_token(&kept.token)?;
         }
         for Kept { token, .. } in tokens.candidate.iter().chain(&tokens.current) {
-            pulse.beat();
+            heartbeat.beat();
             match gateway.check_token(token).await {
-                Ok(()) => supply.accepted(&self.serial, token).await?,
+                Ok(()) => token_provider.accepted(&self.serial, token).await?,
                 Err(gateway::Error::TokenRefused) => {
-                    supply.refused(&self.serial, token, heard).await?;
+                    token_provider.refused(&self.serial, token, gateway_time).await?;
                 }
-                Err(error) if error.leaves_token_unjudged() => supply.unclear(&self.serial, token),
+                Err(error) if error.leaves_token_unjudged() => token_provider.unclear(&self.serial, token),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -253,11 +259,11 @@ impl Access {
 
     /// Takes up tokens that this or another process has stored since the last poll.
     async fn reload(&mut self, shared: &Shared) -> Result<(), Trouble> {
-        let Some(mut supply) = supply(shared) else { return Ok(()) };
-        let stamp = supply.stamp(&self.serial).await;
+        let Some(mut token_provider) = token_provider(shared) else { return Ok(()) };
+        let stamp = token_provider.stamp(&self.serial).await;
         if stamp != self.stamp || stamp.is_none() {
-            self.tokens = supply.tokens(&self.serial).await?;
-            self.stamp = supply.stamp(&self.serial).await;
+            self.tokens = token_provider.tokens(&self.serial).await?;
+            self.stamp = token_provider.stamp(&self.serial).await;
         }
         Ok(())
     }
@@ -270,20 +276,20 @@ impl Access {
         };
         match gateway.try_token(&candidate).await {
             Ok(()) => {
-                let Some(mut supply) = supply(shared) else {
+                let Some(mut token_provider) = token_provider(shared) else {
                     self.accepted = Some(candidate);
                     return Ok(());
                 };
-                supply.promote(&candidate).await?;
-                drop(supply);
+                token_provider.promote(&candidate).await?;
+                drop(token_provider);
                 tracing::info!(role = %candidate.role, until = %candidate.expires_at, "the gateway accepts the new token");
                 self.reload(shared).await
             }
             Err(gateway::Error::TokenRefused) if self.tokens.current.is_some() => {
                 if self.note_refusal(&candidate, gateway, shared).await? {
-                    let Some(mut supply) = supply(shared) else { return Ok(()) };
-                    supply.drop_candidate(&candidate).await?;
-                    drop(supply);
+                    let Some(mut token_provider) = token_provider(shared) else { return Ok(()) };
+                    token_provider.drop_candidate(&candidate).await?;
+                    drop(token_provider);
                     let message = "the gateway refuses the new token; the old one stays in use".to_owned();
                     tracing::warn!("{message}");
                     self.event("token_refused", message, shared);
@@ -303,17 +309,17 @@ impl Access {
         gateway: &mut Connected,
         shared: &Shared,
     ) -> Result<bool, Trouble> {
-        let heard = heard_now(gateway).await?;
-        let Some(mut supply) = supply(shared) else { return Ok(false) };
-        self.note_acceptance(&mut supply).await;
-        Ok(supply.refused(&self.serial, token, heard).await?)
+        let gateway_time = heard_now(gateway).await?;
+        let Some(mut token_provider) = token_provider(shared) else { return Ok(false) };
+        self.note_acceptance(&mut token_provider).await;
+        Ok(token_provider.refused(&self.serial, token, gateway_time).await?)
     }
 
     /// Writes down that the gateway accepts a token, where that is still to be done: it ends a row of refusals.
-    async fn note_acceptance(&mut self, supply: &mut Supply) {
+    async fn note_acceptance(&mut self, token_provider: &mut TokenProvider) {
         let Some(token) = self.accepted.take() else { return };
-        if let Err(error) = supply.accepted(&self.serial, &token).await {
-            // The supply knows it from now on, and writes it down when it can.
+        if let Err(error) = token_provider.accepted(&self.serial, &token).await {
+            // The token_provider knows it from now on, and writes it down when it can.
             tracing::debug!(%error, "the gateway's acceptance of the token was not written down");
         }
     }
@@ -330,8 +336,8 @@ impl Access {
         let word = gateway.take_word();
         if word.accepted || matches!(read, Ok(Some(_))) {
             self.accepted = Some(token.clone());
-            if let Some(mut supply) = supply(shared) {
-                self.note_acceptance(&mut supply).await;
+            if let Some(mut token_provider) = token_provider(shared) {
+                self.note_acceptance(&mut token_provider).await;
             }
         }
         if word.refused {
@@ -351,19 +357,19 @@ fn use_password(gateway: &mut Connected, settings: &config::Gateway) -> Result<(
 }
 
 /// What the gateway has just told of the time, or tells now. An error where it wants no token any more.
-async fn heard_now(gateway: &mut Connected) -> Result<Heard, Trouble> {
+async fn heard_now(gateway: &mut Connected) -> Result<GatewayTime, Trouble> {
     if gateway.asked().elapsed() >= JUST_NOW {
         gateway.confirm().await?;
     }
     if gateway.info().needs_token() {
-        Ok(heard(gateway))
+        Ok(gateway_time(gateway))
     } else {
         Err(gateway::Error::TokenUnwanted { address: gateway.address() }.into())
     }
 }
 
-fn supply(shared: &Shared) -> Option<OwnedMutexGuard<Supply>> {
-    Arc::clone(&shared.supply).try_lock_owned().ok()
+fn token_provider(shared: &Shared) -> Option<OwnedMutexGuard<TokenProvider>> {
+    Arc::clone(&shared.token_provider).try_lock_owned().ok()
 }
 
 /// What is worth saying of a token that has just come (L8, L11).

@@ -1,7 +1,7 @@
 //! The poll loop of one gateway: who is it, may we read it, what does it say.
 //!
 //! The loop does and the rules decide: `sources` which page comes next, `schedule` when, `logins` (through
-//! `supply`) whether a token is wanted, `outage` what is said of a failure. Nothing that happens here ends
+//! `token_provider`) whether a token is wanted, `outage` what is said of a failure. Nothing that happens here ends
 //! the daemon.
 
 mod access;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::app::config;
 use crate::app::latest::Availability;
-use crate::base::heartbeat::Pulse;
+use crate::base::heartbeat::Heartbeat;
 use crate::base::outage::Outage;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::io::gateway::pinned_key::PinnedKeys;
@@ -56,7 +56,7 @@ pub struct Poller {
     place: usize,
     settings: config::Gateway,
     shared: Shared,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     keys: PinnedKeys,
     gateway: Option<Connected>,
     /// After a poll that failed: whoever answers next has to say who it is.
@@ -70,7 +70,7 @@ pub struct Poller {
     outage: Outage<&'static str>,
     newcomers: Newcomers,
     last_reading: Option<Instant>,
-    /// When a wish was last refused aloud.
+    /// When a request was last refused aloud.
     refused: Option<Instant>,
     totals: Option<Totals>,
     /// What happened to totals and inverters and is not told yet.
@@ -79,13 +79,13 @@ pub struct Poller {
 
 impl Poller {
     /// A poller of the gateway that `settings` name, the one at `place` in the configuration.
-    pub fn new(place: usize, settings: config::Gateway, shared: Shared, pulse: Pulse) -> Self {
+    pub fn new(place: usize, settings: config::Gateway, shared: Shared, heartbeat: Heartbeat) -> Self {
         let keys = PinnedKeys::new(shared.state.clone());
         Self {
             place,
             settings,
             shared,
-            pulse,
+            heartbeat,
             keys,
             gateway: None,
             unsure: false,
@@ -120,18 +120,18 @@ impl Poller {
     }
 
     async fn turn(&mut self, schedule: &mut Schedule) {
-        let wish = self.wait(schedule).await;
+        let request = self.wait(schedule).await;
         // On the heap, so that it takes memory only while it lasts: most of the time all pollers wait.
         let polled = Box::pin(self.poll()).await;
-        self.pulse.beat();
+        self.heartbeat.beat();
         match &polled {
             Err(Trouble::Gateway(error)) => schedule.failed(Instant::now(), Some(error)),
             Err(Trouble::NoProduction { .. } | Trouble::Nothing) => schedule.failed(Instant::now(), None),
             Err(Trouble::ReadAlready { .. }) => schedule.rest(Instant::now()),
             _ => schedule.answered(Instant::now()),
         }
-        if let Some(wish) = wish {
-            self.answer(wish, &polled);
+        if let Some(request) = request {
+            self.answer(request, &polled);
         }
         self.tell(polled);
     }
@@ -190,8 +190,8 @@ impl Poller {
     }
 
     async fn try_poll(&mut self) -> Result<Option<Reading>, Trouble> {
-        let pulse = self.pulse.clone();
-        pulse.during(LONGEST_OPENING, self.connect()).await?;
+        let heartbeat = self.heartbeat.clone();
+        heartbeat.during(LONGEST_OPENING, self.connect()).await?;
         self.authorise().await?;
         let read = self.read().await;
         if let Err(error) = self.judged(&read).await {
@@ -258,8 +258,8 @@ impl Poller {
         } else {
             tracing::debug!("{message}");
         }
-        self.shared.board.put_availability(before, Availability::Offline(message.clone()));
-        self.shared.board.forget_reading(before);
+        self.shared.latest.put_availability(before, Availability::Offline(message.clone()));
+        self.shared.latest.forget_reading(before);
         self.event("gateway_replaced", message);
     }
 
@@ -267,7 +267,7 @@ impl Poller {
     async fn authorise(&mut self) -> Result<(), Trouble> {
         let Some(gateway) = &mut self.gateway else { return Err(Trouble::Nothing) };
         let access = self.access.get_or_insert_with(|| Access::new(gateway.serial().clone()));
-        let authorised = access.authorise(gateway, &self.settings, &self.shared, &self.pulse).await;
+        let authorised = access.authorise(gateway, &self.settings, &self.shared, &self.heartbeat).await;
         // It may have been asked again who it is.
         self.identified()?;
         if authorised? == Changed::Token
@@ -312,7 +312,7 @@ impl Poller {
         sources.begin_cycle(Instant::now());
         while let Some(endpoint) = sources.next(Instant::now()) {
             let answer = gateway.get(endpoint).await;
-            self.pulse.beat();
+            self.heartbeat.beat();
             let odd = sources.take(endpoint, answer.as_deref(), Instant::now());
             let odd =
                 odd.map(|why| gateway::Error::Malformed { path: endpoint.path(), why: why.to_string() });

@@ -1,4 +1,4 @@
-//! What is told of a poll: to the log once, to the board always, to systemd in a few words.
+//! What is told of a poll: to the log once, to `latest` always, to systemd in a few words.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use super::Poller;
 use super::trouble::Trouble;
 use crate::app::latest::Availability;
-use crate::app::status::Standing;
-use crate::base::outage::Say;
+use crate::app::status::Status;
+use crate::base::durations::length;
+use crate::base::outage::OutageReport;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::output::text;
-use crate::rules::logins::words::length;
 use crate::rules::schedule::is_quiet;
 use crate::rules::sources::{Level, Sources};
 
@@ -19,7 +19,7 @@ use crate::rules::sources::{Level, Sources};
 const OFFLINE: Duration = Duration::from_secs(120);
 
 impl Poller {
-    /// Shows on the board and in the log what came of a poll.
+    /// Shows on the latest and in the log what came of a poll.
     pub(super) fn tell(&mut self, polled: Result<Option<Reading>, Trouble>) {
         let now = Instant::now();
         self.tell_notices();
@@ -29,13 +29,13 @@ impl Poller {
                 self.tell_incidents();
                 self.last_reading = Some(now);
                 self.tell_outage(&reading.gateway.serial, now);
-                self.shared.standings.put(self.place, Standing::Read(text::status(&reading)));
-                self.shared.board.put_reading(reading);
+                self.shared.statuses.put(self.place, Status::Read(text::status(&reading)));
+                self.shared.latest.put_reading(reading);
             }
             Err(trouble) => {
                 let offline = self.tell_trouble(&trouble, now);
                 if let (false, Trouble::NoProduction { rest: Some(rest), .. }) = (offline, trouble) {
-                    self.shared.board.put_reading(*rest);
+                    self.shared.latest.put_reading(*rest);
                 }
             }
         }
@@ -44,10 +44,10 @@ impl Poller {
     /// The gateway is read.
     fn tell_outage(&mut self, gateway: &Serial, now: Instant) {
         match self.outage.ended(now) {
-            Say::Back(Some(after)) => {
+            OutageReport::Ended(Some(after)) => {
                 tracing::info!(%gateway, after = %length(after), "the gateway is read again");
             }
-            Say::Holds(times, within) => {
+            OutageReport::Stable(times, within) => {
                 tracing::info!(%gateway, times, within = %length(within), "the gateway no longer comes and goes");
             }
             _ => {}
@@ -59,19 +59,19 @@ impl Poller {
         let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
         let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
         match self.outage.failed(trouble.kind(), quiet, now) {
-            Say::Gone => tracing::warn!("{trouble}"),
-            Say::Flaps(times) => tracing::warn!(
+            OutageReport::Begun => tracing::warn!("{trouble}"),
+            OutageReport::Flapping(times) => tracing::warn!(
                 times,
                 "{trouble}. The gateway comes and goes; that is not said again until it has been read for an hour without a \
                  break"
             ),
             _ => tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}"),
         }
-        self.shared.standings.put(self.place, Standing::Trouble(trouble.to_string()));
+        self.shared.statuses.put(self.place, Status::Trouble(trouble.to_string()));
         let patience = OFFLINE.max(3 * self.settings.interval);
         let silent = self.last_reading.is_none_or(|last| now.saturating_duration_since(last) >= patience);
         if let Some(serial) = self.serial().filter(|_| silent) {
-            self.shared.board.put_availability(&serial, Availability::Offline(trouble.to_string()));
+            self.shared.latest.put_availability(&serial, Availability::Offline(trouble.to_string()));
         }
         silent
     }
@@ -91,7 +91,7 @@ impl Poller {
     pub(super) fn event(&self, kind: &'static str, message: String) {
         if let Some(serial) = self.serial() {
             let time = self.shared.clock.now();
-            self.shared.board.tell(&serial, Event { time, kind, message });
+            self.shared.latest.tell(&serial, Event { time, kind, message });
         }
     }
 

@@ -9,12 +9,12 @@ use crate::rules::counters::Counter;
 
 /// Which totals are to start again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct TotalsReset {
     /// These.
     pub counters: Vec<Counter>,
 }
 
-impl Request {
+impl TotalsReset {
     /// Leaves the request for whoever writes the totals of `serial`.
     pub async fn save(&self, state: &StateDir, serial: &Serial) -> Result<(), state_dir::Error> {
         state.write(&name(serial), self).await
@@ -31,7 +31,7 @@ pub(super) struct Obeyed {
 
 impl Obeyed {
     /// The request for `serial` that was not obeyed yet, if there is one.
-    pub(super) async fn take(&mut self, state: &StateDir, serial: &Serial) -> Option<Request> {
+    pub(super) async fn take(&mut self, state: &StateDir, serial: &Serial) -> Option<TotalsReset> {
         let stamp = state.stamp(&name(serial)).await.ok()??;
         if self.stamp == Some(stamp) {
             return None;

@@ -6,10 +6,10 @@ use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 
 use super::claims::Claims;
-use crate::app::latest::Board;
-use crate::app::requests::Wishes;
-use crate::app::status::Standings;
-use crate::app::token_provider::Supply;
+use crate::app::latest::Latest;
+use crate::app::requests::Requests;
+use crate::app::status::StatusList;
+use crate::app::token_provider::TokenProvider;
 use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
 use crate::io::state_dir::StateDir;
@@ -24,15 +24,15 @@ pub struct Shared {
     /// The zone of local midnight.
     pub zone: TimeZone,
     /// The account's tokens.
-    pub supply: Arc<Mutex<Supply>>,
+    pub token_provider: Arc<Mutex<TokenProvider>>,
     /// What the end of the program waits for.
     pub ending: Ending,
     /// Where readings are put.
-    pub board: Board,
+    pub latest: Latest,
     /// Where each poller says how it stands.
-    pub standings: Standings,
+    pub statuses: StatusList,
     /// Where what is asked over MQTT waits.
-    pub wishes: Wishes,
+    pub requests: Requests,
     /// Which entry of the configuration reads which gateway.
     pub claims: Claims,
 }

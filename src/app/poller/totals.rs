@@ -13,7 +13,7 @@ use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::WattHours;
 use crate::io::state_dir::{Saver, StateDir, Stored};
 use crate::rules::counters::{Counter, Guard, GuardState};
-use crate::rules::inverter_health::Siblings;
+use crate::rules::inverter_health::InverterHealth;
 use crate::rules::production_meter::ProductionMeter;
 
 /// How often the totals are written when nothing happens to them.
@@ -27,7 +27,7 @@ const LAST: Duration = Duration::from_millis(1500);
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {
     totals: GuardState,
-    siblings: Siblings,
+    siblings: InverterHealth,
     #[serde(default)]
     production_meter: ProductionMeter,
 }
@@ -46,7 +46,7 @@ struct Saved {
 pub struct Totals {
     serial: Serial,
     guard: Guard,
-    siblings: Siblings,
+    siblings: InverterHealth,
     production_meter: ProductionMeter,
     /// The operator's request that was obeyed last.
     obeyed: Obeyed,
@@ -66,7 +66,7 @@ impl Totals {
         Self {
             serial: serial.clone(),
             guard: Guard::default(),
-            siblings: Siblings::default(),
+            siblings: InverterHealth::default(),
             production_meter: ProductionMeter::default(),
             obeyed: Obeyed::default(),
             loaded: false,

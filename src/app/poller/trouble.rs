@@ -46,7 +46,7 @@ pub enum Trouble {
     NoToken(Decision),
     /// The login rules could not be followed.
     #[error(transparent)]
-    Supply(#[from] token_provider::Error),
+    TokenProvider(#[from] token_provider::Error),
     /// The state directory.
     #[error(transparent)]
     State(#[from] state_dir::Error),
@@ -94,7 +94,7 @@ impl Trouble {
             Self::ReadAlready { .. } => "read_already",
             Self::ManyGateways { .. } => "many_gateways",
             Self::NoToken(_) => "no_token",
-            Self::Supply(_) | Self::State(_) => "state",
+            Self::TokenProvider(_) | Self::State(_) => "state",
             Self::NoProduction { .. } => "no_production",
             Self::Nothing => "nothing",
         }

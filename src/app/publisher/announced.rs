@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::options::Options;
-use super::roster::{self, Look, Roster};
+use super::roster::{self, Roster, RosterChange};
 use crate::base::reading::{Reading, Serial};
 use crate::io::state_dir::{Saver, StateDir, Stored};
-use crate::output::homeassistant::Mark;
+use crate::output::homeassistant::Announcement;
 use crate::output::json::LISTS;
 use crate::output::topics;
 
@@ -37,7 +37,7 @@ pub struct AnnouncedTopics {
     /// The first level of the plain topics.
     prefix: String,
     /// The topics of discovery.
-    entities: BTreeMap<String, Mark>,
+    entities: BTreeMap<String, Announcement>,
     /// The plain topics below the gateway's own, a list's entry named `+`.
     values: BTreeSet<String>,
     /// The entries of lists, as `inverters/482200000001`.
@@ -80,14 +80,14 @@ impl AnnouncedTopics {
         if !options.topics {
             self.leave_values(serial, |_| true);
         }
-        let wanted = |topic: &str, mark: &Mark| {
+        let wanted = |topic: &str, mark: &Announcement| {
             options.homeassistant.as_ref().is_some_and(|discovery| discovery.wants(topic, mark))
         };
         self.leave_entities(|topic, mark| !wanted(topic, mark));
     }
 
     /// An entity was announced.
-    pub(super) fn announced(&mut self, topic: &str, mark: &Mark) {
+    pub(super) fn announced(&mut self, topic: &str, mark: &Announcement) {
         self.leaving.remove(topic);
         if self.entities.get(topic) != Some(mark) {
             self.entities.insert(topic.to_owned(), mark.clone());
@@ -110,7 +110,7 @@ impl AnnouncedTopics {
     }
 
     /// Looks for the devices that a new reading has and has not; what has lost its place leaves.
-    pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> Look {
+    pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> RosterChange {
         let look = self.entries.look(reading, now);
         self.leave_entries(&reading.gateway.serial, &look.gone);
         self.changed |= look.changed;
@@ -175,7 +175,7 @@ impl AnnouncedTopics {
         format!("{}/{}/", self.prefix, topics::level(serial.as_str()))
     }
 
-    fn leave_entities(&mut self, unwanted: impl Fn(&str, &Mark) -> bool) {
+    fn leave_entities(&mut self, unwanted: impl Fn(&str, &Announcement) -> bool) {
         let before = self.entities.len();
         let leaving = &mut self.leaving;
         self.entities.retain(|topic, mark| {
@@ -319,7 +319,7 @@ mod tests {
             domoticz: None,
             interval: Duration::from_secs(30),
             instance: "us".to_owned(),
-            wishes: None,
+            requests: None,
             state: None,
         }
     }
@@ -500,7 +500,7 @@ mod tests {
         (off.homeassistant, off.topics) = (None, false);
         memory.retire(&Serial::parse("122300000000").unwrap(), &off);
         let topic = "homeassistant/sensor/482200000001/power/config";
-        let mark = Mark { device: Some("inverters/482200000001".to_owned()), detail: false };
+        let mark = Announcement { device: Some("inverters/482200000001".to_owned()), detail: false };
         memory.announced(topic, &mark);
         let value = "e/122300000000/production/power_w";
         memory.sent(&Serial::parse("122300000000").unwrap(), value);
@@ -518,7 +518,7 @@ mod tests {
         for odd in ["a\nb", "a#", "a+b", "a\u{85}b", "\u{0}", ""] {
             let mut memory = remembered();
             let whole = memory.entities.len();
-            memory.entities.insert(odd.to_owned(), Mark { device: None, detail: false });
+            memory.entities.insert(odd.to_owned(), Announcement { device: None, detail: false });
             memory.values.insert(odd.to_owned());
             state.write(NAME, &memory).await.unwrap();
             let (_, mut read) = load(&state).await.pop().unwrap();

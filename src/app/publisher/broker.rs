@@ -13,9 +13,9 @@ use super::incoming::Meaning;
 use super::options::Options;
 use super::outbox::Outbox;
 use super::reporting::Reporting;
-use crate::app::latest::{Board, Sheet};
-use crate::app::requests::{Wish, Wishes};
-use crate::base::heartbeat::Pulse;
+use crate::app::latest::{Latest, Snapshot};
+use crate::app::requests::{Request, Requests};
+use crate::base::heartbeat::Heartbeat;
 use crate::base::message::Message;
 use crate::io::mqtt::{self, BrokerEvent, Command, Session};
 use crate::output::topics;
@@ -31,15 +31,15 @@ const LAST_MESSAGES_TIMEOUT: Duration = Duration::from_secs(2);
 pub async fn run(
     broker: mqtt::Options,
     options: Options,
-    board: &Board,
-    pulse: &Pulse,
+    latest: &Latest,
+    heartbeat: &Heartbeat,
     rng: Rng,
     caught_up: &watch::Sender<u64>,
     stop: impl Future<Output = ()>,
 ) {
     let (tell, happened) = mpsc::channel(16);
     let mut connection = pin!(mqtt::keep_connected(broker, rng, tell));
-    let (state, wishes) = (options.state.clone(), options.wishes.clone());
+    let (state, requests) = (options.state.clone(), options.requests.clone());
     let mut outbox = Outbox::new(options, Instant::now());
     if let Some(state) = &state {
         outbox.recall(state).await;
@@ -47,15 +47,15 @@ pub async fn run(
     let mut publisher = Publisher {
         outbox,
         files: state.map(announced::Files::new),
-        wishes,
+        requests,
         session: None,
         reporting: Reporting::default(),
-        sheet: board.reader(),
-        board,
+        snapshot: latest.reader(),
+        latest,
         caught_up,
     };
     tokio::select! {
-        () = publisher.run(happened, pulse, stop) => {}
+        () = publisher.run(happened, heartbeat, stop) => {}
         () = &mut connection => return,
     }
     publisher.write_down(None);
@@ -89,11 +89,11 @@ async fn send_all(session: Session, messages: Vec<Message>) {
 struct Publisher<'a> {
     outbox: Outbox,
     files: Option<announced::Files>,
-    wishes: Option<Wishes>,
+    requests: Option<Requests>,
     session: Option<Session>,
     reporting: Reporting,
-    sheet: watch::Receiver<Sheet>,
-    board: &'a Board,
+    snapshot: watch::Receiver<Snapshot>,
+    latest: &'a Latest,
     caught_up: &'a watch::Sender<u64>,
 }
 
@@ -101,14 +101,14 @@ impl Publisher<'_> {
     async fn run(
         &mut self,
         mut happened: mpsc::Receiver<BrokerEvent>,
-        pulse: &Pulse,
+        heartbeat: &Heartbeat,
         stop: impl Future<Output = ()>,
     ) {
         let mut stop = pin!(stop);
         // Whether there was nothing to send at the last attempt.
         let mut idle = false;
         loop {
-            pulse.beat();
+            heartbeat.beat();
             let beat = Instant::now() + BEAT;
             let wake = self.outbox.wakes().map_or(beat, |wake| wake.min(beat));
             tokio::select! {
@@ -119,7 +119,7 @@ impl Publisher<'_> {
                     idle = false;
                 }
                 ready = ready(self.session.as_ref()), if !idle => idle = !(ready && self.send_next()),
-                Ok(()) = self.sheet.changed() => idle = false,
+                Ok(()) = self.snapshot.changed() => idle = false,
                 () = sleep_until(wake) => idle = false,
             }
             self.report(Instant::now());
@@ -138,13 +138,13 @@ impl Publisher<'_> {
     fn send_next(&mut self) -> bool {
         let Some(session) = &self.session else { return false };
         let now = Instant::now();
-        let sheet = self.sheet.borrow_and_update();
-        if let Some(order) = self.outbox.next(&sheet, now) {
+        let snapshot = self.snapshot.borrow_and_update();
+        if let Some(order) = self.outbox.next(&snapshot, now) {
             session.send(order);
             return true;
         }
-        self.caught_up.send_replace(sheet.written());
-        drop(sheet);
+        self.caught_up.send_replace(snapshot.written());
+        drop(snapshot);
         self.write_down(Some(now));
         false
     }
@@ -165,7 +165,7 @@ impl Publisher<'_> {
             BrokerEvent::Connected(session) => {
                 self.session = Some(session);
                 self.outbox.connected();
-                self.board.put_broker_trouble(None);
+                self.latest.put_broker_trouble(None);
                 self.reporting.connected(now);
             }
             BrokerEvent::Incoming { topic, payload, retained } => {
@@ -183,26 +183,26 @@ impl Publisher<'_> {
                 self.session = None;
                 self.outbox.lost();
                 self.reporting.lost(&error, now);
-                self.board.put_broker_trouble(Some(&error.to_string()));
+                self.latest.put_broker_trouble(Some(&error.to_string()));
             }
         }
     }
 
     /// Passes a request to the poller of the gateway. A request for an unknown gateway is ignored.
     fn request(&self, level: &str, payload: &[u8]) {
-        let sheet = self.sheet.borrow();
-        let mut serials = sheet.gateways().map(|(serial, _)| serial);
+        let snapshot = self.snapshot.borrow();
+        let mut serials = snapshot.gateways().map(|(serial, _)| serial);
         let serial = serials.find(|serial| topics::level(serial.as_str()) == level);
-        let wish = Wish::parse(payload);
+        let request = Request::parse(payload);
         tracing::debug!(
             level,
-            ?wish,
+            ?request,
             length = payload.len(),
             known = serial.is_some(),
             "received a request over MQTT"
         );
-        if let (Some(wish), Some(serial), Some(wishes)) = (wish, serial, &self.wishes) {
-            wishes.put(serial, wish);
+        if let (Some(request), Some(serial), Some(requests)) = (request, serial, &self.requests) {
+            requests.put(serial, request);
         }
     }
 }

@@ -100,7 +100,7 @@ impl Incoming {
             return self.other_daemon(payload, &options.instance);
         }
         match topics::request_target(&options.prefix, topic) {
-            Some(level) if options.wishes.is_some() => Meaning::Request(level.to_owned()),
+            Some(level) if options.requests.is_some() => Meaning::Request(level.to_owned()),
             _ => Meaning::Nothing,
         }
     }

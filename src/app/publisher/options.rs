@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::app::requests::Wishes;
+use crate::app::requests::Requests;
 use crate::io::state_dir::StateDir;
 use crate::output::domoticz::idx::Idx;
 use crate::output::homeassistant::Discovery;
@@ -24,7 +24,7 @@ pub struct Options {
     /// Our client id, by which a second daemon with the same prefix is told from this one.
     pub instance: String,
     /// Where what is asked over MQTT goes; `None` where nothing may be asked.
-    pub wishes: Option<Wishes>,
+    pub requests: Option<Requests>,
     /// Where it is remembered what was left at the broker; `None` to remember nothing.
     pub state: Option<StateDir>,
 }

@@ -15,7 +15,7 @@ use super::options::Options;
 use super::removal::Removals;
 use super::round_robin::RoundRobin;
 use super::unpublished::{Unpublished, UnpublishedList};
-use crate::app::latest::Sheet;
+use crate::app::latest::Snapshot;
 use crate::base::message::Message;
 use crate::base::rate_limit::RateLimit;
 use crate::base::reading::Serial;
@@ -116,7 +116,7 @@ impl Outbox {
         let prefix = &self.options.prefix;
         self.begun.push_back(Command::Subscribe(topics::instance_topic(prefix)));
         self.begun.push_back(Command::Subscribe(topics::status_topic(prefix)));
-        let requests = self.options.wishes.as_ref().map(|_| topics::request_filter(prefix));
+        let requests = self.options.requests.as_ref().map(|_| topics::request_filter(prefix));
         self.begun.extend(requests.map(Command::Subscribe));
         self.begun.extend(self.options.birth_topic().map(Command::Subscribe));
     }
@@ -143,19 +143,19 @@ impl Outbox {
     }
 
     /// Returns the next order for the connection, or `None` if there is nothing to send.
-    pub fn next(&mut self, sheet: &Sheet, now: Instant) -> Option<Command> {
+    pub fn next(&mut self, snapshot: &Snapshot, now: Instant) -> Option<Command> {
         if !self.connected {
             return None;
         }
         if self.incoming.births.take(now) {
             self.owe_everything();
         }
-        self.look_through(sheet, now);
+        self.look_through(snapshot, now);
         loop {
             match self.pick(now) {
                 Some(Command::Publish(message)) if !self.unpublished.fits(&message) => {}
                 Some(order) => return Some(order),
-                None if self.begin_event(sheet) || self.begin_news(sheet, now) => {}
+                None if self.begin_event(snapshot) || self.begin_news(snapshot, now) => {}
                 None => {
                     self.removals.rest();
                     return None;
@@ -215,8 +215,8 @@ impl Outbox {
     }
 
     /// Searches the new readings for entities to announce, and for devices that are gone.
-    fn look_through(&mut self, sheet: &Sheet, now: Instant) {
-        for (serial, known) in sheet.gateways_after(self.looked_through) {
+    fn look_through(&mut self, snapshot: &Snapshot, now: Instant) {
+        for (serial, known) in snapshot.gateways_after(self.looked_through) {
             let Some(reading) = &known.reading else { continue };
             let sent = self.gateways.entry(serial.clone()).or_default();
             if sent.looked_through == reading.number {
@@ -230,7 +230,7 @@ impl Outbox {
                 self.unpublished.add(Unpublished::TooMany { serial: serial.clone(), left_out: more });
             }
         }
-        self.looked_through = sheet.written();
+        self.looked_through = snapshot.written();
     }
 
     /// Returns the next announcement, if the rate limit allows it. Announcements come before values. While the limit delays
@@ -261,8 +261,8 @@ impl Outbox {
         if self.removals.is_owed() && self.rate_limit.take(now) { self.removals.next() } else { None }
     }
 
-    fn begin_event(&mut self, sheet: &Sheet) -> bool {
-        let Some(entry) = sheet.events_after(self.last_event).next() else { return false };
+    fn begin_event(&mut self, snapshot: &Snapshot) -> bool {
+        let Some(entry) = snapshot.events_after(self.last_event).next() else { return false };
         self.last_event = entry.number;
         let message = topics::event(&self.options.prefix, &entry.serial, &entry.event);
         self.begun.push_back(Command::Publish(message));
@@ -271,8 +271,8 @@ impl Outbox {
 
     /// Starts with the new values of the next gateway that has some. Gateways take turns, so that a slow broker receives the
     /// values of each.
-    fn begin_news(&mut self, sheet: &Sheet, now: Instant) -> bool {
-        let mut new: Vec<_> = sheet.gateways_after(self.settled).collect();
+    fn begin_news(&mut self, snapshot: &Snapshot, now: Instant) -> bool {
+        let mut new: Vec<_> = snapshot.gateways_after(self.settled).collect();
         let last = self.served.as_ref();
         // Gateways after the last one come before those up to it.
         new.sort_unstable_by_key(|(serial, _)| (last.is_some_and(|last| *serial <= last), *serial));
@@ -286,7 +286,7 @@ impl Outbox {
                 return true;
             }
         }
-        self.settled = sheet.written();
+        self.settled = snapshot.written();
         false
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::repeats::{Ended, Repeats};
 use super::unpublished::Unpublished;
-use crate::base::outage::{Outage, Say};
+use crate::base::outage::{Outage, OutageReport};
 use crate::io::mqtt::{Error, Flood};
 
 /// The time after which a connection counts as stable.
@@ -43,7 +43,7 @@ impl Default for Reporting {
 impl Reporting {
     /// Reports a new connection.
     pub(super) fn connected(&mut self, now: Instant) {
-        if let Say::Back(away) = self.outage.ended(now) {
+        if let OutageReport::Ended(away) = self.outage.ended(now) {
             tracing::info!(outage_s = away.map(|away| away.as_secs()), "connected to the MQTT broker");
         } else {
             tracing::debug!("connected to the MQTT broker");
@@ -53,13 +53,13 @@ impl Reporting {
     /// Reports a lost or failed connection.
     pub(super) fn lost(&mut self, error: &Error, now: Instant) {
         match self.outage.failed(discriminant(error), false, now) {
-            Say::Gone => {
+            OutageReport::Begun => {
                 tracing::warn!(%error, "the MQTT broker is not available; retrying, readings continue");
             }
-            Say::Flaps(times) => tracing::warn!(
+            OutageReport::Flapping(times) => tracing::warn!(
                 %error,
                 times,
-                "the connection to the MQTT broker breaks repeatedly; the next line follows when it is stable. Look for the \
+                "the connection to the MQTT broker breaks repeatedly; the next line follows when it is stable. RosterChange for the \
                  reason in the broker's log; another client with the same client id causes this"
             ),
             _ => tracing::debug!(%error, "the MQTT broker is still not available"),
@@ -132,7 +132,7 @@ impl Reporting {
 
     /// Reports the problems that have ended by `now`.
     pub(super) fn passed(&mut self, now: Instant) {
-        if let Say::Holds(times, length) = self.outage.steady(now) {
+        if let OutageReport::Stable(times, length) = self.outage.steady(now) {
             let within_s = length.as_secs();
             tracing::info!(times, within_s, "the connection to the MQTT broker is stable again");
         }

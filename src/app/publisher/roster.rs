@@ -73,7 +73,7 @@ impl Absence {
 
 /// The changes that a reading caused.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct RosterChange {
     /// `true` if the list has to be saved.
     pub(super) changed: bool,
     /// The entries that were removed or replaced.
@@ -89,8 +89,8 @@ impl Roster {
     }
 
     /// Updates the list with the devices of a new reading.
-    pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> Look {
-        let mut look = Look::default();
+    pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> RosterChange {
+        let mut look = RosterChange::default();
         let present = entries(reading, &mut look.refused);
         let mut free = self.free_places();
         for (entry, kind) in &present {
@@ -152,7 +152,7 @@ impl Roster {
         &mut self,
         reading: &Reading,
         present: &BTreeMap<String, Option<String>>,
-        look: &mut Look,
+        look: &mut RosterChange,
     ) {
         let today = reading.time.to_zoned(TimeZone::UTC).date();
         let kin: BTreeSet<(&str, &Option<String>)> =

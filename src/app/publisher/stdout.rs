@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::output::Output;
-use crate::app::latest::Sheet;
+use crate::app::latest::Snapshot;
 use crate::base::printable::one_line;
 use crate::base::reading::Reading;
 use crate::output::domoticz::{self, idx::Idx};
@@ -68,7 +68,7 @@ pub enum Ended {
 /// write, such as on a full disk, is retried with each reading.
 pub async fn run<W>(
     format: &Format,
-    mut sheet: watch::Receiver<Sheet>,
+    mut snapshot: watch::Receiver<Snapshot>,
     seen: &mut u64,
     out: &mut Output<W>,
 ) -> Ended
@@ -77,7 +77,7 @@ where
 {
     let mut failing = None;
     loop {
-        let news = news(format, &sheet.borrow_and_update(), seen);
+        let news = news(format, &snapshot.borrow_and_update(), seen);
         if !news.is_empty() {
             let written = write(news, out).await;
             if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
@@ -85,7 +85,7 @@ where
             }
             report(written, &mut failing);
         }
-        if sheet.changed().await.is_err() {
+        if snapshot.changed().await.is_err() {
             return Ended::NothingMore;
         }
     }
@@ -125,20 +125,20 @@ fn report(written: io::Result<()>, failing: &mut Option<Instant>) {
 /// Writes the newest readings once.
 pub async fn write_once<W>(
     format: &Format,
-    mut sheet: watch::Receiver<Sheet>,
+    mut snapshot: watch::Receiver<Snapshot>,
     out: &mut Output<W>,
 ) -> io::Result<()>
 where
     W: Write + AsFd + Send + 'static,
 {
-    let news = news(format, &sheet.borrow_and_update(), &mut 0);
+    let news = news(format, &snapshot.borrow_and_update(), &mut 0);
     out.write(news).await
 }
 
 /// Returns the text for everything after the write number `seen`, and advances `seen` to the newest write.
-fn news(format: &Format, sheet: &Sheet, seen: &mut u64) -> String {
+fn news(format: &Format, snapshot: &Snapshot, seen: &mut u64) -> String {
     let mut news = String::new();
-    for (serial, known) in sheet.gateways_after(*seen) {
+    for (serial, known) in snapshot.gateways_after(*seen) {
         if let Some(token) = known.token.as_ref().filter(|it| it.number > *seen && format.is_for_people()) {
             let words = format!("token of {serial}: {}", token.value.message);
             news.extend([&one_line(&words, LONGEST), "\n"]);
@@ -147,7 +147,7 @@ fn news(format: &Format, sheet: &Sheet, seen: &mut u64) -> String {
             format.write(&reading.value, &mut news);
         }
     }
-    *seen = sheet.written();
+    *seen = snapshot.written();
     news
 }
 
@@ -161,7 +161,7 @@ mod tests {
     use tokio::task::spawn_blocking;
 
     use super::*;
-    use crate::app::latest::{Board, TokenReport};
+    use crate::app::latest::{Latest, TokenReport};
     use crate::base::reading::Serial;
     use crate::base::test_readings;
 
@@ -192,13 +192,13 @@ mod tests {
 
     #[tokio::test]
     async fn each_reading_is_written_immediately() {
-        let board = Board::new();
+        let latest = Latest::new();
         let (reader, writer) = io::pipe().unwrap();
         let (mut lines, mut out, mut seen) = (Lines(Some(BufReader::new(reader))), output(writer), 0);
-        let writing = run(&Format::Json, board.reader(), &mut seen, &mut out);
+        let writing = run(&Format::Json, latest.reader(), &mut seen, &mut out);
         let reading_on = async {
             for second in 10..13 {
-                board.put_reading(reading(second));
+                latest.put_reading(reading(second));
                 let line = lines.next().await;
                 assert!(line.contains(&format!("11:19:{second}Z")), "{line}");
             }
@@ -215,17 +215,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_gets_the_newest_reading() {
-        let board = Board::new();
+        let latest = Latest::new();
         let (reader, writer) = io::pipe().unwrap();
         fill(&writer);
-        let (sheet, mut out) = (board.reader(), output(writer));
-        let writing = tokio::spawn(async move { run(&Format::Json, sheet, &mut 0, &mut out).await });
-        board.put_reading(reading(0));
+        let (snapshot, mut out) = (latest.reader(), output(writer));
+        let writing = tokio::spawn(async move { run(&Format::Json, snapshot, &mut 0, &mut out).await });
+        latest.put_reading(reading(0));
         tokio::task::yield_now().await;
         for second in 1..60 {
-            board.put_reading(reading(second));
+            latest.put_reading(reading(second));
         }
-        drop(board);
+        drop(latest);
         let lines = spawn_blocking(move || BufReader::new(reader).lines().map(Result::unwrap).collect());
         let mut lines: Vec<String> = lines.await.unwrap();
         lines.retain(|line| !line.is_empty());
@@ -236,28 +236,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_reader_ends_the_task() {
-        let board = Board::new();
+        let latest = Latest::new();
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        board.put_reading(reading(0));
-        let ended = run(&Format::Influx, board.reader(), &mut 0, &mut output(writer)).await;
+        latest.put_reading(reading(0));
+        let ended = run(&Format::Influx, latest.reader(), &mut 0, &mut output(writer)).await;
         assert_eq!(ended, Ended::ReaderGone);
     }
 
     #[tokio::test]
     async fn a_full_disk_does_not_end_the_task() {
-        let board = Board::new();
+        let latest = Latest::new();
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let sheet = board.reader();
+        let snapshot = latest.reader();
         let mut out = output(full);
         let mut seen = 0;
-        let writing = run(&Format::Json, sheet, &mut seen, &mut out);
+        let writing = run(&Format::Json, snapshot, &mut seen, &mut out);
         let readings = async {
             for second in 0..3 {
-                board.put_reading(reading(second));
+                latest.put_reading(reading(second));
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            drop(board);
+            drop(latest);
         };
         let (ended, ()) = tokio::join!(writing, readings);
         assert_eq!(ended, Ended::NothingMore, "the task ran until the last reading");
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_token_is_shown_to_people_once() {
-        let board = Board::new();
+        let latest = Latest::new();
         let token = TokenReport {
             state: "valid",
             role: None,
@@ -274,9 +274,9 @@ mod tests {
             days_left: Some(300),
             message: "valid for 300 days".to_owned(),
         };
-        board.put_token(&Serial::parse("1").unwrap(), token);
-        let (sheet, mut seen) = (board.reader(), 0);
-        let mut shown = || news(&Format::Text(TimeZone::UTC), &sheet.borrow(), &mut seen);
+        latest.put_token(&Serial::parse("1").unwrap(), token);
+        let (snapshot, mut seen) = (latest.reader(), 0);
+        let mut shown = || news(&Format::Text(TimeZone::UTC), &snapshot.borrow(), &mut seen);
         assert_eq!(shown(), "token of 1: valid for 300 days\n");
         assert_eq!(shown(), "");
     }

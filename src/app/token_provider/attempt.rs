@@ -1,18 +1,18 @@
 //! One request to the cloud: written down, sent, its outcome written down.
 
-use super::{Error, Supply, account};
+use super::{Error, TokenProvider, account};
 use crate::base::reading::Serial;
 use crate::base::secrets::{Credentials, Secret};
-use crate::io::cloud::answer::{Failure, Kind};
 use crate::io::cloud::{Client, Login};
+use crate::io::cloud::{Failure, Kind};
 use crate::io::state_dir;
 use crate::io::token::Token;
 use crate::io::token::store::Origin;
 use crate::rules::logins::Record;
-use crate::rules::logins::age::Sight;
 use crate::rules::logins::attempt::{Reason, Step};
+use crate::rules::logins::clocks::Clocks;
 
-impl Supply {
+impl TokenProvider {
     /// One request to the cloud: written down, sent, its outcome written down.
     pub(super) async fn attempt(
         &mut self,
@@ -20,7 +20,7 @@ impl Supply {
         serial: &Serial,
         step: Step,
         reason: Reason,
-        seen: &Sight,
+        seen: &Clocks,
         credentials: Option<&Credentials>,
     ) -> Result<Result<Option<Token>, Failure>, Error> {
         let _request = self.ending.request();
@@ -36,16 +36,16 @@ impl Supply {
         }
         self.challenge = None;
         let sent = self.send(&record, serial, step, credentials).await;
-        let sight = seen.later(self.clock.moment());
+        let clocks = seen.later(self.clock.moment());
         let came = match sent {
             Ok(secret) if step == Step::Login => {
-                record.logged_in(secret, &self.username(), &sight);
+                record.logged_in(secret, &self.username(), &clocks);
                 Ok(None)
             }
             Ok(secret) => match Token::decode(secret.expose()) {
                 Ok(token) if token.serial == *serial => {
                     state_dir::Error::unless_waiting(self.keep(serial, &token, Origin::Login).await)?;
-                    record.token_came(serial, self.settings.several_gateways, &sight);
+                    record.token_came(serial, self.settings.several_gateways, &clocks);
                     Ok(Some(token))
                 }
                 _ => Err(Failure::new(Kind::Unexpected, "it gave a token for another gateway")),
@@ -55,7 +55,7 @@ impl Supply {
         if let Err(failure) = &came {
             let halts = matches!(failure.kind, Kind::WrongCredentials | Kind::SecondFactor);
             let hash = credentials.filter(|_| halts).map(|used| self.hash(&record, used));
-            record.failed(failure, &hash.unwrap_or_default(), &sight, &mut self.rng);
+            record.failed(failure, &hash.unwrap_or_default(), &clocks, &mut self.rng);
         }
         // A token that has come is used, whenever the disk takes what came of the request.
         state_dir::Error::unless_waiting(self.ledger.write(&record).await)?;

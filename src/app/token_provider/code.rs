@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Error, Supply};
+use super::{Error, TokenProvider};
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
-use crate::io::cloud::answer::{Failure, Kind};
 use crate::io::cloud::{Challenge, Client};
-use crate::rules::logins::age::Heard;
+use crate::io::cloud::{Failure, Kind};
 use crate::rules::logins::attempt::{Reason, Step};
-use crate::rules::logins::code;
+use crate::rules::logins::clocks::GatewayTime;
+use crate::rules::logins::second_factor;
 
-/// What came of a code, or of the wish for another.
+/// What came of a code, or of the request for another.
 #[derive(Debug)]
 pub enum Entered {
     /// The session is open, and a token can be fetched.
@@ -28,7 +28,7 @@ pub enum Entered {
     Failed(Failure),
 }
 
-impl Supply {
+impl TokenProvider {
     /// Whether the last login, which a person asked for, waits for a code.
     pub fn is_challenged(&self) -> bool {
         self.challenge.is_some()
@@ -38,21 +38,21 @@ impl Supply {
     pub async fn enter_code(
         &mut self,
         serial: &Serial,
-        heard: Heard,
+        gateway_time: GatewayTime,
         typed: &Secret,
         patience: Duration,
     ) -> Result<Entered, Error> {
-        self.answer_challenge(serial, heard, Some(typed), patience).await
+        self.answer_challenge(serial, gateway_time, Some(typed), patience).await
     }
 
     /// Asks for another code.
     pub async fn send_another_code(
         &mut self,
         serial: &Serial,
-        heard: Heard,
+        gateway_time: GatewayTime,
         patience: Duration,
     ) -> Result<Entered, Error> {
-        self.answer_challenge(serial, heard, None, patience).await
+        self.answer_challenge(serial, gateway_time, None, patience).await
     }
 
     /// One request, written down before it leaves and after it came back, if nothing else has happened since
@@ -60,7 +60,7 @@ impl Supply {
     async fn answer_challenge(
         &mut self,
         serial: &Serial,
-        heard: Heard,
+        gateway_time: GatewayTime,
         typed: Option<&Secret>,
         patience: Duration,
     ) -> Result<Entered, Error> {
@@ -68,31 +68,31 @@ impl Supply {
         let Some(challenge) = self.challenge.clone() else { return Ok(over()) };
         let step = if typed.is_some() { Step::Code } else { Step::AnotherCode };
         let lock = self.lock(patience).await?;
-        let sight = self.sight(heard);
-        let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
-        match code::left(&record, step) {
+        let clocks = self.clocks(gateway_time);
+        let mut record = self.ledger.read_under(&lock, serial, &clocks).await?;
+        match second_factor::left(&record, step) {
             None => return Ok(over()),
             Some(0) => return Ok(Entered::NoMore),
             Some(_) => {}
         }
         let _request = self.ending.request();
         let before = record.clone();
-        record.begin(step, Reason::Operator, serial, &sight);
+        record.begin(step, Reason::Operator, serial, &clocks);
         self.ledger.write_ahead(&record, &before).await?;
         let sent = self.send_code(&challenge, typed).await;
-        let sight = sight.later(self.clock.moment());
+        let clocks = clocks.later(self.clock.moment());
         let entered = match sent {
             Ok(Some(session)) => {
-                record.logged_in(session, &self.username(), &sight);
+                record.logged_in(session, &self.username(), &clocks);
                 Entered::LoggedIn
             }
             Ok(None) => {
-                record.code_sent(&sight);
+                record.code_sent(&clocks);
                 Entered::Sent
             }
             Err(failure) => {
-                record.failed(&failure, "", &sight, &mut self.rng);
-                match code::left(&record, Step::Code) {
+                record.failed(&failure, "", &clocks, &mut self.rng);
+                match second_factor::left(&record, Step::Code) {
                     Some(more) if failure.kind == Kind::WrongCode => Entered::Wrong(more),
                     Some(_) => Entered::NotSent(failure),
                     None => Entered::Failed(failure),

@@ -14,7 +14,7 @@ use crate::io::cloud;
 /// written down.
 pub const PATIENCE: Duration = cloud::LONGEST_REQUEST.saturating_add(Duration::from_secs(5));
 
-/// Shared by a supply and whoever ends the program. Clones are the same.
+/// Shared by a token_provider and whoever ends the program. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
     is_near: watch::Sender<bool>,
@@ -39,9 +39,9 @@ impl Ending {
     }
 
     /// A request is under way until the result is dropped.
-    pub(crate) fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> RequestGuard {
         self.requests.send_modify(|requests| *requests += 1);
-        Request(self.requests.clone())
+        RequestGuard(self.requests.clone())
     }
 
     /// Whether a request is under way.
@@ -61,9 +61,9 @@ impl Ending {
 
 /// A request to the cloud, from before it is written down until its outcome is.
 #[derive(Debug)]
-pub(crate) struct Request(watch::Sender<u32>);
+pub(crate) struct RequestGuard(watch::Sender<u32>);
 
-impl Drop for Request {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.send_modify(|requests| *requests = requests.saturating_sub(1));
     }

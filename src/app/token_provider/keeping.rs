@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use super::{Error, Supply};
+use super::{Error, TokenProvider};
 use crate::base::reading::Serial;
 use crate::io::state_dir::{self, Stamp};
 use crate::io::token::Token;
 use crate::io::token::store::{Origin, Tokens};
-use crate::rules::logins::age::Heard;
+use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::need::{Weight, weight};
 use crate::rules::logins::verdict::Verdict;
 
-impl Supply {
+impl TokenProvider {
     /// The stored tokens of a gateway.
     pub async fn tokens(&mut self, serial: &Serial) -> Result<Tokens, state_dir::Error> {
         self.stored.tokens(serial).await
@@ -78,17 +78,22 @@ impl Supply {
     /// time, at least five minutes after the first with no acceptance in between, by clocks that agree. A gateway that
     /// does not tell the time has no clock to agree with, so its refusals count only for a token that has expired: one
     /// that it has really revoked is replaced when it expires or when the operator asks.
-    pub async fn refused(&mut self, serial: &Serial, token: &Token, heard: Heard) -> Result<bool, Error> {
-        let (id, sight) = (token.id(), self.sight(heard));
-        if weight(token, &*self.ledger.read(serial, &sight).await?, &sight) == Weight::Nothing {
+    pub async fn refused(
+        &mut self,
+        serial: &Serial,
+        token: &Token,
+        gateway_time: GatewayTime,
+    ) -> Result<bool, Error> {
+        let (id, clocks) = (token.id(), self.clocks(gateway_time));
+        if weight(token, &*self.ledger.read(serial, &clocks).await?, &clocks) == Weight::Nothing {
             self.verdicts.note(serial, &id, Verdict::Refused);
             return Ok(false);
         }
         let lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
+        let mut record = self.ledger.read_under(&lock, serial, &clocks).await?;
         // An acceptance that could not be written down ended the refusals before it all the same.
         let changed = self.verdicts.complete(serial, &mut record);
-        if record.refused(serial, &id, &sight) || changed {
+        if record.refused(serial, &id, &clocks) || changed {
             self.ledger.write(&record).await?;
         }
         self.verdicts.note_unwritten(&id, false);
@@ -98,13 +103,13 @@ impl Supply {
 
     /// The gateway accepts `token`: whatever it refused before, and whatever the clocks show.
     pub async fn accepted(&mut self, serial: &Serial, token: &Token) -> Result<(), Error> {
-        let (id, sight) = (token.id(), self.sight(Heard::Nothing));
+        let (id, clocks) = (token.id(), self.clocks(GatewayTime::NoResponse));
         self.verdicts.note(serial, &id, Verdict::Accepted);
         // Until it is on disk, or there is nothing to write.
         self.verdicts.note_unwritten(&id, true);
-        if self.ledger.read(serial, &sight).await?.has_refusal(serial, &id) {
+        if self.ledger.read(serial, &clocks).await?.has_refusal(serial, &id) {
             let lock = self.lock(Duration::ZERO).await?;
-            let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
+            let mut record = self.ledger.read_under(&lock, serial, &clocks).await?;
             if record.accepted(serial, &id) {
                 self.ledger.write(&record).await?;
             }

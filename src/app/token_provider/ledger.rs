@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::reading::Serial;
 use crate::io::state_dir::{Error, Lock, Stamp, StateDir, Stored};
 use crate::rules::logins::Record;
-use crate::rules::logins::age::Sight;
+use crate::rules::logins::clocks::Clocks;
 
 /// The record.
 pub const RECORD: &str = "logins.json";
@@ -41,9 +41,9 @@ impl Ledger {
         &mut self,
         _lock: &Lock,
         serial: &Serial,
-        sight: &Sight,
+        clocks: &Clocks,
     ) -> Result<Record, Error> {
-        let record = self.read_file(serial, sight).await?;
+        let record = self.read_file(serial, clocks).await?;
         if self.is_lost() {
             self.write(&record).await?;
         }
@@ -52,7 +52,7 @@ impl Ledger {
 
     /// The record as it is now. One that is damaged is set aside, and another put in its place that counts as
     /// a login just made.
-    pub async fn read(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+    pub async fn read(&mut self, serial: &Serial, clocks: &Clocks) -> Result<Arc<Record>, Error> {
         let stamp = self.stamp().await;
         if let Some((known, record)) = &self.seen
             && *known == stamp
@@ -60,7 +60,7 @@ impl Ledger {
         {
             return Ok(Arc::clone(record));
         }
-        match self.read_file(serial, sight).await {
+        match self.read_file(serial, clocks).await {
             Ok(record) if self.is_lost() => {
                 self.put_back(&record).await;
                 Ok(record)
@@ -71,7 +71,7 @@ impl Ledger {
         }
     }
 
-    async fn read_file(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
+    async fn read_file(&mut self, serial: &Serial, clocks: &Clocks) -> Result<Arc<Record>, Error> {
         let stamp = self.stamp().await;
         let record = match self.state.read(RECORD).await? {
             Stored::Found(record) => match &self.seen {
@@ -85,19 +85,19 @@ impl Ledger {
             },
             // One that was set aside, and a crash or a full disk before the other was in its place.
             Stored::Absent if self.state.stamp(ASIDE).await?.is_some() => {
-                return self.replace(serial, sight).await;
+                return self.replace(serial, clocks).await;
             }
             // Who removes the file shortens no hold-off: what was seen is what there is.
             Stored::Absent => match &self.seen {
                 Some((_, record)) => Arc::clone(record),
-                None => return Ok(Arc::new(Record::new(sight))),
+                None => return Ok(Arc::new(Record::new(clocks))),
             },
             Stored::Damaged(aside) => {
                 tracing::warn!(
                     file = %aside.display(),
                     "the record of logins was damaged and is set aside; to be safe it counts as a login made now"
                 );
-                return self.replace(serial, sight).await;
+                return self.replace(serial, clocks).await;
             }
         };
         self.seen = Some((stamp, Arc::clone(&record)));
@@ -143,8 +143,8 @@ impl Ledger {
         Ok(is_lost)
     }
 
-    async fn replace(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, Error> {
-        let record = Record::after_damage(serial, sight);
+    async fn replace(&mut self, serial: &Serial, clocks: &Clocks) -> Result<Arc<Record>, Error> {
+        let record = Record::after_damage(serial, clocks);
         self.write(&record).await?;
         Ok(Arc::new(record))
     }
@@ -187,53 +187,53 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Clock;
-    use crate::rules::logins::age::Heard;
     use crate::rules::logins::attempt::{Reason, Step};
+    use crate::rules::logins::clocks::GatewayTime;
 
-    fn setup() -> (tempfile::TempDir, StateDir, Sight) {
+    fn setup() -> (tempfile::TempDir, StateDir, Clocks) {
         let outer = tempfile::tempdir().unwrap();
         let state = StateDir::open(outer.path()).unwrap();
-        let sight = Sight::new(Clock::system().moment(), Heard::Nothing);
-        (outer, state, sight)
+        let clocks = Clocks::new(Clock::system().moment(), GatewayTime::NoResponse);
+        (outer, state, clocks)
     }
 
-    async fn logins(state: &StateDir, sight: &Sight) -> usize {
-        let record = Ledger::new(state.clone()).read(&Serial::parse("1").unwrap(), sight).await.unwrap();
+    async fn logins(state: &StateDir, clocks: &Clocks) -> usize {
+        let record = Ledger::new(state.clone()).read(&Serial::parse("1").unwrap(), clocks).await.unwrap();
         record.attempts.iter().filter(|attempt| attempt.counts_as_login()).count()
     }
 
     #[tokio::test]
     async fn a_damaged_record_counts_as_a_login() {
-        let (_outer, state, sight) = setup();
-        assert_eq!(logins(&state, &sight).await, 0);
+        let (_outer, state, clocks) = setup();
+        assert_eq!(logins(&state, &clocks).await, 0);
         fs::write(state.path().join(RECORD), "{").unwrap();
-        assert_eq!(logins(&state, &sight).await, 1);
+        assert_eq!(logins(&state, &clocks).await, 1);
     }
 
     #[tokio::test]
     async fn a_crash_after_a_damaged_record_was_set_aside_forgets_no_login() {
-        let (_outer, state, sight) = setup();
+        let (_outer, state, clocks) = setup();
         fs::write(state.path().join(ASIDE), "{").unwrap();
-        assert_eq!(logins(&state, &sight).await, 1);
-        assert_eq!(logins(&state, &sight).await, 1);
+        assert_eq!(logins(&state, &clocks).await, 1);
+        assert_eq!(logins(&state, &clocks).await, 1);
     }
 
     #[tokio::test]
     async fn a_record_that_is_removed_while_the_process_lives_is_written_again() {
-        let (_outer, state, sight) = setup();
+        let (_outer, state, clocks) = setup();
         let serial = Serial::parse("122300000001").unwrap();
         let mut ledger = Ledger::new(state.clone());
-        let mut record = Record::new(&sight);
-        record.begin(Step::Login, Reason::NoToken, &serial, &sight);
+        let mut record = Record::new(&clocks);
+        record.begin(Step::Login, Reason::NoToken, &serial, &clocks);
         ledger.write(&record).await.unwrap();
         for _ in 0..2 {
             fs::remove_file(state.path().join(RECORD)).unwrap();
-            assert_eq!(*ledger.read(&serial, &sight).await.unwrap(), record);
-            assert_eq!(logins(&state, &sight).await, 1, "on disk again");
+            assert_eq!(*ledger.read(&serial, &clocks).await.unwrap(), record);
+            assert_eq!(logins(&state, &clocks).await, 1, "on disk again");
         }
         fs::remove_dir_all(state.path()).unwrap();
         assert_eq!(
-            *ledger.read(&serial, &sight).await.unwrap(),
+            *ledger.read(&serial, &clocks).await.unwrap(),
             record,
             "what cannot be written is known all the same"
         );
@@ -241,11 +241,11 @@ mod tests {
 
     #[tokio::test]
     async fn under_the_lock_the_file_itself_is_read_whatever_its_stamp_says() {
-        let (_outer, state, sight) = setup();
+        let (_outer, state, clocks) = setup();
         let serial = Serial::parse("122300000001").unwrap();
         let mut ledger = Ledger::new(state.clone());
-        let mut record = Record::new(&sight);
-        record.begin(Step::Token, Reason::NoToken, &serial, &sight);
+        let mut record = Record::new(&clocks);
+        record.begin(Step::Token, Reason::NoToken, &serial, &clocks);
         ledger.write(&record).await.unwrap();
         // As long as before, in the same place, at the same time.
         let path = state.path().join(RECORD);
@@ -253,9 +253,9 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("\"token\"", "\"login\"")).unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        assert_eq!(*ledger.read(&serial, &sight).await.unwrap(), record, "a poll does not read the disk");
+        assert_eq!(*ledger.read(&serial, &clocks).await.unwrap(), record, "a poll does not read the disk");
         let lock = ledger.lock(Duration::ZERO).await.unwrap().unwrap();
-        let seen = ledger.read_under(&lock, &serial, &sight).await.unwrap();
+        let seen = ledger.read_under(&lock, &serial, &clocks).await.unwrap();
         assert_eq!(seen.attempts[0].step, Step::Login);
     }
 }

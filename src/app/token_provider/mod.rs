@@ -20,14 +20,14 @@ use crate::app::config::secret::{Account, STRIPPED, UnreadableSecret};
 use crate::base::clock::Clock;
 use crate::base::reading::Serial;
 use crate::base::secrets::Credentials;
-use crate::io::cloud::answer::{Failure, Kind};
 use crate::io::cloud::{Addresses, Challenge};
+use crate::io::cloud::{Failure, Kind};
 use crate::io::state_dir::{self, Lock, StateDir};
 use crate::io::token::Token;
-use crate::rules::logins::age::{Heard, Sight};
 use crate::rules::logins::attempt::Step;
+use crate::rules::logins::clocks::{Clocks, GatewayTime};
 use crate::rules::logins::decision::{Decision, decide};
-use crate::rules::logins::hold::Halt;
+use crate::rules::logins::hold_off::Halt;
 use crate::rules::logins::newcomer::Place;
 use crate::rules::logins::record::Record;
 use crate::rules::logins::situation::{self, Operator, Situation, TokenFacts};
@@ -38,7 +38,7 @@ use ledger::Ledger;
 use seen::Newcomers;
 use stored::Stored;
 
-/// What a supply is made from.
+/// What a token_provider is made from.
 #[derive(Debug)]
 pub struct Settings {
     /// Where the cloud is.
@@ -85,7 +85,7 @@ pub enum Tended {
 
 /// Supplies the gateways of one account.
 #[derive(Debug)]
-pub struct Supply {
+pub struct TokenProvider {
     clock: Clock,
     settings: Settings,
     ledger: Ledger,
@@ -106,14 +106,14 @@ pub struct Supply {
 /// What a decision is about.
 struct Question<'a> {
     serial: &'a Serial,
-    sight: &'a Sight,
+    clocks: &'a Clocks,
     operator: Operator,
     /// The uptime when that person asked.
     asked: Duration,
 }
 
-impl Supply {
-    /// A supply that keeps everything in `state`.
+impl TokenProvider {
+    /// A token_provider that keeps everything in `state`.
     pub fn new(state: StateDir, clock: Clock, settings: Settings, rng: Rng) -> Self {
         Self {
             ledger: Ledger::new(state.clone()),
@@ -147,37 +147,41 @@ impl Supply {
     }
 
     /// What the clocks show, with what the gateway has just told.
-    pub fn sight(&self, heard: Heard) -> Sight {
-        Sight::new(self.clock.moment(), heard)
+    pub fn clocks(&self, gateway_time: GatewayTime) -> Clocks {
+        Clocks::new(self.clock.moment(), gateway_time)
     }
 
     /// The record of logins.
-    pub async fn record(&mut self, serial: &Serial, sight: &Sight) -> Result<Arc<Record>, state_dir::Error> {
-        self.ledger.read(serial, sight).await
+    pub async fn record(
+        &mut self,
+        serial: &Serial,
+        clocks: &Clocks,
+    ) -> Result<Arc<Record>, state_dir::Error> {
+        self.ledger.read(serial, clocks).await
     }
 
     /// What the rules say about the token of `serial` now. Sends nothing.
     pub async fn consider(
         &mut self,
         serial: &Serial,
-        heard: Heard,
+        gateway_time: GatewayTime,
         operator: Operator,
     ) -> Result<Decision, Error> {
-        self.consider_at(serial, &self.sight(heard), operator).await
+        self.consider_at(serial, &self.clocks(gateway_time), operator).await
     }
 
     async fn consider_at(
         &mut self,
         serial: &Serial,
-        sight: &Sight,
+        clocks: &Clocks,
         operator: Operator,
     ) -> Result<Decision, Error> {
-        let mut record = self.ledger.read(serial, sight).await?;
+        let mut record = self.ledger.read(serial, clocks).await?;
         if self.verdicts.completes(serial, &record) {
             self.verdicts.complete(serial, Arc::make_mut(&mut record));
         }
         let facts = self.stored.known_facts(serial).await?;
-        let question = Question { serial, sight, operator, asked: self.asked() };
+        let question = Question { serial, clocks, operator, asked: self.asked() };
         Ok(self.decide(&record, &facts, &question).await?.0)
     }
 
@@ -187,15 +191,15 @@ impl Supply {
     }
 
     /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
-    pub async fn keep_time(&mut self, serial: &Serial, heard: Heard) -> Result<(), Error> {
-        let sight = self.sight(heard);
-        if !self.ledger.read(serial, &sight).await?.wants_time(&sight) {
+    pub async fn keep_time(&mut self, serial: &Serial, gateway_time: GatewayTime) -> Result<(), Error> {
+        let clocks = self.clocks(gateway_time);
+        if !self.ledger.read(serial, &clocks).await?.wants_time(&clocks) {
             return Ok(());
         }
         let lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
-        if record.wants_time(&sight) {
-            record.keep_time(&sight);
+        let mut record = self.ledger.read_under(&lock, serial, &clocks).await?;
+        if record.wants_time(&clocks) {
+            record.keep_time(&clocks);
             self.ledger.write(&record).await?;
         }
         Ok(())
@@ -208,16 +212,16 @@ impl Supply {
         facts: &[TokenFacts],
         question: &Question<'_>,
     ) -> Result<(Decision, Option<Credentials>), Error> {
-        let Question { serial, sight, operator, asked } = *question;
+        let Question { serial, clocks, operator, asked } = *question;
         let is_newcomer = facts.is_empty() && self.newcomers.is_newcomer(serial, record).await?;
         let verdicts = self.verdicts.of(serial).to_vec();
         let mut situation = Situation {
             serial,
             username: "",
             tokens: facts,
-            sight,
+            clocks,
             operator,
-            asked_ago: sight.moment.up.saturating_sub(asked),
+            asked_ago: clocks.moment.up.saturating_sub(asked),
             verdicts: &verdicts,
             is_newcomer,
             account: situation::Account::Ready,
@@ -264,16 +268,16 @@ impl Supply {
         refusal
     }
 
-    /// Gets a token for `serial` from the cloud if the rules want it now. `heard` is what the gateway has
+    /// Gets a token for `serial` from the cloud if the rules want it now. `gateway_time` is what the gateway has
     /// just told; `patience` is how long another process is waited for.
     pub async fn tend(
         &mut self,
         serial: &Serial,
-        heard: Heard,
+        gateway_time: GatewayTime,
         operator: Operator,
         patience: Duration,
     ) -> Result<Tended, Error> {
-        let (seen, asked) = (self.sight(heard), self.asked());
+        let (seen, asked) = (self.clocks(gateway_time), self.asked());
         let mut decided = self.consider_at(serial, &seen, operator).await?;
         // What a person asks for is decided under the lock alone: another process's request may be under way.
         if operator == Operator::Absent && !matches!(decided, Decision::Act { .. }) {
@@ -286,27 +290,27 @@ impl Supply {
             if self.ending.is_near() {
                 return Ok(Tended::Left(decided));
             }
-            let sight = seen.later(self.clock.moment());
-            let mut record = self.ledger.read_under(&lock, serial, &sight).await?;
+            let clocks = seen.later(self.clock.moment());
+            let mut record = self.ledger.read_under(&lock, serial, &clocks).await?;
             self.verdicts.complete(serial, &mut record);
             self.newcomers.forget();
             let facts = self.stored.read_facts(serial).await?;
-            let question = Question { serial, sight: &sight, operator, asked };
+            let question = Question { serial, clocks: &clocks, operator, asked };
             let (decision, credentials) = self.decide(&record, &facts, &question).await?;
             let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
             decided = decision;
             if operator == Operator::Absent && self.take_back(serial).await? {
                 continue;
             }
-            match self.attempt(record, serial, step, reason, &sight, credentials.as_ref()).await? {
+            match self.attempt(record, serial, step, reason, &clocks, credentials.as_ref()).await? {
                 Ok(Some(token)) => return Ok(Tended::Arrived(token)),
                 Ok(None) => {}
                 Err(failure) if step == Step::Token && failure.kind == Kind::Unexpected => {
                     tracing::warn!("the Enphase cloud gave no token: {failure}; the other way is tried");
                 }
                 Err(failure) => {
-                    let sight = seen.later(self.clock.moment());
-                    let next = self.consider_at(serial, &sight, Operator::Absent).await?;
+                    let clocks = seen.later(self.clock.moment());
+                    let next = self.consider_at(serial, &clocks, Operator::Absent).await?;
                     return Ok(Tended::Failed { step, failure, next });
                 }
             }

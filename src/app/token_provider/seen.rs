@@ -64,8 +64,8 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Moment;
-    use crate::rules::logins::age::Sight;
     use crate::rules::logins::attempt::{Reason, Step};
+    use crate::rules::logins::clocks::Clocks;
 
     #[tokio::test]
     async fn who_was_seen_is_looked_up_again_when_the_directory_has_changed() {
@@ -74,16 +74,16 @@ mod tests {
         let (known, other) = ("122300000001".parse().unwrap(), "122300000002".parse().unwrap());
         let moment =
             Moment { wall: jiff::Timestamp::UNIX_EPOCH, boot: "boot".to_owned(), up: Duration::ZERO };
-        let sight = Sight { moment, gateway: None, answers: true };
-        let mut record = Record::new(&sight);
+        let clocks = Clocks { moment, gateway: None, answers: true };
+        let mut record = Record::new(&clocks);
         let mut newcomers = Newcomers::new(state.clone());
         assert!(!newcomers.is_newcomer(&other, &record).await.unwrap());
         assert!(newcomers.known.is_some(), "a directory has a stamp");
-        record.begin(Step::Login, Reason::NoToken, &known, &sight);
+        record.begin(Step::Login, Reason::NoToken, &known, &clocks);
         state.write("logins.json", &record).await.unwrap();
         assert!(newcomers.is_newcomer(&other, &record).await.unwrap());
         assert!(!newcomers.is_newcomer(&known, &record).await.unwrap());
-        let damaged = Record::after_damage(&known, &sight);
+        let damaged = Record::after_damage(&known, &clocks);
         newcomers.forget();
         assert!(
             !newcomers.is_newcomer(&other, &damaged).await.unwrap(),

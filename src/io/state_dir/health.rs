@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Error;
 use crate::base::durations::length;
-use crate::base::outage::{Outage, Say};
+use crate::base::outage::{Outage, OutageReport};
 
 /// A disk that has worked for so long does not come and go.
 const STEADY: Duration = Duration::from_secs(3600);
@@ -158,11 +158,11 @@ impl Health {
         let say =
             self.state().troubles.entry(trouble).or_insert_with(outage).failed((), false, Instant::now());
         match say {
-            Say::Gone if is_one_file => tracing::warn!("{error}; readings go on"),
-            Say::Gone => tracing::warn!(
+            OutageReport::Begun if is_one_file => tracing::warn!("{error}; readings go on"),
+            OutageReport::Begun => tracing::warn!(
                 "{error}; readings go on, what is to be written stays in memory, and there is no login meanwhile"
             ),
-            Say::Flaps(times) => tracing::warn!(
+            OutageReport::Flapping(times) => tracing::warn!(
                 times,
                 "{error}. This comes and goes; it is not reported again until an hour has passed without it"
             ),
@@ -181,8 +181,8 @@ impl Health {
         for (trouble, say) in ended {
             let words = trouble.ended(&self.0.path);
             match say {
-                Say::Back(Some(after)) => tracing::info!(after = %length(after), "{words}"),
-                Say::Holds(times, within) => {
+                OutageReport::Ended(Some(after)) => tracing::info!(after = %length(after), "{words}"),
+                OutageReport::Stable(times, within) => {
                     tracing::info!(times, within = %length(within), "{words}, and it no longer comes and goes");
                 }
                 _ => {}

@@ -27,7 +27,7 @@ pub struct Discovery {
 
 /// The stored properties of an announcement, which decide later if it is still wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct Announcement {
     /// The inverter or battery, as the entry in the document's lists, e.g. `inverters/482200000001`; `None` for the
     /// gateway.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -39,7 +39,7 @@ pub struct Mark {
 
 impl Discovery {
     /// Returns `true` if the announcement under `topic` is still wanted with these settings.
-    pub fn wants(&self, topic: &str, mark: &Mark) -> bool {
+    pub fn wants(&self, topic: &str, mark: &Announcement) -> bool {
         let list = mark.device.as_deref().and_then(|device| device.split_once('/')).map(|(list, _)| list);
         topic.strip_prefix(&self.discovery_prefix).is_some_and(|rest| rest.starts_with("/sensor/"))
             && (self.details || !mark.detail)

@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use crate::base::message::Message;
 use crate::base::reading::{GatewayFacts, Reading};
 use crate::output::topics;
-pub use discovery::{Discovery, Mark, PREFIX};
+pub use discovery::{Announcement, Discovery, PREFIX};
 use entities::{Entity, entities};
 
 /// Creates the discovery messages of all entities with a value in the reading.
@@ -82,9 +82,9 @@ impl Announced {
     }
 
     /// Returns the topic of the entity `name`, with the mark to store for it.
-    pub fn mark(&self, name: &str, settings: &Discovery) -> Option<(String, Mark)> {
+    pub fn mark(&self, name: &str, settings: &Discovery) -> Option<(String, Announcement)> {
         let (entity, facts) = self.entities.get(name).zip(self.facts.as_ref())?;
-        let mark = Mark { device: entity.device(), detail: entity.detail };
+        let mark = Announcement { device: entity.device(), detail: entity.detail };
         Some((config::topic(entity, facts, settings), mark))
     }
 

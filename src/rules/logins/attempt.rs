@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::age::Age;
+use super::clocks::Age;
 use crate::base::reading::Serial;
 use crate::io::cloud::Kind;
 

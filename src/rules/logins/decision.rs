@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::age::Age;
 use super::attempt::{Attempt, Reason, Step};
-use super::code;
+use super::clocks::Age;
 pub use super::limits::Waiting;
 use super::limits::longest_wait;
 pub use super::need::Stopped;
 use super::need::{Need, need};
 use super::record::Record;
+use super::second_factor;
 use super::situation::{Account, Operator, Situation};
 use crate::io::cloud::Kind;
 
@@ -46,7 +46,7 @@ pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
         Need::Person(stopped) => return Decision::Stop(stopped),
         Need::Cloud(reason) => reason,
     };
-    let now = record.age(situation.sight);
+    let now = record.age(situation.clocks);
     let step = next_step(record, situation.username, now);
     if let Some(stopped) = stopped(situation, step) {
         return Decision::Stop(stopped);
@@ -54,15 +54,18 @@ pub fn decide(record: &Record, situation: &Situation<'_>) -> Decision {
     // `--force` overrides only the hold-offs that the operator knew: not that of a login that another process has sent
     // since (L5).
     let has_changed =
-        step == Step::Login && record.login_was_sent_within(situation.asked_ago, situation.sight);
+        step == Step::Login && record.login_was_sent_within(situation.asked_ago, situation.clocks);
     if situation.operator == Operator::Insists && !has_changed {
         return Decision::Act { step, reason };
     }
-    if situation.operator != Operator::Absent && has_changed && code::left(record, Step::Code).is_some() {
+    if situation.operator != Operator::Absent
+        && has_changed
+        && second_factor::left(record, Step::Code).is_some()
+    {
         // A code for that login is being typed at another terminal; another login would invalidate it.
         return Decision::Stop(Stopped::SecondFactor);
     }
-    if situation.operator == Operator::Absent && !situation.sight.answers {
+    if situation.operator == Operator::Absent && !situation.clocks.answers {
         return Decision::Wait { reason, left: None, why: Waiting::GatewaySilent };
     }
     match longest_wait(record, step, reason, now) {
@@ -104,7 +107,7 @@ mod tests {
 
     use jiff::{SignedDuration, Timestamp};
 
-    use super::super::age::Sight;
+    use super::super::clocks::Clocks;
     use super::super::situation::TokenFacts;
     use super::super::verdict::Verdict;
     use super::*;
@@ -113,7 +116,7 @@ mod tests {
     use crate::base::secrets::Secret;
     use crate::io::cloud::Failure;
     use crate::io::token::TokenId;
-    use crate::rules::logins::hold::{DAY, MONTH, SHORTEST_HOLD};
+    use crate::rules::logins::hold_off::{DAY, MONTH, SHORTEST_HOLD_OFF};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -131,7 +134,7 @@ mod tests {
     struct TestAccount {
         record: Record,
         serial: Serial,
-        sight: Sight,
+        clocks: Clocks,
         tokens: Vec<TokenFacts>,
         operator: Operator,
         asked_ago: Duration,
@@ -146,11 +149,11 @@ mod tests {
         fn new() -> Self {
             let wall: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
             let moment = Moment { wall, boot: "boot".to_owned(), up: HOUR };
-            let sight = Sight { moment, gateway: Some(wall), answers: true };
+            let clocks = Clocks { moment, gateway: Some(wall), answers: true };
             Self {
-                record: Record::new(&sight),
+                record: Record::new(&clocks),
                 serial: Serial::parse("122300000001").unwrap(),
-                sight,
+                clocks,
                 tokens: Vec::new(),
                 operator: Operator::Absent,
                 asked_ago: Duration::ZERO,
@@ -164,15 +167,15 @@ mod tests {
 
         fn with_token(lifetime: Duration) -> Self {
             let mut account = Self::new();
-            let now = account.sight.moment.wall;
+            let now = account.clocks.moment.wall;
             account.tokens.push(token("token", now, lifetime));
             account
         }
 
         fn later(&mut self, length: Duration) -> &mut Self {
-            self.sight.moment.wall += length;
-            self.sight.moment.up += length;
-            self.sight.gateway = self.sight.gateway.map(|time| time + length);
+            self.clocks.moment.wall += length;
+            self.clocks.moment.up += length;
+            self.clocks.gateway = self.clocks.gateway.map(|time| time + length);
             self
         }
 
@@ -183,7 +186,7 @@ mod tests {
                     serial: &self.serial,
                     username: "owner@example.com",
                     tokens: &self.tokens,
-                    sight: &self.sight,
+                    clocks: &self.clocks,
                     operator: self.operator,
                     asked_ago: self.asked_ago,
                     verdicts: &self.verdicts,
@@ -197,9 +200,9 @@ mod tests {
         /// Makes the attempt that is decided, and records a failure.
         fn fail(&mut self, kind: Kind) -> &mut Self {
             let Decision::Act { step, reason } = self.decide() else { panic!("{:?}", self.decide()) };
-            self.record.begin(step, reason, &self.serial, &self.sight);
+            self.record.begin(step, reason, &self.serial, &self.clocks);
             let failure = Failure { kind, retry_after: None, why: "because".to_owned() };
-            self.record.failed(&failure, "hash", &self.sight, &mut self.rng);
+            self.record.failed(&failure, "hash", &self.clocks, &mut self.rng);
             self
         }
 
@@ -207,16 +210,16 @@ mod tests {
         fn log_in(&mut self) -> &mut Self {
             let Decision::Act { step, reason } = self.decide() else { panic!("{:?}", self.decide()) };
             assert_eq!(step, Step::Login);
-            self.record.begin(step, reason, &self.serial, &self.sight);
+            self.record.begin(step, reason, &self.serial, &self.clocks);
             let id = Secret::new("session".to_owned());
-            self.record.logged_in(id, "owner@example.com", &self.sight);
+            self.record.logged_in(id, "owner@example.com", &self.clocks);
             self
         }
 
         /// Fetches the token on the session.
         fn fetch(&mut self) -> &mut Self {
-            self.record.begin(Step::Token, Reason::NoToken, &self.serial, &self.sight);
-            self.record.token_came(&self.serial, false, &self.sight);
+            self.record.begin(Step::Token, Reason::NoToken, &self.serial, &self.clocks);
+            self.record.token_came(&self.serial, false, &self.clocks);
             self
         }
 
@@ -228,13 +231,13 @@ mod tests {
 
         /// Removes the gateway's clock.
         fn without_time(&mut self) -> &mut Self {
-            self.sight.gateway = None;
+            self.clocks.gateway = None;
             self
         }
 
         fn refuse(&mut self) -> &mut Self {
             let id = self.tokens[0].id.clone();
-            self.record.refused(&self.serial, &id, &self.sight);
+            self.record.refused(&self.serial, &id, &self.clocks);
             self.with_verdict(Verdict::Refused)
         }
 
@@ -304,7 +307,7 @@ mod tests {
     fn a_token_that_the_gateway_accepts_has_not_expired_whatever_a_clock_shows() {
         for ahead in [YEAR, 30 * YEAR] {
             let mut account = TestAccount::with_token(YEAR);
-            account.without_time().sight.moment.wall += ahead;
+            account.without_time().clocks.moment.wall += ahead;
             assert!(account.awaits(Waiting::GatewayNotAsked));
             account.with_verdict(Verdict::Accepted);
             assert_eq!(account.decide(), Decision::Rest);
@@ -332,9 +335,9 @@ mod tests {
         assert!(account.later(Duration::from_secs(299)).refuse().awaits(Waiting::GatewayUnsure));
         account.later(Duration::from_secs(1)).refuse();
         assert_eq!(account.decide(), because(Reason::Expired));
-        account.sight.moment.wall -= 60 * DAY;
+        account.clocks.moment.wall -= 60 * DAY;
         assert_eq!(account.decide(), Decision::Rest, "for a clock that was ahead they are no refusals");
-        account.sight.moment.wall += 60 * DAY;
+        account.clocks.moment.wall += 60 * DAY;
         let id = account.tokens[0].id.clone();
         account.record.accepted(&account.serial, &id);
         assert!(account.awaits(Waiting::GatewayUnsure));
@@ -344,7 +347,7 @@ mod tests {
     fn a_gateway_that_is_silent_is_said_to_be_before_it_is_asked_about_a_token() {
         let mut account = TestAccount::with_token(YEAR);
         account.later(YEAR);
-        (account.sight.gateway, account.sight.answers) = (None, false);
+        (account.clocks.gateway, account.clocks.answers) = (None, false);
         assert!(account.awaits(Waiting::GatewaySilent));
     }
 
@@ -379,7 +382,7 @@ mod tests {
     fn a_token_that_came_while_a_person_waited_is_the_one_that_was_asked_for() {
         let mut account = TestAccount::new();
         account.log_in().fetch();
-        account.tokens.push(token("token", account.sight.moment.wall, YEAR));
+        account.tokens.push(token("token", account.clocks.moment.wall, YEAR));
         account.later(HOUR);
         for operator in [Operator::Asks, Operator::Insists] {
             account.operator = operator;
@@ -410,7 +413,7 @@ mod tests {
     fn a_candidate_that_has_expired_is_no_reason_while_the_token_in_use_is_good() {
         for lifetime in [12 * HOUR, YEAR] {
             let mut account = TestAccount::with_token(YEAR);
-            let long_ago = account.sight.moment.wall - 2 * YEAR;
+            let long_ago = account.clocks.moment.wall - 2 * YEAR;
             account.tokens.insert(0, token("imported", long_ago, lifetime));
             assert_eq!(account.decide(), Decision::Rest, "and it is not asked about either");
         }
@@ -420,12 +423,12 @@ mod tests {
     fn a_refusal_counts_when_it_is_repeated_five_minutes_later() {
         let mut account = TestAccount::with_token(YEAR);
         let id = account.tokens[0].id.clone();
-        assert!(account.record.refused(&account.serial, &id, &account.sight));
+        assert!(account.record.refused(&account.serial, &id, &account.clocks));
         account.later(Duration::from_secs(299));
-        assert!(!account.record.refused(&account.serial, &id, &account.sight));
+        assert!(!account.record.refused(&account.serial, &id, &account.clocks));
         assert_eq!(account.decide(), Decision::Rest);
         account.later(Duration::from_secs(1));
-        assert!(account.record.refused(&account.serial, &id, &account.sight));
+        assert!(account.record.refused(&account.serial, &id, &account.clocks));
         assert_eq!(account.decide(), because(Reason::Refused));
         assert!(account.record.accepted(&account.serial, &id));
         assert_eq!(account.decide(), Decision::Rest);
@@ -437,7 +440,7 @@ mod tests {
         let id = |name: &str| -> TokenId { serde_json::from_str(&format!("\"{name}\"")).unwrap() };
         for length in [0, 150, 150] {
             account.later(Duration::from_secs(length));
-            account.record.refused(&account.serial, &id("candidate"), &account.sight);
+            account.record.refused(&account.serial, &id("candidate"), &account.clocks);
             account.record.accepted(&account.serial, &id("token"));
         }
         assert!(account.record.is_refused(&account.serial, &id("candidate")));
@@ -447,7 +450,7 @@ mod tests {
     #[test]
     fn a_gateway_that_is_silent_costs_no_login() {
         let mut account = TestAccount::new();
-        (account.sight.gateway, account.sight.answers) = (None, false);
+        (account.clocks.gateway, account.clocks.answers) = (None, false);
         let wait = Decision::Wait { reason: Reason::NoToken, left: None, why: Waiting::GatewaySilent };
         assert_eq!(account.decide(), wait);
     }
@@ -455,14 +458,14 @@ mod tests {
     #[test]
     fn a_gateway_that_answers_without_the_time_gets_its_token() {
         let mut account = TestAccount::new();
-        account.sight.gateway = None;
+        account.clocks.gateway = None;
         assert_eq!(account.decide(), because(Reason::NoToken));
     }
 
     #[test]
     fn a_short_token_that_is_over_does_not_keep_a_long_one_from_its_renewal() {
         let mut account = TestAccount::with_token(YEAR);
-        let then = account.sight.moment.wall;
+        let then = account.clocks.moment.wall;
         account.tokens.insert(0, token("imported", then, HOUR));
         account.later(340 * DAY);
         assert!(account.awaits(Waiting::GatewayNotAsked));
@@ -489,7 +492,7 @@ mod tests {
     #[test]
     fn of_logins_that_may_have_opened_a_session_three_a_day_are_the_most() {
         let mut account = TestAccount::new();
-        let first = account.sight.moment.up;
+        let first = account.clocks.moment.up;
         for _ in 0..3 {
             let (left, why) = account.fail(Kind::Unclear).waits();
             if why == Waiting::HoldOff(Kind::Unclear) {
@@ -497,7 +500,7 @@ mod tests {
             }
         }
         let (left, why) = account.waits();
-        let passed = account.sight.moment.up.saturating_sub(first);
+        let passed = account.clocks.moment.up.saturating_sub(first);
         assert_eq!((why, left + passed), (Waiting::ThriceUnclear, DAY));
         account.later(left);
         assert!(account.acts(), "the first is a day ago");
@@ -546,10 +549,10 @@ mod tests {
         use crate::io::cloud::RetryAfter;
         for (asked, held) in [(2 * DAY, 2 * DAY), (HOUR, DAY), (1000 * MONTH, MONTH)] {
             let mut account = TestAccount::new();
-            account.record.begin(Step::Login, Reason::NoToken, &account.serial, &account.sight);
+            account.record.begin(Step::Login, Reason::NoToken, &account.serial, &account.clocks);
             let retry_after = Some(RetryAfter::Wait(asked));
             let failure = Failure { kind: Kind::Blocked, retry_after, why: String::new() };
-            account.record.failed(&failure, "hash", &account.sight, &mut account.rng);
+            account.record.failed(&failure, "hash", &account.clocks, &mut account.rng);
             assert_eq!(account.waits(), (held, Waiting::HoldOff(Kind::Blocked)));
         }
     }
@@ -599,7 +602,7 @@ mod tests {
     #[test]
     fn an_interrupted_login_counts_as_one() {
         let mut account = TestAccount::new();
-        account.record.begin(Step::Login, Reason::NoToken, &account.serial, &account.sight);
+        account.record.begin(Step::Login, Reason::NoToken, &account.serial, &account.clocks);
         assert_eq!(account.waits(), (DAY, Waiting::Interrupted));
         assert!(account.later(DAY).acts());
     }
@@ -608,9 +611,9 @@ mod tests {
     fn an_interrupted_fetch_keeps_the_session() {
         let mut account = TestAccount::new();
         account.log_in();
-        account.record.begin(Step::Token, Reason::NoToken, &account.serial, &account.sight);
-        assert_eq!(account.waits(), (SHORTEST_HOLD, Waiting::Interrupted));
-        account.later(SHORTEST_HOLD);
+        account.record.begin(Step::Token, Reason::NoToken, &account.serial, &account.clocks);
+        assert_eq!(account.waits(), (SHORTEST_HOLD_OFF, Waiting::Interrupted));
+        account.later(SHORTEST_HOLD_OFF);
         assert_eq!(account.decide(), Decision::Act { step: Step::Token, reason: Reason::NoToken });
     }
 
@@ -655,7 +658,7 @@ mod tests {
     #[test]
     fn a_damaged_record_counts_as_a_login() {
         let mut account = TestAccount::new();
-        account.record = Record::after_damage(&account.serial, &account.sight);
+        account.record = Record::after_damage(&account.serial, &account.clocks);
         assert_eq!(account.waits(), (DAY, Waiting::Interrupted));
     }
 
@@ -664,7 +667,7 @@ mod tests {
         for jump in [-20 * 365, -1, 1, 20 * 365] {
             let mut account = TestAccount::new();
             account.fail(Kind::TooManySessions);
-            account.sight.moment.wall += SignedDuration::from_hours(24 * jump);
+            account.clocks.moment.wall += SignedDuration::from_hours(24 * jump);
             assert_eq!(account.waits(), (DAY, Waiting::HoldOff(Kind::TooManySessions)), "{jump} days");
             assert!(account.later(DAY).acts(), "{jump} days");
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::age::Age;
 use super::attempt::{Attempt, Reason, Step};
-use super::hold::{DAY, MONTH, SHORTEST_HOLD};
+use super::clocks::Age;
+use super::hold_off::{DAY, MONTH, SHORTEST_HOLD_OFF};
 use super::record::Record;
 use crate::io::cloud::Kind;
 
@@ -44,7 +44,7 @@ pub fn longest_wait(record: &Record, step: Step, reason: Reason, now: Age) -> Op
         && attempt.outcome.is_none()
     {
         // If it was a login, it also counts below.
-        wait(attempt.at, SHORTEST_HOLD, Waiting::Interrupted);
+        wait(attempt.at, SHORTEST_HOLD_OFF, Waiting::Interrupted);
     }
     if step == Step::Login {
         let newest_first = || record.attempts.iter().rev();

@@ -7,28 +7,28 @@
 //! `docs/login-promise.md` numbers the rules. Each has its module:
 //!
 //! - L2 (reasons) and L8 (short tokens): [`need`]
-//! - L4, L6, L7, the state that an attempt leaves behind: [`record`], made of [`attempt`] and [`hold`]
+//! - L4, L6, L7, the state that an attempt leaves behind: [`record`], made of [`attempt`] and [`hold_off`]
 //! - L6 (hold-offs and ceilings): [`limits`]
 //! - L7 (one login, all tokens): [`decision`]
-//! - L9 (clocks): [`age`]
+//! - L9 (clocks): [`clocks`]
 //! - the responses of gateways to their tokens: [`verdict`]
 //! - gateways that have not been seen before: [`newcomer`]
-//! - accounts with a second factor: [`code`]
+//! - accounts with a second factor: [`second_factor`]
 
-pub mod age;
 pub mod attempt;
-pub mod code;
+pub mod clocks;
 pub mod decision;
-pub mod hold;
+pub mod display;
+pub mod hold_off;
 pub mod limits;
 #[cfg(test)]
 mod model;
 pub mod need;
 pub mod newcomer;
 pub mod record;
+pub mod second_factor;
 pub mod situation;
 pub mod verdict;
-pub mod words;
 
 pub use decision::{Decision, decide};
 pub use record::Record;

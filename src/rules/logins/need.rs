@@ -1,7 +1,7 @@
 //! The reasons for contacting the cloud (L2). Nothing else is a reason (L3).
 
-use super::age::{Sight, has_passed};
 use super::attempt::Reason;
+use super::clocks::{Clocks, has_passed};
 use super::limits::Waiting;
 use super::record::Record;
 use super::situation::{Operator, Situation, TokenFacts};
@@ -66,7 +66,7 @@ pub(super) fn need(record: &Record, situation: &Situation<'_>) -> Need {
 /// Returns `true` if a token arrived after the operator's request: it is the one that was requested (L5).
 fn has_just_arrived(record: &Record, situation: &Situation<'_>) -> bool {
     !situation.tokens.is_empty()
-        && record.token_arrived_within(situation.serial, situation.asked_ago, situation.sight)
+        && record.token_arrived_within(situation.serial, situation.asked_ago, situation.clocks)
 }
 
 /// Determines what a stored token needs.
@@ -91,12 +91,12 @@ fn reason_of(
     record: &Record,
     situation: &Situation<'_>,
 ) -> Result<Option<Reason>, Waiting> {
-    let (serial, sight) = (situation.serial, situation.sight);
+    let (serial, clocks) = (situation.serial, situation.clocks);
     let newest = record.newest_time().max(token.stored_at).max(token.issued_at);
-    let passed = |deadline| has_passed(deadline, newest, sight);
+    let passed = |deadline| has_passed(deadline, newest, clocks);
     // Our clock alone is no reason for a renewal: if it were ahead, a good token would be replaced every day. A gateway
     // that returns no time gets a new token when it refuses the old one.
-    let has_second_clock = sight.gateway.is_some() || !sight.answers;
+    let has_second_clock = clocks.gateway.is_some() || !clocks.answers;
     let renewal = || token.is_long_lived && has_second_clock && passed(token.renewal_opens());
     let verdict = situation.verdict(&token.id);
     if verdict == Some(Verdict::Accepted) {
@@ -104,9 +104,9 @@ fn reason_of(
     }
     if passed(token.expires_at) {
         return match verdict {
-            _ if !sight.answers => Ok(Some(Reason::Expired)),
+            _ if !clocks.answers => Ok(Some(Reason::Expired)),
             None => Err(Waiting::GatewayNotAsked),
-            Some(_) if sight.gateway.is_some() => Ok(Some(Reason::Expired)),
+            Some(_) if clocks.gateway.is_some() => Ok(Some(Reason::Expired)),
             Some(_) if record.is_refused_when_expired(serial, &token.id) => Ok(Some(Reason::Expired)),
             Some(_) => Err(Waiting::GatewayUnsure),
         };
@@ -129,12 +129,12 @@ pub enum Weight {
 }
 
 /// Determines the meaning of a clean 401 for `token`.
-pub fn weight(token: &Token, record: &Record, sight: &Sight) -> Weight {
+pub fn weight(token: &Token, record: &Record, clocks: &Clocks) -> Weight {
     let newest = record.newest_time().max(token.issued_at);
-    let has_time = sight.gateway.is_some();
-    if sight.clocks_agree() {
+    let has_time = clocks.gateway.is_some();
+    if clocks.clocks_agree() {
         Weight::Refusal
-    } else if sight.answers && !has_time && has_passed(token.expires_at, newest, sight) {
+    } else if clocks.answers && !has_time && has_passed(token.expires_at, newest, clocks) {
         Weight::Expiry
     } else {
         Weight::Nothing

@@ -10,9 +10,9 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::age::{Age, Anchor, Sight};
 use super::attempt::{Attempt, Outcome, Reason, Step};
-use super::hold::{self, DAY, Halt, Hold, MONTH};
+use super::clocks::{Age, Anchor, Clocks};
+use super::hold_off::{self, DAY, Halt, Hold, MONTH};
 use crate::base::reading::Serial;
 use crate::base::secrets::{self, Secret};
 use crate::io::cloud::{Failure, Kind};
@@ -81,11 +81,11 @@ enum Version {
 
 impl Record {
     /// Creates an empty record.
-    pub fn new(sight: &Sight) -> Self {
+    pub fn new(clocks: &Clocks) -> Self {
         Self {
             version: Version::One,
             age: Age::default(),
-            anchor: Anchor::new(sight),
+            anchor: Anchor::new(clocks),
             attempts: Vec::new(),
             hold: None,
             halts: Vec::new(),
@@ -95,16 +95,16 @@ impl Record {
     }
 
     /// Creates a record that replaces a damaged one. Its content is unknown, so the worst is assumed: a login made now.
-    pub fn after_damage(serial: &Serial, sight: &Sight) -> Self {
-        let mut record = Self::new(sight);
-        record.begin(Step::Login, Reason::NoToken, serial, sight);
+    pub fn after_damage(serial: &Serial, clocks: &Clocks) -> Self {
+        let mut record = Self::new(clocks);
+        record.begin(Step::Login, Reason::NoToken, serial, clocks);
         record.attempts.iter_mut().for_each(|attempt| attempt.stands_in = true);
         record
     }
 
     /// Returns the current age of the record.
-    pub fn age(&self, sight: &Sight) -> Age {
-        self.age.plus(self.anchor.elapsed(sight))
+    pub fn age(&self, clocks: &Clocks) -> Age {
+        self.age.plus(self.anchor.elapsed(clocks))
     }
 
     /// Returns the wall clock when the record was last written.
@@ -122,26 +122,26 @@ impl Record {
     }
 
     /// Adds the time since the last write to the record's age.
-    fn settle(&mut self, sight: &Sight) -> Age {
-        self.age = self.age(sight);
-        self.anchor = Anchor::new(sight);
+    fn settle(&mut self, clocks: &Clocks) -> Age {
+        self.age = self.age(clocks);
+        self.anchor = Anchor::new(clocks);
         self.age
     }
 
     /// Returns `true` if storing the current clocks would measure time better after the next boot (L9).
-    pub fn wants_time(&self, sight: &Sight) -> bool {
-        !self.attempts.is_empty() && self.anchor.is_stale(sight)
+    pub fn wants_time(&self, clocks: &Clocks) -> bool {
+        !self.attempts.is_empty() && self.anchor.is_stale(clocks)
     }
 
     /// Stores the current clocks. The caller has to write the record.
-    pub fn keep_time(&mut self, sight: &Sight) {
-        self.settle(sight);
+    pub fn keep_time(&mut self, clocks: &Clocks) {
+        self.settle(clocks);
     }
 
     /// Records that a request is about to be sent. The caller has to write the record first (L4).
-    pub fn begin(&mut self, step: Step, reason: Reason, serial: &Serial, sight: &Sight) {
-        let at = self.settle(sight);
-        let (serial, time) = (serial.clone(), sight.moment.wall);
+    pub fn begin(&mut self, step: Step, reason: Reason, serial: &Serial, clocks: &Clocks) {
+        let at = self.settle(clocks);
+        let (serial, time) = (serial.clone(), clocks.moment.wall);
         self.attempts.push(Attempt {
             step,
             reason,
@@ -162,8 +162,8 @@ impl Record {
     }
 
     /// Records that the login opened a session.
-    pub fn logged_in(&mut self, id: Secret, username: &str, sight: &Sight) {
-        let since = self.settle(sight);
+    pub fn logged_in(&mut self, id: Secret, username: &str, clocks: &Clocks) {
+        let since = self.settle(clocks);
         self.end(Outcome::Success);
         self.halts.clear();
         self.hold = None;
@@ -171,8 +171,8 @@ impl Record {
     }
 
     /// Records that a token arrived. Removes the session unless `keep_session`, for the tokens of other gateways.
-    pub fn token_came(&mut self, serial: &Serial, keep_session: bool, sight: &Sight) {
-        self.settle(sight);
+    pub fn token_came(&mut self, serial: &Serial, keep_session: bool, clocks: &Clocks) {
+        self.settle(clocks);
         self.end(Outcome::Success);
         self.hold = None;
         self.refusals.remove(serial);
@@ -185,8 +185,8 @@ impl Record {
     ///
     /// `credentials` is the salted hash of the credentials in use. No hold-off follows if the other token endpoint is
     /// tried next.
-    pub fn failed(&mut self, failure: &Failure, credentials: &str, sight: &Sight, rng: &mut Rng) {
-        let now = self.settle(sight);
+    pub fn failed(&mut self, failure: &Failure, credentials: &str, clocks: &Clocks, rng: &mut Rng) {
+        let now = self.settle(clocks);
         self.end(Outcome::Failed { kind: failure.kind, why: failure.why.clone() });
         if self.attempts.last().is_some_and(Attempt::leads_to_other_endpoint) {
             return;
@@ -201,7 +201,7 @@ impl Record {
             // The person may enter the code again.
             Kind::WrongCode => {}
             kind => {
-                let length = hold::length(failure, self.in_a_row(kind), sight, rng);
+                let length = hold_off::length(failure, self.in_a_row(kind), clocks, rng);
                 let hold = Hold { until: now.plus(length), kind };
                 // A failed attempt with `--force` must not shorten the current hold-off.
                 if self.hold.as_ref().is_none_or(|current| current.until < hold.until) {
@@ -224,8 +224,8 @@ impl Record {
     }
 
     /// Records that the cloud has sent another code.
-    pub fn code_sent(&mut self, sight: &Sight) {
-        self.settle(sight);
+    pub fn code_sent(&mut self, clocks: &Clocks) {
+        self.settle(clocks);
         self.end(Outcome::Success);
     }
 
@@ -243,8 +243,8 @@ impl Record {
     }
 
     /// Records a clean 401 for `token`. Returns `true` if the record changed and has to be written.
-    pub fn refused(&mut self, serial: &Serial, token: &TokenId, sight: &Sight) -> bool {
-        let (now, without_time) = (self.age(sight), sight.gateway.is_none());
+    pub fn refused(&mut self, serial: &Serial, token: &TokenId, clocks: &Clocks) -> bool {
+        let (now, without_time) = (self.age(clocks), clocks.gateway.is_none());
         let refusals = self.refusals.entry(serial.clone()).or_default();
         let same = |refusal: &&mut Refusal| refusal.token == *token && refusal.without_time == without_time;
         match refusals.iter_mut().find(same) {
@@ -259,7 +259,7 @@ impl Record {
                 refusals.drain(..forgotten);
             }
         }
-        self.settle(sight);
+        self.settle(clocks);
         true
     }
 
@@ -294,8 +294,8 @@ impl Record {
     }
 
     /// Returns `true` if a token for `serial` arrived less than `ago` before now.
-    pub fn token_arrived_within(&self, serial: &Serial, ago: Duration, sight: &Sight) -> bool {
-        let now = self.age(sight);
+    pub fn token_arrived_within(&self, serial: &Serial, ago: Duration, clocks: &Clocks) -> bool {
+        let now = self.age(clocks);
         let is_for_serial = |attempt: &&Attempt| attempt.fetched_token() && attempt.serial == *serial;
         self.attempts
             .iter()
@@ -305,8 +305,8 @@ impl Record {
     }
 
     /// Returns `true` if a login was sent, or ended, less than `ago` before now.
-    pub fn login_was_sent_within(&self, ago: Duration, sight: &Sight) -> bool {
-        let now = self.age(sight);
+    pub fn login_was_sent_within(&self, ago: Duration, clocks: &Clocks) -> bool {
+        let now = self.age(clocks);
         let last = self.attempts.iter().rfind(|attempt| attempt.can_open_session());
         last.is_some_and(|attempt| now.since(attempt.ended.unwrap_or(attempt.at)) < ago)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::age::Sight;
+use super::clocks::Clocks;
 use super::verdict::Verdict;
 use crate::base::reading::Serial;
 use crate::io::cloud::Kind;
@@ -79,7 +79,7 @@ pub struct Situation<'a> {
     /// The stored tokens, newest first: a candidate, and the one in use.
     pub tokens: &'a [TokenFacts],
     /// The clocks; the gateway's is known only if it has just responded.
-    pub sight: &'a Sight,
+    pub clocks: &'a Clocks,
     /// The operator's part in the request.
     pub operator: Operator,
     /// The time since the operator's request.

@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Moment;
-    use crate::rules::logins::age::Sight;
+    use crate::rules::logins::clocks::Clocks;
 
     fn id(name: &str) -> TokenId {
         serde_json::from_str(&format!("\"{name}\"")).unwrap()
@@ -94,10 +94,10 @@ mod tests {
         let serial = Serial::parse("122300000001").unwrap();
         let wall = "2026-11-20T10:00:00Z".parse().unwrap();
         let moment = Moment { wall, boot: "boot".to_owned(), up: Duration::from_secs(60) };
-        let sight = Sight { moment, gateway: Some(wall), answers: true };
-        let mut record = Record::new(&sight);
+        let clocks = Clocks { moment, gateway: Some(wall), answers: true };
+        let mut record = Record::new(&clocks);
         for token in ["a", "b"] {
-            record.refused(&serial, &id(token), &sight);
+            record.refused(&serial, &id(token), &clocks);
         }
         let mut verdicts = Verdicts::default();
         assert!(!verdicts.completes(&serial, &record));
@@ -106,7 +106,7 @@ mod tests {
         assert!(verdicts.completes(&serial, &record) && verdicts.complete(&serial, &mut record));
         assert!(!record.has_refusal(&serial, &id("a")) && record.has_refusal(&serial, &id("b")));
         verdicts.note_unwritten(&id("a"), false);
-        record.refused(&serial, &id("a"), &sight);
+        record.refused(&serial, &id("a"), &clocks);
         assert!(!verdicts.complete(&serial, &mut record) && record.has_refusal(&serial, &id("a")));
     }
 

@@ -12,8 +12,8 @@ use super::choice::{self, Choices, Shortfall};
 use super::cycle::{Level, Notice};
 use super::site::Site;
 use super::values::Value;
+use crate::base::durations::length;
 use crate::io::gateway::Endpoint;
-use crate::rules::logins::words::length;
 
 /// The weight of a failed request. Each cycle without a failure subtracts 1.
 const FAILURE: u8 = 2;

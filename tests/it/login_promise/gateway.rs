@@ -6,7 +6,7 @@ use enphased::app::poller::Poller;
 use enphased::app::token_provider::Tended;
 use enphased::base::clock::Clock;
 use enphased::io::token::Token;
-use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::clocks::GatewayTime;
 use enphased::rules::logins::decision::{Decision, Stopped};
 use enphased::rules::logins::situation::Operator;
 use enphased::simulator::{Answer, CloudCounts, Condition, Fault, Role, Simulation, mint_token};
@@ -210,11 +210,11 @@ async fn a_replaced_gateway_gets_its_token_when_a_person_asks_for_it() {
     let new = "122300000777";
     gateway.set_condition(Condition::OtherSerial(new.to_owned()));
     poll(&mut daemon, 3).await;
-    let (serial, heard) = (new.parse().unwrap(), Heard::Time(house.clock.now()));
-    let mut supply = house.supply(PASSWORD);
-    let decision = supply.consider(&serial, heard, Operator::Absent).await.unwrap();
+    let (serial, gateway_time) = (new.parse().unwrap(), GatewayTime::Time(house.clock.now()));
+    let mut token_provider = house.token_provider(PASSWORD);
+    let decision = token_provider.consider(&serial, gateway_time, Operator::Absent).await.unwrap();
     assert_eq!(decision, Decision::Stop(Stopped::Newcomer));
-    let tended = supply.tend(&serial, heard, Operator::Asks, Duration::ZERO).await.unwrap();
+    let tended = token_provider.tend(&serial, gateway_time, Operator::Asks, Duration::ZERO).await.unwrap();
     // The simulated account does not have it; what counts is that it was asked for, and goes on without a person.
     assert!(matches!(tended, Tended::Failed { .. }), "{tended:?}");
     let asked = CloudCounts { logins: 2, login_attempts: 2, token_fetches: 2, ..tokens(1) };
@@ -250,7 +250,7 @@ async fn a_first_serial_number_is_believed_and_another_one_is_not_while_the_clou
 async fn bring(house: &House) -> Token {
     let text = mint_token(house.serial().as_str(), Role::Owner, house.clock.now(), 365 * DAY);
     let token = Token::decode(&text).unwrap();
-    house.supply(PASSWORD).import(&token, MINUTE).await.unwrap();
+    house.token_provider(PASSWORD).import(&token, MINUTE).await.unwrap();
     token
 }
 
@@ -270,7 +270,7 @@ async fn a_new_token_that_the_check_does_not_judge_is_used_once_a_page_accepts_i
         house.simulation.gateways[0].fail(Fault::Respond(unclear.clone()).at(CHECK_JWT));
         let token = bring(&house).await;
         assert_eq!(poll(&mut daemon, 2).await, 2, "{unclear:?}");
-        let stored = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
+        let stored = house.token_provider(PASSWORD).tokens(&house.serial()).await.unwrap();
         assert_eq!(stored.current.unwrap().token, token, "{unclear:?}");
         assert_eq!(stored.candidate, None, "{unclear:?}");
         assert_eq!(house.counts(), tokens(1), "{unclear:?}");
@@ -293,7 +293,7 @@ async fn a_new_token_that_nothing_accepts_waits_beside_the_old_one() {
         let token = bring(&house).await;
         let before = gateway.counts().paths["/ivp/meters"];
         poll(&mut daemon, 6).await;
-        let stored = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
+        let stored = house.token_provider(PASSWORD).tokens(&house.serial()).await.unwrap();
         assert_eq!(stored.candidate.unwrap().token, token, "{status}");
         assert!(stored.current.is_some_and(|kept| kept.token != token), "{status}");
         let asked = gateway.counts().paths["/ivp/meters"] - before;
@@ -301,7 +301,7 @@ async fn a_new_token_that_nothing_accepts_waits_beside_the_old_one() {
         gateway.heal();
         tokio::time::sleep(DAY).await;
         poll(&mut daemon, 1).await;
-        let stored = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
+        let stored = house.token_provider(PASSWORD).tokens(&house.serial()).await.unwrap();
         assert_eq!(stored.current.unwrap().token, token, "{status}: the check judges again");
         assert_eq!(house.counts(), tokens(1), "{status}");
     }

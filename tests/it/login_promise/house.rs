@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use enphased::app::config;
 use enphased::app::config::secret::{Account, SecretSource};
-use enphased::app::latest::Board;
+use enphased::app::latest::Latest;
 use enphased::app::poller::claims::Claims;
 use enphased::app::poller::trouble::Trouble;
 use enphased::app::poller::{Poller, Shared};
-use enphased::app::status::Standings;
+use enphased::app::status::StatusList;
 use enphased::app::token_provider::ending::Ending;
-use enphased::app::token_provider::{Settings, Supply};
+use enphased::app::token_provider::{Settings, TokenProvider};
 use enphased::base::clock::Clock;
-use enphased::base::heartbeat::Pulse;
+use enphased::base::heartbeat::Heartbeat;
 use enphased::base::reading::{Reading, Serial};
 use enphased::base::secrets::Secret;
 use enphased::io::cloud::Addresses;
 use enphased::io::state_dir::StateDir;
-use enphased::rules::logins::age::{Heard, Sight};
+use enphased::rules::logins::clocks::{Clocks, GatewayTime};
 use enphased::simulator::{CloudCounts, GatewayOptions, Pages, Simulation, SimulationOptions};
 use fastrand::Rng;
 use jiff::tz::TimeZone;
@@ -62,8 +62,8 @@ impl House {
     }
 
     /// Returns the state of the clocks after a request to the gateway.
-    pub(super) fn sight(&self) -> Sight {
-        Sight::new(self.clock.moment(), Heard::Time(self.clock.now()))
+    pub(super) fn clocks(&self) -> Clocks {
+        Clocks::new(self.clock.moment(), GatewayTime::Time(self.clock.now()))
     }
 
     pub(super) fn counts(&self) -> CloudCounts {
@@ -83,8 +83,8 @@ impl House {
         }
     }
 
-    pub(super) fn supply(&self, password: &str) -> Supply {
-        Supply::new(self.state.clone(), self.clock.clone(), self.settings(password), Rng::with_seed(1))
+    pub(super) fn token_provider(&self, password: &str) -> TokenProvider {
+        TokenProvider::new(self.state.clone(), self.clock.clone(), self.settings(password), Rng::with_seed(1))
     }
 
     pub(super) fn shared(&self, password: &str) -> Shared {
@@ -92,11 +92,11 @@ impl House {
             state: self.state.clone(),
             clock: self.clock.clone(),
             zone: TimeZone::UTC,
-            supply: Arc::new(Mutex::new(self.supply(password))),
+            token_provider: Arc::new(Mutex::new(self.token_provider(password))),
             ending: Ending::default(),
-            board: Board::new(),
-            standings: Standings::new(),
-            wishes: enphased::app::requests::Wishes::new(),
+            latest: Latest::new(),
+            statuses: StatusList::new(),
+            requests: enphased::app::requests::Requests::new(),
             claims: Claims::default(),
         }
     }
@@ -112,7 +112,7 @@ impl House {
             user: None,
             password: None,
         };
-        Poller::new(shared.standings.open(), gateway, shared, Pulse::new())
+        Poller::new(shared.statuses.open(), gateway, shared, Heartbeat::new())
     }
 
     /// Starts a daemon and polls once.

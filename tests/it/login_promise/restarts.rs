@@ -5,7 +5,7 @@ use std::time::Duration;
 use enphased::app::token_provider::Tended;
 use enphased::io::token::Token;
 use enphased::rules::logins::Decision;
-use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::clocks::GatewayTime;
 use enphased::rules::logins::decision::Waiting;
 use enphased::rules::logins::situation::Operator;
 use enphased::simulator::{CloudCounts, Fault, LOGIN, Role, Simulation, mint_token, responses};
@@ -45,7 +45,7 @@ async fn thirty_restarts_against_too_many_sessions_make_one_attempt() {
 async fn with_a_stored_token_a_start_asks_the_cloud_nothing() {
     let house = House::new();
     let text = mint_token(house.serial().as_str(), Role::Owner, house.clock.now(), YEAR);
-    house.supply(PASSWORD).import(&Token::decode(&text).unwrap(), Duration::ZERO).await.unwrap();
+    house.token_provider(PASSWORD).import(&Token::decode(&text).unwrap(), Duration::ZERO).await.unwrap();
     for _ in 0..5 {
         house.start(PASSWORD).await.unwrap();
     }
@@ -67,13 +67,13 @@ async fn two_daemons_with_wrong_passwords_do_not_take_turns() {
 async fn a_login_that_is_cut_off_is_on_disk_and_not_repeated_for_a_day() {
     let house = House::new();
     house.simulation.cloud.fail(Fault::Hang.at(LOGIN).once());
-    let (serial, now) = (house.serial(), Heard::Time(house.clock.now()));
-    let mut supply = house.supply(PASSWORD);
-    let tending = supply.tend(&serial, now, Operator::Absent, Duration::ZERO);
+    let (serial, now) = (house.serial(), GatewayTime::Time(house.clock.now()));
+    let mut token_provider = house.token_provider(PASSWORD);
+    let tending = token_provider.tend(&serial, now, Operator::Absent, Duration::ZERO);
     tokio::time::timeout(Duration::from_secs(5), tending).await.unwrap_err();
     for _ in 0..30 {
-        let mut supply = house.supply(PASSWORD);
-        let tended = supply.tend(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
+        let mut token_provider = house.token_provider(PASSWORD);
+        let tended = token_provider.tend(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
         let Tended::Left(Decision::Wait { why, .. }) = tended else { panic!("{tended:?}") };
         assert_eq!(why, Waiting::Interrupted);
     }
@@ -100,13 +100,13 @@ async fn an_imported_token_that_is_over_is_dropped_and_costs_no_login() {
     house.start(PASSWORD).await.unwrap();
     let text = mint_token(house.serial().as_str(), Role::Owner, house.clock.now() - 2 * YEAR, YEAR);
     let old = Token::decode(&text).unwrap();
-    house.supply(PASSWORD).import(&old, Duration::ZERO).await.unwrap();
+    house.token_provider(PASSWORD).import(&old, Duration::ZERO).await.unwrap();
     let mut poller = house.poller(house.shared(PASSWORD), MINUTE);
     for _ in 0..10 {
         poller.poll().await.unwrap();
         tokio::time::sleep(MINUTE).await;
     }
-    let tokens = house.supply(PASSWORD).tokens(&house.serial()).await.unwrap();
+    let tokens = house.token_provider(PASSWORD).tokens(&house.serial()).await.unwrap();
     assert!(tokens.candidate.is_none() && tokens.current.is_some());
     assert_eq!(house.counts(), one_login());
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::clocks::GatewayTime;
 use enphased::rules::logins::situation::Operator;
 use enphased::simulator::Simulation;
 
@@ -21,11 +21,11 @@ async fn start(house: &House, whole: &[(String, Vec<u8>)], names: &[&str], cut: 
     for name in house.state.names("", ".damaged").await.unwrap() {
         house.state.remove(&name).await.unwrap();
     }
-    let (serial, now) = (house.serial(), Heard::Time(house.clock.now()));
-    let mut supply = house.supply(PASSWORD);
-    supply.tend(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
+    let (serial, now) = (house.serial(), GatewayTime::Time(house.clock.now()));
+    let mut token_provider = house.token_provider(PASSWORD);
+    token_provider.tend(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
     assert_eq!(house.counts().login_attempts, 1, "{names:?} cut at {cut} cost a login");
-    supply.tokens(&serial).await.unwrap().in_use().is_some()
+    token_provider.tokens(&serial).await.unwrap().in_use().is_some()
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use enphased::app::token_provider::Tended;
 use enphased::rules::logins::Decision;
-use enphased::rules::logins::age::Heard;
+use enphased::rules::logins::clocks::GatewayTime;
 use enphased::rules::logins::decision::Waiting;
 use enphased::rules::logins::situation::Operator;
 use enphased::simulator::{
@@ -67,8 +67,12 @@ async fn when_both_ways_fail_both_are_tried_again_later_on_the_same_login() {
     }
     assert_eq!(house.counts(), counted(1, 1, 1, 0), "the hold-off survives restarts: {told}");
     tokio::time::sleep(Duration::from_secs(6 * 60)).await;
-    let heard = Heard::Time(house.clock.now());
-    let tended = house.supply(PASSWORD).tend(&serial, heard, Operator::Absent, Duration::ZERO).await.unwrap();
+    let gateway_time = GatewayTime::Time(house.clock.now());
+    let tended = house
+        .token_provider(PASSWORD)
+        .tend(&serial, gateway_time, Operator::Absent, Duration::ZERO)
+        .await
+        .unwrap();
     let Tended::Failed { failure, .. } = tended else { panic!("{tended:?}") };
     insta::assert_snapshot!(failure, @"unexpected response (HTTP 200: application/json, 40 bytes, {data: {hint: text}, status: text})");
     assert_eq!(house.counts(), counted(1, 2, 2, 0));
@@ -99,9 +103,12 @@ async fn logins_whose_answers_are_lost_open_no_more_than_three_sessions_a_day() 
             (3, 3),
             "{fault:?}: each opened one and nobody knows"
         );
-        let heard = Heard::Time(house.clock.now());
-        let decision =
-            house.supply(PASSWORD).consider(&house.serial(), heard, Operator::Absent).await.unwrap();
+        let gateway_time = GatewayTime::Time(house.clock.now());
+        let decision = house
+            .token_provider(PASSWORD)
+            .consider(&house.serial(), gateway_time, Operator::Absent)
+            .await
+            .unwrap();
         assert!(matches!(decision, Decision::Wait { why: Waiting::ThriceUnclear, .. }), "{decision:?}");
         house.simulation.cloud.heal();
         house.simulation.cloud.end_sessions();
@@ -152,7 +159,7 @@ async fn a_login_that_finds_no_connection_opens_nothing_and_is_tried_on() {
     let house = House::new();
     house.simulation.cloud.unplug();
     insist(&house, DAY).await;
-    let record = house.supply(PASSWORD).record(&house.serial(), &house.sight()).await.unwrap();
+    let record = house.token_provider(PASSWORD).record(&house.serial(), &house.clocks()).await.unwrap();
     assert!(record.attempts.len() >= 9, "{:?}", record.attempts);
     assert!(
         record.attempts.iter().all(|attempt| !attempt.may_have_opened_session()),

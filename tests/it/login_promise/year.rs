@@ -70,7 +70,7 @@ async fn a_year_with_outages_an_update_and_a_changed_password_takes_two_logins()
     let start = house.clock.now();
     let (cloud, gateway) = (&house.simulation.cloud, &house.simulation.gateways[0]);
     let shared = house.shared(Simulation::PASSWORD);
-    let supply = Arc::clone(&shared.supply);
+    let token_provider = Arc::clone(&shared.token_provider);
     let poller = house.poller(shared, INTERVAL);
     let (_running, stop) = tokio::sync::oneshot::channel::<()>();
     tokio::spawn(Box::new(poller).run(Instant::now(), async move { drop(stop.await) }));
@@ -85,7 +85,7 @@ async fn a_year_with_outages_an_update_and_a_changed_password_takes_two_logins()
     until(&house, start, 340).await;
     cloud.heal();
     until(&house, start, 345).await;
-    *supply.lock().await = house.supply("another");
+    *token_provider.lock().await = house.token_provider("another");
     until(&house, start, 365).await;
 
     let counts = house.counts();

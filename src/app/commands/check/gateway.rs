@@ -7,13 +7,13 @@ use super::pages::PageCheck;
 use super::report::Report;
 use crate::app::config;
 use crate::app::poller::claims::{Claim, Claims};
-use crate::app::poller::identity::heard;
+use crate::app::poller::identity::gateway_time;
 use crate::app::poller::trouble::Trouble;
+use crate::base::durations::length;
 use crate::io::gateway::Connected;
 use crate::io::state_dir::StateDir;
-use crate::rules::logins::age::{AGREEMENT, Heard, Sight};
+use crate::rules::logins::clocks::{AGREEMENT, Clocks, GatewayTime};
 use crate::rules::logins::situation::Operator;
-use crate::rules::logins::words::length;
 
 /// Checks one gateway. Returns the claim on it, which another table that leads to the same gateway does not get.
 pub(super) async fn gateway(
@@ -60,9 +60,9 @@ fn clock(context: &Context, gateway: &Connected, report: &mut Report<'_>) -> Res
     let Some(theirs) = gateway.info().time else {
         return report.note("clock", "the gateway does not report the time, so a refused token is replaced only when it expires or by `enphased token refresh`");
     };
-    let sight = Sight::new(context.clock.moment(), Heard::Time(theirs));
+    let clocks = Clocks::new(context.clock.moment(), GatewayTime::Time(theirs));
     let difference = length(theirs.duration_since(now).unsigned_abs());
-    if sight.clocks_agree() {
+    if clocks.clocks_agree() {
         return report.good("clock", &format!("{now:.0}; the gateway's differs by {difference}"));
     }
     report.note(
@@ -84,11 +84,11 @@ async fn token(
     report: &mut Report<'_>,
 ) -> Result<bool, Failure> {
     let shared = context.shared(state);
-    let mut supply = shared.supply.lock().await;
+    let mut token_provider = shared.token_provider.lock().await;
     let serial = gateway.serial().clone();
-    let tokens = supply.tokens(&serial).await?;
+    let tokens = token_provider.tokens(&serial).await?;
     let Some(kept) = tokens.in_use() else {
-        let decision = supply.consider(&serial, heard(gateway), Operator::Absent).await?;
+        let decision = token_provider.consider(&serial, gateway_time(gateway), Operator::Absent).await?;
         let code = Code::of_decision(&decision);
         report.wrong("token", &Failure::new(code, format!("no token is stored: {decision}")))?;
         return Ok(false);
@@ -101,7 +101,10 @@ async fn token(
     match accepted {
         Ok(()) => {
             // An acceptance clears earlier refusals. If it cannot be recorded, the line `state` shows the reason.
-            supply.accepted(&serial, &kept.token).await.unwrap_or_else(|error| tracing::debug!("{error}"));
+            token_provider
+                .accepted(&serial, &kept.token)
+                .await
+                .unwrap_or_else(|error| tracing::debug!("{error}"));
             report.good("token", &format!("{about}; accepted by the gateway"))?;
         }
         Err(error) if error.leaves_token_unjudged() => {

@@ -3,13 +3,13 @@
 use super::super::Context;
 use super::super::failure::{Code, Failure};
 use super::super::opened_gateways::OpenedGateways;
-use crate::app::token_provider::Supply;
+use crate::app::token_provider::TokenProvider;
 use crate::base::reading::Serial;
 use crate::io::gateway::pinned_key;
 use crate::io::state_dir::StateDir;
 use crate::io::token::store;
 use crate::rules::logins::Record;
-use crate::rules::logins::age::Heard;
+use crate::rules::logins::clocks::GatewayTime;
 
 /// Returns the gateway that a token command applies to: the one that was named, or the configured one, or the one that
 /// responds, or the one with a stored token. An unknown serial number is refused, because a typing error would cost a
@@ -18,13 +18,13 @@ pub(super) async fn choose_gateway(
     context: &Context,
     wanted: Option<&Serial>,
     state: &StateDir,
-    supply: &mut Supply,
+    token_provider: &mut TokenProvider,
     opened: &mut OpenedGateways,
 ) -> Result<Serial, Failure> {
     // Reading the record first also reports a state directory that cannot be read.
-    let sight = supply.sight(Heard::Nothing);
+    let clocks = token_provider.clocks(GatewayTime::NoResponse);
     let any = Serial::parse("0").map_err(|error| Failure::new(Code::Data, error.to_string()))?;
-    let record = supply.record(&any, &sight).await?;
+    let record = token_provider.record(&any, &clocks).await?;
     if let Some(wanted) = wanted {
         let known = known(context, state, &record).await?;
         let is_known = known.contains(wanted) || opened.serials(context, state).await.contains(wanted);

@@ -8,11 +8,11 @@ use super::super::failure::{Code, Failure};
 use super::super::opened_gateways::OpenedGateways;
 use super::super::{Context, LOGIN_LOCK_TIMEOUT};
 use super::verify::verify;
+use crate::base::durations::length;
 use crate::base::reading::Serial;
 use crate::io::gateway::Connected;
 use crate::io::state_dir::StateDir;
 use crate::io::token::Token;
-use crate::rules::logins::words::length;
 
 /// The maximum number of bytes to read.
 const LONGEST: u32 = 64 * 1024;
@@ -52,7 +52,7 @@ pub async fn import(context: &mut Context, input: &mut dyn Read, out: &mut dyn W
         return Err(Failure::new(Code::Data, message));
     }
     let shared = context.shared(&state);
-    shared.supply.lock().await.import(&token, LOGIN_LOCK_TIMEOUT).await?;
+    shared.token_provider.lock().await.import(&token, LOGIN_LOCK_TIMEOUT).await?;
     verify(context, opened, &token, &shared, out).await
 }
 

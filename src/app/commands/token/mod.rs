@@ -12,11 +12,11 @@ use std::io::Write;
 use super::failure::Failure;
 use super::opened_gateways::OpenedGateways;
 use super::{Context, LOGIN_LOCK_TIMEOUT};
-use crate::app::poller::identity::heard_by_now;
+use crate::app::poller::identity::gateway_time_now;
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::state_dir::StateDir;
-use crate::rules::logins::age::Heard;
+use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::situation::Operator;
 use choose_gateway::choose_gateway;
 
@@ -36,9 +36,9 @@ async fn gateway_time(
     serial: &Serial,
     state: &StateDir,
     opened: &mut OpenedGateways,
-) -> Heard {
+) -> GatewayTime {
     let gateway = opened.find(serial, context, state).await;
-    gateway.map_or(Heard::Nothing, |gateway| heard_by_now(gateway))
+    gateway.map_or(GatewayTime::NoResponse, |gateway| gateway_time_now(gateway))
 }
 
 /// Removes the tokens of a gateway.
@@ -49,11 +49,11 @@ pub async fn forget(
 ) -> Result<(), Failure> {
     let state = context.state()?;
     let shared = context.shared(&state);
-    let mut supply = shared.supply.lock().await;
+    let mut token_provider = shared.token_provider.lock().await;
     let mut opened = OpenedGateways::default();
-    let serial = choose_gateway(context, wanted, &state, &mut supply, &mut opened).await?;
-    supply.forget(&serial, LOGIN_LOCK_TIMEOUT).await?;
-    let next = supply.consider(&serial, Heard::NoTime, Operator::Absent).await?;
+    let serial = choose_gateway(context, wanted, &state, &mut token_provider, &mut opened).await?;
+    token_provider.forget(&serial, LOGIN_LOCK_TIMEOUT).await?;
+    let next = token_provider.consider(&serial, GatewayTime::NoTime, Operator::Absent).await?;
     writeln!(out, "The tokens of gateway {serial} were removed. The record of logins is kept.")?;
     writeln!(out, "Next: {next}.")?;
     Ok(())

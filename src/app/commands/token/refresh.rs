@@ -9,7 +9,7 @@ use super::choose_gateway::choose_gateway;
 use super::verify::verify;
 use super::{Prompt, gateway_time, second_factor};
 use crate::app::config::secret::{Account, SecretSource};
-use crate::app::token_provider::{Supply, Tended};
+use crate::app::token_provider::{Tended, TokenProvider};
 use crate::base::reading::Serial;
 use crate::io::cloud::Kind;
 use crate::io::token::Token;
@@ -26,9 +26,9 @@ pub async fn refresh(
 ) -> Result<(), Failure> {
     let state = context.state()?;
     let (shared, mut opened) = (context.shared(&state), OpenedGateways::default());
-    let mut supply = shared.supply.lock().await;
-    let serial = choose_gateway(context, wanted, &state, &mut supply, &mut opened).await?;
-    let heard = gateway_time(context, &serial, &state, &mut opened).await;
+    let mut token_provider = shared.token_provider.lock().await;
+    let serial = choose_gateway(context, wanted, &state, &mut token_provider, &mut opened).await?;
+    let gateway_time = gateway_time(context, &serial, &state, &mut opened).await;
     if force {
         writeln!(
             out,
@@ -37,19 +37,20 @@ pub async fn refresh(
         )?;
     }
     let operator = if force { Operator::Insists } else { Operator::Asks };
-    supply.let_others_finish(LOGIN_LOCK_TIMEOUT).await?;
-    let now = supply.consider(&serial, heard, operator).await?;
+    token_provider.let_others_finish(LOGIN_LOCK_TIMEOUT).await?;
+    let now = token_provider.consider(&serial, gateway_time, operator).await?;
     let tended = match now {
         // Another process has just stored a new token (L5).
         Decision::Rest => Tended::Left(now),
         Decision::Wait { .. } => return Err(held_off(&now)),
         Decision::Act { .. } | Decision::Stop(_) => {
             complete_account(&mut context.config.account, prompt)?;
-            supply.use_account(context.config.account.clone());
-            let tended = supply.tend(&serial, heard, operator, LOGIN_LOCK_TIMEOUT).await?;
-            if supply.is_challenged() {
-                second_factor::complete_login(&mut supply, &serial, heard, prompt, out).await?;
-                supply.tend(&serial, heard, operator, LOGIN_LOCK_TIMEOUT).await?
+            token_provider.use_account(context.config.account.clone());
+            let tended = token_provider.tend(&serial, gateway_time, operator, LOGIN_LOCK_TIMEOUT).await?;
+            if token_provider.is_challenged() {
+                second_factor::complete_login(&mut token_provider, &serial, gateway_time, prompt, out)
+                    .await?;
+                token_provider.tend(&serial, gateway_time, operator, LOGIN_LOCK_TIMEOUT).await?
             } else {
                 tended
             }
@@ -57,7 +58,7 @@ pub async fn refresh(
     };
     let token = match tended {
         Tended::Arrived(token) => token,
-        Tended::Left(Decision::Rest) => newest(&mut supply, &serial).await?,
+        Tended::Left(Decision::Rest) => newest(&mut token_provider, &serial).await?,
         Tended::Left(decision) => return Err(held_off(&decision)),
         Tended::Failed { failure, next, .. } => {
             let code = match failure.kind {
@@ -70,14 +71,14 @@ pub async fn refresh(
             ));
         }
     };
-    drop(supply);
+    drop(token_provider);
     writeln!(out, "A new token was stored: {}, valid until {:.0}.", token.role, token.expires_at)?;
     verify(context, opened, &token, &shared, out).await
 }
 
 /// Returns the token that another process stored while this command waited.
-async fn newest(supply: &mut Supply, serial: &Serial) -> Result<Token, Failure> {
-    let tokens = supply.tokens(serial).await?;
+async fn newest(token_provider: &mut TokenProvider, serial: &Serial) -> Result<Token, Failure> {
+    let tokens = token_provider.tokens(serial).await?;
     let newest = tokens.candidate.or(tokens.current).map(|kept| kept.token);
     newest.ok_or_else(|| Failure::new(Code::TryLater, "another process removed the new token; try again"))
 }

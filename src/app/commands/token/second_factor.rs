@@ -5,20 +5,20 @@ use std::io::Write;
 use super::super::LOGIN_LOCK_TIMEOUT;
 use super::super::failure::{Code, Failure};
 use super::Prompt;
-use crate::app::token_provider::Supply;
+use crate::app::token_provider::TokenProvider;
 use crate::app::token_provider::code::Entered;
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
-use crate::rules::logins::age::Heard;
+use crate::rules::logins::clocks::GatewayTime;
 
 const QUESTION: &str =
     "One-time code from e-mail, text message or app (not shown; press Enter to request another code): ";
 
 /// Completes a login that waits for a code, with codes that a person types.
 pub(super) async fn complete_login(
-    supply: &mut Supply,
+    token_provider: &mut TokenProvider,
     serial: &Serial,
-    heard: Heard,
+    gateway_time: GatewayTime,
     prompt: &mut dyn Prompt,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
@@ -26,9 +26,9 @@ pub(super) async fn complete_login(
         let Some(typed) = prompt.code(QUESTION) else { return Err(no_terminal()) };
         let typed = without_blanks(&typed);
         let entered = if typed.is_empty() {
-            supply.send_another_code(serial, heard, LOGIN_LOCK_TIMEOUT).await?
+            token_provider.send_another_code(serial, gateway_time, LOGIN_LOCK_TIMEOUT).await?
         } else {
-            supply.enter_code(serial, heard, &typed, LOGIN_LOCK_TIMEOUT).await?
+            token_provider.enter_code(serial, gateway_time, &typed, LOGIN_LOCK_TIMEOUT).await?
         };
         match entered {
             Entered::LoggedIn => return Ok(()),

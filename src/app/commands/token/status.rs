@@ -10,13 +10,13 @@ use super::super::failure::Failure;
 use super::super::opened_gateways::OpenedGateways;
 use super::choose_gateway::choose_gateway;
 use super::gateway_time;
+use crate::base::durations::length;
 use crate::base::printable::Printable;
 use crate::base::reading::Serial;
 use crate::io::token::store::{Kept, Origin};
-use crate::rules::logins::age::Heard;
+use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::decision::Decision;
 use crate::rules::logins::situation::{Operator, TokenFacts};
-use crate::rules::logins::words::length;
 
 /// Shows whose token it is, until when it is valid, what the last login was, and when and why the next one may happen.
 pub async fn status(
@@ -26,12 +26,16 @@ pub async fn status(
 ) -> Result<(), Failure> {
     let state = context.state()?;
     let (shared, mut opened) = (context.shared(&state), OpenedGateways::default());
-    let mut supply = shared.supply.lock().await;
-    let serial = choose_gateway(context, wanted, &state, &mut supply, &mut opened).await?;
-    let heard = gateway_time(context, &serial, &state, &mut opened).await;
-    let tokens = supply.tokens(&serial).await?;
+    let mut token_provider = shared.token_provider.lock().await;
+    let serial = choose_gateway(context, wanted, &state, &mut token_provider, &mut opened).await?;
+    let gateway_time = gateway_time(context, &serial, &state, &mut opened).await;
+    let tokens = token_provider.tokens(&serial).await?;
     let now = context.clock.now();
-    writeln!(out, "gateway    {serial}{}", if heard == Heard::Nothing { " (not responding)" } else { "" })?;
+    writeln!(
+        out,
+        "gateway    {serial}{}",
+        if gateway_time == GatewayTime::NoResponse { " (not responding)" } else { "" }
+    )?;
     match tokens.in_use() {
         None => writeln!(out, "token      none")?,
         Some(kept) => describe(kept, now, out)?,
@@ -40,13 +44,13 @@ pub async fn status(
         let until = candidate.token.expires_at;
         writeln!(out, "           a newer one, valid until {until:.0}, waits for the gateway to accept it")?;
     }
-    let sight = supply.sight(heard);
-    let record = supply.record(&serial, &sight).await?;
+    let clocks = token_provider.clocks(gateway_time);
+    let record = token_provider.record(&serial, &clocks).await?;
     match record.attempts.iter().rfind(|attempt| attempt.serial == serial || attempt.counts_as_login()) {
         None => writeln!(out, "cloud      not contacted yet")?,
         Some(attempt) => writeln!(out, "cloud      {:.0}: {attempt}", attempt.time)?,
     }
-    let decision = supply.consider(&serial, heard, Operator::Absent).await?;
+    let decision = token_provider.consider(&serial, gateway_time, Operator::Absent).await?;
     writeln!(out, "next       {}", next(&decision, tokens.in_use(), now))?;
     Ok(())
 }

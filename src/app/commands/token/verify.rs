@@ -7,7 +7,7 @@ use super::super::failure::{Code, Failure};
 use super::super::opened_gateways::OpenedGateways;
 use crate::app::poller::Shared;
 use crate::app::poller::trouble::Trouble;
-use crate::app::token_provider::{self, Supply};
+use crate::app::token_provider::{self, TokenProvider};
 use crate::io::gateway::Error;
 use crate::io::token::Token;
 
@@ -21,8 +21,8 @@ pub(super) async fn verify(
 ) -> Result<(), Failure> {
     match check(context, opened, token, shared).await {
         Ok(()) => {
-            let mut supply = shared.supply.lock().await;
-            promote(&mut supply, token).await?;
+            let mut token_provider = shared.token_provider.lock().await;
+            promote(&mut token_provider, token).await?;
             writeln!(out, "The gateway accepted it. A running daemon uses it from its next poll.")?;
             Ok(())
         }
@@ -38,8 +38,8 @@ pub(super) async fn verify(
     }
 }
 
-async fn promote(supply: &mut Supply, token: &Token) -> Result<(), Failure> {
-    match supply.promote(token).await {
+async fn promote(token_provider: &mut TokenProvider, token: &Token) -> Result<(), Failure> {
+    match token_provider.promote(token).await {
         // The daemon may be doing the same now.
         Ok(()) | Err(token_provider::Error::Busy) => Ok(()),
         Err(error) => Err(error.into()),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tokio::sync::watch;
 
 use super::*;
-use crate::app::latest::{Availability, Board, TokenReport};
+use crate::app::latest::{Availability, Latest, TokenReport};
 use crate::base::reading::{Event, Reading};
 use crate::base::test_readings;
 use crate::io::mqtt::MAX_MESSAGE;
@@ -24,16 +24,16 @@ fn options() -> Options {
         domoticz: None,
         interval,
         instance: "us".to_owned(),
-        wishes: None,
+        requests: None,
         state: None,
     }
 }
 
-/// Creates a board, its reader and an outbox without a connection.
-fn bench(options: Options) -> (Board, watch::Receiver<Sheet>, Outbox) {
-    let board = Board::new();
-    let reader = board.reader();
-    (board, reader, Outbox::new(options, Instant::now()))
+/// Creates a latest, its reader and an outbox without a connection.
+fn bench(options: Options) -> (Latest, watch::Receiver<Snapshot>, Outbox) {
+    let latest = Latest::new();
+    let reader = latest.reader();
+    (latest, reader, Outbox::new(options, Instant::now()))
 }
 
 fn reading(serial: &str, second: u32) -> Reading {
@@ -44,9 +44,9 @@ fn reading(serial: &str, second: u32) -> Reading {
 }
 
 /// Returns everything that is sent at `now`: topics, with the payload if it is a word.
-fn sent(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, now: Instant) -> Vec<String> {
+fn sent(outbox: &mut Outbox, snapshot: &watch::Receiver<Snapshot>, now: Instant) -> Vec<String> {
     let mut sent = Vec::new();
-    while let Some(order) = outbox.next(&sheet.borrow(), now) {
+    while let Some(order) = outbox.next(&snapshot.borrow(), now) {
         sent.push(match order {
             Command::Subscribe(filter) => format!("? {filter}"),
             Command::Publish(message) if message.payload.len() < 10 => {
@@ -64,28 +64,28 @@ fn event(message: &str) -> Event {
 
 #[test]
 fn nothing_is_sent_without_a_connection_and_everything_with_one() {
-    let (board, sheet, mut outbox) = bench(options());
+    let (latest, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
-    board.put_reading(reading("1", 0));
-    assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None);
+    latest.put_reading(reading("1", 0));
+    assert_eq!(outbox.next(&snapshot.borrow(), now).map(drop), None);
     outbox.connected();
-    let all = sent(&mut outbox, &sheet, now);
+    let all = sent(&mut outbox, &snapshot, now);
     assert_eq!(all, [&GREETING[..], &["e/1/availability online", "e/1/reading"]].concat());
-    assert_eq!(sent(&mut outbox, &sheet, now), Vec::<String>::new());
+    assert_eq!(sent(&mut outbox, &snapshot, now), Vec::<String>::new());
     outbox.lost();
     outbox.connected();
-    assert_eq!(sent(&mut outbox, &sheet, now), all);
+    assert_eq!(sent(&mut outbox, &snapshot, now), all);
 }
 
 #[test]
 fn only_the_newest_reading_is_sent() {
-    let (board, sheet, mut outbox) = bench(options());
+    let (latest, snapshot, mut outbox) = bench(options());
     outbox.connected();
     for second in 0..50 {
-        board.put_reading(reading("1", second));
+        latest.put_reading(reading("1", second));
     }
     let mut documents = Vec::new();
-    while let Some(order) = outbox.next(&sheet.borrow(), Instant::now()) {
+    while let Some(order) = outbox.next(&snapshot.borrow(), Instant::now()) {
         if let Command::Publish(message) = order {
             documents.extend(message.topic.ends_with("/reading").then_some(message.payload));
         }
@@ -96,35 +96,35 @@ fn only_the_newest_reading_is_sent() {
 
 #[test]
 fn an_old_reading_of_a_silent_gateway_is_not_sent_again() {
-    let (board, sheet, mut outbox) = bench(options());
+    let (latest, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
-    board.put_reading(reading("1", 0));
-    board.put_availability(&Serial::parse("1").unwrap(), Availability::Offline("no answer".to_owned()));
+    latest.put_reading(reading("1", 0));
+    latest.put_availability(&Serial::parse("1").unwrap(), Availability::Offline("no answer".to_owned()));
     outbox.connected();
-    assert_eq!(sent(&mut outbox, &sheet, now)[3..], ["e/1/availability offline"]);
-    board.put_reading(reading("1", 30));
-    assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/availability online", "e/1/reading"]);
+    assert_eq!(sent(&mut outbox, &snapshot, now)[3..], ["e/1/availability offline"]);
+    latest.put_reading(reading("1", 30));
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/availability online", "e/1/reading"]);
 }
 
 #[test]
 fn an_event_is_sent_once_even_if_the_connection_breaks() {
-    let (board, sheet, mut outbox) = bench(options());
+    let (latest, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
     let serial = Serial::parse("1").unwrap();
-    board.tell(&serial, event("while the broker is away"));
+    latest.tell(&serial, event("while the broker is away"));
     outbox.connected();
-    assert!(sent(&mut outbox, &sheet, now).contains(&"e/1/event".to_owned()));
+    assert!(sent(&mut outbox, &snapshot, now).contains(&"e/1/event".to_owned()));
     outbox.lost();
     outbox.connected();
-    assert_eq!(sent(&mut outbox, &sheet, now), GREETING);
+    assert_eq!(sent(&mut outbox, &snapshot, now), GREETING);
 }
 
 #[test]
 fn a_token_report_is_sent_when_it_changes() {
-    let (board, sheet, mut outbox) = bench(options());
+    let (latest, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
     outbox.connected();
-    sent(&mut outbox, &sheet, now);
+    sent(&mut outbox, &snapshot, now);
     let report = TokenReport {
         state: "valid",
         role: Some("owner".to_owned()),
@@ -134,36 +134,40 @@ fn a_token_report_is_sent_when_it_changes() {
         message: "valid".to_owned(),
     };
     for _ in 0..2 {
-        board.put_token(&Serial::parse("1").unwrap(), report.clone());
+        latest.put_token(&Serial::parse("1").unwrap(), report.clone());
     }
-    assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/token"]);
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/token"]);
 }
 
 #[test]
 fn a_client_that_declares_this_daemon_offline_is_corrected() {
-    let (_board, sheet, mut outbox) = bench(options());
+    let (_board, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
     outbox.connected();
-    sent(&mut outbox, &sheet, now);
+    sent(&mut outbox, &snapshot, now);
     assert_eq!(outbox.incoming("e/status", b"online", true), Meaning::Nothing);
-    assert_eq!(sent(&mut outbox, &sheet, now), ["e/instance us"], "our own, come back: it is heard here now");
+    assert_eq!(
+        sent(&mut outbox, &snapshot, now),
+        ["e/instance us"],
+        "our own, come back: it is heard here now"
+    );
     assert_eq!(outbox.incoming("e/status", b"online", false), Meaning::Nothing);
     assert_eq!(outbox.incoming("e/status", b"offline", true), Meaning::Nothing);
     assert_eq!(outbox.incoming("e/status", b"offline", false), Meaning::DeclaredOffline);
-    assert_eq!(sent(&mut outbox, &sheet, now), ["e/status online"]);
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/status online"]);
 }
 
 #[test]
 fn gateways_take_turns_when_the_broker_takes_one_message_a_poll() {
-    let (board, sheet, mut outbox) = bench(options());
+    let (latest, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
-    let poll = |second| ["1", "2", "3"].map(|serial| board.put_reading(reading(serial, second)));
+    let poll = |second| ["1", "2", "3"].map(|serial| latest.put_reading(reading(serial, second)));
     poll(0);
     outbox.connected();
-    sent(&mut outbox, &sheet, now);
+    sent(&mut outbox, &snapshot, now);
     let mut one = |second| {
         poll(second);
-        let Some(Command::Publish(message)) = outbox.next(&sheet.borrow(), now) else {
+        let Some(Command::Publish(message)) = outbox.next(&snapshot.borrow(), now) else {
             panic!("nothing to send")
         };
         message.topic
@@ -174,10 +178,10 @@ fn gateways_take_turns_when_the_broker_takes_one_message_a_poll() {
 
 #[test]
 fn the_last_message_is_the_status_of_the_daemon() {
-    let (board, sheet, mut outbox) = bench(options());
-    board.put_reading(reading("1", 0));
+    let (latest, snapshot, mut outbox) = bench(options());
+    latest.put_reading(reading("1", 0));
     outbox.connected();
-    sent(&mut outbox, &sheet, Instant::now());
+    sent(&mut outbox, &snapshot, Instant::now());
     let topics: Vec<String> = outbox.last_messages().into_iter().map(|message| message.topic).collect();
     assert_eq!(topics, ["e/1/availability", "e/status"]);
 }
@@ -199,29 +203,29 @@ fn configurations(sent: &[String]) -> usize {
 
 #[test]
 fn configurations_come_before_the_state_and_again_at_a_birth() {
-    let (board, sheet, mut outbox) = bench(discovery());
+    let (latest, snapshot, mut outbox) = bench(discovery());
     let now = Instant::now();
-    board.put_reading(reading("1", 0));
+    latest.put_reading(reading("1", 0));
     outbox.connected();
-    let first = sent(&mut outbox, &sheet, now);
+    let first = sent(&mut outbox, &snapshot, now);
     let all = configurations(&first);
     assert!(all > 0);
     assert!(first.contains(&"? homeassistant/status".to_owned()));
     assert_eq!(first.last().unwrap(), "e/1/reading");
 
-    board.put_reading(reading("1", 30));
-    assert_eq!(sent(&mut outbox, &sheet, now), ["e/1/reading"]);
+    latest.put_reading(reading("1", 30));
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/reading"]);
 
     assert_eq!(outbox.incoming("homeassistant/status", b"online", true), Meaning::Nothing);
     assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
-    let again = sent(&mut outbox, &sheet, now + Duration::from_secs(60));
+    let again = sent(&mut outbox, &snapshot, now + Duration::from_secs(60));
     assert_eq!(configurations(&again), all);
     assert_eq!(again.last().unwrap(), "e/1/reading");
 }
 
 #[test]
 fn many_configurations_are_spread_out_and_do_not_delay_the_state() {
-    let (board, sheet, mut outbox) = bench(discovery());
+    let (latest, snapshot, mut outbox) = bench(discovery());
     let now = Instant::now();
     let mut many = test_readings::full();
     let one = many.inverters[0].clone();
@@ -231,9 +235,9 @@ fn many_configurations_are_spread_out_and_do_not_delay_the_state() {
             crate::base::reading::Inverter { serial, ..one.clone() }
         })
         .collect();
-    board.put_reading(many);
+    latest.put_reading(many);
     outbox.connected();
-    let burst = sent(&mut outbox, &sheet, now);
+    let burst = sent(&mut outbox, &snapshot, now);
     assert_eq!(configurations(&burst), 100);
     assert!(burst.last().unwrap().ends_with("/reading"), "the state is not delayed");
 
@@ -241,7 +245,7 @@ fn many_configurations_are_spread_out_and_do_not_delay_the_state() {
     while let Some(wake) = outbox.wakes() {
         assert!(wake > later, "no wake-up without work");
         (later, seconds) = (wake, seconds + 1);
-        rest.extend(sent(&mut outbox, &sheet, later));
+        rest.extend(sent(&mut outbox, &snapshot, later));
     }
     assert_eq!(configurations(&rest), seconds, "one at a time");
     assert!(rest.last().unwrap().ends_with("/reading"), "and again after the last configuration");
@@ -256,35 +260,35 @@ fn old_memory() -> AnnouncedTopics {
 
 #[test]
 fn unneeded_topics_are_removed_once_and_again_if_the_connection_broke() {
-    let (board, sheet, mut outbox) = bench(options());
+    let (latest, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
     outbox.remember(Serial::parse("1").unwrap(), old_memory());
-    assert_eq!(outbox.next(&sheet.borrow(), now).map(drop), None, "nothing without a connection");
-    board.put_reading(reading("2", 0));
+    assert_eq!(outbox.next(&snapshot.borrow(), now).map(drop), None, "nothing without a connection");
+    latest.put_reading(reading("2", 0));
     outbox.connected();
     let emptied = ["homeassistant/sensor/1/a/config ", "homeassistant/sensor/1/b/config "];
     let mut first = Vec::new();
     for _ in 0..4 {
-        if let Some(Command::Publish(message)) = outbox.next(&sheet.borrow(), now) {
+        if let Some(Command::Publish(message)) = outbox.next(&snapshot.borrow(), now) {
             first.push((message.topic, message.payload, message.retain));
         }
     }
     assert_eq!(first.last().unwrap(), &("homeassistant/sensor/1/a/config".to_owned(), String::new(), true));
     outbox.lost();
     outbox.connected();
-    let again = sent(&mut outbox, &sheet, now);
+    let again = sent(&mut outbox, &snapshot, now);
     assert!(emptied.iter().all(|topic| again.iter().any(|it| it == topic)), "{again:?}");
     let written: Vec<String> = outbox.unwritten(None).map(|(serial, _)| serial.to_string()).collect();
     assert!(written.contains(&"1".to_owned()), "{written:?}");
     outbox.lost();
     outbox.connected();
-    let later = sent(&mut outbox, &sheet, now);
+    let later = sent(&mut outbox, &snapshot, now);
     assert!(!later.iter().any(|it| it.starts_with("homeassistant")), "{later:?}");
 }
 
 #[test]
 fn an_inverter_that_moved_to_another_gateway_stays_announced() {
-    let (_board, sheet, mut outbox) = bench(discovery());
+    let (_board, snapshot, mut outbox) = bench(discovery());
     let text =
         r#"{"prefix":"e","entities":{"homeassistant/sensor/5/power/config":{"device":"inverters/5"}}}"#;
     let memory = || -> AnnouncedTopics { serde_json::from_str(text).unwrap() };
@@ -305,24 +309,24 @@ fn an_inverter_that_moved_to_another_gateway_stays_announced() {
     outbox.removals.remember(Serial::parse("1").unwrap(), gone);
     outbox.removals.remember(Serial::parse("2").unwrap(), memory());
     outbox.connected();
-    let said = sent(&mut outbox, &sheet, Instant::now());
+    let said = sent(&mut outbox, &snapshot, Instant::now());
     assert!(!said.iter().any(|topic| topic.starts_with("homeassistant/sensor/")), "{said:?}");
     assert!(!outbox.removals.is_owed());
 }
 
 #[test]
 fn an_inverter_that_is_gone_for_good_is_not_announced_again() {
-    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let (latest, snapshot, mut outbox) = bench(Options { topics: true, ..discovery() });
     let now = Instant::now();
     outbox.connected();
     let mut all = test_readings::full();
-    board.put_reading(all.clone());
-    sent(&mut outbox, &sheet, now);
+    latest.put_reading(all.clone());
+    sent(&mut outbox, &snapshot, now);
     let gone = all.inverters.pop().unwrap().serial;
     for day in 1..=7 {
         all.time += jiff::SignedDuration::from_hours(24);
-        board.put_reading(all.clone());
-        let said = sent(&mut outbox, &sheet, now + Duration::from_secs(60 * day));
+        latest.put_reading(all.clone());
+        let said = sent(&mut outbox, &snapshot, now + Duration::from_secs(60 * day));
         let emptied = said.contains(&format!("homeassistant/sensor/{gone}/power/config "));
         assert_eq!(emptied, day == 7, "day {day}: {said:?}");
     }
@@ -333,7 +337,7 @@ fn an_inverter_that_is_gone_for_good_is_not_announced_again() {
     assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
     let later = now + Duration::from_secs(3600);
     let mut seen = String::new();
-    while let Some(order) = outbox.next(&sheet.borrow(), later) {
+    while let Some(order) = outbox.next(&snapshot.borrow(), later) {
         if let Command::Publish(message) = &order {
             assert!(!message.topic.contains(gone.as_str()), "{message:?}");
         }
@@ -344,10 +348,10 @@ fn an_inverter_that_is_gone_for_good_is_not_announced_again() {
 
 #[test]
 fn another_daemon_is_reported_once_and_receives_our_client_id() {
-    let (_board, sheet, mut outbox) = bench(options());
+    let (_board, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
     outbox.connected();
-    sent(&mut outbox, &sheet, now);
+    sent(&mut outbox, &snapshot, now);
     assert_eq!(
         outbox.incoming("e/instance", b"them", true),
         Meaning::Nothing,
@@ -356,7 +360,7 @@ fn another_daemon_is_reported_once_and_receives_our_client_id() {
     assert_eq!(outbox.incoming("e/instance", b"us", false), Meaning::Nothing, "our own message");
     assert_eq!(outbox.incoming("e/instance", b"", false), Meaning::Nothing);
     assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::OtherDaemon("them".to_owned()));
-    assert_eq!(sent(&mut outbox, &sheet, now), ["e/instance us"]);
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/instance us"]);
     assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::Nothing, "no ping-pong");
     let told = (0..1000)
         .filter(|n| outbox.incoming("e/instance", format!("them{n}").as_bytes(), false) != Meaning::Nothing);
@@ -365,31 +369,31 @@ fn another_daemon_is_reported_once_and_receives_our_client_id() {
 
 #[test]
 fn requests_are_accepted_only_if_enabled_and_not_retained() {
-    let (_board, sheet, mut outbox) = bench(options());
+    let (_board, snapshot, mut outbox) = bench(options());
     outbox.connected();
-    assert!(!sent(&mut outbox, &sheet, Instant::now()).contains(&"? e/+/set".to_owned()));
+    assert!(!sent(&mut outbox, &snapshot, Instant::now()).contains(&"? e/+/set".to_owned()));
     assert_eq!(outbox.incoming("e/1/set", b"poll", false), Meaning::Nothing);
-    let wishes = Some(crate::app::requests::Wishes::new());
-    let (_board, sheet, mut outbox) = bench(Options { wishes, ..options() });
+    let requests = Some(crate::app::requests::Requests::new());
+    let (_board, snapshot, mut outbox) = bench(Options { requests, ..options() });
     outbox.connected();
-    assert!(sent(&mut outbox, &sheet, Instant::now()).contains(&"? e/+/set".to_owned()));
+    assert!(sent(&mut outbox, &snapshot, Instant::now()).contains(&"? e/+/set".to_owned()));
     assert_eq!(outbox.incoming("e/1/set", b"poll", true), Meaning::Nothing);
     assert_eq!(outbox.incoming("e/1/set", b"poll", false), Meaning::Request("1".to_owned()));
 }
 
 #[test]
 fn unchanged_values_are_not_sent_again() {
-    let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
+    let (latest, snapshot, mut outbox) = bench(Options { topics: true, ..options() });
     let now = Instant::now();
     outbox.connected();
-    board.put_reading(reading("1", 0));
-    let first = sent(&mut outbox, &sheet, now);
+    latest.put_reading(reading("1", 0));
+    let first = sent(&mut outbox, &snapshot, now);
     assert!(first.len() > 5, "{first:?}");
-    board.put_reading(reading("1", 30));
-    let second = sent(&mut outbox, &sheet, now + Duration::from_secs(30));
+    latest.put_reading(reading("1", 30));
+    let second = sent(&mut outbox, &snapshot, now + Duration::from_secs(30));
     assert_eq!(second, ["e/1/reading", "e/1/time"]);
-    board.put_reading(reading("1", 59));
-    let later = sent(&mut outbox, &sheet, now + Duration::from_secs(270));
+    latest.put_reading(reading("1", 59));
+    let later = sent(&mut outbox, &snapshot, now + Duration::from_secs(270));
     // Without the first messages and the availability.
     assert_eq!(later.len(), first.len() - GREETING.len() - 1, "{later:?}");
 }
@@ -398,12 +402,12 @@ fn unchanged_values_are_not_sent_again() {
 fn a_domoticz_device_receives_its_value_at_least_every_five_minutes() {
     let idx = crate::output::domoticz::idx::Idx::new([("production", 12)]).unwrap();
     let domoticz = crate::app::publisher::Domoticz { topic: "domoticz/in".to_owned(), idx };
-    let (board, sheet, mut outbox) = bench(Options { domoticz: Some(domoticz), ..options() });
+    let (latest, snapshot, mut outbox) = bench(Options { domoticz: Some(domoticz), ..options() });
     let now = Instant::now();
     outbox.connected();
     let heard = |poll: &u32| {
-        board.put_reading(reading("1", *poll));
-        let sent = sent(&mut outbox, &sheet, now + *poll * Duration::from_secs(30));
+        latest.put_reading(reading("1", *poll));
+        let sent = sent(&mut outbox, &snapshot, now + *poll * Duration::from_secs(30));
         sent.contains(&"domoticz/in".to_owned())
     };
     assert_eq!((0..30).filter(heard).collect::<Vec<_>>(), [0, 9, 18, 27]);
@@ -412,10 +416,10 @@ fn a_domoticz_device_receives_its_value_at_least_every_five_minutes() {
 #[test]
 fn plain_topics_are_published_unless_disabled() {
     let values = |topics| {
-        let (board, sheet, mut outbox) = bench(Options { topics, ..options() });
+        let (latest, snapshot, mut outbox) = bench(Options { topics, ..options() });
         outbox.connected();
-        board.put_reading(reading("1", 0));
-        let sent = sent(&mut outbox, &sheet, Instant::now());
+        latest.put_reading(reading("1", 0));
+        let sent = sent(&mut outbox, &snapshot, Instant::now());
         sent.iter().filter(|topic| topic.starts_with("e/1/production/")).count()
     };
     assert!(values(true) > 1);
@@ -440,18 +444,18 @@ fn a_consumer_of_ten_messages_a_second_is_up_to_date_within_a_poll() {
 
     let idx = Idx::new(DEVICES.iter().zip(1..).map(|(device, idx)| (device.key, idx))).unwrap();
     let domoticz = Some(Domoticz { topic: "domoticz/in".to_owned(), idx });
-    let (board, sheet, mut outbox) = bench(Options { topics: true, domoticz, ..discovery() });
+    let (latest, snapshot, mut outbox) = bench(Options { topics: true, domoticz, ..discovery() });
     let start = Instant::now();
     let mut reading = test_readings::full();
     reading.inverters = roof(50);
     outbox.connected();
-    board.put_reading(reading.clone());
-    sent(&mut outbox, &sheet, start);
+    latest.put_reading(reading.clone());
+    sent(&mut outbox, &snapshot, start);
     while let Some(wake) = outbox.wakes() {
-        sent(&mut outbox, &sheet, wake);
+        sent(&mut outbox, &snapshot, wake);
     }
     let start = start + Duration::from_secs(600);
-    sent(&mut outbox, &sheet, start);
+    sent(&mut outbox, &snapshot, start);
     let mut everything = 0;
     // By discovery and by idx together, for an hour in which everything changes as often as it can.
     for poll in 1..=120_u32 {
@@ -463,8 +467,8 @@ fn a_consumer_of_ten_messages_a_second_is_up_to_date_within_a_poll() {
             let powers = reading.inverters.iter_mut().map(|it| &mut it.power_w);
             powers.for_each(|power| *power = Watts::new(f64::from(poll)));
         }
-        board.put_reading(reading.clone());
-        let all = sent(&mut outbox, &sheet, now);
+        latest.put_reading(reading.clone());
+        let all = sent(&mut outbox, &snapshot, now);
         let domoticz = all.iter().filter(|topic| {
             topic.starts_with("domoticz/")
                 || topic.starts_with("homeassistant/")
@@ -479,20 +483,20 @@ fn a_consumer_of_ten_messages_a_second_is_up_to_date_within_a_poll() {
 
 #[test]
 fn an_hour_without_a_connection_or_with_one_that_takes_nothing_leaves_nothing_waiting() {
-    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let (latest, snapshot, mut outbox) = bench(Options { topics: true, ..discovery() });
     let start = Instant::now();
     let mut reading = test_readings::full();
     reading.inverters = roof(50);
     outbox.connected();
-    board.put_reading(reading.clone());
-    sent(&mut outbox, &sheet, start);
+    latest.put_reading(reading.clone());
+    sent(&mut outbox, &snapshot, start);
     outbox.lost();
     for connected in [false, true] {
         let mut most = 0;
         for poll in 1..=120_u32 {
             reading.time += jiff::SignedDuration::from_secs(30);
-            board.put_reading(reading.clone());
-            let taken = outbox.next(&sheet.borrow(), start + poll * Duration::from_secs(30));
+            latest.put_reading(reading.clone());
+            let taken = outbox.next(&snapshot.borrow(), start + poll * Duration::from_secs(30));
             assert_eq!(taken.is_some(), connected);
             most = most.max(outbox.waiting());
         }
@@ -503,10 +507,14 @@ fn an_hour_without_a_connection_or_with_one_that_takes_nothing_leaves_nothing_wa
 }
 
 /// Returns everything that is sent until nothing is left to send, with its time.
-fn drained(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, mut now: Instant) -> Vec<(Instant, Message)> {
+fn drained(
+    outbox: &mut Outbox,
+    snapshot: &watch::Receiver<Snapshot>,
+    mut now: Instant,
+) -> Vec<(Instant, Message)> {
     let mut all = Vec::new();
     loop {
-        while let Some(order) = outbox.next(&sheet.borrow(), now) {
+        while let Some(order) = outbox.next(&snapshot.borrow(), now) {
             if let Command::Publish(message) = order {
                 all.push((now, message));
             }
@@ -520,18 +528,18 @@ fn drained(outbox: &mut Outbox, sheet: &watch::Receiver<Sheet>, mut now: Instant
 
 #[test]
 fn consumers_that_start_every_second_delay_nothing() {
-    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let (latest, snapshot, mut outbox) = bench(Options { topics: true, ..discovery() });
     let start = Instant::now();
     let mut many = test_readings::full();
     many.inverters = roof(60);
-    board.put_reading(many);
+    latest.put_reading(many);
     outbox.connected();
     let (mut configurations, mut others) = (BTreeMap::<String, usize>::new(), 0);
     for second in 0..300 {
         for _ in 0..100 {
             outbox.incoming("homeassistant/status", b"online", false);
         }
-        for topic in sent(&mut outbox, &sheet, start + Duration::from_secs(second)) {
+        for topic in sent(&mut outbox, &snapshot, start + Duration::from_secs(second)) {
             if topic.starts_with("homeassistant/") {
                 *configurations.entry(topic).or_default() += 1;
             } else {
@@ -551,15 +559,15 @@ fn consumers_that_start_every_second_delay_nothing() {
 
 #[test]
 fn everything_is_announced_over_a_connection_that_breaks_every_second() {
-    let (board, sheet, mut outbox) = bench(discovery());
+    let (latest, snapshot, mut outbox) = bench(discovery());
     let start = Instant::now();
     let mut many = test_readings::full();
     many.inverters = roof(60);
-    board.put_reading(many.clone());
+    latest.put_reading(many.clone());
     let mut announced = std::collections::BTreeSet::new();
     for second in 0..60 {
         outbox.connected();
-        let sent = sent(&mut outbox, &sheet, start + Duration::from_secs(second));
+        let sent = sent(&mut outbox, &snapshot, start + Duration::from_secs(second));
         announced.extend(sent.into_iter().filter(|topic| topic.starts_with("homeassistant/")));
         outbox.lost();
     }
@@ -569,32 +577,32 @@ fn everything_is_announced_over_a_connection_that_breaks_every_second() {
 
 #[test]
 fn repeated_offline_messages_are_corrected_at_intervals_and_after_the_last() {
-    let (_board, sheet, mut outbox) = bench(options());
+    let (_board, snapshot, mut outbox) = bench(options());
     let start = Instant::now();
     outbox.connected();
-    sent(&mut outbox, &sheet, start);
+    sent(&mut outbox, &snapshot, start);
     let mut answers = 0;
     for millisecond in 0..60_000 {
         outbox.incoming("e/status", b"offline", false);
         outbox.incoming("e/instance", format!("them{millisecond}").as_bytes(), false);
-        answers += sent(&mut outbox, &sheet, start + Duration::from_millis(millisecond)).len();
+        answers += sent(&mut outbox, &snapshot, start + Duration::from_millis(millisecond)).len();
         assert_eq!(outbox.waiting(), 0);
     }
     assert!((2..=2 * 13).contains(&answers), "{answers} answers in a minute");
-    let last = drained(&mut outbox, &sheet, start + Duration::from_secs(60));
+    let last = drained(&mut outbox, &snapshot, start + Duration::from_secs(60));
     assert_eq!(last.last().unwrap().1.topic, "e/status");
     assert_eq!(last.last().unwrap().1.payload, "online");
 }
 
 #[test]
 fn a_message_that_is_too_long_is_left_out_and_reported() {
-    let (board, sheet, mut outbox) = bench(Options { topics: true, ..options() });
+    let (latest, snapshot, mut outbox) = bench(Options { topics: true, ..options() });
     let now = Instant::now();
     let mut long = test_readings::full();
     long.tariff.as_mut().unwrap().mode = Some("x".repeat(MAX_MESSAGE));
-    board.put_reading(long);
+    latest.put_reading(long);
     outbox.connected();
-    let topics = sent(&mut outbox, &sheet, now);
+    let topics = sent(&mut outbox, &snapshot, now);
     assert!(!topics.iter().any(|topic| topic.ends_with("/reading") || topic.ends_with("/tariff/mode")));
     assert!(topics.iter().any(|topic| topic.contains("/production/power_w")), "the rest is sent");
     let long = |complaint: &Unpublished| match complaint {
@@ -604,12 +612,12 @@ fn a_message_that_is_too_long_is_left_out_and_reported() {
     let complaints: Vec<String> = outbox.unpublished().iter().map(long).collect();
     assert_eq!(complaints, ["e/122300000000/reading", "e/122300000000/tariff/mode"]);
     assert_eq!(outbox.unpublished(), []);
-    assert!(sent(&mut outbox, &sheet, now).is_empty(), "it is not sent again");
+    assert!(sent(&mut outbox, &snapshot, now).is_empty(), "it is not sent again");
 }
 
 #[test]
 fn new_devices_at_each_poll_fill_neither_the_memory_nor_the_broker() {
-    let (board, sheet, mut outbox) = bench(Options { topics: true, ..discovery() });
+    let (latest, snapshot, mut outbox) = bench(Options { topics: true, ..discovery() });
     let start = Instant::now();
     let mut reading = test_readings::full();
     outbox.connected();
@@ -622,9 +630,9 @@ fn new_devices_at_each_poll_fill_neither_the_memory_nor_the_broker() {
         };
         reading.inverters = (0..2000).map(inverter).collect();
         reading.time += jiff::SignedDuration::from_secs(300);
-        board.put_reading(reading.clone());
+        latest.put_reading(reading.clone());
         let now = start + visit * Duration::from_secs(3600);
-        for (_, message) in drained(&mut outbox, &sheet, now) {
+        for (_, message) in drained(&mut outbox, &snapshot, now) {
             assert!(message.topic.len() + message.payload.len() < MAX_MESSAGE);
             if message.payload.is_empty() {
                 kept.remove(&message.topic);
@@ -667,13 +675,13 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn the_broker_ends_up_with_the_newest_of_every_gateway(steps in prop::collection::vec(step(), 0..80)) {
-        let (board, sheet, mut outbox) = bench(options());
+        let (latest, snapshot, mut outbox) = bench(options());
         let now = Instant::now();
         let mut kept: BTreeMap<String, String> = BTreeMap::new();
         let mut connected = false;
         let mut take = |outbox: &mut Outbox, most: usize| {
             for _ in 0..most {
-                match outbox.next(&sheet.borrow(), now) {
+                match outbox.next(&snapshot.borrow(), now) {
                     Some(Command::Publish(message)) => kept.insert(message.topic, message.payload),
                     Some(Command::Subscribe(_)) => continue,
                     None => return kept.clone(),
@@ -692,9 +700,9 @@ proptest! {
                     outbox.lost();
                 }
                 Step::Read(serial) => {
-                    board.put_reading(reading(&serial.to_string(), u32::try_from(second % 60).unwrap()));
+                    latest.put_reading(reading(&serial.to_string(), u32::try_from(second % 60).unwrap()));
                 }
-                Step::Silence(serial) => board.put_availability(
+                Step::Silence(serial) => latest.put_availability(
                     &Serial::parse(&serial.to_string()).unwrap(),
                     Availability::Offline("no answer".to_owned()),
                 ),
@@ -711,7 +719,7 @@ proptest! {
         }
         let kept = take(&mut outbox, 1000);
         prop_assert_eq!(&kept["e/status"], "online");
-        for (serial, known) in sheet.borrow().gateways() {
+        for (serial, known) in snapshot.borrow().gateways() {
             let online = *known.availability.as_ref().unwrap().value == Availability::Online;
             let word = if online { "online" } else { "offline" };
             prop_assert_eq!(&kept[&format!("e/{serial}/availability")], word);
@@ -756,7 +764,7 @@ proptest! {
     fn after_any_history_everything_is_announced_soon_and_nothing_accumulates(turns in prop::collection::vec(turn(), 0..50)) {
         let options = Options { topics: true, ..discovery() };
         let settings = options.homeassistant.clone().unwrap();
-        let (board, sheet, mut outbox) = bench(options);
+        let (latest, snapshot, mut outbox) = bench(options);
         let mut now = Instant::now();
         let mut kept: BTreeMap<String, String> = BTreeMap::new();
         let (mut connected, mut announced, start) = (false, 0, now);
@@ -788,10 +796,10 @@ proptest! {
                     let own = |serial: &Serial| Serial::parse(&format!("{gateway}{}", &serial.as_str()[1..])).unwrap();
                     reading.inverters.iter_mut().for_each(|it| it.serial = own(&it.serial));
                     reading.batteries.iter_mut().for_each(|it| it.serial = own(&it.serial));
-                    board.put_reading(reading);
+                    latest.put_reading(reading);
                 }
                 Turn::Send(most) => for _ in 0..most {
-                    let Some(order) = outbox.next(&sheet.borrow(), now) else { break };
+                    let Some(order) = outbox.next(&snapshot.borrow(), now) else { break };
                     announced += take(order);
                 },
                 Turn::Pass(milliseconds) => now += Duration::from_millis(milliseconds.into()),
@@ -805,13 +813,13 @@ proptest! {
             outbox.connected();
         }
         let mut rest = 0;
-        for (_, message) in drained(&mut outbox, &sheet, now) {
+        for (_, message) in drained(&mut outbox, &snapshot, now) {
             rest += take(Command::Publish(message));
         }
         // Each at most once for what was pending, and once more for a birth that still waited.
         prop_assert!(rest <= 2 * 3 * (60 * 5 + 80), "{rest} announcements");
         prop_assert_eq!(&kept["e/status"], "online");
-        for (_, known) in sheet.borrow().gateways() {
+        for (_, known) in snapshot.borrow().gateways() {
             let Some(reading) = &known.reading else { continue };
             for wanted in crate::output::homeassistant::discovery(&reading.value, &settings) {
                 prop_assert_eq!(kept.get(&wanted.topic), Some(&wanted.payload));

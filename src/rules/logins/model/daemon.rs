@@ -11,14 +11,14 @@ use super::promises::{Promises, TokenEvent};
 use super::world::{DAY, HOUR, MINUTE, SERIALS, World};
 use crate::io::token::Token;
 use crate::io::token::store::{Origin, Tokens};
-use crate::rules::logins::age::Sight;
 use crate::rules::logins::attempt::{Outcome, Reason, Step};
-use crate::rules::logins::code;
+use crate::rules::logins::clocks::Clocks;
 use crate::rules::logins::decision::{Decision, decide};
 use crate::rules::logins::limits::Waiting;
 use crate::rules::logins::need::{Weight, weight};
 use crate::rules::logins::newcomer::{Seen, is_newcomer};
 use crate::rules::logins::record::Record;
+use crate::rules::logins::second_factor;
 use crate::rules::logins::situation::{Account, Operator, Situation, TokenFacts};
 use crate::rules::logins::verdict::Verdict;
 
@@ -237,7 +237,7 @@ impl Model {
     }
 
     /// Reads the record as `token_provider` does. Returns `None` if a damaged record cannot be replaced.
-    fn read(&mut self, which: usize, sight: &Sight) -> Option<Rc<Record>> {
+    fn read(&mut self, which: usize, clocks: &Clocks) -> Option<Rc<Record>> {
         let disk = &mut self.world.disk;
         if disk.is_damaged {
             (disk.record, disk.aside, disk.is_damaged) = (None, true, false);
@@ -245,21 +245,21 @@ impl Model {
         let record = match &disk.record {
             Some(record) => Rc::clone(record),
             None if disk.aside => {
-                let record = Record::after_damage(&World::serial(0), sight);
+                let record = Record::after_damage(&World::serial(0), clocks);
                 if !disk.write(&record) {
                     return None;
                 }
-                self.certain = self.sees_truth(sight);
+                self.certain = self.sees_truth(clocks);
                 self.promises.record_was_damaged(&self.world);
                 Rc::new(record)
             }
             None => {
                 // The next poll of any daemon, seconds later, writes it again.
                 let known = self.processes.iter().filter_map(|process| process.record.clone());
-                let known = known.max_by_key(|record| record.age(sight));
+                let known = known.max_by_key(|record| record.age(clocks));
                 let Some(record) = known else {
                     self.promises.record_was_lost(&self.world);
-                    return Some(Rc::new(Record::new(sight)));
+                    return Some(Rc::new(Record::new(clocks)));
                 };
                 if !self.is_locked() {
                     self.world.disk.write(&record);
@@ -271,9 +271,9 @@ impl Model {
         Some(record)
     }
 
-    fn write(&mut self, which: usize, record: &Record, sight: &Sight) -> bool {
+    fn write(&mut self, which: usize, record: &Record, clocks: &Clocks) -> bool {
         let is_first = self.world.disk.record.is_none() && self.processes[which].record.is_none();
-        self.certain &= self.sees_truth(sight);
+        self.certain &= self.sees_truth(clocks);
         let written = self.world.disk.write(record);
         if written {
             self.processes[which].record.clone_from(&self.world.disk.record);
@@ -281,17 +281,17 @@ impl Model {
                 self.promises.record_began(&self.world);
             }
             if !self.certain {
-                self.promises.no_jump_of_a_clock_counts(record, sight, false, &self.world);
+                self.promises.no_jump_of_a_clock_counts(record, clocks, false, &self.world);
             }
-            self.certain = self.sees_truth(sight);
+            self.certain = self.sees_truth(clocks);
         }
         written
     }
 
-    fn sees_truth(&self, sight: &Sight) -> bool {
+    fn sees_truth(&self, clocks: &Clocks) -> bool {
         let right =
             |time: Timestamp| time.duration_since(self.world.now).abs() < jiff::SignedDuration::from_mins(6);
-        right(sight.moment.wall) && sight.gateway.is_some_and(right)
+        right(clocks.moment.wall) && clocks.gateway.is_some_and(right)
     }
 
     /// Reads the stored tokens as `token_provider` does: from memory if the files are gone.
@@ -346,7 +346,7 @@ impl Model {
         record: &Record,
         tokens: &Rc<Tokens>,
         goal: &Goal,
-        sight: &Sight,
+        clocks: &Clocks,
     ) -> Decision {
         let facts = self.facts(goal.number, tokens);
         let process = &self.processes[which];
@@ -359,7 +359,7 @@ impl Model {
             serial: &serial,
             username: if process.credentials < 2 { "owner" } else { "neighbour" },
             tokens: &facts,
-            sight,
+            clocks,
             operator: goal.operator,
             asked_ago: asked_ago.and_then(|ago| Duration::try_from(ago).ok()).unwrap_or_default(),
             verdicts: process.verdicts.of(&serial),
@@ -375,17 +375,17 @@ impl Model {
         let Goal { gateway, number, operator, sees_gateway, .. } = goal;
         // A command requests the time only from the gateway with its serial number.
         let sees_gateway = sees_gateway && self.world.named[gateway] == number;
-        let sight = self.world.sight(sees_gateway.then_some(gateway));
-        let Some(mut record) = self.read(which, &sight) else { return TokenEvent::Nothing };
+        let clocks = self.world.clocks(sees_gateway.then_some(gateway));
+        let Some(mut record) = self.read(which, &clocks) else { return TokenEvent::Nothing };
         if self.world.disk.record.is_some() {
-            let seen = self.world.sight(Some(gateway));
+            let seen = self.world.clocks(Some(gateway));
             let certain = self.certain && self.sees_truth(&seen);
             self.promises.no_jump_of_a_clock_counts(&record, &seen, certain, &self.world);
         }
-        if !self.is_locked() && record.wants_time(&sight) {
-            Rc::make_mut(&mut record).keep_time(&sight);
-            self.write(which, &record, &sight);
-            let Some(again) = self.read(which, &sight) else { return TokenEvent::Nothing };
+        if !self.is_locked() && record.wants_time(&clocks) {
+            Rc::make_mut(&mut record).keep_time(&clocks);
+            self.write(which, &record, &clocks);
+            let Some(again) = self.read(which, &clocks) else { return TokenEvent::Nothing };
             record = again;
         }
         self.complete(which, number, &mut record);
@@ -397,15 +397,15 @@ impl Model {
         } else {
             TokenEvent::Nothing
         };
-        let mut decision = self.decide(which, &record, &tokens, &goal, &sight);
+        let mut decision = self.decide(which, &record, &tokens, &goal, &clocks);
         if operator == Operator::Absent
             && matches!(decision, Decision::Wait { why: Waiting::GatewayNotAsked, .. })
         {
             self.ask_about(which, gateway, &tokens);
-            let Some(again) = self.read(which, &sight) else { return event };
+            let Some(again) = self.read(which, &clocks) else { return event };
             record = again;
             self.complete(which, number, &mut record);
-            decision = self.decide(which, &record, &tokens, &goal, &sight);
+            decision = self.decide(which, &record, &tokens, &goal, &clocks);
             self.promises.coverage.asked_first += 1;
         }
         if operator == Operator::Absent && self.world.disk.record.is_some() && !self.is_locked() {
@@ -418,7 +418,7 @@ impl Model {
         if !self.is_locked() {
             let credentials = self.processes[which].credentials;
             let record = Rc::unwrap_or_clone(record);
-            let attempt = Attempt { record, goal, step, credentials, sight, answer: None };
+            let attempt = Attempt { record, goal, step, credentials, clocks, answer: None };
             self.begin(which, attempt, reason);
         }
         event
@@ -457,26 +457,26 @@ impl Model {
 
     /// Enters the code of a second factor if a login waits for one.
     fn type_code(&mut self, which: usize, gateway: usize) {
-        let sight = self.world.sight(Some(gateway));
+        let clocks = self.world.clocks(Some(gateway));
         if self.is_locked() {
             return;
         }
-        let Some(record) = self.read(which, &sight) else { return };
-        if code::left(&record, Step::Code).is_none_or(|left| left == 0) {
+        let Some(record) = self.read(which, &clocks) else { return };
+        if second_factor::left(&record, Step::Code).is_none_or(|left| left == 0) {
             return;
         }
         let (record, step) = (Rc::unwrap_or_clone(record), Step::Code);
         let credentials = self.processes[which].credentials;
         let number = self.world.named[gateway];
         let goal = Goal { gateway, number, operator: Operator::Asks, asked: None, sees_gateway: true };
-        let attempt = Attempt { record, goal, step, credentials, sight, answer: None };
+        let attempt = Attempt { record, goal, step, credentials, clocks, answer: None };
         self.begin(which, attempt, Reason::Operator);
     }
 
     fn begin(&mut self, which: usize, mut attempt: Attempt, reason: Reason) {
-        let sight = attempt.sight.clone();
-        attempt.record.begin(attempt.step, reason, &World::serial(attempt.goal.number), &sight);
-        if !self.write(which, &attempt.record, &sight) {
+        let clocks = attempt.clocks.clone();
+        attempt.record.begin(attempt.step, reason, &World::serial(attempt.goal.number), &clocks);
+        if !self.write(which, &attempt.record, &clocks) {
             return;
         }
         self.promises.began(attempt.step, &attempt.goal, attempt.credentials, &self.world);
@@ -514,13 +514,13 @@ impl Model {
 
     /// Records the outcome if the disk is writable.
     fn end(&mut self, which: usize, attempt: Attempt, answer: Answer) -> TokenEvent {
-        let Attempt { mut record, goal, credentials, sight, .. } = attempt;
-        let sight = sight.later(self.world.sight(None).moment);
+        let Attempt { mut record, goal, credentials, clocks, .. } = attempt;
+        let clocks = clocks.later(self.world.clocks(None).moment);
         let mut event = TokenEvent::Nothing;
         let failure = match answer {
             Answer::Session(id) => {
                 let username = if credentials < 2 { "owner" } else { "neighbour" };
-                record.logged_in(id, username, &sight);
+                record.logged_in(id, username, &clocks);
                 None
             }
             Answer::Token(token) => {
@@ -530,15 +530,15 @@ impl Model {
                 if event == TokenEvent::Unwritten {
                     return event;
                 }
-                record.token_came(&World::serial(goal.number), self.world.gateways > 1, &sight);
+                record.token_came(&World::serial(goal.number), self.world.gateways > 1, &clocks);
                 None
             }
             Answer::Failure(failure) => {
-                record.failed(&failure, &credentials.to_string(), &sight, &mut self.world.rng);
+                record.failed(&failure, &credentials.to_string(), &clocks, &mut self.world.rng);
                 Some(failure)
             }
         };
-        if !self.write(which, &record, &sight) {
+        if !self.write(which, &record, &clocks) {
             return if event == TokenEvent::Nothing { TokenEvent::Unwritten } else { event };
         }
         match failure {
@@ -564,7 +564,7 @@ impl Model {
         let kept = if is_forgotten { None } else { process.tokens[number].as_ref() };
         let stored = self.world.disk.tokens[number].as_ref().or(kept);
         let mut tokens = stored.cloned().unwrap_or_default();
-        Rc::make_mut(&mut tokens).arrived(token, origin, self.world.sight(None).moment.wall);
+        Rc::make_mut(&mut tokens).arrived(token, origin, self.world.clocks(None).moment.wall);
         process.remember(number, &tokens);
         (self.world.disk.tokens[number], self.world.disk.is_forgotten[number]) = (Some(tokens), false);
         TokenEvent::Arrived
@@ -580,7 +580,7 @@ impl Model {
         if let Some(candidate) = &tokens.candidate {
             match self.note(which, gateway, &candidate.token) {
                 Noted::Accepted if is_free => {
-                    let wall = self.world.sight(None).moment.wall;
+                    let wall = self.world.clocks(None).moment.wall;
                     let mut tokens = Rc::clone(&tokens);
                     Rc::make_mut(&mut tokens).promote(wall);
                     self.world.disk.tokens[number] = Some(tokens);
@@ -624,9 +624,9 @@ impl Model {
     /// Records a refusal. Returns `true` if the gateway has refused the token twice.
     fn note_refusal(&mut self, which: usize, gateway: usize, token: &Token) -> bool {
         let (serial, id) = (token.serial.clone(), token.id());
-        let sight = self.world.sight(Some(gateway));
-        let Some(mut record) = self.read(which, &sight) else { return false };
-        if weight(token, &record, &sight) == Weight::Nothing {
+        let clocks = self.world.clocks(Some(gateway));
+        let Some(mut record) = self.read(which, &clocks) else { return false };
+        if weight(token, &record, &clocks) == Weight::Nothing {
             self.processes[which].verdicts.note(&serial, &id, Verdict::Refused);
             return false;
         }
@@ -636,8 +636,8 @@ impl Model {
         let is_unwritten = self.processes[which].verdicts.is_unwritten(&id);
         let writable = Rc::make_mut(&mut record);
         let changed = self.processes[which].verdicts.complete(&serial, writable);
-        let refused = writable.refused(&serial, &id, &sight);
-        if (refused || changed) && !self.write(which, &record, &sight) {
+        let refused = writable.refused(&serial, &id, &clocks);
+        if (refused || changed) && !self.write(which, &record, &clocks) {
             return false;
         }
         if is_unwritten {
@@ -646,22 +646,22 @@ impl Model {
         let verdicts = &mut self.processes[which].verdicts;
         verdicts.note_unwritten(&id, false);
         verdicts.note(&serial, &id, Verdict::Refused);
-        self.promises.gateway_refused(&id, &sight, &self.world);
+        self.promises.gateway_refused(&id, &clocks, &self.world);
         record.is_refused(&serial, &id)
     }
 
     /// Records an acceptance.
     fn note_acceptance(&mut self, which: usize, token: &Token) {
         let (serial, id) = (token.serial.clone(), token.id());
-        let sight = self.world.sight(None);
+        let clocks = self.world.clocks(None);
         let verdicts = &mut self.processes[which].verdicts;
         verdicts.note(&serial, &id, Verdict::Accepted);
         verdicts.note_unwritten(&id, true);
-        let record = self.read(which, &sight);
+        let record = self.read(which, &clocks);
         let is_written = record.is_some_and(|mut record| {
             let is_news =
                 record.has_refusal(&serial, &id) && Rc::make_mut(&mut record).accepted(&serial, &id);
-            !is_news || !self.is_locked() && self.write(which, &record, &sight)
+            !is_news || !self.is_locked() && self.write(which, &record, &clocks)
         });
         if is_written {
             self.processes[which].verdicts.note_unwritten(&id, false);

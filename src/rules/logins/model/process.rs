@@ -9,8 +9,8 @@ use crate::base::secrets::Secret;
 use crate::io::cloud::Failure;
 use crate::io::token::Token;
 use crate::io::token::store::{Kept, Tokens};
-use crate::rules::logins::age::Sight;
 use crate::rules::logins::attempt::Step;
+use crate::rules::logins::clocks::Clocks;
 use crate::rules::logins::record::Record;
 use crate::rules::logins::situation::Operator;
 use crate::rules::logins::verdict::Verdicts;
@@ -25,7 +25,7 @@ pub(super) struct Attempt {
     pub(super) goal: Goal,
     pub(super) step: Step,
     pub(super) credentials: u8,
-    pub(super) sight: Sight,
+    pub(super) clocks: Clocks,
     pub(super) answer: Option<Answer>,
 }
 

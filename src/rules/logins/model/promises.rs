@@ -25,8 +25,8 @@ use crate::base::backoff::doubling;
 use crate::io::cloud::{Failure, Kind, RetryAfter};
 use crate::io::token::TokenId;
 use crate::io::token::store::{Kept, Tokens};
-use crate::rules::logins::age::{AGREEMENT, Age, Sight};
 use crate::rules::logins::attempt::Step;
+use crate::rules::logins::clocks::{AGREEMENT, Age, Clocks};
 use crate::rules::logins::decision::{Decision, Waiting};
 use crate::rules::logins::record::Record;
 use crate::rules::logins::situation::{Operator, TokenFacts};
@@ -273,8 +273,8 @@ impl Promises {
     }
 
     /// Records a refusal, which counts only if the gateway's clock, if it has one, is within ten minutes of ours.
-    pub(super) fn gateway_refused(&mut self, token: &TokenId, sight: &Sight, world: &World) {
-        let apart = sight.gateway.map(|gateway| gateway.duration_since(sight.moment.wall).abs());
+    pub(super) fn gateway_refused(&mut self, token: &TokenId, clocks: &Clocks, world: &World) {
+        let apart = clocks.gateway.map(|gateway| gateway.duration_since(clocks.moment.wall).abs());
         if apart.is_none_or(|apart| apart <= SignedDuration::from_mins(10)) {
             self.refusals.entry(token.clone()).or_default().push(world.now);
         }
@@ -495,7 +495,7 @@ impl Promises {
     pub(super) fn no_jump_of_a_clock_counts(
         &mut self,
         record: &Record,
-        seen: &Sight,
+        seen: &Clocks,
         certain: bool,
         world: &World,
     ) {

@@ -14,7 +14,7 @@ use crate::io::cloud::{Failure, Kind, Response, classify};
 use crate::io::token::store::Tokens;
 use crate::io::token::{Role, Token};
 use crate::rules::logins::Record;
-use crate::rules::logins::age::{Heard, Sight};
+use crate::rules::logins::clocks::{Clocks, GatewayTime};
 use crate::rules::logins::newcomer::Place;
 use crate::rules::logins::verdict::Verdict;
 
@@ -215,14 +215,18 @@ impl World {
     }
 
     /// Returns the clocks as a daemon sees them; `asked` is the gateway that it requests the time from.
-    pub(super) fn sight(&self, asked: Option<usize>) -> Sight {
+    pub(super) fn clocks(&self, asked: Option<usize>) -> Clocks {
         let up = Duration::try_from(self.now.duration_since(self.booted)).unwrap();
         let moment = Moment { wall: self.now + self.machine_is_off_by, boot: self.boot.to_string(), up };
         let answers = asked.filter(|gateway| self.gateway_answers[*gateway]);
         let response = |gateway: usize| {
-            if self.has_time[gateway] { Heard::Time(self.gateway_time(gateway)) } else { Heard::NoTime }
+            if self.has_time[gateway] {
+                GatewayTime::Time(self.gateway_time(gateway))
+            } else {
+                GatewayTime::NoTime
+            }
         };
-        Sight::new(moment, answers.map_or(Heard::Nothing, response))
+        Clocks::new(moment, answers.map_or(GatewayTime::NoResponse, response))
     }
 
     pub(super) fn pass(&mut self, length: Duration) {

@@ -6,11 +6,11 @@ use super::super::super::Context;
 use super::super::super::opened_gateways::open;
 use crate::app::config;
 use crate::base::body_shape;
+use crate::base::durations::length;
 use crate::io::gateway::info::Info;
 use crate::io::gateway::{Connected, Endpoint};
 use crate::io::state_dir::StateDir;
 use crate::io::token::store;
-use crate::rules::logins::words::length;
 
 /// Every page that the program reads on some firmware.
 const PAGES: [Endpoint; 17] = [

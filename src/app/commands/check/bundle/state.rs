@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::super::super::Context;
+use crate::base::durations::length;
 use crate::io::state_dir::{Entry, StateDir};
 use crate::io::token::store::{self, Kept, Origin};
-use crate::rules::logins::age::Heard;
+use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::situation::Operator;
-use crate::rules::logins::words::length;
 
 /// Returns a line for each file with its mode, size and age.
 pub(super) async fn files(state: &StateDir, now: Timestamp) -> Vec<String> {
@@ -27,13 +27,13 @@ pub(super) async fn files(state: &StateDir, now: Timestamp) -> Vec<String> {
 /// Returns the attempts at the cloud with their outcomes, and the next step for each gateway.
 pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<String> {
     let shared = context.shared(state);
-    let mut supply = shared.supply.lock().await;
-    let sight = supply.sight(Heard::Nothing);
+    let mut token_provider = shared.token_provider.lock().await;
+    let clocks = token_provider.clocks(GatewayTime::NoResponse);
     let serials = store::serials(state).await.unwrap_or_default();
     let mut lines = Vec::new();
     // The record belongs to the account, so any serial number will do.
     let Some(any) = serials.first().cloned().or_else(|| "unknown".parse().ok()) else { return lines };
-    match supply.record(&any, &sight).await {
+    match token_provider.record(&any, &clocks).await {
         Ok(record) => {
             let attempt = |one: &crate::rules::logins::attempt::Attempt| {
                 format!("{:.0}  for {}: {one}", one.time, one.serial)
@@ -53,7 +53,7 @@ pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<Strin
         Err(error) => lines.push(error.to_string()),
     }
     for serial in &serials {
-        match supply.consider(serial, Heard::NoTime, Operator::Absent).await {
+        match token_provider.consider(serial, GatewayTime::NoTime, Operator::Absent).await {
             Ok(decision) => lines.push(format!("next for {serial}: {decision}")),
             Err(error) => lines.push(format!("next for {serial}: {error}")),
         }

@@ -56,27 +56,27 @@ mod tests {
     use crate::base::reading::Serial;
     use crate::base::secrets::Secret;
     use crate::io::cloud::Failure;
-    use crate::rules::logins::age::Sight;
     use crate::rules::logins::attempt::Reason;
+    use crate::rules::logins::clocks::Clocks;
 
-    fn sight() -> Sight {
+    fn clocks() -> Clocks {
         let wall = "2026-11-20T10:00:00Z".parse().unwrap();
         let moment = Moment { wall, boot: "boot".to_owned(), up: Duration::from_secs(60) };
-        Sight { moment, gateway: Some(wall), answers: true }
+        Clocks { moment, gateway: Some(wall), answers: true }
     }
 
     fn begin(record: &mut Record, step: Step) {
-        record.begin(step, Reason::Operator, &Serial::parse("122300000001").unwrap(), &sight());
+        record.begin(step, Reason::Operator, &Serial::parse("122300000001").unwrap(), &clocks());
     }
 
     fn fail(record: &mut Record, step: Step, kind: Kind) {
         begin(record, step);
-        record.failed(&Failure::new(kind, "because"), "hash", &sight(), &mut Rng::with_seed(1));
+        record.failed(&Failure::new(kind, "because"), "hash", &clocks(), &mut Rng::with_seed(1));
     }
 
     /// Returns a record with a login that waits for a code.
     fn waiting() -> Record {
-        let mut record = Record::new(&sight());
+        let mut record = Record::new(&clocks());
         fail(&mut record, Step::Login, Kind::SecondFactor);
         record
     }
@@ -92,7 +92,7 @@ mod tests {
         for rest in [2, 1] {
             assert_eq!(left(&record, Step::AnotherCode), Some(rest));
             begin(&mut record, Step::AnotherCode);
-            record.code_sent(&sight());
+            record.code_sent(&clocks());
         }
         assert_eq!(left(&record, Step::AnotherCode), Some(0));
         assert!(record.hold.is_none(), "a wrong code holds nothing off");
@@ -100,9 +100,9 @@ mod tests {
 
     #[test]
     fn only_a_login_that_waits_for_a_code_is_given_one() {
-        assert_eq!(left(&Record::new(&sight()), Step::Code), None);
+        assert_eq!(left(&Record::new(&clocks()), Step::Code), None);
         for kind in [Kind::Transient, Kind::Blocked, Kind::WrongCredentials] {
-            let mut record = Record::new(&sight());
+            let mut record = Record::new(&clocks());
             fail(&mut record, Step::Login, kind);
             assert_eq!(left(&record, Step::Code), None, "{kind:?}");
         }
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(left(&interrupted, Step::Code), None);
         let mut logged_in = waiting();
         begin(&mut logged_in, Step::Code);
-        logged_in.logged_in(Secret::new("5e55".to_owned()), "owner@example.com", &sight());
+        logged_in.logged_in(Secret::new("5e55".to_owned()), "owner@example.com", &clocks());
         assert_eq!(left(&logged_in, Step::Code), None);
         let mut meanwhile = waiting();
         fail(&mut meanwhile, Step::Login, Kind::Blocked);

@@ -5,12 +5,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::age::{Age, Sight};
+use super::clocks::{Age, Clocks};
 use crate::base::backoff::{doubling, with_jitter};
 use crate::io::cloud::{Failure, Kind};
 
 /// The first hold-off after a transient failure; it doubles up to 6 hours.
-pub const SHORTEST_HOLD: Duration = Duration::from_secs(5 * 60);
+pub const SHORTEST_HOLD_OFF: Duration = Duration::from_secs(5 * 60);
 const LONGEST_HOLD: Duration = Duration::from_secs(6 * 3600);
 /// The minimum time between two automatic logins.
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -38,8 +38,8 @@ pub struct Halt {
 }
 
 /// Returns the length of the hold-off after `failure`, the last of `in_a_row` consecutive ones.
-pub fn length(failure: &Failure, in_a_row: u32, sight: &Sight, rng: &mut Rng) -> Duration {
-    hold_off(failure.kind, in_a_row, rng).max(retry_after(failure, sight))
+pub fn length(failure: &Failure, in_a_row: u32, clocks: &Clocks, rng: &mut Rng) -> Duration {
+    hold_off(failure.kind, in_a_row, rng).max(retry_after(failure, clocks))
 }
 
 /// Returns the hold-off of `kind` in the table (L6) after `in_a_row` consecutive failures.
@@ -47,11 +47,11 @@ fn hold_off(kind: Kind, in_a_row: u32, rng: &mut Rng) -> Duration {
     match kind {
         Kind::TooManySessions => doubling(DAY, 3 * DAY, in_a_row),
         Kind::Blocked => DAY,
-        _ => with_jitter(doubling(SHORTEST_HOLD, LONGEST_HOLD, in_a_row), rng),
+        _ => with_jitter(doubling(SHORTEST_HOLD_OFF, LONGEST_HOLD, in_a_row), rng),
     }
 }
 
-fn retry_after(failure: &Failure, sight: &Sight) -> Duration {
-    let length = failure.retry_after.map(|retry_after| retry_after.from(sight.moment.wall));
+fn retry_after(failure: &Failure, clocks: &Clocks) -> Duration {
+    let length = failure.retry_after.map(|retry_after| retry_after.from(clocks.moment.wall));
     length.unwrap_or_default().min(LONGEST_RETRY_AFTER)
 }

@@ -38,7 +38,7 @@ impl Age {
 
 /// A reading of the machine's clocks and, if possible, of the gateway's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct Clocks {
     /// The machine's clocks.
     pub moment: Moment,
     /// The gateway's clock, if `/info` has just returned it.
@@ -52,23 +52,23 @@ pub struct Sight {
 /// Every recorded firmware returns the time in `/info`. A gateway that does not is no second clock (L9). The machine's
 /// clock must not replace it: a clock always agrees with itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum GatewayTime {
     /// The gateway did not respond.
-    Nothing,
+    NoResponse,
     /// The gateway responded without the time.
     NoTime,
     /// The gateway's clock.
     Time(Timestamp),
 }
 
-impl Sight {
+impl Clocks {
     /// Combines the machine's clocks with the gateway's response.
-    pub fn new(moment: Moment, heard: Heard) -> Self {
-        let gateway = match heard {
-            Heard::Time(time) => Some(time),
-            Heard::Nothing | Heard::NoTime => None,
+    pub fn new(moment: Moment, gateway_time: GatewayTime) -> Self {
+        let gateway = match gateway_time {
+            GatewayTime::Time(time) => Some(time),
+            GatewayTime::NoResponse | GatewayTime::NoTime => None,
         };
-        Self { moment, gateway, answers: heard != Heard::Nothing }
+        Self { moment, gateway, answers: gateway_time != GatewayTime::NoResponse }
     }
 
     /// Returns `true` if the gateway's clock is known and agrees with the machine's.
@@ -100,18 +100,18 @@ pub struct Anchor {
 
 impl Anchor {
     /// Creates an anchor from the current clocks.
-    pub fn new(sight: &Sight) -> Self {
+    pub fn new(clocks: &Clocks) -> Self {
         Self {
-            wall: sight.moment.wall,
-            boot: sight.moment.boot.clone(),
-            up_ms: u64::try_from(sight.moment.up.as_millis()).unwrap_or(u64::MAX),
-            gateway: sight.gateway,
+            wall: clocks.moment.wall,
+            boot: clocks.moment.boot.clone(),
+            up_ms: u64::try_from(clocks.moment.up.as_millis()).unwrap_or(u64::MAX),
+            gateway: clocks.gateway,
         }
     }
 
     /// Returns `true` if an anchor made `now` would measure the time better after the next boot: one of the clocks was
     /// missing, the machine has booted since, or a clock was set.
-    pub fn is_stale(&self, now: &Sight) -> bool {
+    pub fn is_stale(&self, now: &Clocks) -> bool {
         let Some(gateway_now) = now.gateway else { return false };
         let passed = i64::try_from(now.moment.up.as_millis()).unwrap_or(i64::MAX)
             - i64::try_from(self.up_ms).unwrap_or(i64::MAX);
@@ -121,7 +121,7 @@ impl Anchor {
     }
 
     /// Returns the time that has passed since the anchor.
-    pub fn elapsed(&self, now: &Sight) -> Duration {
+    pub fn elapsed(&self, now: &Clocks) -> Duration {
         let up_then = Duration::from_millis(self.up_ms);
         let same_boot = self.boot == now.moment.boot;
         if same_boot && let Some(passed) = now.moment.up.checked_sub(up_then) {
@@ -161,11 +161,11 @@ fn agree(one: i64, other: i64) -> bool {
 /// gateway's clock agrees with it. The times in a token are from the cloud's clock, so a small difference means
 /// nothing. If both clocks are known, both have to be past `deadline`: a clock that has jumped ahead must not make
 /// a token look expired.
-pub fn has_passed(deadline: Timestamp, newest: Timestamp, sight: &Sight) -> bool {
-    let system = sight.moment.wall >= deadline;
-    let behind = between(sight.moment.wall, newest);
-    let trusted = behind <= 0 || agree(behind, 0) || sight.clocks_agree();
-    match sight.gateway.map(|gateway| gateway >= deadline) {
+pub fn has_passed(deadline: Timestamp, newest: Timestamp, clocks: &Clocks) -> bool {
+    let system = clocks.moment.wall >= deadline;
+    let behind = between(clocks.moment.wall, newest);
+    let trusted = behind <= 0 || agree(behind, 0) || clocks.clocks_agree();
+    match clocks.gateway.map(|gateway| gateway >= deadline) {
         Some(gateway) if trusted => system && gateway,
         Some(gateway) => gateway,
         None => trusted && system,
@@ -182,124 +182,124 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn sight(wall: &str, boot: &str, up: Duration, gateway: Option<&str>) -> Sight {
+    fn clocks(wall: &str, boot: &str, up: Duration, gateway: Option<&str>) -> Clocks {
         let moment = Moment { wall: at(wall), boot: boot.to_owned(), up };
-        Sight::new(moment, gateway.map_or(Heard::Nothing, |time| Heard::Time(at(time))))
+        Clocks::new(moment, gateway.map_or(GatewayTime::NoResponse, |time| GatewayTime::Time(at(time))))
     }
 
-    fn elapsed(then: &Sight, now: &Sight) -> Duration {
+    fn elapsed(then: &Clocks, now: &Clocks) -> Duration {
         Anchor::new(then).elapsed(now)
     }
 
     #[test]
     fn within_a_boot_no_jump_of_the_wall_clock_matters() {
-        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, None);
+        let then = clocks("2026-11-20T10:00:00Z", "a", HOUR, None);
         for wall in ["1970-01-01T00:00:00Z", "2026-11-20T10:00:00Z", "2099-01-01T00:00:00Z"] {
-            assert_eq!(elapsed(&then, &sight(wall, "a", 3 * HOUR, None)), 2 * HOUR);
+            assert_eq!(elapsed(&then, &clocks(wall, "a", 3 * HOUR, None)), 2 * HOUR);
         }
     }
 
     #[test]
     fn across_a_reboot_two_clocks_that_agree_are_believed() {
-        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:01:00Z"));
-        let now = sight("2026-11-20T22:00:00Z", "b", HOUR, Some("2026-11-20T22:01:30Z"));
+        let then = clocks("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:01:00Z"));
+        let now = clocks("2026-11-20T22:00:00Z", "b", HOUR, Some("2026-11-20T22:01:30Z"));
         assert_eq!(elapsed(&then, &now), 12 * HOUR);
     }
 
     #[test]
     fn a_pi_that_wakes_in_the_past_asks_the_gateway() {
-        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
-        let now = sight("2020-01-01T00:00:00Z", "b", Duration::ZERO, Some("2026-11-20T12:00:00Z"));
+        let then = clocks("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = clocks("2020-01-01T00:00:00Z", "b", Duration::ZERO, Some("2026-11-20T12:00:00Z"));
         assert_eq!(elapsed(&then, &now), 2 * HOUR);
-        let alone = sight("2020-01-01T00:00:00Z", "b", HOUR, None);
+        let alone = clocks("2020-01-01T00:00:00Z", "b", HOUR, None);
         assert_eq!(elapsed(&then, &alone), HOUR, "at least the uptime has passed");
     }
 
     #[test]
     fn a_clock_corrected_after_the_anchor_opens_nothing_early() {
-        let then = sight("2020-01-01T00:00:00Z", "a", Duration::ZERO, Some("2026-11-20T10:00:00Z"));
-        let now = sight("2026-11-20T11:00:00Z", "b", Duration::ZERO, Some("2026-11-20T11:00:00Z"));
+        let then = clocks("2020-01-01T00:00:00Z", "a", Duration::ZERO, Some("2026-11-20T10:00:00Z"));
+        let now = clocks("2026-11-20T11:00:00Z", "b", Duration::ZERO, Some("2026-11-20T11:00:00Z"));
         assert_eq!(elapsed(&then, &now), HOUR);
     }
 
     #[test]
     fn a_gateway_that_lost_its_clock_is_no_witness() {
-        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
-        let now = sight("2026-11-20T12:00:00Z", "b", HOUR, Some("1970-01-01T00:10:00Z"));
+        let then = clocks("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = clocks("2026-11-20T12:00:00Z", "b", HOUR, Some("1970-01-01T00:10:00Z"));
         assert_eq!(elapsed(&then, &now), 2 * HOUR);
     }
 
     #[test]
     fn the_clock_of_another_gateway_that_is_a_little_slow_does_not_make_a_lie_believed() {
-        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:04:00Z"));
-        let now = sight("2027-12-25T10:01:00Z", "b", HOUR / 60, Some("2026-11-20T09:56:00Z"));
+        let then = clocks("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:04:00Z"));
+        let now = clocks("2027-12-25T10:01:00Z", "b", HOUR / 60, Some("2026-11-20T09:56:00Z"));
         assert_eq!(elapsed(&then, &now), HOUR / 60, "the uptime is all that is known");
     }
 
     #[test]
     fn of_two_clocks_that_nearly_agree_the_slower_is_believed() {
-        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
-        let now = sight("2026-11-20T22:09:00Z", "b", HOUR, Some("2026-11-20T22:00:00Z"));
+        let then = clocks("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = clocks("2026-11-20T22:09:00Z", "b", HOUR, Some("2026-11-20T22:00:00Z"));
         assert_eq!(elapsed(&then, &now), 12 * HOUR);
     }
 
     #[test]
     fn where_the_boot_is_not_known_an_uptime_proves_nothing() {
-        let then = sight("2026-11-20T10:00:00Z", "process-1", HOUR, Some("2026-11-20T10:00:00Z"));
-        let now = sight("2026-11-20T10:01:00Z", "process-2", 10 * HOUR, Some("2026-11-20T10:01:00Z"));
+        let then = clocks("2026-11-20T10:00:00Z", "process-1", HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = clocks("2026-11-20T10:01:00Z", "process-2", 10 * HOUR, Some("2026-11-20T10:01:00Z"));
         assert_eq!(elapsed(&then, &now), HOUR / 60, "the other process had run for long");
-        let fell_back = sight("2026-11-20T10:01:00Z", "process-1", HOUR / 2, Some("2026-11-20T10:01:00Z"));
+        let fell_back = clocks("2026-11-20T10:01:00Z", "process-1", HOUR / 2, Some("2026-11-20T10:01:00Z"));
         assert_eq!(elapsed(&then, &fell_back), HOUR / 60, "nor one that goes back");
     }
 
     #[test]
     fn a_gateway_that_tells_no_time_agrees_with_nobody() {
-        let moment = sight("2026-11-20T10:00:00Z", "a", HOUR, None).moment;
-        let with_time = Sight::new(moment.clone(), Heard::Time(at("2026-11-20T10:09:00Z")));
+        let moment = clocks("2026-11-20T10:00:00Z", "a", HOUR, None).moment;
+        let with_time = Clocks::new(moment.clone(), GatewayTime::Time(at("2026-11-20T10:09:00Z")));
         assert!(with_time.clocks_agree() && with_time.answers);
-        let without_time = Sight::new(moment.clone(), Heard::NoTime);
+        let without_time = Clocks::new(moment.clone(), GatewayTime::NoTime);
         assert!(!without_time.clocks_agree() && without_time.answers);
-        assert!(!Sight::new(moment, Heard::Nothing).answers);
+        assert!(!Clocks::new(moment, GatewayTime::NoResponse).answers);
     }
 
     #[test]
     fn the_gateway_s_clock_goes_on_during_a_request() {
-        let then = sight("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:05Z"));
-        let jumped = sight("2020-01-01T00:00:00Z", "a", HOUR + HOUR / 60, None).moment;
+        let then = clocks("2026-11-20T10:00:00Z", "a", HOUR, Some("2026-11-20T10:00:05Z"));
+        let jumped = clocks("2020-01-01T00:00:00Z", "a", HOUR + HOUR / 60, None).moment;
         assert_eq!(then.later(jumped).gateway, Some(at("2026-11-20T10:01:05Z")));
     }
 
     #[test]
     fn an_uptime_that_goes_back_is_another_boot() {
-        let then = sight("2026-11-20T10:00:00Z", "a", 5 * HOUR, Some("2026-11-20T10:00:00Z"));
-        let now = sight("2026-11-20T12:00:00Z", "a", HOUR, Some("2026-11-20T12:00:00Z"));
+        let then = clocks("2026-11-20T10:00:00Z", "a", 5 * HOUR, Some("2026-11-20T10:00:00Z"));
+        let now = clocks("2026-11-20T12:00:00Z", "a", HOUR, Some("2026-11-20T12:00:00Z"));
         assert_eq!(elapsed(&then, &now), 2 * HOUR);
     }
 
     #[test]
     fn across_a_reboot_the_wall_clock_alone_proves_nothing() {
-        let then = sight("2020-01-01T00:00:00Z", "a", Duration::ZERO, None);
-        let now = sight("2026-11-20T12:00:00Z", "b", HOUR, Some("2026-11-20T12:00:00Z"));
+        let then = clocks("2020-01-01T00:00:00Z", "a", Duration::ZERO, None);
+        let now = clocks("2026-11-20T12:00:00Z", "b", HOUR, Some("2026-11-20T12:00:00Z"));
         assert_eq!(elapsed(&then, &now), HOUR, "it may have been corrected since");
     }
 
     #[test]
     fn an_anchor_is_made_anew_after_a_boot_and_after_a_clock_was_set() {
         let wall = "2026-11-20T10:00:00Z";
-        let stale = |then: &Sight, now: &Sight| Anchor::new(then).is_stale(now);
-        let (then, alone) = (sight(wall, "a", HOUR, Some(wall)), sight(wall, "a", HOUR, None));
+        let stale = |then: &Clocks, now: &Clocks| Anchor::new(then).is_stale(now);
+        let (then, alone) = (clocks(wall, "a", HOUR, Some(wall)), clocks(wall, "a", HOUR, None));
         assert!(!stale(&then, &then) && !stale(&then, &alone));
         assert!(stale(&alone, &then));
-        assert!(stale(&then, &sight(wall, "b", HOUR, Some(wall))));
-        assert!(stale(&then, &sight("2020-01-01T00:00:00Z", "a", HOUR, Some(wall))));
-        assert!(stale(&then, &sight(wall, "a", HOUR, Some("2020-01-01T00:00:00Z"))));
+        assert!(stale(&then, &clocks(wall, "b", HOUR, Some(wall))));
+        assert!(stale(&then, &clocks("2020-01-01T00:00:00Z", "a", HOUR, Some(wall))));
+        assert!(stale(&then, &clocks(wall, "a", HOUR, Some("2020-01-01T00:00:00Z"))));
     }
 
     #[test]
     fn a_deadline_passes_only_by_clocks_that_can_be_trusted() {
         let (deadline, newest) = (at("2027-01-01T00:00:00Z"), at("2026-06-01T00:00:00Z"));
         let passed = |wall: &str, gateway: Option<&str>| {
-            has_passed(deadline, newest, &sight(wall, "a", HOUR, gateway))
+            has_passed(deadline, newest, &clocks(wall, "a", HOUR, gateway))
         };
         assert!(passed("2027-01-02T00:00:00Z", Some("2027-01-02T00:00:00Z")));
         assert!(passed("2027-01-02T00:00:00Z", None));
