@@ -188,7 +188,7 @@ impl Tasks {
         while self.set.try_join_next().is_some() {}
         let (token_provider, places) = (Arc::clone(&self.shared.token_provider), places(new));
         // A login in progress may hold the lock for a while.
-        self.set.spawn(async move { token_provider.lock().await.serve(places) });
+        self.set.spawn(async move { token_provider.lock().await.set_gateways(places) });
     }
 
     /// Stops the poller of a gateway. Reports the gateway as offline, unless `new` has it with other settings.
@@ -281,8 +281,8 @@ pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng, ending
         several_gateways: config.gateways.len() > 1,
     };
     let mut token_provider = TokenProvider::new(state.clone(), clock.clone(), settings, rng);
-    token_provider.serve(places(config));
-    token_provider.heed(ending.clone());
+    token_provider.set_gateways(places(config));
+    token_provider.set_ending(ending.clone());
     Shared {
         state: state.clone(),
         clock: clock.clone(),

@@ -12,12 +12,12 @@ use super::identity::{gateway_time, gateway_time_now};
 use super::report::report;
 use super::trouble::Trouble;
 use crate::app::config;
-use crate::app::token_provider::{self, Tended, TokenProvider};
+use crate::app::token_provider::{self, Outcome, TokenProvider};
 use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::io::gateway::{self, Connected};
 use crate::io::state_dir::Stamp;
-use crate::io::token::store::{Kept, Tokens};
+use crate::io::token::store::{StoredToken, Tokens};
 use crate::io::token::{Token, TokenId};
 use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::decision::{Decision, Waiting};
@@ -44,7 +44,7 @@ pub(super) struct Access {
     /// The trouble that was told and that keeps tokens from being looked after.
     trouble: Option<String>,
     /// A login that goes on while the gateway is read with the token that there is.
-    login: Option<JoinHandle<Result<Tended, token_provider::Error>>>,
+    login: Option<JoinHandle<Result<Outcome, token_provider::Error>>>,
 }
 
 /// What is not as it was at the last poll.
@@ -188,8 +188,9 @@ impl Access {
     fn log_in(&mut self, mut token_provider: OwnedMutexGuard<TokenProvider>, gateway_time: GatewayTime) {
         let serial = self.serial.clone();
         // A task of its own: if this poll is dropped, the login still ends in the record.
-        let login =
-            async move { token_provider.tend(&serial, gateway_time, Operator::Absent, Duration::ZERO).await };
+        let login = async move {
+            token_provider.ensure_token(&serial, gateway_time, Operator::Absent, Duration::ZERO).await
+        };
         self.login = Some(tokio::spawn(login));
     }
 
@@ -219,7 +220,7 @@ impl Access {
         if let Some(kept) = tokens.in_use() {
             gateway.use_token(&kept.token)?;
         }
-        for Kept { token, .. } in tokens.candidate.iter().chain(&tokens.current) {
+        for StoredToken { token, .. } in tokens.candidate.iter().chain(&tokens.current) {
             heartbeat.beat();
             match gateway.check_token(token).await {
                 Ok(()) => token_provider.accepted(&self.serial, token).await?,
@@ -237,16 +238,16 @@ impl Access {
         self.told.clone().unwrap_or(Decision::Rest)
     }
 
-    fn tended(&mut self, tended: Tended, shared: &Shared) -> Decision {
+    fn tended(&mut self, tended: Outcome, shared: &Shared) -> Decision {
         match tended {
-            Tended::Left(decision) => decision,
-            Tended::Arrived(token) => {
+            Outcome::NothingSent(decision) => decision,
+            Outcome::Arrived(token) => {
                 let message = arrival(&token);
                 tracing::info!("{message}");
                 self.event("token_arrived", message, shared);
                 Decision::Rest
             }
-            Tended::Failed { failure, next, .. } => {
+            Outcome::Failed { failure, next, .. } => {
                 let message = format!("the Enphase cloud gave no token: {failure}; {next}");
                 tracing::warn!("{message}");
                 self.event("login_failed", message, shared);

@@ -1,13 +1,13 @@
-//! What a gateway has left at the broker, so that it can be taken away again when it is gone for good.
+//! The retained topics of a gateway at the broker, recorded so that they can be removed when they are obsolete.
 //!
-//! Gone for good is what the configuration leaves out (discovery, inverters, details, plain topics, another
-//! prefix), and an inverter or a battery that was missing on seven days from lists that named others of its
-//! kind. A page that fails, a cut answer or a restart brings no such list and so never counts. A whole group,
-//! say the grid, is not judged: one that was taken out of the house looks like a page that fails for long.
+//! A topic is obsolete if the configuration excludes it (discovery, inverters, details, plain topics, another prefix). The
+//! topics of an inverter or a battery are also obsolete after seven days on which it was missing from a list with others of
+//! its kind. A failed page, a truncated response or a restart yields no such list, and does not count. A whole group, such
+//! as the grid, is never removed: a page that fails for a long time looks the same.
 //!
-//! It is kept in the state directory, and not learned from what the broker retains. That would take a
-//! subscription to all that any program has announced, is not to be had where access is restricted, and does
-//! not tell on how many days a device was missing.
+//! The record is stored in the state directory, not derived from the retained messages at the broker. That would require a
+//! subscription to the announcements of all programs, which restricted access may forbid. Nor do the messages show on how
+//! many days a device was missing.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,41 +24,41 @@ use crate::output::homeassistant::Announcement;
 use crate::output::json::LISTS;
 use crate::output::topics;
 
-/// The names of the files, `announced-SERIAL.json`.
+/// The prefix of the file names, `announced-SERIAL.json`.
 const BEGINNING: &str = "announced-";
 const END: &str = ".json";
-/// How soon a write that has failed is made again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// How long to wait before a failed write is retried.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What one gateway has left at the broker.
+/// The retained topics of one gateway at the broker.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AnnouncedTopics {
     /// The first level of the plain topics.
     prefix: String,
-    /// The topics of discovery.
+    /// The discovery topics.
     entities: BTreeMap<String, Announcement>,
-    /// The plain topics below the gateway's own, a list's entry named `+`.
+    /// The plain topics, relative to the gateway's topic, with `+` for an entry of a list.
     values: BTreeSet<String>,
-    /// The entries of lists, as `inverters/482200000001`.
+    /// The entries of the lists, such as `inverters/482200000001`.
     entries: Roster,
-    /// The topics that are to be emptied, and are not yet. Not written down: as long as there are any, what is on
-    /// disk is what they follow from.
+    /// The topics that have to be removed. Not stored: until they are removed, the file keeps the state from which they
+    /// were derived.
     #[serde(skip)]
-    leaving: BTreeSet<String>,
-    /// Whether it differs from what is on disk.
+    obsolete: BTreeSet<String>,
+    /// `true` if the state differs from the file.
     #[serde(skip)]
     changed: bool,
 }
 
 impl AnnouncedTopics {
-    /// Nothing yet, below `prefix`.
+    /// Creates an empty record for topics below `prefix`.
     pub(super) fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), ..Self::default() }
     }
 
-    /// What is left of `stored` that can be topics: a broker ends the connection over any other, each time anew. `None`
-    /// where that is nothing.
+    /// Returns `stored` without invalid topics, because a broker closes the connection for each of them. Returns `None` if
+    /// the prefix is invalid.
     fn publishable(mut stored: Self) -> Option<Self> {
         stored.entities.retain(|topic, _| topics::is_topic(topic));
         stored.values.retain(|pattern| topics::is_topic(&pattern.replacen("/+/", "/", 1)));
@@ -66,39 +66,39 @@ impl AnnouncedTopics {
         topics::is_topic(&stored.prefix).then_some(stored)
     }
 
-    /// Takes leave of all that the configuration does not want any more.
-    pub(super) fn retire(&mut self, serial: &Serial, options: &Options) {
+    /// Marks for removal every topic that the configuration excludes.
+    pub(super) fn remove_unwanted(&mut self, serial: &Serial, options: &Options) {
         let too_many = self.entries.trim();
-        self.leave_entries(serial, &too_many);
+        self.remove_entries(serial, &too_many);
         if self.prefix != options.prefix {
             let base = self.base(serial);
-            self.leave_values(serial, |_| true);
-            self.leaving.extend(["reading", "availability", "token"].map(|name| format!("{base}{name}")));
+            self.remove_values(serial, |_| true);
+            self.obsolete.extend(["reading", "availability", "token"].map(|name| format!("{base}{name}")));
             self.prefix.clone_from(&options.prefix);
             self.changed = true;
         }
         if !options.topics {
-            self.leave_values(serial, |_| true);
+            self.remove_values(serial, |_| true);
         }
-        let wanted = |topic: &str, mark: &Announcement| {
-            options.homeassistant.as_ref().is_some_and(|discovery| discovery.wants(topic, mark))
+        let wanted = |topic: &str, announcement: &Announcement| {
+            options.homeassistant.as_ref().is_some_and(|discovery| discovery.wants(topic, announcement))
         };
-        self.leave_entities(|topic, mark| !wanted(topic, mark));
+        self.remove_entities(|topic, announcement| !wanted(topic, announcement));
     }
 
-    /// An entity was announced.
-    pub(super) fn announced(&mut self, topic: &str, mark: &Announcement) {
-        self.leaving.remove(topic);
-        if self.entities.get(topic) != Some(mark) {
-            self.entities.insert(topic.to_owned(), mark.clone());
+    /// Records that an entity was announced.
+    pub(super) fn add_entity(&mut self, topic: &str, announcement: &Announcement) {
+        self.obsolete.remove(topic);
+        if self.entities.get(topic) != Some(announcement) {
+            self.entities.insert(topic.to_owned(), announcement.clone());
             self.changed = true;
         }
     }
 
-    /// A plain topic was sent.
-    pub(super) fn sent(&mut self, serial: &Serial, topic: &str) {
-        if !self.leaving.is_empty() {
-            self.leaving.remove(topic);
+    /// Records that a plain topic was published.
+    pub(super) fn add_value(&mut self, serial: &Serial, topic: &str) {
+        if !self.obsolete.is_empty() {
+            self.obsolete.remove(topic);
         }
         let Some(path) = topic.strip_prefix(self.base(serial).as_str()) else { return };
         let (pattern, entry) = pattern(path);
@@ -109,96 +109,99 @@ impl AnnouncedTopics {
         self.changed |= entry.is_some_and(|entry| self.entries.insert(entry));
     }
 
-    /// Looks for the devices that a new reading has and has not; what has lost its place leaves.
-    pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> RosterChange {
-        let look = self.entries.look(reading, now);
-        self.leave_entries(&reading.gateway.serial, &look.gone);
-        self.changed |= look.changed;
-        look
+    /// Updates the list of devices with a new reading, and marks the topics of removed devices for removal.
+    pub(super) fn update(&mut self, reading: &Reading, now: Instant) -> RosterChange {
+        let change = self.entries.update(reading, now);
+        self.remove_entries(&reading.gateway.serial, &change.gone);
+        self.changed |= change.changed;
+        change
     }
 
-    /// The reading without the devices that have no place.
+    /// Returns the reading without the devices that are not in the list.
     pub(super) fn admitted<'a>(&self, reading: &'a Reading) -> Cow<'a, Reading> {
         self.entries.admitted(reading)
     }
 
-    fn leave_entries(&mut self, serial: &Serial, gone: &[String]) {
+    /// Marks for removal every topic of the entries in `gone`.
+    fn remove_entries(&mut self, serial: &Serial, gone: &[String]) {
         if gone.is_empty() {
             return;
         }
         let lost: BTreeSet<&String> = gone.iter().collect();
-        self.leave_entities(|_, mark| mark.device.as_ref().is_some_and(|device| lost.contains(device)));
+        self.remove_entities(|_, announcement| {
+            announcement.device.as_ref().is_some_and(|device| lost.contains(device))
+        });
         let base = self.base(serial);
         for (list, field) in self.values.iter().filter_map(|pattern| pattern.split_once("/+/")) {
             let of_list = gone.iter().filter(|entry| roster::list(entry) == list);
-            self.leaving.extend(of_list.map(|entry| format!("{base}{entry}/{field}")));
+            self.obsolete.extend(of_list.map(|entry| format!("{base}{entry}/{field}")));
         }
         self.changed = true;
     }
 
-    /// The next topic that is to be emptied.
-    pub(super) fn next_to_leave(&mut self) -> Option<String> {
-        let topic = self.leaving.pop_first()?;
+    /// Takes the next topic to remove.
+    pub(super) fn next_removal(&mut self) -> Option<String> {
+        let topic = self.obsolete.pop_first()?;
         self.changed = true;
         Some(topic)
     }
 
-    /// Whether there is one.
-    pub(super) fn leaves(&self) -> bool {
-        !self.leaving.is_empty()
+    /// Returns whether a topic has to be removed.
+    pub(super) fn has_removals(&self) -> bool {
+        !self.obsolete.is_empty()
     }
 
-    /// A topic was not emptied after all, unless it is wanted again.
-    pub(super) fn keep_leaving(&mut self, topic: String) {
-        if !self.holds(&topic) {
-            self.leaving.insert(topic);
+    /// Marks a topic for removal again, because the broker may not have received it. Ignores an entity that is announced.
+    pub(super) fn restore_removal(&mut self, topic: String) {
+        if !self.has_entity(&topic) {
+            self.obsolete.insert(topic);
         }
     }
 
-    /// Whether this topic of discovery is announced.
-    pub(super) fn holds(&self, topic: &str) -> bool {
+    /// Returns whether an entity is announced under this discovery topic.
+    pub(super) fn has_entity(&self, topic: &str) -> bool {
         self.entities.contains_key(topic)
     }
 
-    /// What is on disk is lost.
-    pub(super) const fn lost(&mut self) {
+    /// Records that the file was lost and has to be written again.
+    pub(super) const fn mark_unsaved(&mut self) {
         self.changed = true;
     }
 
-    /// Whether it has to be written down; it counts as written then.
+    /// Returns whether the file has to be written, and records it as written.
     pub(super) fn take_change(&mut self) -> bool {
-        self.leaving.is_empty() && std::mem::take(&mut self.changed)
+        self.obsolete.is_empty() && std::mem::take(&mut self.changed)
     }
 
-    /// What is below the gateway's level.
+    /// Returns the prefix of the gateway's plain topics, with a slash at the end.
     fn base(&self, serial: &Serial) -> String {
         format!("{}/{}/", self.prefix, topics::level(serial.as_str()))
     }
 
-    fn leave_entities(&mut self, unwanted: impl Fn(&str, &Announcement) -> bool) {
+    /// Marks for removal every discovery topic that is `unwanted`.
+    fn remove_entities(&mut self, unwanted: impl Fn(&str, &Announcement) -> bool) {
         let before = self.entities.len();
-        let leaving = &mut self.leaving;
-        self.entities.retain(|topic, mark| {
-            let stays = !unwanted(topic, mark);
+        let obsolete = &mut self.obsolete;
+        self.entities.retain(|topic, announcement| {
+            let stays = !unwanted(topic, announcement);
             if !stays {
-                leaving.insert(topic.clone());
+                obsolete.insert(topic.clone());
             }
             stays
         });
         self.changed |= self.entities.len() != before;
     }
 
-    /// Takes leave of the plain topics of the entries that `unwanted` names; of all, if it names also what
-    /// belongs to none.
-    fn leave_values(&mut self, serial: &Serial, unwanted: impl Fn(Option<&str>) -> bool) {
+    /// Marks for removal every plain topic whose entry matches `unwanted` (`None` means topics outside any list).
+    fn remove_values(&mut self, serial: &Serial, unwanted: impl Fn(Option<&str>) -> bool) {
         let base = self.base(serial);
         let mut topics = BTreeSet::new();
         for pattern in &self.values {
             match pattern.split_once("/+/") {
                 Some((list, field)) => {
                     let of_list = self.entries.of_list(list);
-                    let leaving = of_list.filter(|entry| unwanted(Some(entry.as_str())));
-                    topics.extend(leaving.map(|entry| format!("{base}{entry}/{field}")));
+                    let obsolete = of_list.filter(|entry| unwanted(Some(entry.as_str())));
+                    topics.extend(obsolete.map(|entry| format!("{base}{entry}/{field}")));
                 }
                 None if unwanted(None) => {
                     topics.insert(format!("{base}{pattern}"));
@@ -210,37 +213,37 @@ impl AnnouncedTopics {
             self.values.clear();
         }
         self.changed |= !topics.is_empty();
-        self.leaving.extend(topics);
+        self.obsolete.extend(topics);
     }
 }
 
-/// What every gateway has left at the broker, as written down.
+/// Reads the stored records of all gateways.
 pub(super) async fn load(state: &StateDir) -> Vec<(Serial, AnnouncedTopics)> {
     let names = state.names(BEGINNING, END).await.unwrap_or_else(|error| {
-        tracing::debug!(%error, "what was announced is not known");
+        tracing::debug!(%error, "cannot list the records of announced topics");
         Vec::new()
     });
     let mut known = Vec::new();
     for name in names {
         let serial = name.strip_prefix(BEGINNING).and_then(|rest| rest.strip_suffix(END)?.parse().ok());
         match state.read(&name).await {
-            Ok(Stored::Found(memory)) => known.extend(serial.zip(AnnouncedTopics::publishable(memory))),
-            // What is not known stays at the broker, which harms nobody.
+            Ok(Stored::Found(announced)) => known.extend(serial.zip(AnnouncedTopics::publishable(announced))),
+            // Without a record, the topics stay at the broker, which is harmless.
             Ok(Stored::Absent | Stored::Damaged(_)) => {}
-            Err(error) => tracing::debug!(%error, "what was announced is not known"),
+            Err(error) => tracing::debug!(%error, "cannot read the record of announced topics"),
         }
     }
     known
 }
 
-/// Where what each gateway has left is written down. Where that fails, an announcement may one day outlive its device.
+/// The files with the record of each gateway. If a write fails, an announcement may outlive its device.
 #[derive(Debug)]
 pub(super) struct Files {
     state: StateDir,
     savers: BTreeMap<Serial, Saver>,
-    /// Which of the directories it is that were found under the same path.
+    /// The number of times that the state directory was replaced.
     directory: u64,
-    /// When the last write failed that was not made up for.
+    /// The time of the first failed write that has not been retried.
     failed: Option<Instant>,
 }
 
@@ -250,31 +253,32 @@ impl Files {
         Self { state, savers: BTreeMap::new(), directory, failed: None }
     }
 
-    /// Lets what `serial` has left be written down.
-    pub(super) fn save(&mut self, serial: &Serial, memory: &AnnouncedTopics) {
+    /// Starts to write the record of `serial`.
+    pub(super) fn save(&mut self, serial: &Serial, announced: &AnnouncedTopics) {
         let name = || format!("{BEGINNING}{}{END}", topics::level(serial.as_str()));
         let saver = self.savers.entry(serial.clone()).or_insert_with(|| Saver::new(name()));
-        saver.save(&self.state, memory);
+        saver.save(&self.state, announced);
     }
 
-    /// Whether everything has to be written again: into another directory, or because a write has failed.
+    /// Returns whether all files have to be written again, because the directory was replaced or a write has failed.
     pub(super) fn are_lost(&mut self, now: Instant) -> bool {
         for saver in self.savers.values() {
             if let Some(Err(error)) = saver.outcome() {
-                tracing::debug!(%error, "what was announced is not written down");
+                tracing::debug!(%error, "cannot write the record of announced topics");
                 self.failed.get_or_insert(now);
             }
         }
         let directory = self.state.replaced();
         let is_new = std::mem::replace(&mut self.directory, directory) != directory;
-        let is_time = self.failed.is_some_and(|failed| now.saturating_duration_since(failed) >= AGAIN);
+        let is_time =
+            self.failed.is_some_and(|failed| now.saturating_duration_since(failed) >= RETRY_INTERVAL);
         if is_new || is_time {
             self.failed = None;
         }
         is_new || is_time
     }
 
-    /// Waits up to `patience` until everything is written down.
+    /// Waits up to `patience` until all files are written.
     pub(super) async fn finish(&self, patience: Duration) {
         let end = Instant::now() + patience;
         for saver in self.savers.values() {
@@ -283,7 +287,7 @@ impl Files {
     }
 }
 
-/// `inverters/4822…/power_w` as `inverters/+/power_w` and `inverters/4822…`.
+/// Splits a path such as `inverters/4822…/power_w` into `inverters/+/power_w` and `inverters/4822…`.
 fn pattern(path: &str) -> (String, Option<&str>) {
     let split = path.split_once('/').and_then(|(list, rest)| {
         LISTS.iter().find(|it| it.field == list)?;
@@ -324,7 +328,7 @@ mod tests {
         }
     }
 
-    /// The sample on a day after the first, without the devices whose serial ends so.
+    /// Returns the test reading `day` days later, without the devices whose serial numbers end with `without`.
     fn reading(day: i32, without: &[&str]) -> Reading {
         let mut reading = test_readings::full();
         reading.time = (reading.time.to_zoned(TimeZone::UTC) + day.days()).timestamp();
@@ -334,46 +338,46 @@ mod tests {
         reading
     }
 
-    /// What is remembered after everything in the sample was announced and sent.
-    fn remembered() -> AnnouncedTopics {
-        let (options, reading, mut memory) = (options(), reading(0, &[]), AnnouncedTopics::new("e"));
-        let mut announced = Announced::default();
+    /// Returns the record after the whole test reading was announced and published.
+    fn recorded() -> AnnouncedTopics {
+        let (options, reading, mut announced) = (options(), reading(0, &[]), AnnouncedTopics::new("e"));
+        let mut entities = Announced::default();
         let discovery = options.homeassistant.as_ref().unwrap();
-        for name in announced.news(&reading, discovery) {
-            let (topic, mark) = announced.mark(&name, discovery).unwrap();
-            memory.announced(&topic, &mark);
+        for name in entities.news(&reading, discovery) {
+            let (topic, announcement) = entities.mark(&name, discovery).unwrap();
+            announced.add_entity(&topic, &announcement);
         }
         for value in topics::values("e", &reading, |_, _| true) {
-            memory.sent(&reading.gateway.serial, &value.topic);
+            announced.add_value(&reading.gateway.serial, &value.topic);
         }
-        assert_eq!(gone(&mut memory, &reading), Vec::<String>::new());
-        memory
+        assert_eq!(gone(&mut announced, &reading), Vec::<String>::new());
+        announced
     }
 
-    /// What is gone for good once `reading` is looked at.
-    fn gone(memory: &mut AnnouncedTopics, reading: &Reading) -> Vec<String> {
-        memory.look(reading, Instant::now()).gone
+    /// Returns the entries that `reading` removes.
+    fn gone(announced: &mut AnnouncedTopics, reading: &Reading) -> Vec<String> {
+        announced.update(reading, Instant::now()).gone
     }
 
-    fn leaving(mut memory: AnnouncedTopics) -> Vec<String> {
-        std::iter::from_fn(|| memory.next_to_leave()).collect()
+    fn leaving(mut announced: AnnouncedTopics) -> Vec<String> {
+        std::iter::from_fn(|| announced.next_removal()).collect()
     }
 
     #[test]
-    fn an_inverter_that_the_others_do_without_for_seven_days_is_gone() {
-        let mut memory = remembered();
+    fn an_inverter_that_is_missing_for_seven_days_is_removed() {
+        let mut announced = recorded();
         for day in 1..=6 {
             for _ in 0..100 {
                 assert_eq!(
-                    gone(&mut memory, &reading(day, &["482200000002"])),
+                    gone(&mut announced, &reading(day, &["482200000002"])),
                     Vec::<String>::new(),
                     "day {day}"
                 );
             }
         }
-        assert!(!memory.leaves());
-        assert_eq!(gone(&mut memory, &reading(7, &["482200000002"])), ["inverters/482200000002"]);
-        let gone = leaving(memory);
+        assert!(!announced.has_removals());
+        assert_eq!(gone(&mut announced, &reading(7, &["482200000002"])), ["inverters/482200000002"]);
+        let gone = leaving(announced);
         assert!(gone.iter().all(|topic| topic.contains("/482200000002/")), "{gone:?}");
         for topic in [
             "homeassistant/sensor/482200000002/power/config",
@@ -385,67 +389,67 @@ mod tests {
     }
 
     #[test]
-    fn one_that_comes_back_in_time_stays_and_begins_again() {
-        let mut memory = remembered();
+    fn an_inverter_that_returns_within_seven_days_stays_and_its_count_restarts() {
+        let mut announced = recorded();
         for round in 0..3 {
             for day in 1..=6 {
-                gone(&mut memory, &reading(10 * round + day, &["482200000002"]));
+                gone(&mut announced, &reading(10 * round + day, &["482200000002"]));
             }
-            gone(&mut memory, &reading(10 * round + 7, &[]));
+            gone(&mut announced, &reading(10 * round + 7, &[]));
         }
-        assert!(!memory.leaves());
+        assert!(!announced.has_removals());
     }
 
     #[test]
-    fn a_page_that_fails_takes_nothing_away_however_long() {
-        let mut memory = remembered();
+    fn a_page_that_fails_for_long_removes_nothing() {
+        let mut announced = recorded();
         for day in 1..400 {
-            // No inverters at all; of the batteries only one kind, whose page is another.
+            // No inverters, and only the batteries of one kind, which come from another page.
             let mut partial = reading(day, &["482200000001", "482200000002", "492200000001"]);
             (partial.grid, partial.production, partial.storage, partial.phases) =
                 (None, None, None, Vec::new());
-            assert_eq!(gone(&mut memory, &partial), Vec::<String>::new(), "day {day}");
+            assert_eq!(gone(&mut announced, &partial), Vec::<String>::new(), "day {day}");
         }
-        assert!(!memory.leaves());
+        assert!(!announced.has_removals());
     }
 
     #[test]
-    fn a_clock_that_jumps_to_and_fro_does_not_age_anything() {
-        let mut memory = remembered();
+    fn a_clock_that_jumps_back_and_forth_removes_nothing() {
+        let mut announced = recorded();
         for _ in 0..50 {
-            gone(&mut memory, &reading(1, &["482200000002"]));
-            gone(&mut memory, &reading(-9000, &["482200000002"]));
+            gone(&mut announced, &reading(1, &["482200000002"]));
+            gone(&mut announced, &reading(-9000, &["482200000002"]));
         }
-        assert!(!memory.leaves());
+        assert!(!announced.has_removals());
     }
 
     #[test]
-    fn it_is_the_same_after_a_restart_and_written_only_when_it_changed() {
-        let mut memory = remembered();
-        assert!(memory.take_change());
-        gone(&mut memory, &reading(0, &[]));
-        memory.sent(&Serial::parse("122300000000").unwrap(), "e/122300000000/production/power_w");
-        assert!(!memory.take_change(), "nothing is new");
+    fn the_record_survives_a_restart_and_is_written_only_when_it_changes() {
+        let mut announced = recorded();
+        assert!(announced.take_change());
+        gone(&mut announced, &reading(0, &[]));
+        announced.add_value(&Serial::parse("122300000000").unwrap(), "e/122300000000/production/power_w");
+        assert!(!announced.take_change(), "nothing is new");
         for day in 1..=3 {
-            gone(&mut memory, &reading(day, &["482200000002"]));
-            assert!(memory.take_change(), "a day is counted");
-            gone(&mut memory, &reading(day, &["482200000002"]));
-            assert!(!memory.take_change(), "and only once");
+            gone(&mut announced, &reading(day, &["482200000002"]));
+            assert!(announced.take_change(), "a day is counted");
+            gone(&mut announced, &reading(day, &["482200000002"]));
+            assert!(!announced.take_change(), "and only once");
         }
-        let written = serde_json::to_string(&memory).unwrap();
+        let written = serde_json::to_string(&announced).unwrap();
         let mut read: AnnouncedTopics = serde_json::from_str(&written).unwrap();
-        assert_eq!(read, memory);
+        assert_eq!(read, announced);
         let gone: Vec<String> =
             (4..=7).flat_map(|day| gone(&mut read, &reading(day, &["482200000002"]))).collect();
         assert_eq!(gone, ["inverters/482200000002"]);
     }
 
-    /// What leaves when the daemon starts again with `change`.
+    /// Returns the topics that are removed when the daemon starts again with `change`.
     fn after(change: fn(&mut Options)) -> Vec<String> {
-        let (mut options, mut memory) = (options(), remembered());
+        let (mut options, mut announced) = (options(), recorded());
         change(&mut options);
-        memory.retire(&Serial::parse("122300000000").unwrap(), &options);
-        leaving(memory)
+        announced.remove_unwanted(&Serial::parse("122300000000").unwrap(), &options);
+        leaving(announced)
     }
 
     fn discovery(options: &mut Options) -> &mut Discovery {
@@ -453,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_configuration_leaves_out_leaves() {
+    fn topics_that_the_configuration_excludes_are_removed() {
         assert_eq!(after(|_| ()), Vec::<String>::new());
 
         let inverters = after(|options| discovery(options).inverters = false);
@@ -475,13 +479,13 @@ mod tests {
     }
 
     #[test]
-    fn plain_topics_that_are_switched_off_or_renamed_leave_to_the_last() {
+    fn all_plain_topics_are_removed_when_they_are_disabled_or_renamed() {
         let sent: BTreeSet<String> = topics::values("e", &test_readings::full(), |_, _| true)
             .into_iter()
             .map(|value| value.topic)
             .collect();
         let off: BTreeSet<String> = after(|options| options.topics = false).into_iter().collect();
-        assert_eq!(off.difference(&sent).next(), None, "nothing else leaves");
+        assert_eq!(off.difference(&sent).next(), None, "nothing else is removed");
         assert_eq!(sent.difference(&off).next(), None, "nothing stays");
         let renamed: BTreeSet<String> = after(|options| {
             options.prefix = "other".to_owned();
@@ -494,42 +498,42 @@ mod tests {
     }
 
     #[test]
-    fn what_is_announced_again_before_it_left_stays() {
-        let (options, mut memory) = (options(), remembered());
+    fn a_topic_that_is_announced_again_before_its_removal_stays() {
+        let (options, mut announced) = (options(), recorded());
         let mut off = options.clone();
         (off.homeassistant, off.topics) = (None, false);
-        memory.retire(&Serial::parse("122300000000").unwrap(), &off);
+        announced.remove_unwanted(&Serial::parse("122300000000").unwrap(), &off);
         let topic = "homeassistant/sensor/482200000001/power/config";
-        let mark = Announcement { device: Some("inverters/482200000001".to_owned()), detail: false };
-        memory.announced(topic, &mark);
+        let announcement = Announcement { device: Some("inverters/482200000001".to_owned()), detail: false };
+        announced.add_entity(topic, &announcement);
         let value = "e/122300000000/production/power_w";
-        memory.sent(&Serial::parse("122300000000").unwrap(), value);
-        let gone = leaving(memory);
+        announced.add_value(&Serial::parse("122300000000").unwrap(), value);
+        let gone = leaving(announced);
         assert!(!gone.iter().any(|it| it == topic || it == value), "{gone:?}");
         assert!(gone.len() > 100);
     }
 
     #[tokio::test]
-    async fn what_can_be_no_topic_is_forgotten_when_it_is_read() {
+    async fn invalid_topics_in_the_file_are_ignored() {
         const NAME: &str = "announced-122300000000.json";
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
         let serial = Serial::parse("122300000000").unwrap();
         for odd in ["a\nb", "a#", "a+b", "a\u{85}b", "\u{0}", ""] {
-            let mut memory = remembered();
-            let whole = memory.entities.len();
-            memory.entities.insert(odd.to_owned(), Announcement { device: None, detail: false });
-            memory.values.insert(odd.to_owned());
-            state.write(NAME, &memory).await.unwrap();
+            let mut announced = recorded();
+            let whole = announced.entities.len();
+            announced.entities.insert(odd.to_owned(), Announcement { device: None, detail: false });
+            announced.values.insert(odd.to_owned());
+            state.write(NAME, &announced).await.unwrap();
             let (_, mut read) = load(&state).await.pop().unwrap();
             assert_eq!(read.entities.len(), whole, "{odd:?}");
-            read.retire(&serial, &Options { topics: false, homeassistant: None, ..options() });
+            read.remove_unwanted(&serial, &Options { topics: false, homeassistant: None, ..options() });
             let left = leaving(read);
             assert!(
                 left.len() > 100 && left.iter().all(|topic| topics::is_topic(topic)),
                 "{odd:?}: {left:?}"
             );
-            state.write(NAME, &AnnouncedTopics { prefix: odd.to_owned(), ..remembered() }).await.unwrap();
+            state.write(NAME, &AnnouncedTopics { prefix: odd.to_owned(), ..recorded() }).await.unwrap();
             assert!(load(&state).await.is_empty(), "{odd:?}");
         }
     }

@@ -40,7 +40,7 @@ impl GatewayState {
         serial: &Serial,
         known: &Gateway,
         now: Instant,
-        memory: &mut AnnouncedTopics,
+        announced: &mut AnnouncedTopics,
     ) -> Vec<Message> {
         let mut messages = Vec::new();
         if let Some(availability) = known.availability.as_ref().filter(|it| it.number > self.availability) {
@@ -55,7 +55,7 @@ impl GatewayState {
         // A consumer would take an old reading for a fresh one.
         if let Some(reading) = known.fresh_reading().filter(|it| it.number > self.reading) {
             self.reading = reading.number;
-            messages.extend(self.published.state(options, &reading.value, now, memory));
+            messages.extend(self.published.state(options, &reading.value, now, announced));
         }
         messages
     }

@@ -1,4 +1,4 @@
-//! What is published, and under which topics.
+//! The options of publishing.
 
 use std::time::Duration;
 
@@ -7,39 +7,38 @@ use crate::io::state_dir::StateDir;
 use crate::output::domoticz::idx::Idx;
 use crate::output::homeassistant::Discovery;
 
-/// What is published, and under which topics.
+/// The options of publishing: the values, topics and formats.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The first level of every topic of ours.
+    /// The first level of every topic of this daemon.
     pub prefix: String,
-    /// Whether each value has a plain topic of its own beside the document.
+    /// `true` to publish each value under its own plain topic, in addition to the document.
     pub topics: bool,
-    /// Discovery for Home Assistant and for Domoticz.
+    /// Discovery for Home Assistant and Domoticz.
     pub homeassistant: Option<Discovery>,
-    /// The devices in Domoticz that are fed by their idx.
+    /// The devices in Domoticz that are updated by their idx.
     pub domoticz: Option<Domoticz>,
-    /// How far the readings of a gateway are apart: an unchanged value is sent early enough before five
-    /// minutes.
+    /// The time between two readings of a gateway. It determines when an unchanged value is repeated, within five minutes.
     pub interval: Duration,
-    /// Our client id, by which a second daemon with the same prefix is told from this one.
+    /// The client ID of this daemon, which distinguishes it from a second daemon with the same prefix.
     pub instance: String,
-    /// Where what is asked over MQTT goes; `None` where nothing may be asked.
+    /// The receiver of requests over MQTT, or `None` if they are disabled.
     pub requests: Option<Requests>,
-    /// Where it is remembered what was left at the broker; `None` to remember nothing.
+    /// The state directory for the record of announced topics, or `None` to keep no record.
     pub state: Option<StateDir>,
 }
 
 /// The devices in Domoticz.
 #[derive(Clone, Debug)]
 pub struct Domoticz {
-    /// What Domoticz listens to, [`domoticz::TOPIC`] unless told otherwise.
+    /// The topic that Domoticz subscribes to, [`domoticz::TOPIC`] by default.
     pub topic: String,
-    /// Which value goes to which device.
+    /// The device of each value.
     pub idx: Idx,
 }
 
 impl Options {
-    /// Where Home Assistant, and Domoticz alike, says that it has come up.
+    /// Returns the topic on which Home Assistant and Domoticz report that they have started.
     pub(super) fn birth_topic(&self) -> Option<String> {
         self.homeassistant.as_ref().map(|discovery| format!("{}/status", discovery.discovery_prefix))
     }

@@ -73,25 +73,25 @@ impl Outbox {
         }
     }
 
-    /// Loads the stored memories of all gateways from `state`.
+    /// Loads the stored gateways of all gateways from `state`.
     pub async fn recall(&mut self, state: &StateDir) {
-        for (serial, memory) in announced::load(state).await {
-            self.remember(serial, memory);
+        for (serial, announced) in announced::load(state).await {
+            self.remember(serial, announced);
         }
     }
 
-    /// Adds the stored memory of a gateway, and marks the topics that are not needed any more for removal.
-    pub fn remember(&mut self, serial: Serial, mut memory: AnnouncedTopics) {
-        memory.retire(&serial, &self.options);
-        self.removals.remember(serial, memory);
+    /// Adds the stored announced of a gateway, and marks the topics that are not needed any more for removal.
+    pub fn remember(&mut self, serial: Serial, mut announced: AnnouncedTopics) {
+        announced.remove_unwanted(&serial, &self.options);
+        self.removals.remember(serial, announced);
     }
 
-    /// Returns the memories to write at `now`, or all changed ones if `now` is `None`; records them as written.
+    /// Returns the gateways to write at `now`, or all changed ones if `now` is `None`; records them as written.
     pub fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &AnnouncedTopics)> {
         self.removals.unwritten(now)
     }
 
-    /// Records that the stored memories were lost.
+    /// Records that the stored gateways were lost.
     pub fn rewrite(&mut self) {
         self.removals.rewrite();
     }
@@ -150,7 +150,7 @@ impl Outbox {
         if self.incoming.births.take(now) {
             self.owe_everything();
         }
-        self.look_through(snapshot, now);
+        self.find_announcements(snapshot, now);
         loop {
             match self.pick(now) {
                 Some(Command::Publish(message)) if !self.unpublished.fits(&message) => {}
@@ -215,7 +215,7 @@ impl Outbox {
     }
 
     /// Searches the new readings for entities to announce, and for devices that are gone.
-    fn look_through(&mut self, snapshot: &Snapshot, now: Instant) {
+    fn find_announcements(&mut self, snapshot: &Snapshot, now: Instant) {
         for (serial, known) in snapshot.gateways_after(self.looked_through) {
             let Some(reading) = &known.reading else { continue };
             let sent = self.gateways.entry(serial.clone()).or_default();
@@ -223,8 +223,8 @@ impl Outbox {
                 continue;
             }
             sent.looked_through = reading.number;
-            let memory = self.removals.of(serial, &self.options);
-            let (names, more) = sent.published.look_through(&self.options, &reading.value, memory, now);
+            let announced = self.removals.of(serial, &self.options);
+            let (names, more) = sent.published.update(&self.options, &reading.value, announced, now);
             self.announcements.owe(serial, names);
             if more > 0 {
                 self.unpublished.add(Unpublished::TooMany { serial: serial.clone(), left_out: more });
@@ -278,8 +278,8 @@ impl Outbox {
         new.sort_unstable_by_key(|(serial, _)| (last.is_some_and(|last| *serial <= last), *serial));
         for (serial, known) in new {
             let sent = self.gateways.entry(serial.clone()).or_default();
-            let memory = self.removals.of(serial, &self.options);
-            let news = sent.news(&self.options, serial, known, now, memory);
+            let announced = self.removals.of(serial, &self.options);
+            let news = sent.news(&self.options, serial, known, now, announced);
             if !news.is_empty() {
                 self.begun.extend(news.into_iter().map(Command::Publish));
                 self.served = Some(serial.clone());

@@ -1,4 +1,4 @@
-//! What is published of a gateway.
+//! The messages for one gateway: announcements, values and the document.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::output::domoticz;
 use crate::output::homeassistant::Announced;
 use crate::output::topics;
 
-/// What was published of one gateway.
+/// The announcements and values that were published for one gateway.
 #[derive(Debug, Default)]
 pub(super) struct Published {
     announced: Announced,
@@ -22,53 +22,53 @@ pub(super) struct Published {
 }
 
 impl Published {
-    /// The state is due again, the announcements are not.
+    /// Makes the values due again, but not the announcements.
     pub(super) fn forget_state(&mut self) {
         self.values.forget();
         self.devices.forget();
     }
 
-    /// Looks through a new reading for what is there and what is not any more. Gives the names of the entities that are to
-    /// be announced before its state, and how many devices are left out.
-    pub(super) fn look_through(
+    /// Updates the entities with a new reading. Returns the names of the entities to announce before the values, and the
+    /// number of devices that were refused.
+    pub(super) fn update(
         &mut self,
         options: &Options,
         reading: &Reading,
-        memory: &mut AnnouncedTopics,
+        announced: &mut AnnouncedTopics,
         now: Instant,
     ) -> (Vec<String>, usize) {
-        let look = memory.look(reading, now);
-        for device in &look.gone {
+        let change = announced.update(reading, now);
+        for device in &change.gone {
             self.announced.forget(device);
         }
-        let Some(discovery) = &options.homeassistant else { return (Vec::new(), look.refused) };
-        let news = self.announced.news(&memory.admitted(reading), discovery);
-        for (topic, mark) in news.iter().filter_map(|name| self.announced.mark(name, discovery)) {
-            memory.announced(&topic, &mark);
+        let Some(discovery) = &options.homeassistant else { return (Vec::new(), change.refused) };
+        let news = self.announced.news(&announced.admitted(reading), discovery);
+        for (topic, announcement) in news.iter().filter_map(|name| self.announced.mark(name, discovery)) {
+            announced.add_entity(&topic, &announcement);
         }
-        (news, look.refused)
+        (news, change.refused)
     }
 
-    /// The names of all entities that were announced.
+    /// Returns the names of all announced entities.
     pub(super) fn entities(&self) -> BTreeSet<String> {
         self.announced.names().cloned().collect()
     }
 
-    /// The message that announces the entity `name`; none for one that is gone.
+    /// Returns the message that announces the entity `name`, or `None` if the entity was removed.
     pub(super) fn announcement(&self, options: &Options, name: &str) -> Option<Message> {
         self.announced.message(name, options.homeassistant.as_ref()?)
     }
 
-    /// What is due of a reading: the document always, values and devices when they changed or rested for
-    /// long.
+    /// Returns the messages that are due for a reading: always the document, and each value or device that has changed or
+    /// was not sent for a while.
     pub(super) fn state(
         &mut self,
         options: &Options,
         reading: &Reading,
         now: Instant,
-        memory: &mut AnnouncedTopics,
+        announced: &mut AnnouncedTopics,
     ) -> Vec<Message> {
-        let reading = &*memory.admitted(reading);
+        let reading = &*announced.admitted(reading);
         let document = match &options.homeassistant {
             Some(discovery) => self.announced.document(reading, discovery),
             None => topics::document(&options.prefix, reading, None),
@@ -78,7 +78,7 @@ impl Published {
             let due = |topic: &str, payload: &str| self.values.due(topic, payload, options.interval, now);
             let due = topics::values(&options.prefix, reading, due);
             for value in &due {
-                memory.sent(&reading.gateway.serial, &value.topic);
+                announced.add_value(&reading.gateway.serial, &value.topic);
             }
             messages.extend(due);
         }

@@ -10,64 +10,65 @@ use super::options::Options;
 use crate::base::message::Message;
 use crate::base::reading::Serial;
 
-/// The minimum time between two writes of a gateway's memory, to spare the SD card.
+/// The minimum time between two writes of a gateway's record, to spare the SD card.
 const WRITE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
-/// The memories of all gateways, and the topics whose removal the broker may not have received.
+/// The announced topics of all gateways, and the topics whose removal the broker may not have received.
 #[derive(Debug, Default)]
 pub(super) struct Removals {
-    memories: BTreeMap<Serial, AnnouncedTopics>,
-    /// The time of the last write of each memory.
+    gateways: BTreeMap<Serial, AnnouncedTopics>,
+    /// The time of the last write of each record.
     written: BTreeMap<Serial, Instant>,
     emptied: Vec<(Serial, String)>,
 }
 
 impl Removals {
-    /// Adds the stored memory of a gateway.
-    pub(super) fn remember(&mut self, serial: Serial, memory: AnnouncedTopics) {
-        self.memories.insert(serial, memory);
+    /// Adds the stored record of a gateway.
+    pub(super) fn remember(&mut self, serial: Serial, announced: AnnouncedTopics) {
+        self.gateways.insert(serial, announced);
     }
 
-    /// Returns the memory of a gateway.
+    /// Returns the record of a gateway.
     pub(super) fn of(&mut self, serial: &Serial, options: &Options) -> &mut AnnouncedTopics {
-        self.memories.entry(serial.clone()).or_insert_with(|| AnnouncedTopics::new(&options.prefix))
+        self.gateways.entry(serial.clone()).or_insert_with(|| AnnouncedTopics::new(&options.prefix))
     }
 
-    /// Returns the memories to write at `now`, or all changed ones if `now` is `None`; records them as written.
+    /// Returns the records to write at `now`, or all changed ones if `now` is `None`. Marks them as written.
     pub(super) fn unwritten(
         &mut self,
         now: Option<Instant>,
     ) -> impl Iterator<Item = (&Serial, &AnnouncedTopics)> {
         let written = &mut self.written;
-        self.memories.iter_mut().filter_map(move |(serial, memory)| {
+        self.gateways.iter_mut().filter_map(move |(serial, announced)| {
             let last = now.zip(written.get(serial).copied());
             let early = last.is_some_and(|(now, last)| now.saturating_duration_since(last) < WRITE_INTERVAL);
-            if early || !memory.take_change() {
+            if early || !announced.take_change() {
                 return None;
             }
             written.extend(now.map(|now| (serial.clone(), now)));
-            Some((serial, &*memory))
+            Some((serial, &*announced))
         })
     }
 
-    /// Records that the stored memories were lost, so that all are written again.
+    /// Marks all records as lost, so that they are written again.
     pub(super) fn rewrite(&mut self) {
         self.written.clear();
-        self.memories.values_mut().for_each(AnnouncedTopics::lost);
+        self.gateways.values_mut().for_each(AnnouncedTopics::mark_unsaved);
     }
 
     /// Returns whether a topic has to be removed.
     pub(super) fn is_owed(&self) -> bool {
-        self.memories.values().any(AnnouncedTopics::leaves)
+        self.gateways.values().any(AnnouncedTopics::has_removals)
     }
 
     /// Returns the message that removes the next topic.
     pub(super) fn next(&mut self) -> Option<Message> {
         loop {
-            let (serial, memory) = self.memories.iter_mut().find(|(_, memory)| memory.leaves())?;
-            let (serial, topic) = (serial.clone(), memory.next_to_leave()?);
+            let (serial, announced) =
+                self.gateways.iter_mut().find(|(_, announced)| announced.has_removals())?;
+            let (serial, topic) = (serial.clone(), announced.next_removal()?);
             // An inverter that was moved to another gateway is now announced by that one.
-            let moved = self.memories.iter().any(|(other, it)| *other != serial && it.holds(&topic));
+            let moved = self.gateways.iter().any(|(other, it)| *other != serial && it.has_entity(&topic));
             if !moved {
                 self.emptied.push((serial, topic.clone()));
                 return Some(Message::announcement(topic, String::new()));
@@ -85,8 +86,8 @@ impl Removals {
     /// Records that the connection was lost. The last removals are repeated, because the broker may not have received them.
     pub(super) fn lost(&mut self) {
         for (serial, topic) in self.emptied.drain(..) {
-            if let Some(memory) = self.memories.get_mut(&serial) {
-                memory.keep_leaving(topic);
+            if let Some(announced) = self.gateways.get_mut(&serial) {
+                announced.restore_removal(topic);
             }
         }
     }

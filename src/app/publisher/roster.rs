@@ -89,15 +89,15 @@ impl Roster {
     }
 
     /// Updates the list with the devices of a new reading.
-    pub(super) fn look(&mut self, reading: &Reading, now: Instant) -> RosterChange {
-        let mut look = RosterChange::default();
-        let present = entries(reading, &mut look.refused);
+    pub(super) fn update(&mut self, reading: &Reading, now: Instant) -> RosterChange {
+        let mut change = RosterChange::default();
+        let present = entries(reading, &mut change.refused);
         let mut free = self.free_places();
         for (entry, kind) in &present {
             if let Some(known) = self.entries.get_mut(entry) {
                 if known.days > 0 || known.kind != *kind {
                     *known = Absence { kind: kind.clone(), ..Absence::default() };
-                    look.changed = true;
+                    change.changed = true;
                 }
                 continue;
             }
@@ -105,20 +105,20 @@ impl Roster {
             let free = free.get_mut(list(entry)).unwrap_or(&mut zero);
             if *free == 0 {
                 let replaced = self.replace_one(entry, kind.as_ref(), &present, now);
-                look.refused += usize::from(replaced.is_none());
-                look.changed |= replaced.is_some();
-                look.gone.extend(replaced);
+                change.refused += usize::from(replaced.is_none());
+                change.changed |= replaced.is_some();
+                change.gone.extend(replaced);
             } else {
                 *free -= 1;
                 self.add(entry, kind.as_ref());
-                look.changed = true;
+                change.changed = true;
             }
         }
-        self.count_missing(reading, &present, &mut look);
+        self.count_missing(reading, &present, &mut change);
         let gone = |absence: &Absence| absence.days >= DAYS;
-        look.gone.extend(self.entries.iter().filter(|(_, it)| gone(it)).map(|(entry, _)| entry.clone()));
+        change.gone.extend(self.entries.iter().filter(|(_, it)| gone(it)).map(|(entry, _)| entry.clone()));
         self.entries.retain(|_, absence| !gone(absence));
-        look
+        change
     }
 
     /// Replaces the entry of the same kind that was missing for most days with a new one, and returns the old one.
@@ -152,7 +152,7 @@ impl Roster {
         &mut self,
         reading: &Reading,
         present: &BTreeMap<String, Option<String>>,
-        look: &mut RosterChange,
+        change: &mut RosterChange,
     ) {
         let today = reading.time.to_zoned(TimeZone::UTC).date();
         let kin: BTreeSet<(&str, &Option<String>)> =
@@ -160,7 +160,7 @@ impl Roster {
         for (entry, absence) in &mut self.entries {
             let counts = matches!(list(entry), "inverters" | "batteries");
             let missing = !present.contains_key(entry) && kin.contains(&(list(entry), &absence.kind));
-            look.changed |= counts && missing && absence.missed(today);
+            change.changed |= counts && missing && absence.missed(today);
         }
     }
 
@@ -272,8 +272,8 @@ mod tests {
     fn the_number_of_devices_is_limited() {
         let (mut roster, now) = (Roster::default(), Instant::now());
         let many = roof(10_000..12_500);
-        let look = roster.look(&many, now);
-        assert_eq!((look.refused, look.gone.len()), (1500, 0));
+        let change = roster.update(&many, now);
+        assert_eq!((change.refused, change.gone.len()), (1500, 0));
         assert_eq!(inverters(&roster.admitted(&many)), 1000);
         let few = roof(10_000..10_600);
         assert!(matches!(roster.admitted(&few), Cow::Borrowed(_)), "a reading that fits is not copied");
@@ -286,8 +286,8 @@ mod tests {
         // For eight hours, every five minutes.
         for visit in 0..96 {
             let reading = roof(visit * 2000..visit * 2000 + 2000);
-            let look = roster.look(&reading, start + visit * Duration::from_secs(300));
-            gone += look.gone.len();
+            let change = roster.update(&reading, start + visit * Duration::from_secs(300));
+            gone += change.gone.len();
             assert!(roster.of_list("inverters").count() <= 1000);
         }
         assert_eq!(gone, 95, "one at each poll but the first");
@@ -296,12 +296,12 @@ mod tests {
     #[test]
     fn the_real_devices_return_to_the_list() {
         let (mut roster, start) = (Roster::default(), Instant::now());
-        roster.look(&roof(0..2000), start);
+        roster.update(&roof(0..2000), start);
         let house = roof(5000..5030);
         let mut now = start;
         for _ in 0..30 {
             now += REPLACE_INTERVAL;
-            roster.look(&house, now);
+            roster.update(&house, now);
         }
         assert_eq!(inverters(&roster.admitted(&house)), 30);
     }
@@ -315,8 +315,8 @@ mod tests {
         reading.dry_contacts.push(contact("x".repeat(70_000)));
         reading.dry_contacts.push(contact(String::new()));
         reading.dry_contacts.extend((0..100).map(|n| contact(format!("c{n}"))));
-        let look = roster.look(&reading, now);
-        assert!(look.refused >= 80, "{look:?}");
+        let change = roster.update(&reading, now);
+        assert!(change.refused >= 80, "{change:?}");
         let admitted = roster.admitted(&reading);
         assert!((known..=16).contains(&admitted.dry_contacts.len()));
         assert!(admitted.dry_contacts.iter().all(|it| it.id.len() < 10 && !it.id.is_empty()));
@@ -347,12 +347,12 @@ mod tests {
                 now += Duration::from_secs(seconds);
                 let reading = roof(first..first + count);
                 let before: BTreeSet<String> = roster.of_list("inverters").cloned().collect();
-                let look = roster.look(&reading, now);
+                let change = roster.update(&reading, now);
                 let after: BTreeSet<String> = roster.of_list("inverters").cloned().collect();
                 prop_assert!(after.len() <= 1000);
                 prop_assert!(before.difference(&after).count() <= 1);
                 let admitted = roster.admitted(&reading);
-                prop_assert_eq!(inverters(&admitted) + look.refused, inverters(&reading));
+                prop_assert_eq!(inverters(&admitted) + change.refused, inverters(&reading));
                 // A device that is present is never removed.
                 for inverter in &reading.inverters {
                     let entry = format!("inverters/{}", inverter.serial);

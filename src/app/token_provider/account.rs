@@ -1,4 +1,4 @@
-//! Whether credentials are the ones that the cloud refused.
+//! Recognizes credentials that the cloud has refused.
 
 use std::num::NonZeroU32;
 
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use crate::base::secrets::Credentials;
 
-/// Enough to make guessing slow for who has stolen the state directory, and little enough for a Raspberry Pi.
+/// The number of rounds. Slows down a thief of the state directory who guesses passwords, and is feasible on a Raspberry Pi.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(60_000).unwrap();
 
-/// A salted hash of `credentials`, to know them again without keeping them.
+/// Returns a salted hash of `credentials`, which recognizes them without storing them.
 pub fn hash(credentials: &Credentials, rng: &mut Rng) -> String {
     let salt: [u8; 16] = rng.u128(..).to_le_bytes();
     let mut digest = [0; 32];
@@ -21,7 +21,7 @@ pub fn hash(credentials: &Credentials, rng: &mut Rng) -> String {
     format!("{}${}", BASE64_STANDARD_NO_PAD.encode(salt), BASE64_STANDARD_NO_PAD.encode(digest))
 }
 
-/// Whether `hash` was made from these `credentials`.
+/// Returns whether `hash` is a hash of `credentials`.
 pub fn is_same(hash: &str, credentials: &Credentials) -> bool {
     let decode = |text: &str| BASE64_STANDARD_NO_PAD.decode(text).ok();
     let Some((salt, digest)) = hash.split_once('$').and_then(|(a, b)| Some((decode(a)?, decode(b)?))) else {

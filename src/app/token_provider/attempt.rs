@@ -1,4 +1,4 @@
-//! One request to the cloud: written down, sent, its outcome written down.
+//! A single request to the cloud: recorded before it is sent, and again with its outcome.
 
 use super::{Error, TokenProvider, account};
 use crate::base::reading::Serial;
@@ -13,7 +13,9 @@ use crate::rules::logins::attempt::{Reason, Step};
 use crate::rules::logins::clocks::Clocks;
 
 impl TokenProvider {
-    /// One request to the cloud: written down, sent, its outcome written down.
+    /// Records a request to the cloud, sends it, and records its outcome.
+    ///
+    /// Returns a token, `None` after a login or at the end of the program, or the failure.
     pub(super) async fn attempt(
         &mut self,
         mut record: Record,
@@ -31,7 +33,9 @@ impl TokenProvider {
         }
         match step {
             Step::Login => tracing::info!("logging in to the Enphase cloud, because {reason}"),
-            Step::OtherToken => tracing::info!("fetching the token by the other way, because {reason}"),
+            Step::OtherToken => {
+                tracing::info!("fetching a token from the alternative endpoint, because {reason}");
+            }
             _ => tracing::info!("fetching a token from the Enphase cloud, because {reason}"),
         }
         self.challenge = None;
@@ -48,7 +52,7 @@ impl TokenProvider {
                     record.token_came(serial, self.settings.several_gateways, &clocks);
                     Ok(Some(token))
                 }
-                _ => Err(Failure::new(Kind::Unexpected, "it gave a token for another gateway")),
+                _ => Err(Failure::new(Kind::Unexpected, "the token is for another gateway")),
             },
             Err(failure) => Err(failure),
         };
@@ -57,23 +61,23 @@ impl TokenProvider {
             let hash = credentials.filter(|_| halts).map(|used| self.hash(&record, used));
             record.failed(failure, &hash.unwrap_or_default(), &clocks, &mut self.rng);
         }
-        // A token that has come is used, whenever the disk takes what came of the request.
-        state_dir::Error::unless_waiting(self.ledger.write(&record).await)?;
+        // A token that has arrived is used even if the disk stores the outcome only later.
+        state_dir::Error::unless_waiting(self.record_file.write(&record).await)?;
         Ok(came)
     }
 
-    /// Writes the record down before the request leaves; `false` when the program ends before it is on disk. A disk that
-    /// hangs does not keep it from its end.
+    /// Stores the record before the request is sent. Returns `false` if the program ends before the record is on disk: a
+    /// disk that hangs does not delay the shutdown.
     async fn is_written_ahead(&mut self, record: &Record, before: &Record) -> Result<bool, Error> {
         let ending = self.ending.clone();
         tokio::select! {
             biased;
-            written = self.ledger.write_ahead(record, before) => Ok(written.map(|()| true)?),
+            written = self.record_file.write_ahead(record, before) => Ok(written.map(|()| true)?),
             () = ending.near() => Ok(false),
         }
     }
 
-    /// The hash that the record knows them by, or a new one.
+    /// Returns the hash of the credentials from the record, or a new one.
     fn hash(&mut self, record: &Record, used: &Credentials) -> String {
         let known = record.halts.iter().find(|halt| account::is_same(&halt.credentials, used));
         known.map_or_else(|| account::hash(used, &mut self.rng), |halt| halt.credentials.clone())
@@ -100,7 +104,7 @@ impl TokenProvider {
                 client.fetch_token(&session.id, serial, &session.username).await
             }
             (Step::OtherToken, _, Some(session)) => client.fetch_token_otherwise(&session.id, serial).await,
-            _ => Err(Failure::transient("there was nothing to ask it with")),
+            _ => Err(Failure::transient("the credentials or the session for this request are missing")),
         }
     }
 

@@ -1,7 +1,7 @@
-//! What the end of the program means to a login: the request that is under way is waited for, and no other follows.
+//! Shutdown of the program: waits for the current request to the cloud, and prevents further ones.
 //!
-//! A login that is cut off counts as one, because it may have opened a session, and on a new installation that costs a
-//! day without a token.
+//! An interrupted login counts as a login, because it may have opened a session. On a new installation that costs a day
+//! without a token.
 
 use std::time::Duration;
 
@@ -10,11 +10,10 @@ use tokio::time::timeout;
 
 use crate::io::cloud;
 
-/// How long a request that is under way is waited for: as long as it may take, and a moment for its outcome to be
-/// written down.
+/// How long to wait for a request: its maximum duration, and some time to record its outcome.
 pub const PATIENCE: Duration = cloud::LONGEST_REQUEST.saturating_add(Duration::from_secs(5));
 
-/// Shared by a token_provider and whoever ends the program. Clones are the same.
+/// The shutdown state that a token provider shares with the code that ends the program. Clones share the same state.
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
     is_near: watch::Sender<bool>,
@@ -22,7 +21,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The program is about to end: no request follows the one that is under way.
+    /// Begins the shutdown: no further request is sent.
     pub fn begin(&self) {
         self.is_near.send_replace(true);
     }
@@ -31,25 +30,25 @@ impl Ending {
         *self.is_near.borrow()
     }
 
-    /// Comes when the program is about to end.
+    /// Waits until the shutdown begins.
     pub(super) async fn near(&self) {
         let mut is_near = self.is_near.subscribe();
-        // The sender is this value's own.
+        // Cannot fail, because `self` owns the sender.
         drop(is_near.wait_for(|is_near| *is_near).await);
     }
 
-    /// A request is under way until the result is dropped.
+    /// Marks a request as running until the returned guard is dropped.
     pub(crate) fn request(&self) -> RequestGuard {
         self.requests.send_modify(|requests| *requests += 1);
         RequestGuard(self.requests.clone())
     }
 
-    /// Whether a request is under way.
+    /// Returns whether a request is running.
     pub fn has_request(&self) -> bool {
         *self.requests.borrow() > 0
     }
 
-    /// Waits until the outcome of the request that is under way is written down; not longer than one may take.
+    /// Waits until the outcome of the current request is recorded, for at most [`PATIENCE`].
     pub async fn wait(&self) {
         let mut requests = self.requests.subscribe();
         let over = timeout(PATIENCE, requests.wait_for(|requests| *requests == 0)).await;
@@ -59,7 +58,7 @@ impl Ending {
     }
 }
 
-/// A request to the cloud, from before it is written down until its outcome is.
+/// A running request to the cloud, from before it is recorded until its outcome is recorded.
 #[derive(Debug)]
 pub(crate) struct RequestGuard(watch::Sender<u32>);
 

@@ -1,17 +1,16 @@
-//! Keeps gateways supplied with tokens, by the rules of [`crate::rules::logins`].
+//! Provides the gateways with tokens, by the rules of [`crate::rules::logins`].
 //!
-//! This is the only place that contacts the cloud. The order is the promise: take the lock, read the record
-//! again, decide, write the attempt down, send it, write its outcome down. A token is stored the moment it
-//! arrives.
+//! Only this module contacts the cloud. The order of the steps limits the number of logins: lock, read the record again,
+//! decide, record the attempt, send it, record its outcome. A token is stored as soon as it arrives.
 
 pub mod account;
 mod attempt;
-pub mod code;
 pub mod ending;
-mod keeping;
-pub mod ledger;
-mod seen;
-mod stored;
+mod known_gateways;
+mod lifecycle;
+pub mod record_file;
+pub mod second_factor;
+mod stored_tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,133 +33,133 @@ use crate::rules::logins::situation::{self, Operator, Situation, TokenFacts};
 use crate::rules::logins::verdict::{Verdict, Verdicts};
 use ending::Ending;
 use fastrand::Rng;
-use ledger::Ledger;
-use seen::Newcomers;
-use stored::Stored;
+use known_gateways::KnownGateways;
+use record_file::RecordFile;
+use stored_tokens::StoredTokens;
 
-/// What a token_provider is made from.
+/// The settings of a token provider.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where the cloud is.
+    /// The addresses of the cloud.
     pub cloud: Addresses,
-    /// Whose account it is.
+    /// The account of the operator.
     pub account: Account,
-    /// Whether short tokens are renewed too (L8).
+    /// `true` to renew short-lived tokens too (L8).
     pub renew_short_tokens: bool,
-    /// Whether a session is kept for other gateways of the account (L7).
+    /// `true` to keep a session for other gateways of the account (L7).
     pub several_gateways: bool,
 }
 
-/// Why nothing could be decided or done.
+/// The reason why no decision or request was possible.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The state directory does not serve: there is no login without it (L4).
-    #[error("{0}, and without its record there is no login")]
+    /// The state directory is not usable, and a login requires it (L4).
+    #[error("{0}; no login is made without a record of it on disk")]
     State(#[from] state_dir::Error),
-    /// The password cannot be read.
+    /// The password is unreadable.
     #[error(transparent)]
     Password(#[from] UnreadableSecret),
-    /// Another process is at it.
-    #[error("another enphased is contacting the cloud just now; try again in a minute")]
+    /// Another process holds the lock.
+    #[error("another enphased process is contacting the cloud; try again in a minute")]
     Busy,
 }
 
-/// What came of tending a gateway's token.
+/// The outcome of [`TokenProvider::ensure_token`].
 #[derive(Debug)]
-pub enum Tended {
-    /// Nothing was sent, and this is why.
-    Left(Decision),
-    /// A token came and is stored; the gateway has not seen it yet.
+pub enum Outcome {
+    /// No request was sent, because of this decision.
+    NothingSent(Decision),
+    /// A token has arrived and is stored. The gateway has not seen it yet.
     Arrived(Token),
-    /// The cloud was contacted in vain.
+    /// A request to the cloud failed.
     Failed {
-        /// With which request.
+        /// The request that failed.
         step: Step,
-        /// What came of it.
+        /// The failure.
         failure: Failure,
-        /// What the rules say now.
+        /// The decision after the failure.
         next: Decision,
     },
 }
 
-/// Supplies the gateways of one account.
+/// Provides the gateways of one account with tokens.
 #[derive(Debug)]
 pub struct TokenProvider {
     clock: Clock,
     settings: Settings,
-    ledger: Ledger,
-    stored: Stored,
-    newcomers: Newcomers,
-    /// What the gateways said of their tokens.
+    record_file: RecordFile,
+    stored: StoredTokens,
+    known_gateways: KnownGateways,
+    /// The verdicts of the gateways on their tokens.
     verdicts: Verdicts,
     rng: Rng,
-    /// A login of this process that waits for the code of a second factor.
+    /// A login of this process that waits for a code of the second factor.
     challenge: Option<Challenge>,
-    /// The last answer to whether these credentials were refused, because the hash is slow.
+    /// The last result of [`Self::refusal`], cached because the hash is slow.
     compared: Option<(Vec<Halt>, Credentials, Option<Kind>)>,
-    /// It was said that the password is written with blanks around it.
-    told_stripped: bool,
+    /// `true` once the warning about blanks around the password is logged.
+    warned_stripped: bool,
     ending: Ending,
 }
 
-/// What a decision is about.
+/// The input of a decision.
 struct Question<'a> {
     serial: &'a Serial,
     clocks: &'a Clocks,
     operator: Operator,
-    /// The uptime when that person asked.
+    /// The uptime when the operator made the request.
     asked: Duration,
 }
 
 impl TokenProvider {
-    /// A token_provider that keeps everything in `state`.
+    /// Creates a token provider that stores its data in `state`.
     pub fn new(state: StateDir, clock: Clock, settings: Settings, rng: Rng) -> Self {
         Self {
-            ledger: Ledger::new(state.clone()),
-            stored: Stored::new(state.clone()),
-            newcomers: Newcomers::new(state),
+            record_file: RecordFile::new(state.clone()),
+            stored: StoredTokens::new(state.clone()),
+            known_gateways: KnownGateways::new(state),
             clock,
             settings,
             verdicts: Verdicts::default(),
             rng,
             challenge: None,
             compared: None,
-            told_stripped: false,
+            warned_stripped: false,
             ending: Ending::default(),
         }
     }
 
-    /// Takes the gateways as they are configured: several share a login, and newcomers are known by them.
-    pub fn serve(&mut self, places: Vec<Place>) {
+    /// Sets the configured gateways. Several gateways share a login, and newcomers are recognized by comparison.
+    pub fn set_gateways(&mut self, places: Vec<Place>) {
         self.settings.several_gateways = places.len() > 1;
-        self.newcomers.places = places;
+        self.known_gateways.places = places;
     }
 
-    /// What whoever ends the program waits for.
-    pub fn heed(&mut self, ending: Ending) {
+    /// Sets the shutdown state, which the end of the program waits for.
+    pub fn set_ending(&mut self, ending: Ending) {
         self.ending = ending;
     }
 
-    /// Takes the account that a person has completed at the terminal.
+    /// Sets the account that a person has completed at the terminal.
     pub fn use_account(&mut self, account: Account) {
         self.settings.account = account;
     }
 
-    /// What the clocks show, with what the gateway has just told.
+    /// Returns the clocks, including the time that the gateway has just reported.
     pub fn clocks(&self, gateway_time: GatewayTime) -> Clocks {
         Clocks::new(self.clock.moment(), gateway_time)
     }
 
-    /// The record of logins.
+    /// Returns the record of logins.
     pub async fn record(
         &mut self,
         serial: &Serial,
         clocks: &Clocks,
     ) -> Result<Arc<Record>, state_dir::Error> {
-        self.ledger.read(serial, clocks).await
+        self.record_file.read(serial, clocks).await
     }
 
-    /// What the rules say about the token of `serial` now. Sends nothing.
+    /// Decides what to do about the token of `serial` now. Sends no request.
     pub async fn consider(
         &mut self,
         serial: &Serial,
@@ -176,7 +175,7 @@ impl TokenProvider {
         clocks: &Clocks,
         operator: Operator,
     ) -> Result<Decision, Error> {
-        let mut record = self.ledger.read(serial, clocks).await?;
+        let mut record = self.record_file.read(serial, clocks).await?;
         if self.verdicts.completes(serial, &record) {
             self.verdicts.complete(serial, Arc::make_mut(&mut record));
         }
@@ -185,27 +184,27 @@ impl TokenProvider {
         Ok(self.decide(&record, &facts, &question).await?.0)
     }
 
-    /// The uptime when a person asked: at the start of a command.
+    /// Returns the uptime when the operator made the request: the start of the command.
     fn asked(&self) -> Duration {
         self.clock.process_began().unwrap_or_else(|| self.clock.moment().up)
     }
 
-    /// The gateway has told the time: the record takes it down where it may be of use after the next boot.
+    /// Records the time that the gateway reported, if it may be needed after the next boot.
     pub async fn keep_time(&mut self, serial: &Serial, gateway_time: GatewayTime) -> Result<(), Error> {
         let clocks = self.clocks(gateway_time);
-        if !self.ledger.read(serial, &clocks).await?.wants_time(&clocks) {
+        if !self.record_file.read(serial, &clocks).await?.wants_time(&clocks) {
             return Ok(());
         }
         let lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.ledger.read_under(&lock, serial, &clocks).await?;
+        let mut record = self.record_file.read_under(&lock, serial, &clocks).await?;
         if record.wants_time(&clocks) {
             record.keep_time(&clocks);
-            self.ledger.write(&record).await?;
+            self.record_file.write(&record).await?;
         }
         Ok(())
     }
 
-    /// The decision, and the credentials to carry it out with.
+    /// Returns the decision, and the credentials that it requires.
     async fn decide(
         &mut self,
         record: &Record,
@@ -213,7 +212,7 @@ impl TokenProvider {
         question: &Question<'_>,
     ) -> Result<(Decision, Option<Credentials>), Error> {
         let Question { serial, clocks, operator, asked } = *question;
-        let is_newcomer = facts.is_empty() && self.newcomers.is_newcomer(serial, record).await?;
+        let is_newcomer = facts.is_empty() && self.known_gateways.is_newcomer(serial, record).await?;
         let verdicts = self.verdicts.of(serial).to_vec();
         let mut situation = Situation {
             serial,
@@ -242,18 +241,18 @@ impl TokenProvider {
         Ok((decide(record, &situation), credentials))
     }
 
-    /// The account's credentials, as they are sent. A password that was written with blanks around it is told once.
+    /// Returns the credentials of the account as they are sent. Warns once about blanks around the password.
     fn credentials(&mut self) -> Result<Option<Credentials>, UnreadableSecret> {
         let complete = self.settings.account.complete()?;
         let stripped = complete.as_ref().is_some_and(|complete| complete.password_was_stripped);
-        if stripped && !self.told_stripped {
-            self.told_stripped = true;
+        if stripped && !self.warned_stripped {
+            self.warned_stripped = true;
             tracing::warn!("{STRIPPED}");
         }
         Ok(complete.map(|complete| complete.credentials))
     }
 
-    /// How these credentials were refused, if they were.
+    /// Returns how the cloud refused these credentials, or `None` if it did not.
     fn refusal(&mut self, record: &Record, credentials: &Credentials) -> Option<Kind> {
         if let Some((halts, compared, refusal)) = &self.compared
             && *halts == record.halts
@@ -268,67 +267,69 @@ impl TokenProvider {
         refusal
     }
 
-    /// Gets a token for `serial` from the cloud if the rules want it now. `gateway_time` is what the gateway has
-    /// just told; `patience` is how long another process is waited for.
-    pub async fn tend(
+    /// Fetches a token for `serial` from the cloud if the rules require one now. `gateway_time` is the time that the
+    /// gateway has just reported, and `patience` is the maximum time to wait for another process.
+    pub async fn ensure_token(
         &mut self,
         serial: &Serial,
         gateway_time: GatewayTime,
         operator: Operator,
         patience: Duration,
-    ) -> Result<Tended, Error> {
+    ) -> Result<Outcome, Error> {
         let (seen, asked) = (self.clocks(gateway_time), self.asked());
         let mut decided = self.consider_at(serial, &seen, operator).await?;
-        // What a person asks for is decided under the lock alone: another process's request may be under way.
+        // A request of the operator is decided only under the lock, because another process may be sending one.
         if operator == Operator::Absent && !matches!(decided, Decision::Act { .. }) {
-            return Ok(Tended::Left(decided));
+            return Ok(Outcome::NothingSent(decided));
         }
         let lock = self.lock(patience).await?;
-        // Each request at most once: after a failure the hold-off speaks, after a token nothing is due.
+        // Sends each request at most once: a failure causes a hold-off, and after a token nothing is due.
         loop {
-            // A session that was opened is on disk, and the next start goes on with it.
+            // A session that was opened is on disk, and the next start uses it.
             if self.ending.is_near() {
-                return Ok(Tended::Left(decided));
+                return Ok(Outcome::NothingSent(decided));
             }
             let clocks = seen.later(self.clock.moment());
-            let mut record = self.ledger.read_under(&lock, serial, &clocks).await?;
+            let mut record = self.record_file.read_under(&lock, serial, &clocks).await?;
             self.verdicts.complete(serial, &mut record);
-            self.newcomers.forget();
+            self.known_gateways.forget();
             let facts = self.stored.read_facts(serial).await?;
             let question = Question { serial, clocks: &clocks, operator, asked };
             let (decision, credentials) = self.decide(&record, &facts, &question).await?;
-            let Decision::Act { step, reason } = decision else { return Ok(Tended::Left(decision)) };
+            let Decision::Act { step, reason } = decision else { return Ok(Outcome::NothingSent(decision)) };
             decided = decision;
             if operator == Operator::Absent && self.take_back(serial).await? {
                 continue;
             }
             match self.attempt(record, serial, step, reason, &clocks, credentials.as_ref()).await? {
-                Ok(Some(token)) => return Ok(Tended::Arrived(token)),
+                Ok(Some(token)) => return Ok(Outcome::Arrived(token)),
                 Ok(None) => {}
                 Err(failure) if step == Step::Token && failure.kind == Kind::Unexpected => {
-                    tracing::warn!("the Enphase cloud gave no token: {failure}; the other way is tried");
+                    tracing::warn!(
+                        "the Enphase cloud gave no token: {failure}; trying the alternative endpoint"
+                    );
                 }
                 Err(failure) => {
                     let clocks = seen.later(self.clock.moment());
                     let next = self.consider_at(serial, &clocks, Operator::Absent).await?;
-                    return Ok(Tended::Failed { step, failure, next });
+                    return Ok(Outcome::Failed { step, failure, next });
                 }
             }
         }
     }
 
-    /// Takes a token back into use that the gateway accepts, and that another process has replaced by a useless one.
+    /// Restores a token that the gateway accepts, after another process has replaced it by a useless one.
     async fn take_back(&mut self, serial: &Serial) -> Result<bool, Error> {
         let verdicts = self.verdicts.of(serial);
         Ok(self.stored.take_back(serial, |token| verdicts.contains(&(token.id(), Verdict::Accepted))).await?)
     }
 
-    /// Waits until no other process contacts the cloud: what it is about to write down is not known before.
-    pub async fn let_others_finish(&self, patience: Duration) -> Result<(), Error> {
+    /// Waits until no other process contacts the cloud, because that process is about to change the record.
+    pub async fn wait_for_other_processes(&self, patience: Duration) -> Result<(), Error> {
         self.lock(patience).await.map(drop)
     }
 
     async fn lock(&self, patience: Duration) -> Result<Lock, Error> {
-        self.ledger.lock(patience).await?.ok_or(Error::Busy)
+        self.record_file.lock(patience).await?.ok_or(Error::Busy)
     }
 }

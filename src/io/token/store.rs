@@ -57,7 +57,7 @@ impl Default for Origin {
 
 /// A token as stored in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredToken {
     /// The token.
     pub token: Token,
     /// The origin of the token.
@@ -72,41 +72,41 @@ pub struct Kept {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
     /// The token in use, which the gateway has accepted.
-    pub current: Option<Kept>,
+    pub current: Option<StoredToken>,
     /// A new token that the gateway has not checked yet.
-    pub candidate: Option<Kept>,
+    pub candidate: Option<StoredToken>,
 }
 
 impl Tokens {
     /// Returns the token to use: the candidate only if there is no other.
-    pub fn in_use(&self) -> Option<&Kept> {
+    pub fn in_use(&self) -> Option<&StoredToken> {
         self.current.as_ref().or(self.candidate.as_ref())
     }
 
     /// Adds a new token as the candidate, beside the one in use.
     pub fn arrived(&mut self, token: Token, origin: Origin, now: Timestamp) {
-        let same = self.current.as_ref().is_some_and(|kept| kept.token == token);
+        let same = self.current.as_ref().is_some_and(|stored| stored.token == token);
         if !same {
-            self.candidate = Some(Kept { token, origin, stored_at: now, verified_at: None });
+            self.candidate = Some(StoredToken { token, origin, stored_at: now, verified_at: None });
         }
     }
 
     /// Makes the candidate the token in use, because the gateway has accepted it.
     pub fn promote(&mut self, now: Timestamp) {
-        if let Some(kept) = self.candidate.take() {
-            self.current = Some(Kept { verified_at: Some(now), ..kept });
+        if let Some(stored) = self.candidate.take() {
+            self.current = Some(StoredToken { verified_at: Some(now), ..stored });
         }
     }
 }
 
 #[derive(Serialize, Deserialize)]
 struct OnDisk {
-    current: Option<KeptOnDisk>,
-    candidate: Option<KeptOnDisk>,
+    current: Option<TokenOnDisk>,
+    candidate: Option<TokenOnDisk>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeptOnDisk {
+struct TokenOnDisk {
     #[serde(serialize_with = "secrets::store")]
     token: Secret,
     #[serde(default)]
@@ -133,24 +133,24 @@ fn readable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> 
     })
 }
 
-impl KeptOnDisk {
-    fn from_kept(kept: &Kept) -> Self {
+impl TokenOnDisk {
+    fn from_stored(stored: &StoredToken) -> Self {
         Self {
-            token: kept.token.secret.clone(),
-            origin: kept.origin.clone(),
-            stored_at: Some(kept.stored_at),
-            verified_at: kept.verified_at,
+            token: stored.token.secret.clone(),
+            origin: stored.origin.clone(),
+            stored_at: Some(stored.stored_at),
+            verified_at: stored.verified_at,
         }
     }
 
     /// Returns the token, if it is complete and for `serial` (L1).
-    fn kept(self, serial: &Serial) -> Option<Kept> {
+    fn into_stored(self, serial: &Serial) -> Option<StoredToken> {
         let token = Token::decode(self.token.expose()).ok()?;
         if token.serial != *serial {
             return None;
         }
         let stored_at = self.stored_at.unwrap_or(token.issued_at);
-        Some(Kept { token, origin: self.origin, stored_at, verified_at: self.verified_at })
+        Some(StoredToken { token, origin: self.origin, stored_at, verified_at: self.verified_at })
     }
 }
 
@@ -216,7 +216,7 @@ pub async fn load(state: &StateDir, serial: &Serial) -> Result<Loaded, Error> {
 async fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<Tokens>, Error> {
     Ok(match state.read::<OnDisk>(name).await? {
         Stored::Found(disk) => {
-            let valid = |kept: Option<KeptOnDisk>| kept.map(|kept| kept.kept(serial));
+            let valid = |stored: Option<TokenOnDisk>| stored.map(|stored| stored.into_stored(serial));
             match (valid(disk.current), valid(disk.candidate)) {
                 (Some(None), _) | (_, Some(None)) => Stored::Damaged(state.path().join(name)),
                 (current, candidate) => {
@@ -232,8 +232,8 @@ async fn read(state: &StateDir, serial: &Serial, name: &str) -> Result<Stored<To
 /// Stores the tokens of `serial`. They are safe as soon as the first of the two files is written.
 pub async fn save(state: &StateDir, serial: &Serial, tokens: &Tokens) -> Result<(), Error> {
     let disk = OnDisk {
-        current: tokens.current.as_ref().map(KeptOnDisk::from_kept),
-        candidate: tokens.candidate.as_ref().map(KeptOnDisk::from_kept),
+        current: tokens.current.as_ref().map(TokenOnDisk::from_stored),
+        candidate: tokens.candidate.as_ref().map(TokenOnDisk::from_stored),
     };
     let first = state.write(&name(serial), &disk).await;
     if matches!(first, Err(Error::Stalled { .. })) {
@@ -396,20 +396,20 @@ mod tests {
         let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         let changed = async |key: &str, value: Option<serde_json::Value>| {
             let mut other = whole.clone();
-            let kept = other["candidate"].as_object_mut().unwrap();
+            let stored = other["candidate"].as_object_mut().unwrap();
             match value {
-                Some(value) => kept.insert(key.to_owned(), value),
-                None => kept.remove(key),
+                Some(value) => stored.insert(key.to_owned(), value),
+                None => stored.remove(key),
             };
             other["later"] = serde_json::json!({"version": 9});
             fs::write(&path, other.to_string()).unwrap();
             let loaded = load(&state, &serial).await.unwrap();
             assert_eq!((loaded.source, loaded.damaged), (Source::File, None), "{key}");
-            let kept = loaded.tokens.candidate.clone().unwrap();
-            assert_eq!(kept.token, token("a"));
+            let stored = loaded.tokens.candidate.clone().unwrap();
+            assert_eq!(stored.token, token("a"));
             save(&state, &serial, &loaded.tokens).await.unwrap();
             assert_eq!(load(&state, &serial).await.unwrap().tokens, loaded.tokens);
-            kept.origin
+            stored.origin
         };
         let word = |word: &str| Some(serde_json::json!(word));
         assert_eq!(changed("origin", word("passkey")).await, Origin::Other("passkey".to_owned()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use enphased::app::poller::Poller;
-use enphased::app::token_provider::Tended;
+use enphased::app::token_provider::Outcome;
 use enphased::base::clock::Clock;
 use enphased::io::token::Token;
 use enphased::rules::logins::clocks::GatewayTime;
@@ -214,9 +214,10 @@ async fn a_replaced_gateway_gets_its_token_when_a_person_asks_for_it() {
     let mut token_provider = house.token_provider(PASSWORD);
     let decision = token_provider.consider(&serial, gateway_time, Operator::Absent).await.unwrap();
     assert_eq!(decision, Decision::Stop(Stopped::Newcomer));
-    let tended = token_provider.tend(&serial, gateway_time, Operator::Asks, Duration::ZERO).await.unwrap();
+    let outcome =
+        token_provider.ensure_token(&serial, gateway_time, Operator::Asks, Duration::ZERO).await.unwrap();
     // The simulated account does not have it; what counts is that it was asked for, and goes on without a person.
-    assert!(matches!(tended, Tended::Failed { .. }), "{tended:?}");
+    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
     let asked = CloudCounts { logins: 2, login_attempts: 2, token_fetches: 2, ..tokens(1) };
     assert_eq!(house.counts(), asked);
     poll(&mut daemon, 30).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enphased::app::token_provider::Tended;
+use enphased::app::token_provider::Outcome;
 use enphased::io::token::Token;
 use enphased::rules::logins::Decision;
 use enphased::rules::logins::clocks::GatewayTime;
@@ -69,12 +69,13 @@ async fn a_login_that_is_cut_off_is_on_disk_and_not_repeated_for_a_day() {
     house.simulation.cloud.fail(Fault::Hang.at(LOGIN).once());
     let (serial, now) = (house.serial(), GatewayTime::Time(house.clock.now()));
     let mut token_provider = house.token_provider(PASSWORD);
-    let tending = token_provider.tend(&serial, now, Operator::Absent, Duration::ZERO);
+    let tending = token_provider.ensure_token(&serial, now, Operator::Absent, Duration::ZERO);
     tokio::time::timeout(Duration::from_secs(5), tending).await.unwrap_err();
     for _ in 0..30 {
         let mut token_provider = house.token_provider(PASSWORD);
-        let tended = token_provider.tend(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
-        let Tended::Left(Decision::Wait { why, .. }) = tended else { panic!("{tended:?}") };
+        let outcome =
+            token_provider.ensure_token(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
+        let Outcome::NothingSent(Decision::Wait { why, .. }) = outcome else { panic!("{outcome:?}") };
         assert_eq!(why, Waiting::Interrupted);
     }
     assert_eq!(house.counts().login_attempts, 1);
@@ -89,7 +90,7 @@ async fn where_nothing_can_be_written_there_is_no_login() {
     std::fs::create_dir(house.state.path().join("login.lock")).unwrap();
     for _ in 0..5 {
         let trouble = house.start(PASSWORD).await.unwrap_err().to_string();
-        assert!(trouble.contains("without its record there is no login"), "{trouble}");
+        assert!(trouble.contains("no login is made without a record of it on disk"), "{trouble}");
     }
     assert_eq!(house.counts(), CloudCounts::default());
 }

@@ -23,7 +23,7 @@ async fn start(house: &House, whole: &[(String, Vec<u8>)], names: &[&str], cut: 
     }
     let (serial, now) = (house.serial(), GatewayTime::Time(house.clock.now()));
     let mut token_provider = house.token_provider(PASSWORD);
-    token_provider.tend(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
+    token_provider.ensure_token(&serial, now, Operator::Absent, Duration::ZERO).await.unwrap();
     assert_eq!(house.counts().login_attempts, 1, "{names:?} cut at {cut} cost a login");
     token_provider.tokens(&serial).await.unwrap().in_use().is_some()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enphased::app::token_provider::Tended;
+use enphased::app::token_provider::Outcome;
 use enphased::rules::logins::Decision;
 use enphased::rules::logins::clocks::GatewayTime;
 use enphased::rules::logins::decision::Waiting;
@@ -68,12 +68,12 @@ async fn when_both_ways_fail_both_are_tried_again_later_on_the_same_login() {
     assert_eq!(house.counts(), counted(1, 1, 1, 0), "the hold-off survives restarts: {told}");
     tokio::time::sleep(Duration::from_secs(6 * 60)).await;
     let gateway_time = GatewayTime::Time(house.clock.now());
-    let tended = house
+    let outcome = house
         .token_provider(PASSWORD)
-        .tend(&serial, gateway_time, Operator::Absent, Duration::ZERO)
+        .ensure_token(&serial, gateway_time, Operator::Absent, Duration::ZERO)
         .await
         .unwrap();
-    let Tended::Failed { failure, .. } = tended else { panic!("{tended:?}") };
+    let Outcome::Failed { failure, .. } = outcome else { panic!("{outcome:?}") };
     insta::assert_snapshot!(failure, @"unexpected response (HTTP 200: application/json, 40 bytes, {data: {hint: text}, status: text})");
     assert_eq!(house.counts(), counted(1, 2, 2, 0));
     house.simulation.cloud.heal();

@@ -9,7 +9,7 @@ use super::choose_gateway::choose_gateway;
 use super::verify::verify;
 use super::{Prompt, gateway_time, second_factor};
 use crate::app::config::secret::{Account, SecretSource};
-use crate::app::token_provider::{Tended, TokenProvider};
+use crate::app::token_provider::{Outcome, TokenProvider};
 use crate::base::reading::Serial;
 use crate::io::cloud::Kind;
 use crate::io::token::Token;
@@ -37,30 +37,31 @@ pub async fn refresh(
         )?;
     }
     let operator = if force { Operator::Insists } else { Operator::Asks };
-    token_provider.let_others_finish(LOGIN_LOCK_TIMEOUT).await?;
+    token_provider.wait_for_other_processes(LOGIN_LOCK_TIMEOUT).await?;
     let now = token_provider.consider(&serial, gateway_time, operator).await?;
-    let tended = match now {
+    let outcome = match now {
         // Another process has just stored a new token (L5).
-        Decision::Rest => Tended::Left(now),
+        Decision::Rest => Outcome::NothingSent(now),
         Decision::Wait { .. } => return Err(held_off(&now)),
         Decision::Act { .. } | Decision::Stop(_) => {
             complete_account(&mut context.config.account, prompt)?;
             token_provider.use_account(context.config.account.clone());
-            let tended = token_provider.tend(&serial, gateway_time, operator, LOGIN_LOCK_TIMEOUT).await?;
+            let outcome =
+                token_provider.ensure_token(&serial, gateway_time, operator, LOGIN_LOCK_TIMEOUT).await?;
             if token_provider.is_challenged() {
                 second_factor::complete_login(&mut token_provider, &serial, gateway_time, prompt, out)
                     .await?;
-                token_provider.tend(&serial, gateway_time, operator, LOGIN_LOCK_TIMEOUT).await?
+                token_provider.ensure_token(&serial, gateway_time, operator, LOGIN_LOCK_TIMEOUT).await?
             } else {
-                tended
+                outcome
             }
         }
     };
-    let token = match tended {
-        Tended::Arrived(token) => token,
-        Tended::Left(Decision::Rest) => newest(&mut token_provider, &serial).await?,
-        Tended::Left(decision) => return Err(held_off(&decision)),
-        Tended::Failed { failure, next, .. } => {
+    let token = match outcome {
+        Outcome::Arrived(token) => token,
+        Outcome::NothingSent(Decision::Rest) => newest(&mut token_provider, &serial).await?,
+        Outcome::NothingSent(decision) => return Err(held_off(&decision)),
+        Outcome::Failed { failure, next, .. } => {
             let code = match failure.kind {
                 Kind::WrongCredentials | Kind::SecondFactor => Code::Refused,
                 _ => Code::TryLater,

@@ -6,7 +6,7 @@ use super::super::LOGIN_LOCK_TIMEOUT;
 use super::super::failure::{Code, Failure};
 use super::Prompt;
 use crate::app::token_provider::TokenProvider;
-use crate::app::token_provider::code::Entered;
+use crate::app::token_provider::second_factor::Entered;
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::rules::logins::clocks::GatewayTime;

@@ -13,7 +13,7 @@ use super::gateway_time;
 use crate::base::durations::length;
 use crate::base::printable::Printable;
 use crate::base::reading::Serial;
-use crate::io::token::store::{Kept, Origin};
+use crate::io::token::store::{Origin, StoredToken};
 use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::decision::Decision;
 use crate::rules::logins::situation::{Operator, TokenFacts};
@@ -55,7 +55,7 @@ pub async fn status(
     Ok(())
 }
 
-fn describe(kept: &Kept, now: Timestamp, out: &mut dyn Write) -> Result<(), Failure> {
+fn describe(kept: &StoredToken, now: Timestamp, out: &mut dyn Write) -> Result<(), Failure> {
     let token = &kept.token;
     let left = token.remaining(now);
     let left = match Duration::try_from(left) {
@@ -92,7 +92,7 @@ fn describe(kept: &Kept, now: Timestamp, out: &mut dyn Write) -> Result<(), Fail
     Ok(())
 }
 
-fn next(decision: &Decision, kept: Option<&Kept>, now: Timestamp) -> String {
+fn next(decision: &Decision, kept: Option<&StoredToken>, now: Timestamp) -> String {
     match (decision, kept) {
         (Decision::Rest, Some(kept)) if kept.token.is_long_lived() => {
             let opens = TokenFacts::new(&kept.token, kept.stored_at).renewal_opens();

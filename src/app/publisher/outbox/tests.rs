@@ -251,7 +251,7 @@ fn many_configurations_are_spread_out_and_do_not_delay_the_state() {
     assert!(rest.last().unwrap().ends_with("/reading"), "and again after the last configuration");
 }
 
-/// Returns the stored memory of an entity that is not needed any more.
+/// Returns the stored announced of an entity that is not needed any more.
 fn old_memory() -> AnnouncedTopics {
     let text = r#"{"prefix":"e","entities":{"homeassistant/sensor/1/a/config":{},
         "homeassistant/sensor/1/b/config":{}}}"#;
@@ -291,8 +291,8 @@ fn an_inverter_that_moved_to_another_gateway_stays_announced() {
     let (_board, snapshot, mut outbox) = bench(discovery());
     let text =
         r#"{"prefix":"e","entities":{"homeassistant/sensor/5/power/config":{"device":"inverters/5"}}}"#;
-    let memory = || -> AnnouncedTopics { serde_json::from_str(text).unwrap() };
-    let mut gone = memory();
+    let announced = || -> AnnouncedTopics { serde_json::from_str(text).unwrap() };
+    let mut gone = announced();
     for day in 1..=7 {
         let mut reading = test_readings::full();
         reading.time += jiff::SignedDuration::from_hours(24 * day);
@@ -301,13 +301,13 @@ fn an_inverter_that_moved_to_another_gateway_stays_announced() {
             let mut first = reading.clone();
             first.inverters[0].serial = Serial::parse("5").unwrap();
             first.time -= jiff::SignedDuration::from_hours(24);
-            gone.look(&first, Instant::now());
+            gone.update(&first, Instant::now());
         }
-        gone.look(&reading, Instant::now());
+        gone.update(&reading, Instant::now());
     }
-    assert!(gone.leaves());
+    assert!(gone.has_removals());
     outbox.removals.remember(Serial::parse("1").unwrap(), gone);
-    outbox.removals.remember(Serial::parse("2").unwrap(), memory());
+    outbox.removals.remember(Serial::parse("2").unwrap(), announced());
     outbox.connected();
     let said = sent(&mut outbox, &snapshot, Instant::now());
     assert!(!said.iter().any(|topic| topic.starts_with("homeassistant/sensor/")), "{said:?}");
@@ -642,8 +642,10 @@ fn new_devices_at_each_poll_fill_neither_the_memory_nor_the_broker() {
         }
         // A thousand inverters with five entities and nine values each, and the rest of the house.
         assert!(kept.len() < 16_000, "{} messages are kept by the broker", kept.len());
-        let written: usize =
-            outbox.unwritten(None).map(|(_, memory)| serde_json::to_string(memory).unwrap().len()).sum();
+        let written: usize = outbox
+            .unwritten(None)
+            .map(|(_, announced)| serde_json::to_string(announced).unwrap().len())
+            .sum();
         assert!(written < 1 << 20, "{written} bytes are written down");
         let complaints = outbox.unpublished();
         let left_out =

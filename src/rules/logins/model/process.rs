@@ -8,7 +8,7 @@ use super::world::SERIALS;
 use crate::base::secrets::Secret;
 use crate::io::cloud::Failure;
 use crate::io::token::Token;
-use crate::io::token::store::{Kept, Tokens};
+use crate::io::token::store::{StoredToken, Tokens};
 use crate::rules::logins::attempt::Step;
 use crate::rules::logins::clocks::Clocks;
 use crate::rules::logins::record::Record;
@@ -57,7 +57,7 @@ pub(super) struct Process {
     /// The tokens that the process has read or written last.
     pub(super) tokens: [Option<Rc<Tokens>>; SERIALS],
     /// The tokens that were in use before the files were changed by another process or person.
-    pub(super) before: [Option<Kept>; SERIALS],
+    pub(super) before: [Option<StoredToken>; SERIALS],
     /// The record that the process has read or written last.
     pub(super) record: Option<Rc<Record>>,
     pub(super) verdicts: Verdicts,
@@ -69,8 +69,9 @@ impl Process {
     /// Stores a copy of the tokens on disk.
     pub(super) fn remember(&mut self, number: usize, stored: &Rc<Tokens>) {
         let last = self.tokens[number].replace(Rc::clone(stored));
-        let is_stored =
-            |kept: &Kept| stored.candidate.iter().chain(&stored.current).any(|here| here.token == kept.token);
+        let is_stored = |kept: &StoredToken| {
+            stored.candidate.iter().chain(&stored.current).any(|here| here.token == kept.token)
+        };
         let in_use = last.as_ref().and_then(|last| last.in_use()).filter(|kept| !is_stored(kept));
         if let Some(in_use) = in_use {
             self.before[number] = Some(in_use.clone());

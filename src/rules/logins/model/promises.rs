@@ -24,7 +24,7 @@ use super::world::{DAY, HOUR, MINUTE, SERIALS, World, WrongClock};
 use crate::base::backoff::doubling;
 use crate::io::cloud::{Failure, Kind, RetryAfter};
 use crate::io::token::TokenId;
-use crate::io::token::store::{Kept, Tokens};
+use crate::io::token::store::{StoredToken, Tokens};
 use crate::rules::logins::attempt::Step;
 use crate::rules::logins::clocks::{AGREEMENT, Age, Clocks};
 use crate::rules::logins::decision::{Decision, Waiting};
@@ -366,7 +366,7 @@ impl Promises {
         &self,
         which: usize,
         attempt: &Attempt,
-        before: &Kept,
+        before: &StoredToken,
         world: &World,
     ) {
         if attempt.goal.operator == Operator::Absent {
@@ -563,7 +563,7 @@ impl Promises {
             );
             return;
         };
-        let id = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.token.id());
+        let id = |kept: &Option<StoredToken>| kept.as_ref().map(|kept| kept.token.id());
         let (was, is) = (id(&before.current), id(&after.current));
         let accepted = event == TokenEvent::Accepted && is == id(&before.candidate);
         let by_a_person = matches!(event, TokenEvent::Forgotten | TokenEvent::Removed);
@@ -591,7 +591,7 @@ pub(super) enum TokenEvent {
     Unwritten,
 }
 
-fn stored(tokens: &Tokens) -> impl Iterator<Item = &Kept> {
+fn stored(tokens: &Tokens) -> impl Iterator<Item = &StoredToken> {
     tokens.candidate.iter().chain(&tokens.current)
 }
 

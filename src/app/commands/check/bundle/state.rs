@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::super::Context;
 use crate::base::durations::length;
 use crate::io::state_dir::{Entry, StateDir};
-use crate::io::token::store::{self, Kept, Origin};
+use crate::io::token::store::{self, Origin, StoredToken};
 use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::situation::Operator;
 
@@ -82,7 +82,7 @@ pub(super) async fn tokens(state: &StateDir) -> Vec<String> {
     lines
 }
 
-fn token(kept: &Kept) -> String {
+fn token(kept: &StoredToken) -> String {
     let token = &kept.token;
     let origin = match &kept.origin {
         Origin::Login => "fetched",

@@ -1,4 +1,4 @@
-//! The record of logins on disk, and the lock around it.
+//! The file with the record of logins, and its lock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,35 +8,35 @@ use crate::io::state_dir::{Error, Lock, Stamp, StateDir, Stored};
 use crate::rules::logins::Record;
 use crate::rules::logins::clocks::Clocks;
 
-/// The record.
+/// The name of the file.
 pub const RECORD: &str = "logins.json";
-/// A record that was damaged, as [`StateDir::read`] sets it aside.
+/// The name under which [`StateDir::read`] sets a damaged record aside.
 const ASIDE: &str = "logins.json.damaged";
-/// Held while the record or a token is changed, by whichever process does it (L5).
+/// The lock file. Every process locks it while it changes the record or a token (L5).
 pub(super) const LOCK: &str = "login.lock";
-/// How often a process that waits for the lock looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often to retry while another process holds the lock.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The record of logins in a state directory.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct RecordFile {
     state: StateDir,
-    /// The record as it was read last, so that a poll does not read the disk. Shared, because
-    /// that of a thousand gateways is long.
+    /// The last record that was read, so that a poll does not read the file. Shared, because the record of a thousand
+    /// gateways is long. The stamp is `None` if this record is not on disk.
     seen: Option<(Option<Stamp>, Arc<Record>)>,
-    /// Which of the directories it is that were found under the same path.
+    /// The number of times that the state directory was replaced.
     directory: u64,
 }
 
-impl Ledger {
-    /// The ledger in `state`.
+impl RecordFile {
+    /// Creates an instance for the record in `state`.
     pub fn new(state: StateDir) -> Self {
         let directory = state.replaced();
         Self { state, seen: None, directory }
     }
 
-    /// The record as it is now, for who is about to change it: from the file itself, because two writes in one tick
-    /// of its clock may leave the same stamp.
+    /// Returns the current record in order to change it. Always reads the file, because two writes within one tick of the
+    /// file system's clock may leave the same stamp.
     pub async fn read_under(
         &mut self,
         _lock: &Lock,
@@ -50,8 +50,7 @@ impl Ledger {
         Ok(Arc::unwrap_or_clone(record))
     }
 
-    /// The record as it is now. One that is damaged is set aside, and another put in its place that counts as
-    /// a login just made.
+    /// Returns the current record. A damaged record is set aside, and replaced by one that counts as a login made now.
     pub async fn read(&mut self, serial: &Serial, clocks: &Clocks) -> Result<Arc<Record>, Error> {
         let stamp = self.stamp().await;
         if let Some((known, record)) = &self.seen
@@ -65,7 +64,7 @@ impl Ledger {
                 self.put_back(&record).await;
                 Ok(record)
             }
-            // Whoever changes the record fails (L4); to know what waits, the one in memory serves.
+            // A change of the record fails (L4). For reading, the record in memory is sufficient.
             Err(error) => self.seen.as_ref().map(|(_, record)| Arc::clone(record)).ok_or(error),
             read => read,
         }
@@ -77,17 +76,17 @@ impl Ledger {
             Stored::Found(record) => match &self.seen {
                 Some((_, known)) if Record::is_older_than(&record, known) => {
                     let known = Arc::clone(known);
-                    // It is not on disk.
+                    // The newer record is only in memory.
                     self.seen = Some((None, Arc::clone(&known)));
                     return Ok(known);
                 }
                 _ => Arc::new(record),
             },
-            // One that was set aside, and a crash or a full disk before the other was in its place.
+            // A damaged record was set aside, but a crash or a full disk prevented the replacement.
             Stored::Absent if self.state.stamp(ASIDE).await?.is_some() => {
                 return self.replace(serial, clocks).await;
             }
-            // Who removes the file shortens no hold-off: what was seen is what there is.
+            // Removing the file must not shorten a hold-off: the record in memory counts.
             Stored::Absent => match &self.seen {
                 Some((_, record)) => Arc::clone(record),
                 None => return Ok(Arc::new(Record::new(clocks))),
@@ -95,7 +94,7 @@ impl Ledger {
             Stored::Damaged(aside) => {
                 tracing::warn!(
                     file = %aside.display(),
-                    "the record of logins was damaged and is set aside; to be safe it counts as a login made now"
+                    "the record of logins was damaged and has been set aside; as a precaution it counts as a login made now"
                 );
                 return self.replace(serial, clocks).await;
             }
@@ -104,26 +103,26 @@ impl Ledger {
         Ok(record)
     }
 
-    /// The file's stamp; `None` where there is none to be had.
+    /// Returns the stamp of the file, or `None` if the file is missing or unreadable.
     async fn stamp(&self) -> Option<Stamp> {
         self.state.stamp(RECORD).await.ok().flatten()
     }
 
-    /// Whether the record that was read last is in memory alone.
+    /// Returns whether the last record is only in memory.
     fn is_lost(&self) -> bool {
         matches!(self.seen, Some((None, _)))
     }
 
-    /// Writes a record again whose file was removed or replaced by an old one. Not beside another process, which may have
-    /// written one by then.
+    /// Writes the record again after its file was removed or replaced by an old one. Does nothing while another process
+    /// holds the lock, because that process may write a newer record.
     async fn put_back(&mut self, record: &Record) {
         let put_back = self.try_put_back(record).await;
         let directory = self.state.replaced();
         let is_new = std::mem::replace(&mut self.directory, directory) != directory;
         match put_back {
-            // That was said of all files.
+            // The replaced directory has been reported once for all files.
             Ok(true) if is_new => {}
-            Ok(true) => tracing::warn!("the record of logins was gone and is written again from memory"),
+            Ok(true) => tracing::warn!("the record of logins was missing and has been restored from memory"),
             Ok(false) => {}
             Err(error) => tracing::debug!("{error}"),
         }
@@ -134,7 +133,7 @@ impl Ledger {
         let is_lost = match self.state.read::<Record>(RECORD).await? {
             Stored::Found(found) => found.is_older_than(record),
             Stored::Absent => true,
-            // The next look says so.
+            // The next read reports the damage.
             Stored::Damaged(_) => false,
         };
         if is_lost {
@@ -149,32 +148,32 @@ impl Ledger {
         Ok(Arc::new(record))
     }
 
-    /// Puts the record on disk. When this returns `Ok`, it survives a power cut.
+    /// Writes the record to disk. After `Ok`, the record survives a power cut.
     pub async fn write(&mut self, record: &Record) -> Result<(), Error> {
         let written = self.state.write(RECORD, record).await;
         match &written {
             Ok(()) => self.seen = Some((self.stamp().await, Arc::new(record.clone()))),
-            // It is on its way to the disk, and comes there before the next look.
+            // The write is queued, and completes before the next read.
             Err(Error::Stalled { .. }) => self.seen = Some((None, Arc::new(record.clone()))),
             Err(_) => {}
         }
         written
     }
 
-    /// Puts the record on disk in place of `before`, for a request that must not leave without (L4). Where the disk takes
-    /// too long, or the caller does not wait for it, there is `before` again: the request has not left.
+    /// Replaces `before` by `record` on disk, ahead of a request that must not be sent without it (L4). If the disk takes
+    /// too long, or the caller stops waiting, restores `before`, because the request has not been sent.
     pub async fn write_ahead(&mut self, record: &Record, before: &Record) -> Result<(), Error> {
         self.state.write_ahead(RECORD, record, before).await?;
         self.seen = Some((self.stamp().await, Arc::new(record.clone())));
         Ok(())
     }
 
-    /// Takes the lock, waiting for it up to `patience`; `None` when another process keeps it for longer.
+    /// Locks the record, waiting up to `patience`. Returns `None` if another process holds the lock for longer.
     pub async fn lock(&self, patience: Duration) -> Result<Option<Lock>, Error> {
         let give_up = tokio::time::Instant::now() + patience;
         loop {
             match self.state.try_lock(LOCK).await? {
-                None if tokio::time::Instant::now() < give_up => tokio::time::sleep(LOOK_AGAIN).await,
+                None if tokio::time::Instant::now() < give_up => tokio::time::sleep(RETRY_INTERVAL).await,
                 lock => return Ok(lock),
             }
         }
@@ -198,7 +197,7 @@ mod tests {
     }
 
     async fn logins(state: &StateDir, clocks: &Clocks) -> usize {
-        let record = Ledger::new(state.clone()).read(&Serial::parse("1").unwrap(), clocks).await.unwrap();
+        let record = RecordFile::new(state.clone()).read(&Serial::parse("1").unwrap(), clocks).await.unwrap();
         record.attempts.iter().filter(|attempt| attempt.counts_as_login()).count()
     }
 
@@ -222,20 +221,20 @@ mod tests {
     async fn a_record_that_is_removed_while_the_process_lives_is_written_again() {
         let (_outer, state, clocks) = setup();
         let serial = Serial::parse("122300000001").unwrap();
-        let mut ledger = Ledger::new(state.clone());
+        let mut record_file = RecordFile::new(state.clone());
         let mut record = Record::new(&clocks);
         record.begin(Step::Login, Reason::NoToken, &serial, &clocks);
-        ledger.write(&record).await.unwrap();
+        record_file.write(&record).await.unwrap();
         for _ in 0..2 {
             fs::remove_file(state.path().join(RECORD)).unwrap();
-            assert_eq!(*ledger.read(&serial, &clocks).await.unwrap(), record);
+            assert_eq!(*record_file.read(&serial, &clocks).await.unwrap(), record);
             assert_eq!(logins(&state, &clocks).await, 1, "on disk again");
         }
         fs::remove_dir_all(state.path()).unwrap();
         assert_eq!(
-            *ledger.read(&serial, &clocks).await.unwrap(),
+            *record_file.read(&serial, &clocks).await.unwrap(),
             record,
-            "what cannot be written is known all the same"
+            "the record in memory counts even if it cannot be written"
         );
     }
 
@@ -243,19 +242,23 @@ mod tests {
     async fn under_the_lock_the_file_itself_is_read_whatever_its_stamp_says() {
         let (_outer, state, clocks) = setup();
         let serial = Serial::parse("122300000001").unwrap();
-        let mut ledger = Ledger::new(state.clone());
+        let mut record_file = RecordFile::new(state.clone());
         let mut record = Record::new(&clocks);
         record.begin(Step::Token, Reason::NoToken, &serial, &clocks);
-        ledger.write(&record).await.unwrap();
-        // As long as before, in the same place, at the same time.
+        record_file.write(&record).await.unwrap();
+        // The same length, inode and modification time as before.
         let path = state.path().join(RECORD);
         let written = fs::metadata(&path).unwrap().modified().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("\"token\"", "\"login\"")).unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        assert_eq!(*ledger.read(&serial, &clocks).await.unwrap(), record, "a poll does not read the disk");
-        let lock = ledger.lock(Duration::ZERO).await.unwrap().unwrap();
-        let seen = ledger.read_under(&lock, &serial, &clocks).await.unwrap();
+        assert_eq!(
+            *record_file.read(&serial, &clocks).await.unwrap(),
+            record,
+            "a poll does not read the disk"
+        );
+        let lock = record_file.lock(Duration::ZERO).await.unwrap().unwrap();
+        let seen = record_file.read_under(&lock, &serial, &clocks).await.unwrap();
         assert_eq!(seen.attempts[0].step, Step::Login);
     }
 }

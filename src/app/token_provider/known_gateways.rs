@@ -1,4 +1,4 @@
-//! The gateways that have been seen before, as the state directory remembers them, and by that which one is new.
+//! Recognizes new gateways, by the gateways that the state directory contains.
 
 use std::collections::BTreeMap;
 
@@ -9,30 +9,30 @@ use crate::io::token::store;
 use crate::rules::logins::newcomer::{self, Place, Seen};
 use crate::rules::logins::record::Record;
 
-/// Knows gateways that answer where another one is known.
+/// The gateways that are configured, and those that were seen before.
 #[derive(Debug)]
-pub(super) struct Newcomers {
+pub(super) struct KnownGateways {
     state: StateDir,
-    /// The gateways as they are configured.
+    /// The configured gateways.
     pub(super) places: Vec<Place>,
-    /// Who was seen while the directory was as it is: each poll of a gateway without a token asks.
+    /// The gateways that were seen, with the stamp of the directory. Cached, because each poll without a token needs them.
     known: Option<(Option<Stamp>, Vec<Seen>)>,
 }
 
-impl Newcomers {
+impl KnownGateways {
     pub(super) fn new(state: StateDir) -> Self {
         Self { state, places: Vec::new(), known: None }
     }
 
-    /// Looks at the directory again, whatever its stamp says.
+    /// Clears the cache, so that the directory is read again regardless of its stamp.
     pub(super) fn forget(&mut self) {
         self.known = None;
     }
 
-    /// Whether no token may be fetched for `serial`, which has none, without a person.
+    /// Returns whether a first token for `serial` may be fetched only at a person's request.
     pub(super) async fn is_newcomer(&mut self, serial: &Serial, record: &Record) -> Result<bool, Error> {
-        // The directory's own stamp changes whenever a file in it is replaced, the record among them. A directory that
-        // cannot be read is not one in which nobody is known.
+        // The stamp of the directory changes whenever a file in it is replaced, such as the record. An unreadable
+        // directory is an error, not a directory without known gateways.
         let now = self.state.stamp(".").await?;
         let known = match self.known.take() {
             Some(known) if known.0 == now && now.is_some() => known,
@@ -76,18 +76,18 @@ mod tests {
             Moment { wall: jiff::Timestamp::UNIX_EPOCH, boot: "boot".to_owned(), up: Duration::ZERO };
         let clocks = Clocks { moment, gateway: None, answers: true };
         let mut record = Record::new(&clocks);
-        let mut newcomers = Newcomers::new(state.clone());
-        assert!(!newcomers.is_newcomer(&other, &record).await.unwrap());
-        assert!(newcomers.known.is_some(), "a directory has a stamp");
+        let mut gateways = KnownGateways::new(state.clone());
+        assert!(!gateways.is_newcomer(&other, &record).await.unwrap());
+        assert!(gateways.known.is_some(), "a directory has a stamp");
         record.begin(Step::Login, Reason::NoToken, &known, &clocks);
         state.write("logins.json", &record).await.unwrap();
-        assert!(newcomers.is_newcomer(&other, &record).await.unwrap());
-        assert!(!newcomers.is_newcomer(&known, &record).await.unwrap());
+        assert!(gateways.is_newcomer(&other, &record).await.unwrap());
+        assert!(!gateways.is_newcomer(&known, &record).await.unwrap());
         let damaged = Record::after_damage(&known, &clocks);
-        newcomers.forget();
+        gateways.forget();
         assert!(
-            !newcomers.is_newcomer(&other, &damaged).await.unwrap(),
-            "what was damaged was made for nobody"
+            !gateways.is_newcomer(&other, &damaged).await.unwrap(),
+            "a record after damage names no real gateway"
         );
     }
 }

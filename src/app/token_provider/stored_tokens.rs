@@ -1,9 +1,8 @@
-//! The stored tokens of the gateways: read from the disk where they have changed, and kept in memory for a disk that
-//! loses them.
+//! The stored tokens of the gateways: read from the disk when they change, and cached in case the disk loses them.
 
 use std::collections::BTreeMap;
 
-use super::ledger::LOCK;
+use super::record_file::LOCK;
 use crate::base::reading::Serial;
 use crate::io::state_dir::{self, Stamp, StateDir};
 use crate::io::token::Token;
@@ -12,79 +11,79 @@ use crate::rules::logins::situation::TokenFacts;
 
 /// The stored tokens of the gateways.
 ///
-/// What was read or written last stays in memory. Files that are removed, damaged or unreadable while the process lives
-/// cost no login: the token in memory is used, and written again (L4). Only `token forget` makes a process forget.
+/// The last tokens that were read or written stay in memory. Files that are removed, damaged or unreadable while the
+/// process runs cost no login: the token in memory is used, and written again (L4). Only `token forget` clears it.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredTokens {
     state: StateDir,
-    kept: BTreeMap<Serial, Kept>,
+    cached: BTreeMap<Serial, CachedTokens>,
 }
 
 #[derive(Debug)]
-struct Kept {
-    /// `None` while the file could not be read, so that it is looked at again.
+struct CachedTokens {
+    /// The stamp of the file, or `None` if the file has to be read again.
     stamp: Option<Stamp>,
     tokens: Tokens,
     facts: Vec<TokenFacts>,
-    /// In which of the directories they were that were found under the same path.
+    /// The number of times that the state directory had been replaced.
     directory: u64,
-    /// The token in use before the files changed, if it is in them no more.
-    before: Option<store::Kept>,
+    /// The token in use before the files changed, if the files no longer contain it.
+    before: Option<store::StoredToken>,
 }
 
-impl Stored {
+impl StoredTokens {
     pub(super) fn new(state: StateDir) -> Self {
-        Self { state, kept: BTreeMap::new() }
+        Self { state, cached: BTreeMap::new() }
     }
 
-    /// The stored tokens of a gateway.
+    /// Returns the stored tokens of a gateway.
     pub(super) async fn tokens(&mut self, serial: &Serial) -> Result<Tokens, state_dir::Error> {
         let loaded = match store::load(&self.state, serial).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 let Some(tokens) = self.in_memory(serial) else { return Err(error) };
-                // The state directory reports its own troubles.
+                // The state directory logs its own errors.
                 tracing::debug!("{error}; the token in memory stays in use");
                 return Ok(tokens);
             }
         };
-        // A file without a token is as none: who means it has the token forgotten.
+        // A file without a token counts as missing: `token forget` is the way to remove a token.
         let is_lost = loaded.tokens == Tokens::default();
         if loaded.source == Source::File && !is_lost {
             return Ok(loaded.tokens);
         }
         if is_lost && store::is_forgotten(&self.state, serial).await {
-            self.kept.remove(serial);
+            self.cached.remove(serial);
             return Ok(Tokens::default());
         }
         let tokens = if is_lost { self.in_memory(serial).unwrap_or_default() } else { loaded.tokens.clone() };
         if tokens == Tokens::default() {
             if let Some(path) = loaded.damaged {
-                tracing::warn!(file = %path.display(), "the token file was damaged, and has no copy");
+                tracing::warn!(file = %path.display(), "the token file was damaged and has no copy");
             }
             return Ok(tokens);
         }
-        Ok(self.mended(serial, tokens, &loaded).await)
+        Ok(self.restored(serial, tokens, &loaded).await)
     }
 
-    /// Stores `tokens` again, whose file is gone or damaged; returns the tokens that count.
-    async fn mended(&mut self, serial: &Serial, tokens: Tokens, loaded: &Loaded) -> Tokens {
+    /// Restores the missing or damaged file of `tokens`. Returns the tokens to use.
+    async fn restored(&mut self, serial: &Serial, tokens: Tokens, loaded: &Loaded) -> Tokens {
         match self.store_again(serial, &tokens).await {
-            // Another process is at it.
+            // Another process holds the lock.
             Ok(None) => tokens,
             Ok(Some(counting)) => {
                 if let (Some(path), Source::Copy) = (&loaded.damaged, loaded.source) {
-                    tracing::warn!(file = %path.display(), "the token file was damaged; its copy is used");
-                // Of a directory that was replaced that is said of all files.
+                    tracing::warn!(file = %path.display(), "the token file was damaged; using its copy");
+                // A replaced directory is reported once for all files.
                 } else if counting == tokens && !self.is_moved(serial) {
                     tracing::warn!(
                         %serial,
-                        "the stored token was gone and is stored again from memory; `enphased token forget` removes it for good"
+                        "the stored token was missing and has been restored from memory; `enphased token forget` removes it permanently"
                     );
                 }
                 counting
             }
-            // A disk that cannot be written to costs the login, not the reading (L4).
+            // A disk that cannot be written prevents logins, not readings (L4).
             Err(error) => {
                 tracing::debug!("{error}; the token in memory stays in use");
                 tokens
@@ -92,8 +91,8 @@ impl Stored {
         }
     }
 
-    /// Stores `tokens`, unless another process has stored some since; returns those that are stored then. `None` while
-    /// another process holds the lock.
+    /// Stores `tokens`, unless another process has stored other ones. Returns the tokens that are stored afterwards, or
+    /// `None` while another process holds the lock.
     async fn store_again(
         &self,
         serial: &Serial,
@@ -110,94 +109,94 @@ impl Stored {
     }
 
     fn is_moved(&self, serial: &Serial) -> bool {
-        self.kept.get(serial).is_some_and(|kept| kept.directory != self.state.replaced())
+        self.cached.get(serial).is_some_and(|cached| cached.directory != self.state.replaced())
     }
 
     pub(super) fn in_memory(&self, serial: &Serial) -> Option<Tokens> {
-        self.kept.get(serial).map(|kept| kept.tokens.clone())
+        self.cached.get(serial).map(|cached| cached.tokens.clone())
     }
 
-    /// Stores `tokens`, which are in memory from then on too: what a full disk does not take is used until the restart.
+    /// Stores `tokens` on disk and in memory. If the disk is full, the tokens in memory are used until the restart.
     pub(super) async fn save(&mut self, serial: &Serial, tokens: &Tokens) -> Result<(), state_dir::Error> {
         self.keep(serial, None, tokens);
         store::save(&self.state, serial, tokens).await
     }
 
-    /// Forgets the tokens of a gateway, here and in every process that reads them.
+    /// Removes the tokens of a gateway, in this process and in every other that reads them.
     pub(super) async fn forget(&mut self, serial: &Serial) -> Result<(), state_dir::Error> {
         store::forget(&self.state, serial).await?;
-        self.kept.remove(serial);
+        self.cached.remove(serial);
         Ok(())
     }
 
-    /// Tells one version of the stored tokens from the next, cheaply.
+    /// Returns a stamp that changes with the stored tokens. Does not read the file.
     pub(super) async fn stamp(&self, serial: &Serial) -> Option<Stamp> {
         store::stamp(&self.state, serial).await.ok().flatten()
     }
 
-    /// What the rules need to know of the stored tokens, from the disk only where that has changed: each poll asks.
+    /// Returns the facts about the stored tokens. Reads the file only if it has changed, because each poll calls this.
     pub(super) async fn known_facts(&mut self, serial: &Serial) -> Result<Vec<TokenFacts>, state_dir::Error> {
         let stamp = self.stamp(serial).await;
-        match self.kept.get(serial) {
-            Some(kept) if stamp.is_some() && kept.stamp == stamp => Ok(kept.facts.clone()),
+        match self.cached.get(serial) {
+            Some(cached) if stamp.is_some() && cached.stamp == stamp => Ok(cached.facts.clone()),
             _ => self.read_facts(serial).await,
         }
     }
 
-    /// What the rules need to know of the stored tokens, from the files themselves.
+    /// Returns the facts about the stored tokens. Always reads the files.
     pub(super) async fn read_facts(&mut self, serial: &Serial) -> Result<Vec<TokenFacts>, state_dir::Error> {
         let stamp = self.stamp(serial).await;
         let tokens = self.tokens(serial).await?;
-        // A file that was written again in between is read once more at the next poll.
+        // If the file was written in between, the next poll reads it again.
         self.keep(serial, stamp, &tokens);
         Ok(facts(&tokens))
     }
 
-    /// Takes back into use the token that was in use before the files changed, if `is_accepted`: they were changed for the
-    /// worse, by an old backup say. Returns whether that changed anything. Under the lock.
+    /// Restores the token that was in use before the files changed, if `is_accepted`. An old backup may have replaced the
+    /// files, for example. Returns whether a token was restored. The caller holds the lock.
     pub(super) async fn take_back(
         &mut self,
         serial: &Serial,
         is_accepted: impl Fn(&Token) -> bool,
     ) -> Result<bool, state_dir::Error> {
-        let before = self.kept.get_mut(serial).and_then(|kept| kept.before.take());
+        let before = self.cached.get_mut(serial).and_then(|cached| cached.before.take());
         let Some(before) = before.filter(|before| is_accepted(&before.token)) else { return Ok(false) };
         let tokens = Tokens { current: Some(before), ..self.tokens(serial).await? };
         self.save(serial, &tokens).await?;
         tracing::warn!(
             %serial,
-            "the stored token was replaced by one that is of no use; the one that the gateway accepts is stored again"
+            "the stored token was replaced by an unusable one; the token that the gateway accepts has been restored"
         );
         Ok(true)
     }
 
     fn keep(&mut self, serial: &Serial, stamp: Option<Stamp>, tokens: &Tokens) {
-        let last = self.kept.remove(serial);
+        let last = self.cached.remove(serial);
         if *tokens == Tokens::default() {
             return;
         }
         let before = last.and_then(|last| {
-            let is_here = |kept: &store::Kept| {
-                tokens.candidate.iter().chain(&tokens.current).any(|here| here.token == kept.token)
+            let is_here = |stored: &store::StoredToken| {
+                tokens.candidate.iter().chain(&tokens.current).any(|here| here.token == stored.token)
             };
-            let in_use = last.tokens.in_use().filter(|kept| !is_here(kept)).cloned();
+            let in_use = last.tokens.in_use().filter(|stored| !is_here(stored)).cloned();
             in_use.or(last.before)
         });
-        let kept = Kept {
+        let cached = CachedTokens {
             stamp,
             tokens: tokens.clone(),
             facts: facts(tokens),
             directory: self.state.replaced(),
             before,
         };
-        self.kept.insert(serial.clone(), kept);
+        self.cached.insert(serial.clone(), cached);
     }
 }
 
-/// A candidate waits for the gateway's word: until then nothing else is wanted.
+/// Returns the facts about the tokens, the candidate first. No other token is needed until the gateway has judged it.
 fn facts(tokens: &Tokens) -> Vec<TokenFacts> {
     let stored = tokens.candidate.iter().chain(&tokens.current);
-    stored.map(|kept| TokenFacts::new(&kept.token, kept.stored_at)).collect()
+    stored.map(|stored| TokenFacts::new(&stored.token, stored.stored_at)).collect()
 }
 
 #[cfg(test)]
@@ -213,7 +212,7 @@ mod tests {
         Serial::parse("122300000001").unwrap()
     }
 
-    /// A token that ends then, signed with nothing.
+    /// Returns a token without a valid signature that expires at `expires_at`.
     fn tokens(expires_at: u64) -> Tokens {
         use base64::Engine;
         use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
@@ -226,10 +225,10 @@ mod tests {
         tokens
     }
 
-    /// A process that has stored a token.
+    /// The state of a process that has stored a token.
     struct Process {
         state: StateDir,
-        stored: Stored,
+        stored: StoredTokens,
         first: Tokens,
         _outer: tempfile::TempDir,
     }
@@ -237,7 +236,7 @@ mod tests {
     async fn setup() -> Process {
         let outer = tempfile::tempdir().unwrap();
         let state = StateDir::open(&outer.path().join("state")).unwrap();
-        let (mut stored, first) = (Stored::new(state.clone()), tokens(1_795_170_000));
+        let (mut stored, first) = (StoredTokens::new(state.clone()), tokens(1_795_170_000));
         stored.save(&serial(), &first).await.unwrap();
         Process { state, stored, first, _outer: outer }
     }
@@ -279,8 +278,8 @@ mod tests {
         fs::write(state.path(), "no directory").unwrap();
         assert_eq!(stored.known_facts(&serial()).await.unwrap().len(), 1, "one that cannot be read");
         assert!(
-            Stored::new(state.clone()).tokens(&serial()).await.is_err(),
-            "who has none in memory says so"
+            StoredTokens::new(state.clone()).tokens(&serial()).await.is_err(),
+            "an error without tokens in memory"
         );
     }
 

@@ -1,4 +1,4 @@
-//! The code of a second factor, which a person at a terminal types. No daemon does.
+//! The code of a second factor, entered by a person at a terminal. The daemon never enters one.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use crate::rules::logins::attempt::{Reason, Step};
 use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::second_factor;
 
-/// What came of a code, or of the request for another.
+/// The outcome of entering a code, or of requesting another one.
 #[derive(Debug)]
 pub enum Entered {
-    /// The session is open, and a token can be fetched.
+    /// The code was accepted; a token can be fetched now.
     LoggedIn,
-    /// Another code is on its way.
+    /// The cloud has sent another code.
     Sent,
-    /// It was not that one; so many more may be typed.
+    /// The code was wrong. Contains the number of attempts left.
     Wrong(usize),
-    /// It was not sent again, and why; the first one may still come.
+    /// The cloud did not send another code. The first one may still arrive.
     NotSent(Failure),
-    /// As often as may be.
+    /// The maximum number of requests is reached.
     NoMore,
-    /// It is over.
+    /// The login has failed.
     Failed(Failure),
 }
 
 impl TokenProvider {
-    /// Whether the last login, which a person asked for, waits for a code.
+    /// Returns whether the last login, requested by a person, waits for a code.
     pub fn is_challenged(&self) -> bool {
         self.challenge.is_some()
     }
 
-    /// Sends the code that was typed.
+    /// Sends the code that the person has entered.
     pub async fn enter_code(
         &mut self,
         serial: &Serial,
@@ -45,7 +45,7 @@ impl TokenProvider {
         self.answer_challenge(serial, gateway_time, Some(typed), patience).await
     }
 
-    /// Asks for another code.
+    /// Requests another code.
     pub async fn send_another_code(
         &mut self,
         serial: &Serial,
@@ -55,8 +55,8 @@ impl TokenProvider {
         self.answer_challenge(serial, gateway_time, None, patience).await
     }
 
-    /// One request, written down before it leaves and after it came back, if nothing else has happened since
-    /// the login.
+    /// Sends one request of the second factor, and records it before and after. Fails if the record has changed since the
+    /// login.
     async fn answer_challenge(
         &mut self,
         serial: &Serial,
@@ -64,12 +64,12 @@ impl TokenProvider {
         typed: Option<&Secret>,
         patience: Duration,
     ) -> Result<Entered, Error> {
-        let over = || Entered::Failed(Failure::transient("this login is over, and waits for no code"));
+        let over = || Entered::Failed(Failure::transient("this login is no longer waiting for a code"));
         let Some(challenge) = self.challenge.clone() else { return Ok(over()) };
         let step = if typed.is_some() { Step::Code } else { Step::AnotherCode };
         let lock = self.lock(patience).await?;
         let clocks = self.clocks(gateway_time);
-        let mut record = self.ledger.read_under(&lock, serial, &clocks).await?;
+        let mut record = self.record_file.read_under(&lock, serial, &clocks).await?;
         match second_factor::left(&record, step) {
             None => return Ok(over()),
             Some(0) => return Ok(Entered::NoMore),
@@ -78,7 +78,7 @@ impl TokenProvider {
         let _request = self.ending.request();
         let before = record.clone();
         record.begin(step, Reason::Operator, serial, &clocks);
-        self.ledger.write_ahead(&record, &before).await?;
+        self.record_file.write_ahead(&record, &before).await?;
         let sent = self.send_code(&challenge, typed).await;
         let clocks = clocks.later(self.clock.moment());
         let entered = match sent {
@@ -99,7 +99,7 @@ impl TokenProvider {
                 }
             }
         };
-        self.ledger.write(&record).await?;
+        self.record_file.write(&record).await?;
         if matches!(entered, Entered::LoggedIn | Entered::Failed(_)) {
             self.challenge = None;
         }
