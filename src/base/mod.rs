@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod body_shape;
+pub mod causes;
 pub mod clock;
 pub mod durations;
 pub mod heartbeat;

@@ -16,6 +16,7 @@ use super::failure::{Failure, Kind};
 use super::response::{Cookie, Response};
 use super::shape::shape;
 use crate::base::body_shape::names;
+use crate::base::causes::innermost;
 use crate::base::secrets::Secret;
 
 /// The user agent. Without one the cloud returns 406 since September 2025.
@@ -140,11 +141,7 @@ fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "the request timed out".to_owned();
     }
-    let mut cause = error.source();
-    while let Some(inner) = cause.and_then(std::error::Error::source) {
-        cause = Some(inner);
-    }
-    cause.map_or_else(|| "the request could not be sent".to_owned(), ToString::to_string)
+    error.source().map_or_else(|| "the request could not be sent".to_owned(), innermost)
 }
 
 #[cfg(test)]

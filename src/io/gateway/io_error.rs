@@ -2,13 +2,13 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::iter::successors;
 use std::time::Duration;
 
 use rustls::{AlertDescription, Error as TlsError};
 
 use super::Error;
 use super::address::Address;
+use crate::base::causes::{causes, innermost};
 use crate::io::tls;
 
 /// The failure of a request below HTTP.
@@ -124,25 +124,8 @@ impl IoError {
     }
 }
 
-/// Iterates over the error and its causes, outermost first.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    successors(Some(error), |error| cause(*error))
-}
-
-/// Returns the direct cause of `error`. The `source` of an I/O error skips the error inside it.
-fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    match error.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
-        None => error.source(),
-    }
-}
-
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    chain(error).filter_map(|error| error.downcast_ref()).last()
-}
-
-fn innermost(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
+    causes(error).filter_map(|error| error.downcast_ref()).last()
 }
 
 fn in_words(kind: io::ErrorKind) -> Option<&'static str> {

@@ -3,11 +3,12 @@
 use std::error::Error as StdError;
 use std::fmt::Debug;
 use std::io;
-use std::iter::successors;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::base::causes::causes;
 
 /// A connection on which reading fails with [`LimitExceeded`] once more than a given number of bytes has arrived.
 #[derive(Debug)]
@@ -25,11 +26,7 @@ pub(super) struct LimitExceeded;
 impl LimitExceeded {
     /// Returns whether this caused `error`.
     pub(super) fn is_in(error: &(dyn StdError + 'static)) -> bool {
-        let caused = |error: &(dyn StdError + 'static)| {
-            let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            io.and_then(|inner| inner.downcast_ref::<Self>()).is_some()
-        };
-        successors(Some(error), |error| (*error).source()).any(caused)
+        causes(error).any(|cause| cause.is::<Self>())
     }
 }
 

@@ -8,6 +8,7 @@ use rumqttc::{ConnectReturnCode, ConnectionError};
 use rustls::CertificateError;
 
 use super::Address;
+use crate::base::causes::{causes, innermost};
 
 /// A connection that failed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -160,14 +161,6 @@ impl Error {
     }
 }
 
-/// Iterates over an error and its causes, outermost first. The `source` of an I/O error skips the error inside it.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source())
-    })
-}
-
 /// Returns advice for a connection that the broker closed at once. The plain port of mosquitto does so when a client
 /// begins with TLS, and the TLS port when it does not.
 fn scheme_advice(broker: &Address, error: &ConnectionError) -> &'static str {
@@ -183,10 +176,6 @@ fn scheme_advice(broker: &Address, error: &ConnectionError) -> &'static str {
 
 fn tls_cause(error: &ConnectionError) -> Option<&rustls::Error> {
     causes(error).find_map(<dyn StdError>::downcast_ref)
-}
-
-fn innermost(error: &ConnectionError) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]
