@@ -199,7 +199,9 @@ impl Directory {
     pub(super) fn sweep(&self) -> Result<(), Error> {
         let directory = self.handle()?;
         for name in self.names(TEMPORARY, "")? {
-            if open(&directory, &name, OFlags::RDONLY).is_ok_and(|file| file.try_lock().is_err()) {
+            let file = open(&directory, &name, OFlags::RDONLY);
+            // Locked until it is removed: whoever has just created it waits, sees that it is gone, and creates another.
+            if file.as_ref().is_ok_and(|file| file.try_lock().is_err()) {
                 continue;
             }
             if let Err(error) = unlinkat(&directory, &name, AtFlags::empty()) {
