@@ -36,7 +36,7 @@ mod tests {
         let texts: Vec<String> = causes(&error).map(ToString::to_string).collect();
         assert_eq!(texts[..3], ["outer", "inner", "inner"]);
         assert_eq!(texts.len(), 4, "{texts:?}");
-        assert!(causes(&error).any(|cause| cause.is::<Inner>()));
+        assert!(causes(&error).any(<dyn Error>::is::<Inner>));
         assert_eq!(innermost(&error), std::fmt::Error.to_string());
         assert_eq!(innermost(&io::Error::from(io::ErrorKind::NotFound)), "entity not found");
     }

@@ -155,7 +155,7 @@ pub fn state(data: &[u8]) {
         RUNTIME.with(|runtime| {
             runtime.block_on(async {
                 drop(store::load(&state, &serial()).await);
-                enphased::app::poller::totals::Totals::new(&serial()).load(&state).await;
+                enphased::app::poller::counter_file::CounterFile::new(&serial()).load(&state).await;
                 logins(&state).await;
                 announced(&state).await;
                 known_keys(&state, name, bytes).await;

@@ -486,7 +486,7 @@ async fn a_replaced_gateway_is_called_so() {
         .map(|told| format!("{} {}: {}", told.serial, told.event.kind, told.event.message))
         .collect();
     let replaced = format!(
-        "{OTHER} gateway_replaced: the gateway at {} was replaced: it is {OTHER} now, and was {SERIAL}",
+        "{OTHER} gateway_replaced: the gateway at {} was replaced: its serial number is now {OTHER}, and was {SERIAL}",
         host.address()
     );
     assert_eq!(events, [replaced]);
@@ -511,7 +511,7 @@ async fn a_host_that_is_another_gateway_each_time_is_not_read_as_each() {
             said = watts(&mut poller).await.err().unwrap_or(said);
         }
     }
-    assert!(said.contains("says another serial number again: 12, and 2 before"), "{said}");
+    assert!(said.contains("changed its serial number again, from 2 to 12;"), "{said}");
     let reader = home.shared.latest.reader();
     assert!(reader.borrow().gateways().count() <= 3);
     // The last one that was read is read again as soon as it is there again, and so is the first.

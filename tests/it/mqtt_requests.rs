@@ -76,7 +76,7 @@ async fn a_poll_is_made_when_it_is_asked_for_and_the_grid_stays() {
     asked.request(Request::Poll);
     sleep(Duration::from_secs(2)).await;
     assert_eq!(asked.house.polls(), 2);
-    assert_eq!(asked.answers(), [("asked_poll".to_owned(), "done: the gateway was read".to_owned())]);
+    assert_eq!(asked.answers(), [("asked_poll".to_owned(), "done: the gateway was polled".to_owned())]);
     sleep(Duration::from_secs(20)).await;
     assert_eq!(asked.house.polls(), 3, "the next of its own at 30 s");
 }
@@ -104,7 +104,7 @@ async fn a_gateway_that_is_away_or_busy_is_not_asked_more_often_by_wishes() {
     let before = gateway.counts().requests;
     asked.insist(Request::Poll, 8 * MINUTE).await;
     assert_eq!(gateway.counts().requests, before, "it has asked to be left alone for ten minutes");
-    assert!(asked.answers().iter().any(|(_, words)| words.contains("asked to be left alone")));
+    assert!(asked.answers().iter().any(|(_, words)| words.contains("asked clients to back off")));
     gateway.heal();
     gateway.set_condition(Condition::Refusing);
     sleep(HOUR / 2).await;
@@ -141,7 +141,7 @@ async fn a_token_is_looked_at_and_not_fetched_again_while_it_is_good() {
     assert_eq!(asked.house.cloud(), one_login());
     let (kind, words) = asked.answers().remove(0);
     assert_eq!(kind, "asked_refresh_token");
-    assert!(words.contains("by the rules of every automatic attempt: the token is good until"), "{words}");
+    assert!(words.contains("by the rules for automatic attempts: the token is valid until"), "{words}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +217,7 @@ async fn a_gateway_is_asked_through_a_real_broker_but_never_by_a_kept_message() 
     timeout(PATIENCE, asks).await.expect("the poll that was asked for");
     watcher.until(&event, "asked_poll").await;
     let asks = async {
-        while !format!("{:?}", watcher.topics.borrow()[&event]).contains("the token is good until") {
+        while !format!("{:?}", watcher.topics.borrow()[&event]).contains("the token is valid until") {
             watcher.say(&set, "refresh_token").await;
             sleep(10 * LOOK).await;
         }

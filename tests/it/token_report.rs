@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enphased::app::poller::report::report;
+use enphased::app::poller::token_report::token_report;
 use enphased::io::token::Token;
 use enphased::io::token::store::{Origin, Tokens};
 use enphased::rules::logins::decision::Decision;
@@ -28,7 +28,7 @@ fn tokens(lifetime: Duration) -> Tokens {
 fn a_report_tells_the_state_and_the_days_and_no_secret() {
     let year = tokens(365 * DAY);
     let told = |tokens: &Tokens, days: i64| {
-        let report = report(tokens, &Decision::Rest, at(days));
+        let report = token_report(tokens, &Decision::Rest, at(days));
         assert!(!serde_json::to_string(&report).unwrap().contains("eyJ"));
         (report.state, report.days_left)
     };

@@ -6,8 +6,8 @@ use std::io::{BufRead, Write};
 use super::Context;
 use super::confirm::confirm;
 use super::failure::{Code, Failure};
+use crate::app::poller::counter_file::CounterFile;
 use crate::app::poller::reset_totals::TotalsReset;
-use crate::app::poller::totals::Totals;
 use crate::base::reading::{Reading, Serial};
 use crate::base::units::WattHours;
 use crate::io::state_dir::StateDir;
@@ -34,7 +34,7 @@ pub async fn reset_totals(
     let state = context.state()?;
     let serial = which(options.gateway, &state).await?;
     let counters = if options.counters.is_empty() { Counter::ALL.to_vec() } else { options.counters };
-    let mut totals = Totals::new(&serial);
+    let mut totals = CounterFile::new(&serial);
     totals.load(&state).await;
     let mut reading = Box::pin(reading(context, &state, &serial, &counters)).await;
     writeln!(out, "gateway {serial}: lifetime totals as published, and as the gateway shows them")?;
@@ -79,7 +79,7 @@ async fn reading(
         if settings.serial.is_some_and(|configured| configured != *serial) {
             continue;
         }
-        let mut totals = Totals::new(serial);
+        let mut totals = CounterFile::new(serial);
         totals.load(state).await;
         totals.reset(counters);
         poller.guard_with(totals);

@@ -1,4 +1,4 @@
-//! What lets a poller read its gateway: a token by the login rules, or Digest for firmware before 7.
+//! The credentials for polling a gateway: a token, or a Digest password for firmware before 7.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::identity::{gateway_time, gateway_time_now};
-use super::report::report;
+use super::token_report::token_report;
 use super::trouble::Trouble;
 use crate::app::config;
 use crate::app::token_provider::{self, Outcome, TokenProvider};
@@ -23,36 +23,35 @@ use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::decision::{Decision, Waiting};
 use crate::rules::logins::situation::Operator;
 
-/// An answer of `/info` that is younger needs no other.
+/// The maximum age of a response to `/info` that counts as current, and the time limit for waiting for a login while
+/// there is a token.
 const JUST_NOW: Duration = Duration::from_secs(2);
-/// The longest that a login may take: three requests of a minute each, and what is written between them.
+/// The time limit for a login: three requests of a minute each, and the writes between them.
 const LONGEST_LOGIN: Duration = Duration::from_secs(4 * 60);
 
-/// What is known about the access to one gateway.
+/// The tokens of one gateway, and the state of its login.
 #[derive(Debug)]
 pub(super) struct Access {
-    /// The gateway it is for.
     serial: Serial,
     stamp: Option<Stamp>,
     tokens: Tokens,
-    /// The token that the gateway is read with.
+    /// The token in use.
     used: Option<TokenId>,
-    /// The gateway accepts this token, and that is not noted yet: another gateway's login had the token_provider.
+    /// A token that the gateway accepts, not recorded yet because another gateway's login had locked the token provider.
     accepted: Option<Token>,
-    /// The last decision that was told.
-    told: Option<Decision>,
-    /// The trouble that was told and that keeps tokens from being looked after.
+    /// The last decision that was reported.
+    last_decision: Option<Decision>,
+    /// The last reported error that prevents checks of the token.
     trouble: Option<String>,
-    /// A login that goes on while the gateway is read with the token that there is.
+    /// A login in progress. The gateway is polled with the existing token meanwhile.
     login: Option<JoinHandle<Result<Outcome, token_provider::Error>>>,
 }
 
-/// What is not as it was at the last poll.
+/// The change since the last poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Changed {
-    /// Another token is used.
+    /// Another token is in use.
     Token,
-    /// Nothing.
     Nothing,
 }
 
@@ -65,13 +64,13 @@ impl Access {
             tokens,
             used: None,
             accepted: None,
-            told: None,
+            last_decision: None,
             trouble: None,
             login: None,
         }
     }
 
-    /// Sees to it that `gateway` is read with a token, or with a password where the firmware wants one.
+    /// Sets the token for `gateway`, or the password if its firmware requires one.
     pub(super) async fn authorise(
         &mut self,
         gateway: &mut Connected,
@@ -82,14 +81,14 @@ impl Access {
         if !gateway.info().needs_token() {
             return use_password(gateway, settings).map(|()| Changed::Nothing);
         }
-        let tended = self.tend(gateway, shared, heartbeat).await;
+        let outcome = self.ensure_token(gateway, shared, heartbeat).await;
         self.reload(shared).await?;
-        let decision = self.unless_readable(tended)?;
+        let decision = self.tolerate_with_token(outcome)?;
         heartbeat.beat();
         let tried = self.try_candidate(gateway, shared).await;
         heartbeat.beat();
-        self.unless_readable(tried.map(|()| Decision::Rest))?;
-        let state = report(&self.tokens, &decision, shared.clock.now());
+        self.tolerate_with_token(tried.map(|()| Decision::Rest))?;
+        let state = token_report(&self.tokens, &decision, shared.clock.now());
         shared.latest.put_token(&self.serial, state);
         let Some(kept) = self.tokens.in_use() else { return Err(Trouble::NoToken(decision)) };
         let id = Some(kept.token.id());
@@ -103,10 +102,11 @@ impl Access {
         shared.latest.tell(&self.serial, Event { time: shared.clock.now(), kind, message });
     }
 
-    /// A state directory that fails, or a password that cannot be read, costs the login and not the reading: the token that there is stays in use (L4).
-    fn unless_readable(&mut self, tended: Result<Decision, Trouble>) -> Result<Decision, Trouble> {
-        match tended {
-            // The state directory reports its own troubles.
+    /// Logs an error of the token provider and continues if there is a token: such an error prevents a login, and not the
+    /// poll (L4).
+    fn tolerate_with_token(&mut self, outcome: Result<Decision, Trouble>) -> Result<Decision, Trouble> {
+        match outcome {
+            // The state directory logs its errors itself.
             Err(Trouble::TokenProvider(token_provider::Error::State(error)))
                 if self.tokens.in_use().is_some() =>
             {
@@ -128,9 +128,9 @@ impl Access {
         }
     }
 
-    /// Gets a token if the rules want one now. Another gateway's login that is under way is waited for only
-    /// where there is nothing to read with meanwhile.
-    async fn tend(
+    /// Requests a token if the login rules require one now. Waits for another gateway's login only if there is no token to
+    /// poll with.
+    async fn ensure_token(
         &mut self,
         gateway: &mut Connected,
         shared: &Shared,
@@ -141,74 +141,74 @@ impl Access {
         }
         let mut token_provider = match token_provider(shared) {
             Some(token_provider) => token_provider,
-            None if self.tokens.in_use().is_some() => return Ok(self.told()),
-            // Of a thousand gateways the last waits for the logins of all: each of those beats for as long as it may take.
+            None if self.tokens.in_use().is_some() => return Ok(self.last_decision()),
+            // The last of a thousand gateways may wait for the logins of all others, each with its own heartbeat.
             None => heartbeat.during(Duration::MAX, Arc::clone(&shared.token_provider).lock_owned()).await,
         };
         let gateway_time = gateway_time_now(gateway);
-        // A state directory that cannot be written is told when something is wanted of it.
+        // A state directory that cannot be written is reported when a login needs it.
         token_provider
             .keep_time(&self.serial, gateway_time)
             .await
             .unwrap_or_else(|error| tracing::debug!("{error}"));
-        self.note_acceptance(&mut token_provider).await;
+        self.record_acceptance(&mut token_provider).await;
         let mut decision = token_provider.consider(&self.serial, gateway_time, Operator::Absent).await?;
         if let Decision::Wait { why: Waiting::GatewayNotAsked, .. } = decision {
             self.ask_about_tokens(gateway, &mut token_provider, heartbeat).await?;
             decision = token_provider.consider(&self.serial, gateway_time, Operator::Absent).await?;
         }
         let decision = match decision {
-            // The gateway has to answer now, not an hour ago.
+            // The gateway must have responded just now, not an hour ago.
             Decision::Act { .. } | Decision::Wait { why: Waiting::GatewaySilent, .. } => {
-                let gateway_time = heard_now(gateway).await?;
+                let gateway_time = confirmed_time(gateway).await?;
                 heartbeat.beat();
-                // What is stored decides how long the login is waited for.
+                // Whether a token is stored decides how long to wait for the login.
                 self.tokens = token_provider.tokens(&self.serial).await?;
                 self.log_in(token_provider, gateway_time);
                 self.await_login(shared, heartbeat).await?
             }
             other => other,
         };
-        self.tell_decision(&decision, shared);
+        self.report_decision(&decision, shared);
         Ok(decision)
     }
 
-    fn tell_decision(&mut self, decision: &Decision, shared: &Shared) {
-        if self.told.as_ref() == Some(decision) {
+    fn report_decision(&mut self, decision: &Decision, shared: &Shared) {
+        if self.last_decision.as_ref() == Some(decision) {
             return;
         }
         if let Decision::Stop(stopped) = decision {
             tracing::warn!(gateway = %self.serial, "{stopped}");
             self.event("login_stopped", stopped.to_string(), shared);
         }
-        self.told = Some(decision.clone());
+        self.last_decision = Some(decision.clone());
     }
 
-    /// Begins to contact the cloud, if the rules want that under the lock too.
+    /// Starts a login, which checks the rules again under the lock.
     fn log_in(&mut self, mut token_provider: OwnedMutexGuard<TokenProvider>, gateway_time: GatewayTime) {
         let serial = self.serial.clone();
-        // A task of its own: if this poll is dropped, the login still ends in the record.
+        // In a separate task: if this poll is dropped, the outcome of the login is still recorded.
         let login = async move {
             token_provider.ensure_token(&serial, gateway_time, Operator::Absent, Duration::ZERO).await
         };
         self.login = Some(tokio::spawn(login));
     }
 
-    /// Waits for the login that is under way. With a token to read with, a slow cloud or disk is not waited for.
+    /// Waits for the login in progress. If there is a token to poll with, waits for a short time only.
     async fn await_login(&mut self, shared: &Shared, heartbeat: &Heartbeat) -> Result<Decision, Trouble> {
         let patience = if self.tokens.in_use().is_some() { JUST_NOW } else { Duration::MAX };
-        let Some(login) = &mut self.login else { return Ok(self.told()) };
+        let Some(login) = &mut self.login else { return Ok(self.last_decision()) };
         let Ok(ended) = timeout(patience, heartbeat.during(LONGEST_LOGIN, login)).await else {
-            return Ok(self.told());
+            return Ok(self.last_decision());
         };
         self.login = None;
         match ended {
-            Ok(tended) => Ok(self.tended(tended?, shared)),
-            Err(_) => Ok(self.told()),
+            Ok(outcome) => Ok(self.report_outcome(outcome?, shared)),
+            Err(_) => Ok(self.last_decision()),
         }
     }
 
-    /// Asks the gateway about tokens that have expired by the clock: one that it accepts has not (L2).
+    /// Checks with the gateway tokens that have expired by the clock: an accepted token has not expired (L2).
     async fn ask_about_tokens(
         &mut self,
         gateway: &mut Connected,
@@ -216,7 +216,7 @@ impl Access {
         heartbeat: &Heartbeat,
     ) -> Result<(), Trouble> {
         let tokens = token_provider.tokens(&self.serial).await?;
-        let gateway_time = heard_now(gateway).await?;
+        let gateway_time = confirmed_time(gateway).await?;
         if let Some(kept) = tokens.in_use() {
             gateway.use_token(&kept.token)?;
         }
@@ -227,19 +227,19 @@ impl Access {
                 Err(gateway::Error::TokenRefused) => {
                     token_provider.refused(&self.serial, token, gateway_time).await?;
                 }
-                Err(error) if error.leaves_token_unjudged() => token_provider.unclear(&self.serial, token),
+                Err(error) if error.says_nothing_about_token() => token_provider.unclear(&self.serial, token),
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    fn told(&self) -> Decision {
-        self.told.clone().unwrap_or(Decision::Rest)
+    fn last_decision(&self) -> Decision {
+        self.last_decision.clone().unwrap_or(Decision::Rest)
     }
 
-    fn tended(&mut self, tended: Outcome, shared: &Shared) -> Decision {
-        match tended {
+    fn report_outcome(&mut self, outcome: Outcome, shared: &Shared) -> Decision {
+        match outcome {
             Outcome::NothingSent(decision) => decision,
             Outcome::Arrived(token) => {
                 let message = arrival(&token);
@@ -251,14 +251,14 @@ impl Access {
                 let message = format!("the Enphase cloud gave no token: {failure}; {next}");
                 tracing::warn!("{message}");
                 self.event("login_failed", message, shared);
-                // It has just been said.
-                self.told = Some(next.clone());
+                // The message above contains it.
+                self.last_decision = Some(next.clone());
                 next
             }
         }
     }
 
-    /// Takes up tokens that this or another process has stored since the last poll.
+    /// Loads tokens that this or another process has stored since the last poll.
     async fn reload(&mut self, shared: &Shared) -> Result<(), Trouble> {
         let Some(mut token_provider) = token_provider(shared) else { return Ok(()) };
         let stamp = token_provider.stamp(&self.serial).await;
@@ -269,8 +269,8 @@ impl Access {
         Ok(())
     }
 
-    /// Asks the gateway about a token that has just come; the old one stays until it is accepted, by `/auth/check_jwt` or,
-    /// where that is unclear, by a page.
+    /// Checks a new token with the gateway. The old token stays in use until `/auth/check_jwt`, or a page if that response
+    /// is unclear, accepts the new one.
     async fn try_candidate(&mut self, gateway: &mut Connected, shared: &Shared) -> Result<(), Trouble> {
         let Some(candidate) = self.tokens.candidate.as_ref().map(|kept| kept.token.clone()) else {
             return Ok(());
@@ -287,7 +287,7 @@ impl Access {
                 self.reload(shared).await
             }
             Err(gateway::Error::TokenRefused) if self.tokens.current.is_some() => {
-                if self.note_refusal(&candidate, gateway, shared).await? {
+                if self.record_refusal(&candidate, gateway, shared).await? {
                     let Some(mut token_provider) = token_provider(shared) else { return Ok(()) };
                     token_provider.drop_candidate(&candidate).await?;
                     drop(token_provider);
@@ -297,58 +297,58 @@ impl Access {
                 }
                 self.reload(shared).await
             }
-            // Whether it is refused or the gateway is away will show when it is used.
+            // The next request with the token shows whether it is refused or the gateway is unreachable.
             Err(_) => Ok(()),
         }
     }
 
-    /// Writes down that the gateway refused `token`, if it answers `/info` now; `true` when that was the second
-    /// time.
-    async fn note_refusal(
+    /// Records that the gateway refused `token`, if the gateway responds to `/info` now. Returns `true` at the second
+    /// refusal.
+    async fn record_refusal(
         &mut self,
         token: &Token,
         gateway: &mut Connected,
         shared: &Shared,
     ) -> Result<bool, Trouble> {
-        let gateway_time = heard_now(gateway).await?;
+        let gateway_time = confirmed_time(gateway).await?;
         let Some(mut token_provider) = token_provider(shared) else { return Ok(false) };
-        self.note_acceptance(&mut token_provider).await;
+        self.record_acceptance(&mut token_provider).await;
         Ok(token_provider.refused(&self.serial, token, gateway_time).await?)
     }
 
-    /// Writes down that the gateway accepts a token, where that is still to be done: it ends a row of refusals.
-    async fn note_acceptance(&mut self, token_provider: &mut TokenProvider) {
+    /// Records that the gateway accepts a token, if that is still to be recorded. It clears earlier refusals.
+    async fn record_acceptance(&mut self, token_provider: &mut TokenProvider) {
         let Some(token) = self.accepted.take() else { return };
         if let Err(error) = token_provider.accepted(&self.serial, &token).await {
-            // The token_provider knows it from now on, and writes it down when it can.
-            tracing::debug!(%error, "the gateway's acceptance of the token was not written down");
+            // The token provider keeps it in memory, and writes it when the disk allows.
+            tracing::debug!(%error, "cannot record that the gateway accepts the token");
         }
     }
 
-    /// Writes down what the gateway thinks of the token, after pages were asked for with it: what it said of the token
-    /// itself, whether or not there was a reading.
-    pub(super) async fn judged(
+    /// Records whether the gateway accepted or refused the token, after pages were requested with it. The check of the
+    /// token itself counts even without a reading.
+    pub(super) async fn record_verdict(
         &mut self,
         read: &Result<Option<Reading>, Trouble>,
         gateway: &mut Connected,
         shared: &Shared,
     ) -> Result<(), Trouble> {
         let Some(token) = self.tokens.in_use().map(|kept| kept.token.clone()) else { return Ok(()) };
-        let word = gateway.take_word();
-        if word.accepted || matches!(read, Ok(Some(_))) {
+        let verdict = gateway.take_token_verdict();
+        if verdict.accepted || matches!(read, Ok(Some(_))) {
             self.accepted = Some(token.clone());
             if let Some(mut token_provider) = token_provider(shared) {
-                self.note_acceptance(&mut token_provider).await;
+                self.record_acceptance(&mut token_provider).await;
             }
         }
-        if word.refused {
-            self.note_refusal(&token, gateway, shared).await?;
+        if verdict.refused {
+            self.record_refusal(&token, gateway, shared).await?;
         }
         Ok(())
     }
 }
 
-/// What is configured in place of the standard password.
+/// Sets the configured password, if there is one and it may be sent to this gateway.
 fn use_password(gateway: &mut Connected, settings: &config::Gateway) -> Result<(), Trouble> {
     if let Some(source) = settings.password.as_ref().filter(|_| gateway.takes_password()) {
         let password = source.read("gateway's password").map_err(token_provider::Error::Password)?;
@@ -357,9 +357,10 @@ fn use_password(gateway: &mut Connected, settings: &config::Gateway) -> Result<(
     Ok(())
 }
 
-/// What the gateway has just told of the time, or tells now. An error where it wants no token any more.
-async fn heard_now(gateway: &mut Connected) -> Result<GatewayTime, Trouble> {
-    if gateway.asked().elapsed() >= JUST_NOW {
+/// Returns the gateway's time from a current response to `/info`, which is requested if needed. Returns an error if the
+/// firmware no longer uses tokens.
+async fn confirmed_time(gateway: &mut Connected) -> Result<GatewayTime, Trouble> {
+    if gateway.identified_at().elapsed() >= JUST_NOW {
         gateway.confirm().await?;
     }
     if gateway.info().needs_token() {
@@ -373,14 +374,15 @@ fn token_provider(shared: &Shared) -> Option<OwnedMutexGuard<TokenProvider>> {
     Arc::clone(&shared.token_provider).try_lock_owned().ok()
 }
 
-/// What is worth saying of a token that has just come (L8, L11).
+/// Describes a new token for the log and the event (L8, L11).
 fn arrival(token: &Token) -> String {
-    let mut message = format!("a new token arrived, good until {:.0}", token.expires_at);
+    let mut message = format!("a new token arrived, valid until {:.0}", token.expires_at);
     if !token.is_long_lived() {
-        message += "; that is short, and such tokens are not renewed by themselves";
+        message += "; it is short-lived, and such tokens are not renewed automatically";
     }
     if !token.signed_by_entrez() {
-        message += "; its signature is not by the known Entrez key, and the gateway is the judge";
+        message +=
+            "; it is not signed with the known Entrez key, so the gateway decides whether to accept it";
     }
     message
 }

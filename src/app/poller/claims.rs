@@ -1,4 +1,5 @@
-//! Which entry of the configuration reads which gateway: two may turn out to name one, by a name and by its address.
+//! The `[[gateway]]` table that polls each gateway. Two tables can lead to the same gateway, one by its host name and one
+//! by its IP address.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -6,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::reading::Serial;
 
-/// The gateways that are read, with the words for their entries. Clones share them.
+/// The gateways that are being polled, each with a description of its `[[gateway]]` table. Clones share the list.
 #[derive(Clone, Debug, Default)]
 pub struct Claims(Arc<Mutex<BTreeMap<Serial, String>>>);
 
-/// A gateway that its holder alone reads. Others may when this is dropped.
+/// Reserves a gateway for one poller until it is dropped.
 #[derive(Debug)]
 pub struct Claim {
     claims: Claims,
@@ -18,7 +19,7 @@ pub struct Claim {
 }
 
 impl Claims {
-    /// Claims `serial` for the entry `ours`, or returns the words for the entry that has it.
+    /// Reserves `serial` for the table described by `ours`, or returns the description of the table that has reserved it.
     pub fn claim(&self, serial: &Serial, ours: &str) -> Result<Claim, String> {
         match self.taken().entry(serial.clone()) {
             Entry::Occupied(taken) => Err(taken.get().clone()),
@@ -35,7 +36,7 @@ impl Claims {
 }
 
 impl Claim {
-    /// Which gateway it is.
+    /// Returns the serial number of the gateway.
     pub const fn serial(&self) -> &Serial {
         &self.serial
     }

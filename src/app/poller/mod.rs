@@ -1,20 +1,20 @@
-//! The poll loop of one gateway: who is it, may we read it, what does it say.
+//! The poll loop of one gateway: identify it, authorise, read its pages.
 //!
-//! The loop does and the rules decide: `sources` which page comes next, `schedule` when, `logins` (through
-//! `token_provider`) whether a token is wanted, `outage` what is said of a failure. Nothing that happens here ends
-//! the daemon.
+//! The rules make the decisions: `sources` chooses the next page, `schedule` the time of the next poll, and `outage` the
+//! reports of a failure. `logins`, through `token_provider`, decides whether to request a token. No failure of a poll
+//! ends the daemon.
 
 mod access;
 pub mod claims;
 pub mod identity;
 mod newcomers;
-pub mod report;
 mod reporting;
 mod requests;
 pub mod reset_totals;
 mod shared;
+pub mod token_report;
 
-pub mod totals;
+pub mod counter_file;
 pub mod trouble;
 
 use std::future::Future;
@@ -35,19 +35,19 @@ use crate::rules::schedule::Schedule;
 use crate::rules::sources::{Cycle, Options, Sources};
 use access::{Access, Changed};
 use claims::Claim;
+use counter_file::CounterFile;
 use newcomers::Newcomers;
 pub use shared::Shared;
-use totals::Totals;
 use trouble::Trouble;
 
-/// How often a gateway that answers is asked who it is, to see a new firmware.
-const ASK_AGAIN: Duration = Duration::from_secs(3600);
-/// The longest that opening a gateway may take: its announcement is listened for, several places are looked at for a
-/// minute in all, and one that answers slowly is asked twice on connections of 55 s each.
+/// The interval at which `/info` of a responding gateway is read again, to detect a new firmware.
+const IDENTIFY_INTERVAL: Duration = Duration::from_secs(3600);
+/// The time limit for opening a gateway. It covers the wait for an mDNS announcement, the attempts at several addresses
+/// (one minute in all), and two requests on connections of 55 s each.
 const LONGEST_OPENING: Duration = Duration::from_secs(5 * 60);
-/// How many pages that hang a single poll of a command passes over.
-const PAGES_THAT_HANG: u32 = 2;
-/// A gateway that was read for this long without a break does not come and go.
+/// The number of hanging pages that one poll of a command skips.
+const HANGING_PAGES: u32 = 2;
+/// The time without a failed poll after which a gateway counts as stable.
 const STEADY: Duration = Duration::from_secs(3600);
 
 /// Polls one gateway.
@@ -59,26 +59,26 @@ pub struct Poller {
     heartbeat: Heartbeat,
     keys: PinnedKeys,
     gateway: Option<Connected>,
-    /// After a poll that failed: whoever answers next has to say who it is.
-    unsure: bool,
-    /// The gateway that this poller alone reads.
+    /// Set after a failed poll: `/info` must be read again before any other page.
+    must_identify: bool,
+    /// Reserves the gateway for this poller.
     claim: Option<Claim>,
-    /// The serial of the gateway that answered last, kept when it falls silent.
-    named: Option<Serial>,
+    /// The serial number of the last gateway that responded, kept while it does not respond.
+    last_serial: Option<Serial>,
     sources: Option<Sources>,
     access: Option<Access>,
     outage: Outage<&'static str>,
     newcomers: Newcomers,
     last_reading: Option<Instant>,
-    /// When a request was last refused aloud.
+    /// When a refused MQTT request was last reported.
     refused: Option<Instant>,
-    totals: Option<Totals>,
-    /// What happened to totals and inverters and is not told yet.
+    totals: Option<CounterFile>,
+    /// Events about totals and inverters that have not been reported yet.
     incidents: Vec<Event>,
 }
 
 impl Poller {
-    /// A poller of the gateway that `settings` name, the one at `place` in the configuration.
+    /// Creates a poller of the gateway in `settings`, the table at index `place` in the configuration.
     pub fn new(place: usize, settings: config::Gateway, shared: Shared, heartbeat: Heartbeat) -> Self {
         let keys = PinnedKeys::new(shared.state.clone());
         Self {
@@ -88,9 +88,9 @@ impl Poller {
             heartbeat,
             keys,
             gateway: None,
-            unsure: false,
+            must_identify: false,
             claim: None,
-            named: None,
+            last_serial: None,
             sources: None,
             access: None,
             outage: Outage::new(STEADY),
@@ -102,9 +102,8 @@ impl Poller {
         }
     }
 
-    /// Polls from `start` on until `stop`, in the middle of a poll if need be: what is on disk is always whole. In a box,
-    /// because the task would hold what it moves in twice.
-    /// Returns the gateway's serial, if it has become known.
+    /// Polls from `start` until `stop`, which also interrupts a poll; files on disk are always complete. Returns the serial
+    /// number of the gateway, if it is known. Boxed: otherwise the task stores `self` twice.
     pub async fn run(mut self: Box<Self>, start: Instant, stop: impl Future<Output = ()>) -> Option<Serial> {
         let mut schedule = Schedule::new(start, self.settings.interval);
         let mut stop = pin!(stop);
@@ -121,7 +120,7 @@ impl Poller {
 
     async fn turn(&mut self, schedule: &mut Schedule) {
         let request = self.wait(schedule).await;
-        // On the heap, so that it takes memory only while it lasts: most of the time all pollers wait.
+        // Boxed, so that a poll takes memory only while it runs: most of the time all pollers wait.
         let polled = Box::pin(self.poll()).await;
         self.heartbeat.beat();
         match &polled {
@@ -131,28 +130,28 @@ impl Poller {
             _ => schedule.answered(Instant::now()),
         }
         if let Some(request) = request {
-            self.answer(request, &polled);
+            self.report_request(request, &polled);
         }
-        self.tell(polled);
+        self.report(polled);
     }
 
-    /// Polls once, whatever comes of it.
+    /// Polls once and reports the result.
     pub async fn run_once(mut self) {
         let polled = self.poll_once().await;
-        self.tell(polled);
+        self.report(polled);
     }
 
-    /// The pages that fell short in the last poll, and of what.
+    /// Returns the pages that failed or were incomplete in the last poll, each with a description.
     pub fn shortfalls(&self) -> impl Iterator<Item = String> {
         let sources = self.sources.iter();
         sources.flat_map(Sources::shortfalls).map(|(page, words)| format!("{} {words}", page.path()))
     }
 
-    /// Polls as often as it takes for a reading of a gateway of which a page hangs: the first page to hang may be the whole
-    /// gateway and ends a poll, and the next poll passes it over.
+    /// Polls, and retries if a page hangs. A page that does not respond may mean that the whole gateway does not, so it
+    /// ends the poll. The next poll skips it.
     pub async fn poll_once(&mut self) -> Result<Option<Reading>, Trouble> {
         let mut polled = self.poll().await;
-        for _ in 0..PAGES_THAT_HANG {
+        for _ in 0..HANGING_PAGES {
             let one_page = match &polled {
                 Err(Trouble::Gateway(gateway::Error::Unreachable { connected, path, .. })) => {
                     *connected && *path != gateway::info::PATH
@@ -168,21 +167,21 @@ impl Poller {
         polled
     }
 
-    /// One poll; `None` when nothing was due, which a first poll never gives.
+    /// Polls once. Returns `None` if no page was due, which never happens at the first poll.
     pub async fn poll(&mut self) -> Result<Option<Reading>, Trouble> {
         let polled = self.try_poll().await;
         if let Err(trouble) = &polled {
-            self.unsure = true;
-            if self.is_elsewhere(trouble) {
+            self.must_identify = true;
+            if self.must_locate(trouble) {
                 self.gateway = None;
             }
         }
         polled
     }
 
-    /// Whether the gateway is to be looked for again: another one answers, or one that was found by its name or by mDNS
-    /// may have moved.
-    fn is_elsewhere(&self, trouble: &Trouble) -> bool {
+    /// Returns whether the gateway must be located again: another gateway responds, or the address of one that was found
+    /// by its host name or by mDNS may have changed.
+    fn must_locate(&self, trouble: &Trouble) -> bool {
         let Trouble::Gateway(error) = trouble else { return false };
         let may_move = self.settings.address.as_ref().is_none_or(|address| address.ip().is_none());
         let lost = matches!(error, gateway::Error::Unreachable { .. } | gateway::Error::Unidentified { .. });
@@ -194,24 +193,24 @@ impl Poller {
         heartbeat.during(LONGEST_OPENING, self.connect()).await?;
         self.authorise().await?;
         let read = self.read().await;
-        if let Err(error) = self.judged(&read).await {
-            // What was read is worth more than what could not be written down about it.
-            tracing::debug!(%error, "the gateway's judgement of the token was not written down");
+        if let Err(error) = self.record_verdict(&read).await {
+            // The reading is still valid, and more important than this record.
+            tracing::debug!(%error, "cannot record whether the gateway accepts the token");
         }
         read
     }
 
-    /// Opens the gateway, or asks it again who it is where that is due.
+    /// Connects to the gateway, or reads `/info` again if that is due.
     async fn connect(&mut self) -> Result<(), Trouble> {
         if let Some(gateway) = &mut self.gateway
-            && (self.unsure || gateway.asked().elapsed() >= ASK_AGAIN)
+            && (self.must_identify || gateway.identified_at().elapsed() >= IDENTIFY_INTERVAL)
         {
             match gateway.confirm().await {
                 Ok(()) => {}
                 Err(error) if error.is_about_identity() => self.gateway = None,
-                // A page that fails costs what it says and no more: it is who it was an hour ago, by its key.
-                Err(error) if !self.unsure && error.is_about_one_page() => {
-                    tracing::debug!(%error, "the gateway does not say who it is; it is read all the same");
+                // Only `/info` fails; the key of the connection still identifies the gateway.
+                Err(error) if !self.must_identify && error.is_about_one_page() => {
+                    tracing::debug!(%error, "cannot read /info again; reading the other pages anyway");
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -221,39 +220,43 @@ impl Poller {
             let now = self.shared.clock.now();
             self.gateway = Some(gateway::open(&self.settings.target(), &mut self.keys, now).await?);
         }
-        self.unsure = false;
+        self.must_identify = false;
         self.identified()
     }
 
-    /// Takes into account who the gateway says it is.
+    /// Applies the last response to `/info`: checks the serial number and updates the sources.
     fn identified(&mut self) -> Result<(), Trouble> {
         let Some(gateway) = &self.gateway else { return Ok(()) };
-        let (facts, asked, address) = (gateway.info().clone(), gateway.asked(), gateway.address());
+        let (facts, identified_at, address) =
+            (gateway.info().clone(), gateway.identified_at(), gateway.address());
         if !self.newcomers.admit(&facts.serial, Instant::now())
-            && let Some(before) = self.named.clone()
+            && let Some(before) = self.last_serial.clone()
         {
             self.gateway = None;
             return Err(Trouble::ManyGateways { address, before, now: facts.serial });
         }
         self.claim(&facts.serial)?;
-        let before = self.named.replace(facts.serial.clone());
+        let before = self.last_serial.replace(facts.serial.clone());
         if let Some(before) = before.filter(|before| *before != facts.serial) {
             self.replaced(&before, &address);
         }
+        let options = Options { live_data: self.settings.live_data };
         match &mut self.sources {
-            Some(sources) => sources.identified(facts, asked),
-            none => *none = Some(Sources::new(facts, Options { live_data: self.settings.live_data }, asked)),
+            Some(sources) => sources.identified(facts, identified_at),
+            sources @ None => *sources = Some(Sources::new(facts, options, identified_at)),
         }
         Ok(())
     }
 
-    /// Another gateway than `before` is at `address`: what was known of that one is not about this one.
+    /// Discards the state of the gateway `before`, which another one has replaced at `address`, and reports that.
     fn replaced(&mut self, before: &Serial, address: &str) {
         self.save();
         (self.sources, self.access, self.totals, self.last_reading) = (None, None, None, None);
-        let Some(now) = &self.named else { return };
-        let message = format!("the gateway at {address} was replaced: it is {now} now, and was {before}");
-        if self.newcomers.say(Instant::now()) {
+        let Some(now) = &self.last_serial else { return };
+        let message = format!(
+            "the gateway at {address} was replaced: its serial number is now {now}, and was {before}"
+        );
+        if self.newcomers.may_report(Instant::now()) {
             tracing::warn!("{message}");
         } else {
             tracing::debug!("{message}");
@@ -263,12 +266,12 @@ impl Poller {
         self.event("gateway_replaced", message);
     }
 
-    /// Sees to it that the gateway can be read.
+    /// Provides the gateway connection with a token or a password.
     async fn authorise(&mut self) -> Result<(), Trouble> {
         let Some(gateway) = &mut self.gateway else { return Err(Trouble::Nothing) };
         let access = self.access.get_or_insert_with(|| Access::new(gateway.serial().clone()));
         let authorised = access.authorise(gateway, &self.settings, &self.shared, &self.heartbeat).await;
-        // It may have been asked again who it is.
+        // `/info` may have been read again.
         self.identified()?;
         if authorised? == Changed::Token
             && let Some(sources) = &mut self.sources
@@ -278,20 +281,20 @@ impl Poller {
         Ok(())
     }
 
-    /// Writes down what the gateway thinks of the token, after pages were asked for with it.
-    async fn judged(&mut self, read: &Result<Option<Reading>, Trouble>) -> Result<(), Trouble> {
+    /// Records whether the gateway accepted the token, after pages were requested with it.
+    async fn record_verdict(&mut self, read: &Result<Option<Reading>, Trouble>) -> Result<(), Trouble> {
         match (&mut self.gateway, &mut self.access) {
-            (Some(gateway), Some(access)) => access.judged(read, gateway, &self.shared).await,
+            (Some(gateway), Some(access)) => access.record_verdict(read, gateway, &self.shared).await,
             _ => Ok(()),
         }
     }
 
-    /// Makes sure that no other entry of the configuration reads the gateway `serial`.
+    /// Reserves the gateway `serial`, or returns an error if another `[[gateway]]` table polls it already.
     fn claim(&mut self, serial: &Serial) -> Result<(), Trouble> {
         if self.claim.as_ref().is_some_and(|claim| claim.serial() == serial) {
             return Ok(());
         }
-        // Another gateway than before: that one is free.
+        // This is another gateway than before; release that one.
         self.claim = None;
         let ours = self.settings.to_string();
         match self.shared.claims.claim(serial, &ours) {
@@ -303,7 +306,7 @@ impl Poller {
         }
     }
 
-    /// Asks every page that is due, and makes a reading of the answers.
+    /// Requests every page that is due, and combines the responses into a reading.
     async fn read(&mut self) -> Result<Option<Reading>, Trouble> {
         let (Some(gateway), Some(sources)) = (&mut self.gateway, &mut self.sources) else {
             return Err(Trouble::Nothing);
@@ -311,12 +314,12 @@ impl Poller {
         let mut failure = None;
         sources.begin_cycle(Instant::now());
         while let Some(endpoint) = sources.next(Instant::now()) {
-            let answer = gateway.get(endpoint).await;
+            let response = gateway.get(endpoint).await;
             self.heartbeat.beat();
-            let odd = sources.take(endpoint, answer.as_deref(), Instant::now());
+            let odd = sources.take(endpoint, response.as_deref(), Instant::now());
             let odd =
                 odd.map(|why| gateway::Error::Malformed { path: endpoint.path(), why: why.to_string() });
-            failure = gateway::Error::of_two(failure, answer.err().or(odd));
+            failure = gateway::Error::main_cause(failure, response.err().or(odd));
         }
         if sources.wants_stream(Instant::now()) {
             let (path, json) = livedata::STREAM;
@@ -337,37 +340,37 @@ impl Poller {
         }
     }
 
-    /// Guards with `totals` those readings that are of the same gateway.
-    pub fn guard_with(&mut self, totals: Totals) {
+    /// Sets the counter file that guards the totals of the gateway with the same serial number.
+    pub fn guard_with(&mut self, totals: CounterFile) {
         self.totals = Some(totals);
     }
 
-    /// Lets the totals be written.
+    /// Starts writing the counter file.
     pub(super) fn save(&mut self) {
         if let Some(totals) = &mut self.totals {
             totals.save(&self.shared.state);
         }
     }
 
-    /// Writes down the totals; nothing else waits to be written.
+    /// Writes the counter file. No other file has pending writes.
     pub async fn finish(&mut self) {
         self.save();
         if let Some(totals) = &mut self.totals
             && !totals.finish(&self.shared.state).await
         {
-            tracing::warn!("the disk does not respond, and the newest totals may not be on it");
+            tracing::warn!("the disk does not respond; the newest totals may not have been saved");
         }
     }
 
-    /// The reading with its totals guarded, and its days.
+    /// Returns the reading with guarded totals and with the energy of the day.
     pub(super) async fn guarded(&mut self, mut reading: Reading) -> Reading {
         let serial = &reading.gateway.serial;
         let totals = match self.totals.take().filter(|totals| totals.serial() == serial) {
             Some(totals) => self.totals.insert(totals),
-            None => self.totals.insert(Totals::new(serial)),
+            None => self.totals.insert(CounterFile::new(serial)),
         };
         totals.load(&self.shared.state).await;
-        totals.obey(&self.shared.state).await;
+        totals.apply_reset(&self.shared.state).await;
         self.incidents.extend(totals.apply(&mut reading, &self.shared.zone, Instant::now()));
         reading
     }

@@ -1,7 +1,7 @@
-//! Which gateways have been read at one place.
+//! The limit on new serial numbers at one configured address.
 //!
-//! A gateway is replaced once in years. Something that is another one each time it is asked is none; each would leave files,
-//! topics and a line in the log behind.
+//! A gateway is replaced once in years. A device that keeps reporting new serial numbers is not a gateway. Each number
+//! would leave files, topics and a log line behind.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,37 +11,37 @@ use tokio::time::Instant;
 use crate::base::rate_limit::RateLimit;
 use crate::base::reading::Serial;
 
-/// How often a gateway may come that was never there, and how often it is said that another one is there: twice at once, and
-/// then once in so long.
+/// The burst of both rate limits: the one for new serial numbers, and the one for reports of a replacement.
 const BURST: u32 = 2;
+/// The interval after which both rate limits allow one more.
 const GAP: Duration = Duration::from_secs(24 * 3600);
 
-/// The gateways of one place.
+/// The gateways that have been polled at one configured address.
 #[derive(Debug)]
 pub(super) struct Newcomers {
     seen: BTreeSet<Serial>,
-    come: RateLimit,
-    said: RateLimit,
+    admissions: RateLimit,
+    reports: RateLimit,
 }
 
 impl Newcomers {
     pub(super) fn new(now: Instant) -> Self {
         let limit = || RateLimit::new(BURST, GAP, now);
-        Self { seen: BTreeSet::new(), come: limit(), said: limit() }
+        Self { seen: BTreeSet::new(), admissions: limit(), reports: limit() }
     }
 
-    /// Whether `serial` may be read here: the first one, one that was here before, and now and then another.
+    /// Returns whether `serial` may be polled: the first one, a known one, or a new one within the rate limit.
     pub(super) fn admit(&mut self, serial: &Serial, now: Instant) -> bool {
-        let admitted = self.seen.is_empty() || self.seen.contains(serial) || self.come.take(now);
+        let admitted = self.seen.is_empty() || self.seen.contains(serial) || self.admissions.take(now);
         if admitted && !self.seen.contains(serial) {
             self.seen.insert(serial.clone());
         }
         admitted
     }
 
-    /// Whether to say that another one is there.
-    pub(super) fn say(&mut self, now: Instant) -> bool {
-        self.said.take(now)
+    /// Returns whether a replacement may be logged as a warning.
+    pub(super) fn may_report(&mut self, now: Instant) -> bool {
+        self.reports.take(now)
     }
 }
 
@@ -59,6 +59,6 @@ mod tests {
         let hour = |n: u64| start + Duration::from_secs(3600 * n);
         let week = (0..7 * 24).filter(|n| newcomers.admit(&serial(100 + n), hour(*n)));
         assert!(week.count() <= 7);
-        assert_eq!((0..100).filter(|_| newcomers.say(start)).count(), 2);
+        assert_eq!((0..100).filter(|_| newcomers.may_report(start)).count(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of a poll: to the log once, to `latest` always, to systemd in a few words.
+//! Reports the result of a poll: to the log at changes, to `latest` always, and to systemd as a short status.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use crate::output::text;
 use crate::rules::schedule::is_quiet;
 use crate::rules::sources::{Level, Sources};
 
-/// A gateway without a reading for this long, or for three intervals, is shown as offline.
+/// The time without a reading after which a gateway is offline. Three intervals, if that is longer.
 const OFFLINE: Duration = Duration::from_secs(120);
 
 impl Poller {
-    /// Shows on the latest and in the log what came of a poll.
-    pub(super) fn tell(&mut self, polled: Result<Option<Reading>, Trouble>) {
+    /// Reports the result of a poll to `latest`, the status and the log.
+    pub(super) fn report(&mut self, polled: Result<Option<Reading>, Trouble>) {
         let now = Instant::now();
-        self.tell_notices();
+        self.report_notices();
         match polled {
             Ok(None) => {}
             Ok(Some(reading)) => {
-                self.tell_incidents();
+                self.report_incidents();
                 self.last_reading = Some(now);
-                self.tell_outage(&reading.gateway.serial, now);
+                self.report_recovery(&reading.gateway.serial, now);
                 self.shared.statuses.put(self.place, Status::Read(text::status(&reading)));
                 self.shared.latest.put_reading(reading);
             }
             Err(trouble) => {
-                let offline = self.tell_trouble(&trouble, now);
+                let offline = self.report_trouble(&trouble, now);
                 if let (false, Trouble::NoProduction { rest: Some(rest), .. }) = (offline, trouble) {
                     self.shared.latest.put_reading(*rest);
                 }
@@ -41,29 +41,29 @@ impl Poller {
         }
     }
 
-    /// The gateway is read.
-    fn tell_outage(&mut self, gateway: &Serial, now: Instant) {
+    /// Logs the end of an outage.
+    fn report_recovery(&mut self, gateway: &Serial, now: Instant) {
         match self.outage.ended(now) {
             OutageReport::Ended(Some(after)) => {
-                tracing::info!(%gateway, after = %length(after), "the gateway is read again");
+                tracing::info!(%gateway, after = %length(after), "the gateway is responding again");
             }
             OutageReport::Stable(times, within) => {
-                tracing::info!(%gateway, times, within = %length(within), "the gateway no longer comes and goes");
+                tracing::info!(%gateway, times, within = %length(within), "the gateway is stable again");
             }
             _ => {}
         }
     }
 
-    /// Reports a trouble; returns whether it has lasted long enough for the gateway to be offline.
-    fn tell_trouble(&mut self, trouble: &Trouble, now: Instant) -> bool {
+    /// Reports a failed poll. Returns whether the failures have lasted long enough for the gateway to be offline.
+    fn report_trouble(&mut self, trouble: &Trouble, now: Instant) -> bool {
         let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
         let quiet = trouble.may_be_a_restart() && self.last_reading.is_some() && is_quiet(&local);
         match self.outage.failed(trouble.kind(), quiet, now) {
             OutageReport::Begun => tracing::warn!("{trouble}"),
             OutageReport::Flapping(times) => tracing::warn!(
                 times,
-                "{trouble}. The gateway comes and goes; that is not said again until it has been read for an hour without a \
-                 break"
+                "{trouble}. The gateway fails repeatedly; further failures are not logged until it has responded for an hour \
+                 without one"
             ),
             _ => tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}"),
         }
@@ -76,7 +76,7 @@ impl Poller {
         silent
     }
 
-    fn tell_notices(&mut self) {
+    fn report_notices(&mut self) {
         let notices = self.sources.as_mut().map(Sources::notices).unwrap_or_default();
         let gateway = self.serial().map(tracing::field::display);
         for notice in notices {
@@ -95,13 +95,13 @@ impl Poller {
         }
     }
 
-    /// The gateway's serial, once it is known.
+    /// Returns the serial number of the last gateway that responded, or the configured one.
     pub(super) fn serial(&self) -> Option<Serial> {
-        self.named.clone().or_else(|| self.settings.serial.clone())
+        self.last_serial.clone().or_else(|| self.settings.serial.clone())
     }
 
-    /// Tells what has happened to totals and inverters, and writes the totals if it is time.
-    pub(super) fn tell_incidents(&mut self) {
+    /// Reports the events about totals and inverters, and writes the counter file if that is due.
+    pub(super) fn report_incidents(&mut self) {
         for incident in std::mem::take(&mut self.incidents) {
             if incident.is_an_end() {
                 tracing::info!(kind = incident.kind, "{}", incident.message);

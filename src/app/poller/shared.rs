@@ -1,4 +1,4 @@
-//! What the pollers of a daemon share.
+//! The state that the pollers of a daemon share.
 
 use std::sync::Arc;
 
@@ -14,25 +14,24 @@ use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
 use crate::io::state_dir::StateDir;
 
-/// What the pollers of a daemon share.
+/// The state that the pollers of a daemon share.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Shared {
-    /// Where the state lies.
     pub state: StateDir,
-    /// The time.
     pub clock: Clock,
-    /// The zone of local midnight.
+    /// The time zone whose midnight begins a day.
     pub zone: TimeZone,
-    /// The account's tokens.
+    /// Stores tokens and requests new ones from the cloud.
     pub token_provider: Arc<Mutex<TokenProvider>>,
-    /// What the end of the program waits for.
+    /// Tracks requests to the cloud that the program waits for before it ends.
     pub ending: Ending,
-    /// Where readings are put.
+    /// Receives readings, availability, token reports and events.
     pub latest: Latest,
-    /// Where each poller says how it stands.
+    /// Receives the status of each poller.
     pub statuses: StatusList,
-    /// Where what is asked over MQTT waits.
+    /// The queue of requests received over MQTT.
     pub requests: Requests,
-    /// Which entry of the configuration reads which gateway.
+    /// The `[[gateway]]` table that polls each gateway.
     pub claims: Claims,
 }

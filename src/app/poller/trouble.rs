@@ -1,4 +1,4 @@
-//! Why a poll brought no reading, in words for the log, systemd and the broker.
+//! The reasons for a poll without a reading, with messages for the log, systemd and the broker.
 
 use crate::app::token_provider;
 use crate::base::reading::{Reading, Serial};
@@ -6,60 +6,60 @@ use crate::io::gateway::{self, OpenError};
 use crate::io::state_dir;
 use crate::rules::logins::decision::Decision;
 
-/// Why a poll brought no reading. None of these ends the daemon.
+/// The reason for a poll without a reading. No such failure ends the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    /// The gateway cannot be told from others, or is not there.
+    /// The gateway was not found, or cannot be distinguished from others.
     #[error(transparent)]
     Open(OpenError),
-    /// The gateway, or the way there.
+    /// A request to the gateway failed.
     #[error(transparent)]
     Gateway(#[from] gateway::Error),
-    /// Two entries of the configuration name one gateway.
+    /// Two `[[gateway]]` tables lead to the same gateway.
     #[error(
         "two [[gateway]] tables lead to the gateway {serial}: {first}, and {second}; the second is not polled. Remove one \
          of them"
     )]
     ReadAlready {
-        /// Its serial.
+        /// The serial number of the gateway.
         serial: Serial,
-        /// The entry that is polled.
+        /// The table that is polled.
         first: String,
-        /// The entry that is not.
+        /// The table that is not polled.
         second: String,
     },
-    /// Another gateway each time.
+    /// The device reports more new serial numbers than the rate limit allows.
     #[error(
-        "the gateway at {address} says another serial number again: {now}, and {before} before. It is not read as yet another \
-         one; write the serial of the right one below [[gateway]]"
+        "the gateway at {address} changed its serial number again, from {before} to {now}; it is not polled under the new \
+         one. Set `serial` below [[gateway]] to the correct serial number"
     )]
     ManyGateways {
-        /// Where it is.
+        /// The address of the gateway.
         address: String,
-        /// The serial that it said before.
+        /// The previous serial number.
         before: Serial,
-        /// The serial that it says now.
+        /// The serial number in the current response.
         now: Serial,
     },
-    /// There is no token, and this is why.
+    /// There is no token, for the given reason.
     #[error("there is no token for the gateway: {0}")]
     NoToken(Decision),
-    /// The login rules could not be followed.
+    /// The token provider failed.
     #[error(transparent)]
     TokenProvider(#[from] token_provider::Error),
-    /// The state directory.
+    /// The state directory failed.
     #[error(transparent)]
     State(#[from] state_dir::Error),
-    /// It responds, and no page yields production.
+    /// The gateway responds, but no page yields production.
     #[error("the gateway responds, but no page yields production: {why}")]
     NoProduction {
-        /// The pages that could, and why they do not.
+        /// The pages that could yield production, each with the reason that it does not.
         why: String,
-        /// What else is measured, if anything is.
+        /// The other values, if there are any.
         rest: Option<Box<Reading>>,
     },
-    /// It answers, and with nothing that could be read.
-    #[error("the gateway answers, but gave nothing that could be read")]
+    /// The gateway responds, but no page yields a value.
+    #[error("the gateway responds, but no page yields a value")]
     Nothing,
 }
 
@@ -74,7 +74,7 @@ impl From<OpenError> for Trouble {
 }
 
 impl Trouble {
-    /// A stable word: two troubles of one kind are one outage.
+    /// Returns a stable identifier. Successive failures of one kind are one outage.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Open(OpenError::OtherGateway { .. }) => "other_gateway",
@@ -100,7 +100,7 @@ impl Trouble {
         }
     }
 
-    /// Whether it is what a gateway does every night when it restarts.
+    /// Returns whether the nightly restart of a gateway can cause this failure.
     pub fn may_be_a_restart(&self) -> bool {
         matches!(self.kind(), "away" | "malformed" | "no_production")
     }

@@ -51,7 +51,7 @@ fn is_page(endpoint: Endpoint, body: &[u8]) -> bool {
 pub struct Connected {
     gateway: Identified,
     credentials: Credentials,
-    /// The responses about the token in use since the last call of [`Self::take_word`].
+    /// The responses about the token in use since the last call of [`Self::take_token_verdict`].
     verdict: TokenVerdict,
     takes_password: bool,
     /// When a token was last checked with pages.
@@ -77,7 +77,7 @@ impl Connected {
     }
 
     /// When `/info` was last read.
-    pub fn asked(&self) -> Instant {
+    pub fn identified_at(&self) -> Instant {
         self.gateway.seen_at
     }
 
@@ -110,7 +110,7 @@ impl Connected {
     }
 
     /// Returns and clears the responses about the token in use.
-    pub fn take_word(&mut self) -> TokenVerdict {
+    pub fn take_token_verdict(&mut self) -> TokenVerdict {
         std::mem::take(&mut self.verdict)
     }
 
@@ -156,7 +156,7 @@ impl Connected {
     pub async fn try_token(&mut self, token: &Token) -> Result<(), Error> {
         let bound = self.credentials.bind(token, &self.gateway)?;
         let unclear = match self.check(&bound).await {
-            Err(error) if error.leaves_token_unjudged() => error,
+            Err(error) if error.says_nothing_about_token() => error,
             checked => return checked,
         };
         if self.pages_tried.is_some_and(|at| at.elapsed() < PAGE_CHECK_INTERVAL) {
@@ -246,7 +246,7 @@ impl Connected {
     async fn open_session(&mut self) -> Result<(), Error> {
         let token = self.session()?.token().cloned().ok_or(Error::NoToken)?;
         match self.check(&token).await {
-            Err(error) if error.leaves_token_unjudged() => Ok(()),
+            Err(error) if error.says_nothing_about_token() => Ok(()),
             checked => checked,
         }
     }
@@ -281,7 +281,7 @@ impl Connected {
                     tracing::info!(gateway = %self.gateway.connection.location().address, "{CHECK_JWT} accepts the token again");
                 }
                 Err(Error::TokenRefused) => session.close(),
-                Err(error) if error.leaves_token_unjudged() => session.record_unclear(error.to_string()),
+                Err(error) if error.says_nothing_about_token() => session.record_unclear(error.to_string()),
                 Ok(_) | Err(_) => {}
             }
         }

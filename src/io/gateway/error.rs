@@ -155,7 +155,7 @@ impl Error {
 
     /// Returns the failure that better explains a failed poll. This is the first, unless the second concerns every
     /// page, or the first only says that a page is missing.
-    pub fn of_two(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+    pub fn main_cause(first: Option<Self>, second: Option<Self>) -> Option<Self> {
         match (first, second) {
             (Some(first), Some(second)) if second.is_about_every_page() && !first.is_about_every_page() => {
                 Some(second)
@@ -167,7 +167,7 @@ impl Error {
 
     /// Returns whether such a response of `/auth/check_jwt` neither accepts nor refuses the token, so that the data
     /// pages may accept it.
-    pub const fn leaves_token_unjudged(&self) -> bool {
+    pub const fn says_nothing_about_token(&self) -> bool {
         match self {
             Self::Unreachable { connected, .. } => *connected,
             Self::Busy { .. } | Self::Forbidden { .. } => true,
@@ -229,8 +229,8 @@ mod tests {
         let missing = || Some(Error::Missing { path: "/a" });
         let broken = || Some(Error::Malformed { path: "/b", why: "it is cut off".to_owned() });
         for (first, second) in [(missing(), broken()), (broken(), missing()), (None, broken())] {
-            assert!(matches!(Error::of_two(first, second), Some(Error::Malformed { path: "/b", .. })));
+            assert!(matches!(Error::main_cause(first, second), Some(Error::Malformed { path: "/b", .. })));
         }
-        assert!(matches!(Error::of_two(missing(), None), Some(Error::Missing { .. })));
+        assert!(matches!(Error::main_cause(missing(), None), Some(Error::Missing { .. })));
     }
 }

@@ -1,8 +1,8 @@
-//! The gateways that are known: `gateway-SERIAL.json` remembers the public key of each (trust on first use), and a copy
-//! of it, for an SD card that damages one of them.
+//! The known gateways. `gateway-SERIAL.json` stores the public key of each (trust on first use), and has a copy in case
+//! the SD card damages one of the two files.
 //!
-//! A damaged file means that a key was known. Without its copy the gateway is not trusted at first sight again: that is
-//! what somebody would wait for who has taken its place.
+//! A damaged file means that a key was known. If the copy is damaged too, a new key is not trusted automatically, because
+//! an impostor could wait for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,23 +14,24 @@ use crate::base::reading::Serial;
 use crate::io::state_dir::{Error, StateDir, Stored};
 use crate::io::tls::Fingerprint;
 
-const BEGINNING: &str = "gateway-";
-const END: &str = ".json";
-const COPY_END: &str = ".copy.json";
-const ASIDE_END: &str = ".json.damaged";
-/// Files of more gateways than this are not made: whoever answers at a gateway's address may call itself anything.
-const MOST: usize = 2048;
+const PREFIX: &str = "gateway-";
+const SUFFIX: &str = ".json";
+const COPY_SUFFIX: &str = ".copy.json";
+const DAMAGED_SUFFIX: &str = ".json.damaged";
+/// The maximum number of gateways with a file. A device at a gateway's address can claim any number of serial numbers.
+const MAX_GATEWAYS: usize = 2048;
 
-/// What is remembered of a gateway.
+/// The stored facts about a gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// The key it showed first, or that the operator accepted since; `None` for plain http, where there is no key.
+    /// The key that the gateway presented first, or that the operator accepted later. `None` for plain http, which has no
+    /// key.
     pub key: Option<Fingerprint>,
-    /// Where it was last.
+    /// The last address of the gateway.
     pub address: String,
-    /// When its key was accepted.
+    /// When the key was accepted.
     pub since: Timestamp,
-    /// The configured place whose configured password it has been sent (firmware before 7).
+    /// The address in the configuration whose password was sent to this gateway (firmware before 7).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_of: Option<String>,
 }
@@ -42,25 +43,25 @@ enum File {
     Damaged,
 }
 
-/// Reads and writes what is remembered. What the disk does not give or take is remembered until the program ends.
+/// Reads and writes the known gateways. While the disk fails, they are kept in memory until the program ends.
 #[derive(Debug)]
 pub struct PinnedKeys {
     state: StateDir,
     memory: BTreeMap<Serial, Known>,
-    /// Those that are to be written again.
+    /// The gateways whose files could not be written yet.
     unwritten: BTreeSet<Serial>,
-    /// Which of the directories it is that were found under the same path.
+    /// The number of replacements of the state directory that have been handled.
     directory: u64,
 }
 
 impl PinnedKeys {
-    /// The keys remembered in `state`.
+    /// Creates a value for the keys stored in `state`.
     pub fn new(state: StateDir) -> Self {
         let directory = state.replaced();
         Self { state, memory: BTreeMap::new(), unwritten: BTreeSet::new(), directory }
     }
 
-    /// What is remembered of `serial`. In place of a damaged file its copy serves, or what this process knows.
+    /// Returns the stored facts about `serial`. If the file is damaged, uses the facts in memory, or the copy.
     pub async fn load(&self, serial: &Serial) -> Result<Option<Known>, Error> {
         let remembered = self.memory.get(serial).cloned();
         match self.file(serial).await {
@@ -80,7 +81,7 @@ impl PinnedKeys {
         }
     }
 
-    /// Whether a key was known, and which one is lost: the file is damaged, and so is its copy, or there is none.
+    /// Returns whether the key of a known gateway is lost: its file is damaged, and the copy is damaged or missing.
     pub async fn is_lost(&self, serial: &Serial) -> bool {
         matches!(self.load(serial).await, Ok(None)) && matches!(self.file(serial).await, Ok(File::Damaged))
     }
@@ -88,15 +89,15 @@ impl PinnedKeys {
     async fn file(&self, serial: &Serial) -> Result<File, Error> {
         Ok(match self.state.read(&name(serial)).await? {
             Stored::Found(known) => File::Whole(known),
-            // It was set aside before, and no other has taken its place.
-            Stored::Absent if self.has_aside(serial).await => File::Damaged,
+            // The file was set aside before and has not been replaced.
+            Stored::Absent if self.has_damaged_file(serial).await => File::Damaged,
             Stored::Absent => File::Absent,
             Stored::Damaged(_) => File::Damaged,
         })
     }
 
-    async fn has_aside(&self, serial: &Serial) -> bool {
-        matches!(self.state.stamp(&aside_name(serial)).await, Ok(Some(_)))
+    async fn has_damaged_file(&self, serial: &Serial) -> bool {
+        matches!(self.state.stamp(&damaged_name(serial)).await, Ok(Some(_)))
     }
 
     async fn copy(&self, serial: &Serial) -> Option<Known> {
@@ -109,7 +110,7 @@ impl PinnedKeys {
     async fn store_again(&self, serial: &Serial, known: &Known) {
         match self.store(serial, known).await {
             Ok(()) => {
-                tracing::warn!(%serial, "the remembered key of the gateway was damaged; its copy is used and stored again");
+                tracing::warn!(%serial, "the stored key of the gateway was damaged; restored it from its copy");
             }
             Err(error) => tracing::debug!("{error}"),
         }
@@ -118,37 +119,41 @@ impl PinnedKeys {
     async fn store(&self, serial: &Serial, known: &Known) -> Result<(), Error> {
         let first = self.state.write(&name(serial), known).await;
         if matches!(first, Err(Error::Stalled { .. })) {
-            // Both wait for the disk.
+            // Queue both writes.
             return self.state.write(&copy_name(serial), known).await.and(first);
         }
         first?;
         self.state.write(&copy_name(serial), known).await?;
-        if self.has_aside(serial).await { self.state.remove(&aside_name(serial)).await } else { Ok(()) }
+        if self.has_damaged_file(serial).await {
+            self.state.remove(&damaged_name(serial)).await
+        } else {
+            Ok(())
+        }
     }
 
-    /// Remembers a gateway, on disk.
+    /// Stores a gateway on disk and in memory.
     pub async fn save(&mut self, serial: &Serial, known: &Known) -> Result<(), Error> {
         self.keep(serial, known);
         self.store(serial, known).await
     }
 
-    /// Remembers a gateway; where the disk does not serve, until the program ends.
+    /// Stores a gateway on disk, or only in memory if the disk fails.
     pub(super) async fn remember(&mut self, serial: &Serial, known: &Known) {
         let is_new = matches!(self.state.stamp(&name(serial)).await, Ok(None));
-        if is_new && self.serials().await.len() >= MOST {
+        if is_new && self.serials().await.len() >= MAX_GATEWAYS {
             self.keep(serial, known);
             tracing::warn!(
-                "{} remembers {MOST} gateways already; the key of {serial} is trusted until the restart",
+                "{} already contains {MAX_GATEWAYS} gateways; the key of {serial} is trusted until the next restart only",
                 self.state.path().display()
             );
         } else if let Err(error) = self.save(serial, known).await {
-            // The state directory reports its own troubles.
-            tracing::debug!("{error}; the key is known until the restart");
+            // The state directory logs its errors itself.
+            tracing::debug!("{error}; keeping the key in memory");
             self.unwritten.insert(serial.clone());
         }
     }
 
-    /// Writes again what could not be written, and all that another directory under the same path does not have.
+    /// Retries failed writes. After a replacement of the state directory, writes all files that it does not contain.
     pub async fn catch_up(&mut self) {
         let directory = self.state.replaced();
         if directory != self.directory {
@@ -170,19 +175,19 @@ impl PinnedKeys {
         }
     }
 
-    /// Whether the file has its copy, which earlier versions did not write.
+    /// Returns whether the file has a copy. Earlier versions did not write one.
     pub(super) async fn has_copy(&self, serial: &Serial) -> bool {
         !matches!(self.state.stamp(&copy_name(serial)).await, Ok(None))
     }
 
-    /// Remembers a gateway until the program ends.
+    /// Keeps a gateway in memory until the program ends.
     pub(super) fn keep(&mut self, serial: &Serial, known: &Known) {
-        if self.memory.len() < MOST || self.memory.contains_key(serial) {
+        if self.memory.len() < MAX_GATEWAYS || self.memory.contains_key(serial) {
             self.memory.insert(serial.clone(), known.clone());
         }
     }
 
-    /// The gateways that are remembered on disk.
+    /// Returns the gateways that are stored on disk.
     pub(super) async fn serials(&self) -> Vec<Serial> {
         serials(&self.state).await.unwrap_or_else(|error| {
             tracing::debug!("{error}");
@@ -190,7 +195,7 @@ impl PinnedKeys {
         })
     }
 
-    /// Whether the password configured for `place` has been sent to another gateway than `serial`.
+    /// Returns whether the password configured for `place` has been sent to a gateway other than `serial`.
     pub(super) async fn sent_to_another(&self, serial: &Serial, place: &str) -> bool {
         let others = self.serials().await.into_iter().chain(self.memory.keys().cloned());
         for other in others.filter(|other| other != serial) {
@@ -203,13 +208,13 @@ impl PinnedKeys {
     }
 }
 
-/// The gateways that have answered at `address`, written as in the configuration, and at no other place since.
+/// Returns the gateways whose last response came from `address`, which is written as in the configuration.
 pub async fn serials_at(state: &StateDir, address: &str) -> Result<Vec<Serial>, Error> {
     let there = last_seen(state).await?.into_iter().filter(|(_, last)| last.as_deref() == Some(address));
     Ok(there.map(|(serial, _)| serial).collect())
 }
 
-/// The gateways that have answered, and where each was last; `None` where its file cannot be understood.
+/// Returns the known gateways with their last addresses. The address is `None` if the file cannot be parsed.
 pub async fn last_seen(state: &StateDir) -> Result<Vec<(Serial, Option<String>)>, Error> {
     let mut seen = Vec::new();
     for serial in serials(state).await? {
@@ -223,50 +228,50 @@ pub async fn last_seen(state: &StateDir) -> Result<Vec<(Serial, Option<String>)>
 }
 
 async fn serials(state: &StateDir) -> Result<Vec<Serial>, Error> {
-    let serial = |name: &String| name.strip_prefix(BEGINNING)?.strip_suffix(END)?.parse().ok();
-    Ok(state.names(BEGINNING, END).await?.iter().filter_map(serial).collect())
+    let serial = |name: &String| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok();
+    Ok(state.names(PREFIX, SUFFIX).await?.iter().filter_map(serial).collect())
 }
 
 fn name(serial: &Serial) -> String {
-    format!("{BEGINNING}{serial}{END}")
+    format!("{PREFIX}{serial}{SUFFIX}")
 }
 
 fn copy_name(serial: &Serial) -> String {
-    format!("{BEGINNING}{serial}{COPY_END}")
+    format!("{PREFIX}{serial}{COPY_SUFFIX}")
 }
 
-fn aside_name(serial: &Serial) -> String {
-    format!("{BEGINNING}{serial}{ASIDE_END}")
+fn damaged_name(serial: &Serial) -> String {
+    format!("{PREFIX}{serial}{DAMAGED_SUFFIX}")
 }
 
-/// What it means how a gateway is connected.
+/// The result of the comparison between the key of a connection and the stored key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it is remembered.
+    /// The key is the stored one.
     Same,
-    /// Nothing is remembered, or plain http and now a key: this is trusted from now on.
+    /// No gateway is stored, or one without a key (plain http). The connection is trusted from now on.
     First,
-    /// Another key is remembered.
+    /// A different key is stored.
     Changed {
-        /// The remembered key.
+        /// The stored key.
         known: Fingerprint,
-        /// The key it shows.
+        /// The key that the gateway presented.
         seen: Fingerprint,
     },
-    /// A key is remembered, and none is shown.
+    /// A key is stored, but the gateway presented none.
     Missing {
-        /// The remembered key.
+        /// The stored key.
         known: Fingerprint,
     },
 }
 
-/// Judges how a gateway is connected by what is remembered of it.
+/// Compares the key of a connection with the stored one.
 pub fn judge(known: Option<&Known>, proof: &Proof) -> Verdict {
     match (known.map(|known| known.key), proof) {
         (Some(Some(known)), Proof::Key(seen)) if known != *seen => Verdict::Changed { known, seen: *seen },
         (Some(Some(known)), Proof::Clear) => Verdict::Missing { known },
         (None, _) | (Some(None), Proof::Key(_)) => Verdict::First,
-        // Where any certificate is accepted, none is compared.
+        // `Proof::Unproven` (any certificate is accepted) is not compared.
         (Some(_), _) => Verdict::Same,
     }
 }
@@ -334,17 +339,17 @@ mod tests {
             );
             std::fs::write(path(".json"), damaged).unwrap();
             std::fs::write(path(".copy.json"), damaged).unwrap();
-            // Other readers set it aside as well.
+            // Other readers also set it aside.
             last_seen(&StateDir::open(outer.path()).unwrap()).await.unwrap();
             for _restart in 0..2 {
                 assert_eq!(fresh().load(&serial).await.unwrap(), None, "{damaged}");
                 assert!(fresh().is_lost(&serial).await, "{damaged}");
             }
-            assert!(keys.load(&serial).await.unwrap().is_some(), "this process knows it");
+            assert!(keys.load(&serial).await.unwrap().is_some(), "this process has it in memory");
             assert!(!fresh().is_lost(&serial).await, "{damaged}: it is stored again");
         }
         std::fs::remove_file(path(".json")).unwrap();
-        assert_eq!(fresh().load(&serial).await.unwrap(), None, "who removes the file has it forgotten");
+        assert_eq!(fresh().load(&serial).await.unwrap(), None, "removing the file makes the gateway unknown");
         assert!(!fresh().is_lost(&serial).await);
     }
 
@@ -378,11 +383,11 @@ mod tests {
     #[tokio::test]
     async fn no_more_than_so_many_gateways_are_written_down() {
         let (outer, mut keys, serial) = setup();
-        for number in 0..MOST {
+        for number in 0..MAX_GATEWAYS {
             std::fs::write(outer.path().join(format!("gateway-{number}.json")), "{}").unwrap();
         }
         keys.remember(&serial, &known(Some(key('1')))).await;
-        assert_eq!(keys.serials().await.len(), MOST);
+        assert_eq!(keys.serials().await.len(), MAX_GATEWAYS);
         assert!(keys.load(&serial).await.unwrap().is_some());
     }
 }

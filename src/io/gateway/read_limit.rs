@@ -26,7 +26,7 @@ pub(super) struct LimitExceeded;
 impl LimitExceeded {
     /// Returns whether this caused `error`.
     pub(super) fn is_in(error: &(dyn StdError + 'static)) -> bool {
-        causes(error).any(|cause| cause.is::<Self>())
+        causes(error).any(<dyn StdError>::is::<Self>)
     }
 }
 

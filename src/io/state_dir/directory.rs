@@ -1,6 +1,6 @@
-//! The files in the state directory, each named relative to the open directory. No link in it is followed, and only
-//! regular files are opened: whoever may write to the directory must not be able to make root write elsewhere, and
-//! a FIFO or a device must not hold up the program.
+//! The files in the state directory, opened relative to the directory. No link is followed, and only regular files are
+//! opened. Otherwise a user who can write to the directory could make root write elsewhere, and a FIFO or a device could
+//! block the program.
 
 use std::fs::{DirBuilder, File, Metadata, TryLockError};
 use std::io::{self, ErrorKind, Write};
@@ -19,38 +19,38 @@ use super::health::{Act, Health};
 use super::place::Place;
 use crate::io::files;
 
-/// What the names of files begin with while they are written.
+/// The prefix of temporary files.
 const TEMPORARY: &str = ".new-";
-/// How many names are tried for a file that is to be written.
+/// The maximum number of names to try for a temporary file.
 const NAMES: u32 = 100;
-/// The most that is read from a state file. The record of a thousand gateways has about 1 MB.
+/// The size limit of a state file in bytes. The record of a thousand gateways has about 1 MB.
 const LONGEST: u64 = 4 << 20;
-/// Never waits for another end, and never takes over a terminal.
+/// Prevents waiting for the other end of a FIFO, and taking over a terminal.
 const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// A file's identity and age: another value after each replacement.
+/// The identity and age of a file. Changes with each replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp(u64, i64, i64, u64);
 
-/// What was found under a name.
+/// The content of a file.
 pub(super) enum Content {
     Bytes(Zeroizing<Vec<u8>>),
     Absent,
-    /// Something is there that no program of this name has written.
+    /// Not a state file: not a regular file, too large, or not text.
     Odd,
 }
 
-/// The state directory. It is opened for each use, so that one that is mounted or replaced later is seen.
+/// The state directory. It is opened for each operation, so that a later mount or replacement is detected.
 #[derive(Clone, Debug)]
 pub(super) struct Directory {
     pub(super) path: PathBuf,
-    /// Kept open where the path leads through a directory that only root may enter, as `/var/lib/private`.
+    /// Kept open, because the path may lead through a directory that only root may enter, such as `/var/lib/private`.
     kept: Option<Arc<File>>,
     pub(super) health: Health,
 }
 
 impl Directory {
-    /// Opens the directory, making it (mode 0700) where it is missing. Root is refused one of another user.
+    /// Opens the directory, and creates it (mode 0700) if it is missing. Root may not use a directory of another user.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let directory = Self { path: path.to_owned(), kept: None, health: Health::new(path, false) };
         if geteuid().is_root() {
@@ -62,12 +62,12 @@ impl Directory {
         Ok(directory)
     }
 
-    /// The directory at `path` that was opened as `kept`.
+    /// Creates a value for the directory at `path`, which is open as `kept`.
     pub(super) fn kept(path: &Path, kept: File) -> Self {
         Self { path: path.to_owned(), kept: Some(Arc::new(kept)), health: Health::new(path, false) }
     }
 
-    /// The place of a directory that belongs to root.
+    /// Finds the directory, which must belong to root.
     fn place(&self) -> Result<Place, Error> {
         let place = Place::find(&self.path)?;
         if place.uid == 0 {
@@ -77,7 +77,7 @@ impl Directory {
         Err(Error::Foreign { path: self.path.clone(), why })
     }
 
-    /// Does `job` with the file `name`, and takes note of what comes of it.
+    /// Runs `job` on the file `name`, and records the outcome.
     pub(super) fn work<T>(
         &self,
         act: Act,
@@ -86,11 +86,11 @@ impl Directory {
     ) -> Result<T, Error> {
         let done = job(self, name);
         self.health.responded();
-        self.health.note(act, &self.path.join(name), done.as_ref().map(drop));
+        self.health.record(act, &self.path.join(name), done.as_ref().map(drop));
         done
     }
 
-    /// The open directory.
+    /// Opens the directory, and records its identity.
     fn handle(&self) -> Result<File, Error> {
         let handle = self.open_again()?;
         self.health.opened(&handle);
@@ -115,7 +115,7 @@ impl Directory {
         let read = open(&directory, name, OFlags::RDONLY).and_then(|file| files::read_file(file, LONGEST));
         match read {
             Ok(bytes) => Ok(Content::Bytes(bytes)),
-            // A container makes one for a file that is missing outside: moving it away would not help.
+            // Container runtimes create a directory in place of a mounted file that is missing. Renaming it would not help.
             Err(files::Error::NotAFile(_)) if look(&directory, name).is_ok_and(|data| data.is_dir()) => {
                 Err(Error::Unreadable { path: self.path.join(name), source: Errno::ISDIR.into() })
             }
@@ -129,20 +129,23 @@ impl Directory {
         }
     }
 
-    /// Renames what lies under `name`, so that it is out of the way; returns where it is then.
+    /// Renames the file `name` to `name.damaged`. Returns its path afterwards.
     pub(super) fn set_aside(&self, name: &str) -> PathBuf {
         let aside = format!("{name}.damaged");
         let renamed = self.handle().map(|directory| renameat(&directory, name, &directory, &aside));
-        // Where nothing can be renamed it stays, and is damaged again at the next look.
+        // If the rename fails, the file stays, and is reported as damaged again at the next read.
         self.path.join(if matches!(renamed, Ok(Ok(()))) { &aside } else { name })
     }
 
-    /// Replaces the file `name`. When this returns, `bytes` survive a power cut.
+    /// Replaces the file `name`. After `Ok`, `bytes` survive a power cut.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let directory = self.handle()?;
         let replaced = || {
             if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
-                return Err(io::Error::other(format!("{} bytes would not be read again", bytes.len())));
+                return Err(io::Error::other(format!(
+                    "{} bytes exceed the size limit of a state file",
+                    bytes.len()
+                )));
             }
             let mut temporary = Temporary::new(&directory, &mut Rng::new())?;
             temporary.file.write_all(bytes)?;
@@ -157,7 +160,7 @@ impl Directory {
         Error::Unwritable { path: self.path.join(name), source }
     }
 
-    /// Removes the file `name`, if it is there.
+    /// Removes the file `name` if it exists.
     pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
         match unlinkat(self.handle()?, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -165,7 +168,7 @@ impl Directory {
         }
     }
 
-    /// The identity and age of the file `name`; `None` when it is missing.
+    /// Returns the identity and age of the file `name`, or `None` if it is missing.
     pub(super) fn stamp(&self, name: &str) -> Result<Option<Stamp>, Error> {
         match look(&self.handle()?, name) {
             Ok(data) => Ok(Some(Stamp(data.ino(), data.mtime(), data.mtime_nsec(), data.len()))),
@@ -174,7 +177,7 @@ impl Directory {
         }
     }
 
-    /// The names that begin with `prefix` and end with `suffix`, sorted.
+    /// Returns the file names that begin with `prefix` and end with `suffix`, sorted.
     pub(super) fn names(&self, prefix: &str, suffix: &str) -> Result<Vec<String>, Error> {
         let unreadable = |error: Errno| Error::Unreadable { path: self.path.clone(), source: error.into() };
         let mut names = Vec::new();
@@ -189,13 +192,13 @@ impl Directory {
         Ok(names)
     }
 
-    /// What lies under `name`, without following it if it is a link.
+    /// Returns the metadata of `name`, without following a link.
     pub(super) fn metadata(&self, name: &str) -> Result<Metadata, Error> {
         let path = || self.path.join(name);
         look(&self.handle()?, name).map_err(|source| Error::Unreadable { path: path(), source })
     }
 
-    /// Removes temporary files that a killed process left behind. One that is being written is locked, and stays.
+    /// Removes the temporary files of killed processes. A file that is being written is locked, and is not removed.
     pub(super) fn sweep(&self) -> Result<(), Error> {
         let directory = self.handle()?;
         for name in self.names(TEMPORARY, "")? {
@@ -205,7 +208,7 @@ impl Directory {
                 continue;
             }
             if let Err(error) = unlinkat(&directory, &name, AtFlags::empty()) {
-                tracing::debug!(%error, name, "a file that was left behind stays");
+                tracing::debug!(%error, name, "cannot remove a temporary file of a killed process");
             }
         }
         Ok(())
@@ -227,19 +230,19 @@ impl Directory {
     }
 }
 
-/// Looks at what lies under `name`, without opening it.
+/// Reads the metadata of `name` without opening the file.
 fn look(directory: &File, name: &str) -> io::Result<Metadata> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     File::from(openat(directory, name, flags, Mode::empty())?).metadata()
 }
 
-/// Opens a regular file. Anything else is looked at and not opened, which alone acts on some devices.
+/// Opens a regular file. Checks the metadata first, because opening some devices triggers an action.
 fn open(directory: &File, name: &str, access: OFlags) -> Result<File, files::Error> {
     files::expect_regular(&look(directory, name)?)?;
     let file = File::from(openat(directory, name, OPEN | access, Mode::empty()).map_err(io::Error::from)?);
     let metadata = file.metadata()?;
     files::expect_regular(&metadata)?;
-    // Our own may have a second name in a backup that is made of links.
+    // Our own files may have a second name in a backup made of hard links.
     if metadata.nlink() > 1 && metadata.uid() != geteuid().as_raw() {
         return Err(files::Error::NotAFile("a link to a file of another user"));
     }
@@ -255,38 +258,38 @@ fn temporary_name(rng: &mut Rng) -> String {
     format!("{TEMPORARY}{:016x}", rng.u64(..))
 }
 
-/// A file that is not yet under its name, and is removed unless it comes there.
+/// A temporary file, which is removed on drop unless it was renamed to its final name.
 struct Temporary<'a> {
     directory: &'a File,
-    /// Empty when it has another name now.
+    /// Empty after the rename.
     name: String,
-    /// Locked as long as it is written, by which [`Directory::sweep`] knows one that is not.
+    /// Locked while it is written, so that [`Directory::sweep`] does not remove it.
     file: File,
 }
 
 impl<'a> Temporary<'a> {
     fn new(directory: &'a File, rng: &mut Rng) -> io::Result<Self> {
         for _ in 0..NAMES {
-            // No name is used twice: a sweep may be about to remove the file that had it.
+            // Never reuse a name: a sweep may be about to remove the file that had it.
             let name = temporary_name(rng);
             let file = match create(directory, &name, OFlags::EXCL) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 file => file?,
             };
-            // A file system without locks is never swept.
+            // On a file system without locks, sweeps remove nothing.
             let locked = file.lock().is_ok();
-            // It may have been swept away before it was locked.
+            // A sweep may have removed the file before it was locked.
             if !locked || file.metadata()?.nlink() > 0 {
                 return Ok(Self { directory, name, file });
             }
         }
         Err(io::Error::new(
             ErrorKind::AlreadyExists,
-            format!("all names that begin with {TEMPORARY} are taken"),
+            format!("no unused name for a temporary file ({TEMPORARY}…)"),
         ))
     }
 
-    /// Puts it in the place of `name`.
+    /// Renames the file to `name`.
     fn persist(mut self, name: &str) -> io::Result<()> {
         renameat(self.directory, &self.name, self.directory, name)?;
         self.name.clear();
@@ -297,7 +300,7 @@ impl<'a> Temporary<'a> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.name.is_empty() {
-            // A sweep removes it otherwise.
+            // If this fails, a sweep removes the file later.
             unlinkat(self.directory, &self.name, AtFlags::empty()).ok();
         }
     }
@@ -323,7 +326,7 @@ mod tests {
         mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     }
 
-    /// Puts something that is no regular file in the place of `name`, each in its turn.
+    /// Calls `look` for each kind of file that is not a regular file, placed at `name`.
     fn odd_things(outer: &Path, directory: &Directory, name: &str, mut look: impl FnMut(&str)) {
         let path = directory.path.join(name);
         let target = outer.join("target");
@@ -349,7 +352,7 @@ mod tests {
         look("a directory");
         fs::remove_dir(&path).ok();
         assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
-        assert!(!outer.join("nothing").exists(), "nothing was made behind the link");
+        assert!(!outer.join("nothing").exists(), "the target of the link was not created");
     }
 
     #[test]
@@ -400,7 +403,7 @@ mod tests {
         hard_link(&target, directory.path.join("a.json")).unwrap();
         assert!(
             matches!(directory.read("a.json"), Ok(Content::Bytes(_))),
-            "our own, as in a backup of links"
+            "our own file, as in a backup made of hard links"
         );
         if chown(&target, Some(12_345), None).is_err() {
             println!("skipped: only root can make a file of another user");
@@ -421,7 +424,7 @@ mod tests {
         assert!(matches!(directory.read("a.json"), Ok(Content::Odd)));
         let long = vec![b' '; usize::try_from(LONGEST).unwrap() + 1];
         assert!(
-            directory.replace("b.json", &long).unwrap_err().to_string().contains("would not be read again")
+            directory.replace("b.json", &long).unwrap_err().to_string().contains("exceed the size limit")
         );
         assert!(matches!(directory.read("b.json"), Ok(Content::Absent)));
     }
@@ -461,7 +464,7 @@ mod tests {
         let error = directory.read("a.json").err().unwrap().to_string();
         assert!(error.contains("No such file or directory"), "{error}");
         assert!(directory.replace("a.json", b"1").is_err());
-        assert!(!directory.path.exists(), "it is not made in the place of one that was unmounted");
+        assert!(!directory.path.exists(), "the directory is not created, because it may be unmounted");
         fs::create_dir(&directory.path).unwrap();
         directory.replace("a.json", b"1").unwrap();
     }

@@ -1,5 +1,5 @@
-//! Work on the disk, away from the thread that everything else runs on. A worn SD card can hold up a write for a
-//! minute, and a network file system for ever; polls must not wait for it.
+//! Disk access on a separate thread. A worn SD card can block a write for a minute, and a network file system forever;
+//! polls must not wait for either.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,57 +11,57 @@ use std::time::Duration;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::timeout;
 
-/// How many jobs may wait. Each of a thousand gateways has one or two.
+/// The maximum number of queued jobs. Each of a thousand gateways has one or two.
 const WAITING: usize = 4096;
-/// How long the disk is waited for: the next poll must not be late.
+/// The time limit for a job, short enough that the next poll is not late.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Something to be done on the disk.
+/// An operation on the disk.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Carries out jobs one after the other, in the order in which they came.
+/// Runs jobs one at a time, in the order of submission.
 pub trait Worker: Debug + Send + Sync {
-    /// Takes a job on; `false` when it cannot.
+    /// Queues a job. Returns `false` if that is impossible.
     fn submit(&self, job: Job) -> bool;
 }
 
-/// The disk did not do in time what was asked of it.
+/// The disk did not complete a job in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stalled;
 
-/// The way to the disk.
+/// A handle to the worker that accesses the disk.
 #[derive(Clone, Debug)]
 pub struct Disk {
     worker: Arc<dyn Worker>,
-    /// A job has taken too long, and none has ended since.
+    /// A job has timed out, and no job has finished since.
     stalled: Arc<AtomicBool>,
 }
 
 impl Disk {
-    /// A disk whose jobs `worker` carries out.
+    /// Creates a disk whose jobs `worker` runs.
     pub fn new(worker: Arc<dyn Worker>) -> Self {
         Self { worker, stalled: Arc::default() }
     }
 
-    /// Jobs are carried out by the caller, who waits.
+    /// Creates a disk whose jobs run on the calling thread.
     pub fn inline() -> Self {
         Self::new(Arc::new(Caller))
     }
 
-    /// Jobs are carried out by a thread of their own; by the caller where there is none to be had.
+    /// Creates a disk whose jobs run on a separate thread, or on the calling thread if no thread can be started.
     pub fn thread() -> Self {
         let (sender, jobs) = sync_channel::<Job>(WAITING);
         let work = move || jobs.into_iter().for_each(|job| job());
         match thread::Builder::new().name("disk".to_owned()).spawn(work) {
             Ok(_ends_with_the_sender) => Self::new(Arc::new(Thread(sender))),
             Err(error) => {
-                tracing::warn!(%error, "no thread can be started for the disk: polls will wait for it (TasksMax=, ulimit -u)");
+                tracing::warn!(%error, "cannot start a thread for the disk, so polls wait for it; raise TasksMax= or ulimit -u");
                 Self::inline()
             }
         }
     }
 
-    /// Lets `job` be done; `false` when it will not be.
+    /// Queues `job`. Returns `false` if it will not run.
     pub(super) fn start(&self, job: impl FnOnce() + Send + 'static) -> bool {
         let stalled = Arc::clone(&self.stalled);
         self.worker.submit(Box::new(move || {
@@ -70,8 +70,8 @@ impl Disk {
         }))
     }
 
-    /// Lets `job` be done and waits for its result for a moment. Where it takes longer it is done all the same; while nothing
-    /// moves it is not even begun.
+    /// Runs `job` and waits up to [`PATIENCE`] for its result. A job that takes longer still runs. While the disk is
+    /// stalled, the job is not queued.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -82,8 +82,7 @@ impl Disk {
         self.run_or_undo(PATIENCE, job, drop).await
     }
 
-    /// Lets `job` be done and waits for its result for a moment, and not at all while nothing moves. It is done when the
-    /// disk comes to it.
+    /// Queues `job` in any case, and waits up to [`PATIENCE`] for its result. While the disk is stalled, does not wait.
     pub(super) async fn queue<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -92,8 +91,8 @@ impl Disk {
         self.run_or_undo(patience, job, drop).await
     }
 
-    /// Lets `job` be done, and waits for its result up to `patience`. A result that comes later, or that nobody waits for
-    /// any more, is given to `undo` before anything else is done.
+    /// Runs `job`, and waits up to `patience` for its result. A later result, or one whose caller was dropped, is passed to
+    /// `undo` before the next job runs.
     pub(super) async fn run_or_undo<T: Send + 'static>(
         &self,
         patience: Duration,
@@ -112,7 +111,7 @@ impl Disk {
         if let Ok(result) = timeout(patience, &mut result).await {
             return result.map_err(|_lost| Stalled);
         }
-        // From here on it is undone, unless it is here already.
+        // A result that has not arrived by now is passed to `undo`.
         result.close();
         if let Ok(value) = result.try_recv() {
             return Ok(value);
@@ -122,7 +121,7 @@ impl Disk {
     }
 }
 
-/// The caller carries out each job at once.
+/// Runs each job at once on the calling thread.
 #[derive(Debug)]
 struct Caller;
 
@@ -133,7 +132,7 @@ impl Worker for Caller {
     }
 }
 
-/// A thread carries them out.
+/// Queues jobs for a separate thread.
 #[derive(Debug)]
 struct Thread(SyncSender<Job>);
 
@@ -169,7 +168,7 @@ mod tests {
         assert_eq!(*done.lock().unwrap(), (0..100).collect::<Vec<_>>());
     }
 
-    /// Keeps its jobs until they are called for.
+    /// Keeps its jobs until [`Stuck::work`].
     #[derive(Debug, Default)]
     struct Stuck(Mutex<Vec<Kept>>);
 
@@ -207,8 +206,8 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(disk.run(|| 2).await, Err(Stalled));
         }
-        assert_eq!(start.elapsed(), PATIENCE, "the rest failed at once");
-        assert_eq!(worker.0.lock().unwrap().len(), 1, "and does not pile up");
+        assert_eq!(start.elapsed(), PATIENCE, "the others failed at once");
+        assert_eq!(worker.0.lock().unwrap().len(), 1, "the others are not queued");
         worker.work();
         let (result, ()) = tokio::join!(disk.run(|| 3), async { worker.work() });
         assert_eq!(result, Ok(3));
@@ -229,9 +228,9 @@ mod tests {
         });
         assert_eq!(in_time, Ok(1));
         assert_eq!(run(2).await, Err(Stalled));
-        assert!(timeout(PATIENCE, run(3)).await.is_err(), "it is not waited for any more");
+        assert!(timeout(PATIENCE, run(3)).await.is_err(), "the caller was dropped");
         worker.work();
-        assert_eq!(*undone.lock().unwrap(), [2, 3], "late, and dropped by whoever waited");
+        assert_eq!(*undone.lock().unwrap(), [2, 3], "one was late, and the caller of the other was dropped");
     }
 
     #[tokio::test]

@@ -1,66 +1,66 @@
-//! Why the state directory could not be used.
+//! Errors of the state directory.
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-/// Why the state directory could not be used.
+/// An error of the state directory.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something could not be written: nothing that needs the record may be done.
+    /// A file could not be written. No step that requires the record may follow.
     #[error("cannot write {}: {}", path.display(), explained(source))]
     Unwritable {
-        /// What was to be written.
+        /// The file or directory.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Something is there and could not be read.
+    /// A file exists but could not be read.
     #[error("cannot read {}: {}", path.display(), explained(source))]
     Unreadable {
-        /// What was to be read.
+        /// The file or directory.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The disk did not respond in time. What was to be written is written as soon as it does, unless it was to be on disk
-    /// before something else.
+    /// The disk did not respond in time. A pending write is completed when the disk responds, unless it was a
+    /// [`write_ahead`](super::StateDir::write_ahead).
     #[error(
-        "the disk under {} does not respond: a worn SD card stalls so, check it",
+        "the disk under {} does not respond; check it, because a worn SD card stalls like this",
         path.display()
     )]
     Stalled {
-        /// What was to be read or written.
+        /// The file or directory.
         path: PathBuf,
     },
-    /// Root must not work there, because another user decides what lies there or where the path leads.
+    /// Root must not use the directory, because another user controls its contents or its path.
     #[error("root does not use the state directory {}: {why}", path.display())]
     Foreign {
         /// The state directory.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The problem, and what to do.
         why: String,
     },
 }
 
 impl Error {
-    /// Leaves out that the disk did not respond in time: what was to be written waits for it, and nothing depends on it.
+    /// Ignores [`Self::Stalled`], for a pending write that no other step requires.
     pub fn unless_waiting(outcome: Result<(), Self>) -> Result<(), Self> {
         if matches!(outcome, Err(Self::Stalled { .. })) { Ok(()) } else { outcome }
     }
 }
 
-/// The system's reason with what a person can do about it.
+/// Returns the error of the operating system, with advice for the operator.
 fn explained(error: &io::Error) -> String {
     let advice = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room on the disk",
-        ErrorKind::FileTooLarge => {
-            "; a limit on the size of files is in force (ulimit -f, or LimitFSIZE= in the unit): raise it"
+        ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f, or LimitFSIZE= in the unit)",
+        ErrorKind::ReadOnlyFilesystem => {
+            "; the file system is read-only; check it, because a worn SD card becomes read-only"
         }
-        ErrorKind::ReadOnlyFilesystem => "; the file system is read-only: a worn SD card turns so, check it",
         ErrorKind::PermissionDenied => {
-            "; it has to belong to the user that enphased runs as (under systemd use `sudo enphased ...`)"
+            "; the file must belong to the user that enphased runs as (under systemd use `sudo enphased ...`)"
         }
-        ErrorKind::NotADirectory => "; state_dir has to be a directory",
+        ErrorKind::NotADirectory => "; state_dir must be a directory",
         _ => "",
     };
     format!("{error}{advice}")

@@ -1,5 +1,5 @@
-//! What is wrong with the state directory, reported once when it begins and once when it ends, for everything that uses
-//! the directory; and whether the directory is still the same.
+//! The health of the state directory. Each failure is logged once when it begins and once when it ends. Also detects that
+//! the directory was replaced.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,13 +15,13 @@ use super::Error;
 use crate::base::durations::length;
 use crate::base::outage::{Outage, OutageReport};
 
-/// A disk that has worked for so long does not come and go.
+/// The time without a failure after which the disk counts as stable.
 const STEADY: Duration = Duration::from_secs(3600);
 
-/// What was done with a file. A success shows what has ended: a file can be removed from a full disk.
+/// An operation on a file. A success ends only failures of the same operation: a file can be removed from a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Act {
-    /// Its metadata was read.
+    /// Reads the metadata of a file.
     Look,
     Read,
     Write,
@@ -29,61 +29,61 @@ pub(super) enum Act {
     Remove,
 }
 
-/// A trouble, which may be there beside others.
+/// A failure. Several can exist at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
     /// The disk does not respond.
     Stalled,
-    /// The directory itself is gone or closed.
+    /// The directory itself is missing or inaccessible.
     Directory,
-    /// Nothing can be written.
+    /// No file can be written.
     Writing,
-    /// With one file.
+    /// An operation on one file fails.
     File(PathBuf, Act),
 }
 
-/// The state directory's health. Clones are the same.
+/// The health of the state directory. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Health(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// The directory.
+    /// The path of the directory.
     path: PathBuf,
-    /// Whether troubles are logged. A command that ends because of one says so itself.
-    loud: bool,
+    /// Whether failures are logged. A command that ends because of one reports it itself.
+    logs: bool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     troubles: BTreeMap<Trouble, Outage<()>>,
-    /// The directory that was opened last. Kept open, so that no other gets its inode number.
+    /// The directory that was opened last. Kept open, so that no other directory reuses its inode number.
     opened: Option<(u64, u64, File)>,
-    /// How many other directories have been found under the path.
+    /// The number of times that the directory under the path was replaced.
     replaced: u64,
 }
 
 impl Health {
-    pub(super) fn new(path: &Path, loud: bool) -> Self {
-        Self(Arc::new(Shared { path: path.to_owned(), loud, state: Mutex::default() }))
+    pub(super) fn new(path: &Path, logs: bool) -> Self {
+        Self(Arc::new(Shared { path: path.to_owned(), logs, state: Mutex::default() }))
     }
 
-    pub(super) fn is_loud(&self) -> bool {
-        self.0.loud
+    pub(super) fn logs_troubles(&self) -> bool {
+        self.0.logs
     }
 
-    /// No lock is held while something is read, written or logged, each of which may hang.
+    /// Locks the state. Release the lock before reading, writing or logging, each of which may hang.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many other directories have been found under the path since the first.
+    /// Returns how often the directory under the path was replaced.
     pub(super) fn replaced(&self) -> u64 {
         self.state().replaced
     }
 
-    /// Takes note of the directory that was opened.
+    /// Records the directory that was opened, and logs a replacement.
     pub(super) fn opened(&self, directory: &File) {
         let Ok(data) = directory.metadata() else { return };
         let is_same = |known: &(u64, u64, File)| (known.0, known.1) == (data.dev(), data.ino());
@@ -96,27 +96,27 @@ impl Health {
         state.replaced += u64::from(before.is_some());
         let was_gone = state.troubles.get(&Trouble::Directory).is_some_and(Outage::is_unavailable);
         drop(state);
-        if before.is_some() && !was_gone && self.0.loud {
+        if before.is_some() && !was_gone && self.0.logs {
             tracing::warn!(
-                "the state directory {} was replaced by another one; what is in memory is written there",
+                "the state directory {} was replaced by another one; saving the data in memory there",
                 self.0.path.display()
             );
         }
     }
 
-    /// The disk did not respond in time.
+    /// Records that the disk did not respond in time.
     pub(super) fn stalled(&self, error: &Error) {
         self.begins(Trouble::Stalled, error);
     }
 
-    /// The disk has done something, be it with success or not.
+    /// Records that the disk has completed an operation, successfully or not.
     pub(super) fn responded(&self) {
         self.ends(&[Trouble::Stalled]);
     }
 
-    /// Takes note of what came of `act` with the file at `path`.
-    pub(super) fn note(&self, act: Act, path: &Path, outcome: Result<(), &Error>) {
-        if !self.0.loud {
+    /// Records the outcome of the operation `act` on the file at `path`.
+    pub(super) fn record(&self, act: Act, path: &Path, outcome: Result<(), &Error>) {
+        if !self.0.logs {
             return;
         }
         match outcome.err().map(|error| (self.trouble(act, path, error), error)) {
@@ -150,21 +150,21 @@ impl Health {
     }
 
     fn begins(&self, trouble: Trouble, error: &Error) {
-        if !self.0.loud {
+        if !self.0.logs {
             return;
         }
         let is_one_file = matches!(trouble, Trouble::File(..));
         let outage = || Outage::new(STEADY);
-        let say =
+        let report =
             self.state().troubles.entry(trouble).or_insert_with(outage).failed((), false, Instant::now());
-        match say {
-            OutageReport::Begun if is_one_file => tracing::warn!("{error}; readings go on"),
+        match report {
+            OutageReport::Begun if is_one_file => tracing::warn!("{error}; readings continue"),
             OutageReport::Begun => tracing::warn!(
-                "{error}; readings go on, what is to be written stays in memory, and there is no login meanwhile"
+                "{error}; readings continue, unsaved data stays in memory, and logins pause until the directory works again"
             ),
             OutageReport::Flapping(times) => tracing::warn!(
                 times,
-                "{error}. This comes and goes; it is not reported again until an hour has passed without it"
+                "{error}. This fails repeatedly; further failures are not logged until it has worked for an hour"
             ),
             _ => tracing::debug!("{error}"),
         }
@@ -178,12 +178,12 @@ impl Health {
             ended.extend(state.troubles.get_mut(trouble).map(|outage| (trouble, outage.ended(now))));
         }
         drop(state);
-        for (trouble, say) in ended {
+        for (trouble, report) in ended {
             let words = trouble.ended(&self.0.path);
-            match say {
+            match report {
                 OutageReport::Ended(Some(after)) => tracing::info!(after = %length(after), "{words}"),
                 OutageReport::Stable(times, within) => {
-                    tracing::info!(times, within = %length(within), "{words}, and it no longer comes and goes");
+                    tracing::info!(times, within = %length(within), "{words}, and is stable");
                 }
                 _ => {}
             }
@@ -192,13 +192,13 @@ impl Health {
 }
 
 impl Trouble {
-    /// The words for its end.
+    /// Returns the message for the end of this failure.
     fn ended(&self, directory: &Path) -> String {
         let directory = directory.display();
         match self {
-            Self::Stalled => format!("the disk under {directory} responds again"),
+            Self::Stalled => format!("the disk under {directory} is responding again"),
             Self::Directory => format!("the state directory {directory} can be used again"),
-            Self::Writing => format!("the state directory {directory} can be written to again"),
+            Self::Writing => format!("the state directory {directory} is writable again"),
             Self::File(path, _) => format!("{} can be used again", path.display()),
         }
     }

@@ -4,8 +4,8 @@ use std::fs::File;
 
 use super::disk::Disk;
 
-/// A lock that is held until it is dropped, and until the disk has done what was asked of it before that: a write that
-/// waits for a disk that hangs must not replace what another process writes meanwhile.
+/// A lock that is held until it is dropped and all earlier jobs of the disk have finished. Otherwise a delayed write could
+/// replace a newer file of another process.
 #[derive(Debug)]
 pub struct Lock {
     /// The open file is the lock.
@@ -22,8 +22,8 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         let file = self.file.take();
-        // Unlocked, not only closed: a process that is being started holds a copy of the file for a moment. A disk that
-        // takes no job drops the file, and the lock with it.
+        // Unlock the file before closing it: a process that is being started briefly holds a copy of the descriptor. If the
+        // disk refuses the job, the file and its lock are dropped.
         self.disk.start(move || drop(file.map(|file| file.unlock())));
     }
 }

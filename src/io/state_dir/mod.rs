@@ -1,7 +1,7 @@
 //! The state directory: small files that survive a power cut, and locks that end with their process.
 //!
-//! A file is replaced whole: a temporary one in the same directory (mode 0600), synced, renamed, and the
-//! directory synced. Writes are rare, because an SD card is under them.
+//! A file is replaced atomically: a temporary file in the same directory (mode 0600) is written, synced and renamed, and
+//! the directory is synced. Writes are rare, to spare the SD card.
 
 mod directory;
 mod disk;
@@ -32,37 +32,37 @@ pub use lock::Lock;
 pub use owner::Entrance;
 pub use saver::Saver;
 
-/// The longest file with a secret in it fits in this.
+/// The initial buffer size in bytes, enough for the longest file with a secret.
 const ROOM: usize = 16 << 10;
 
-/// What a file held.
+/// The result of reading a file.
 #[derive(Debug)]
 pub enum Stored<T> {
-    /// What was written last.
+    /// The value that was written last.
     Found(T),
-    /// There is no such file.
+    /// The file does not exist.
     Absent,
-    /// It could not be understood. It was set aside under the path given, for a person to look at.
+    /// The file could not be parsed. It was set aside under the given path, for the operator to examine.
     Damaged(PathBuf),
 }
 
-/// How long a write is waited for that has to be on disk before something else is done.
+/// The time limit for a write that must be on disk before the next step.
 const AHEAD: Duration = Duration::from_secs(60);
 
-/// What a name in the directory stands for.
+/// An entry of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Entry {
-    /// Its name.
     pub name: String,
-    /// Who owns it.
+    /// The owner.
     pub uid: u32,
-    /// Its permissions.
+    /// The permission bits.
     pub mode: u32,
-    /// Whether it is a regular file.
+    /// Whether the entry is a regular file.
     pub is_file: bool,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub length: u64,
-    /// When it was last changed, in seconds since 1970.
+    /// The time of the last change, in seconds since 1970.
     pub modified: i64,
 }
 
@@ -87,38 +87,38 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the directory, making it (mode 0700) where it is missing.
+    /// Opens the directory, and creates it (mode 0700) if it is missing.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Ok(Self { directory: Directory::open(path)?, disk: Disk::inline() })
     }
 
-    /// The same directory, reached through `disk`.
+    /// Uses `disk` for all operations.
     #[must_use]
     pub fn on(self, disk: Disk) -> Self {
         Self { disk, ..self }
     }
 
-    /// The same directory, whose troubles are logged when they begin and when they end. To be called once for a process:
-    /// each such value logs for itself.
+    /// Logs failures of the directory when they begin and when they end. Call this once per process, because each such
+    /// value and its clones log on their own.
     #[must_use]
     pub fn reporting(mut self) -> Self {
-        if !self.directory.health.is_loud() {
+        if !self.directory.health.logs_troubles() {
             self.directory.health = Health::new(&self.directory.path, true);
         }
         self
     }
 
-    /// How often the directory under the path was replaced by another one: what is in memory belongs there too.
+    /// Returns how often the directory under the path was replaced. After a replacement, data in memory must be saved again.
     pub fn replaced(&self) -> u64 {
         self.directory.health.replaced()
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.directory.path
     }
 
-    /// Lets `job` be done with the file `name`, and waits for it for a moment.
+    /// Runs `job` on the file `name`, and waits for a short time.
     async fn run<T: Send + 'static>(
         &self,
         act: Act,
@@ -136,8 +136,8 @@ impl StateDir {
         error
     }
 
-    /// Reads the JSON file `name`. A damaged one, or something that is no regular file or far too large, is set
-    /// aside, so that it is reported once.
+    /// Reads the JSON file `name`. A file that is damaged, too large or not a regular file is set aside, so that it is
+    /// reported once.
     pub async fn read<T: DeserializeOwned + Send + 'static>(&self, name: &str) -> Result<Stored<T>, Error> {
         self.run(Act::Read, name, |directory, name| {
             match directory.read(name)? {
@@ -154,8 +154,8 @@ impl StateDir {
         .await
     }
 
-    /// Replaces the JSON file `name`. When this returns `Ok`, `value` survives a power cut. After [`Error::Stalled`] it is
-    /// written as soon as the disk responds, in the order of the calls.
+    /// Replaces the JSON file `name`. After `Ok`, `value` survives a power cut. After [`Error::Stalled`], `value` is written
+    /// as soon as the disk responds, in the order of the calls.
     pub async fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
         let bytes = self.json(name, value)?;
         let (directory, own_name) = (self.directory.clone(), name.to_owned());
@@ -164,8 +164,8 @@ impl StateDir {
         self.disk.queue(write).await.unwrap_or_else(|Stalled| Err(self.stalled(name)))
     }
 
-    /// Replaces the JSON file `name` before something is done that must not be done without. Waits for it up to a minute;
-    /// where it takes longer, or the caller does not wait for it, `before` is written again.
+    /// Replaces the JSON file `name` before a step that requires this record. Waits up to a minute. If the write takes
+    /// longer, or the caller is dropped, `before` is written back.
     pub async fn write_ahead<T: Serialize>(&self, name: &str, value: &T, before: &T) -> Result<(), Error> {
         let (bytes, before) = (self.json(name, value)?, self.json(name, before)?);
         let (directory, own_name) = (self.directory.clone(), name.to_owned());
@@ -184,36 +184,36 @@ impl StateDir {
         json(value).map_err(|source| Error::Unwritable { path: self.path().join(name), source })
     }
 
-    /// Removes the file `name`, if it is there.
+    /// Removes the file `name` if it exists.
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
         self.run(Act::Remove, name, Directory::remove).await
     }
 
-    /// Tells one version of the file `name` from the next without reading it; `None` when it is missing.
+    /// Returns the identity and age of the file `name`, which change with each replacement, or `None` if it is missing.
     pub async fn stamp(&self, name: &str) -> Result<Option<Stamp>, Error> {
         self.run(Act::Look, name, Directory::stamp).await
     }
 
-    /// The names of the files that begin with `prefix` and end with `suffix`, sorted.
+    /// Returns the file names that begin with `prefix` and end with `suffix`, sorted.
     pub async fn names(&self, prefix: &'static str, suffix: &'static str) -> Result<Vec<String>, Error> {
         self.run(Act::Look, "", move |directory, _| directory.names(prefix, suffix)).await
     }
 
-    /// Removes temporary files that a process left behind which was killed while it wrote. One that is being
-    /// written is locked, and stays.
+    /// Removes the temporary files of processes that were killed during a write. A file that is being written is locked,
+    /// and is not removed.
     pub async fn sweep(&self) {
         let swept = self.run(Act::Look, "", |directory, _| directory.sweep()).await;
         swept.unwrap_or_else(|error| tracing::debug!("{error}"));
     }
 
-    /// Takes the lock `name`, or gives `None` while another process holds it. It ends with the value, and
-    /// with the process however that ends.
+    /// Takes the lock `name`, or returns `None` while another process holds it. The lock ends with the returned value, and
+    /// with the process in any case.
     pub async fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
         let file = self.run(Act::Lock, name, Directory::try_lock).await?;
         Ok(file.map(|file| Lock::new(file, self.disk.clone())))
     }
 
-    /// What lies in the directory, sorted by name.
+    /// Returns the entries of the directory, sorted by name.
     pub async fn entries(&self) -> Result<Vec<Entry>, Error> {
         self.run(Act::Look, "", |directory, _| {
             let entry = |name: String| directory.metadata(&name).ok().map(|data| Entry::new(name, &data));
@@ -222,15 +222,15 @@ impl StateDir {
         .await
     }
 
-    /// The directory itself.
+    /// Returns the entry of the directory itself.
     pub async fn itself(&self) -> Result<Entry, Error> {
         self.run(Act::Look, "", |directory, _| Ok(Entry::new(String::new(), &directory.metadata(".")?))).await
     }
 }
 
-/// The text of a state file.
+/// Serializes the content of a state file.
 fn json<T: Serialize>(value: &T) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Room for any token: a buffer that grows leaves copies behind that are not wiped.
+    // Large enough for any token: a buffer that grows leaves copies in memory that are not wiped.
     let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
     serde_json::to_writer_pretty(&mut *bytes, value)?;
     bytes.push(b'\n');
@@ -300,7 +300,7 @@ mod tests {
         let (outer, _state) = directory();
         fs::write(outer.path().join("file"), "").unwrap();
         let error = StateDir::open(&outer.path().join("file/state")).unwrap_err();
-        assert!(error.to_string().ends_with("state_dir has to be a directory"), "{error}");
+        assert!(error.to_string().ends_with("state_dir must be a directory"), "{error}");
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! Root becomes the owner of the state directory before it touches anything there. Whatever that user has put
-//! into the directory then leads to nothing that the user could not change without root.
+//! Switches root to the owner of the state directory before any access. The contents of the directory, which this user
+//! controls, then cannot lead to files that only root may change.
 
 use std::fs;
 use std::io;
@@ -13,14 +13,14 @@ use super::directory::Directory;
 use super::place::Place;
 use super::{Disk, Error, StateDir};
 
-/// The group in place of root's, which a directory has that was given to a user alone.
+/// The group to use if the directory has root's group, because only its user was changed.
 const NOGROUP: u32 = 65_534;
 
-/// A state directory that was found, and in which nothing has been touched.
+/// A state directory that has been found but not accessed yet.
 #[derive(Debug)]
 pub struct Entrance<'a> {
     path: &'a Path,
-    /// Root alone looks at the way there.
+    /// The checked path. `None` for users other than root.
     place: Option<Place>,
 }
 
@@ -31,18 +31,19 @@ impl<'a> Entrance<'a> {
         Ok(Self { path, place })
     }
 
-    /// Whether entering gives up what only root may do. What only root can read has to be read before.
+    /// Returns whether [`Self::enter`] gives up the privileges of root. Files that only root can read must be read before.
     pub fn gives_up_root(&self) -> bool {
         self.place.as_ref().is_some_and(|place| place.uid != 0)
     }
 
-    /// Opens the directory, as its owner for the rest of the process. Where that is impossible, nothing is touched.
+    /// Switches the process to the owner of the directory for good, and opens the directory. If the switch fails, the
+    /// directory is not accessed.
     pub fn enter(self) -> Result<StateDir, Error> {
         let Some(place) = self.place.filter(|place| place.uid != 0) else { return StateDir::open(self.path) };
         let (uid, gid) = (place.uid, place.gid);
         become_user(uid, gid).map_err(|error| {
             let why = format!(
-                "it belongs to user {uid}, and root could not become that user ({error}); run this as that user, or \
+                "it belongs to user {uid}, and root cannot switch to that user ({error}); run this as that user, or \
                  give the directory to root"
             );
             Error::Foreign { path: self.path.to_owned(), why }
@@ -52,9 +53,9 @@ impl<'a> Entrance<'a> {
     }
 }
 
-/// Becomes the user `uid`, for good.
+/// Switches the process to the user `uid` for good.
 fn become_user(uid: u32, gid: u32) -> io::Result<()> {
-    // The system changes one thread only, and another would go on as root.
+    // The system call affects one thread only; any other thread would continue as root.
     let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads != 1 {
         return Err(io::Error::other(format!("{threads} threads are running")));
@@ -66,6 +67,6 @@ fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     if (getuid(), geteuid(), getgid(), getegid()) == (uid, uid, gid, gid) {
         Ok(())
     } else {
-        Err(io::Error::other("the system did not carry it out"))
+        Err(io::Error::other("the operating system did not change the user"))
     }
 }

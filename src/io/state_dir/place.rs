@@ -1,5 +1,5 @@
-//! The way to the state directory. Root looks at every step of it: a link or a directory that another user may
-//! change could lead to files that are not the state directory's.
+//! The path to the state directory. Root checks every component: a link or a directory that another user can change could
+//! lead outside the state directory.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -14,28 +14,28 @@ use rustix::io::Errno;
 
 use super::Error;
 
-/// How many symbolic links a path may lead through, as in the kernel.
+/// The maximum number of symbolic links in a path, as in the kernel.
 const LINKS: u32 = 40;
-/// Opens what is there without acting on it, be it a link, a FIFO or a device.
+/// Opens a file of any kind (a link, a FIFO, a device) without triggering an action of it.
 const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Where a path leads.
+/// The destination of a path.
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
-    /// The directory, or the deepest one on the way that exists.
+    /// The directory, or its deepest existing parent.
     directory: File,
-    /// Who owns it.
+    /// The owner of `directory`.
     pub(super) uid: u32,
-    /// Its group.
+    /// The group of `directory`.
     pub(super) gid: u32,
-    /// The directories below it that do not exist yet.
+    /// The directories below `directory` that do not exist yet.
     missing: VecDeque<OsString>,
 }
 
 impl Place {
-    /// Follows `path` step by step. Each step has to belong to root or to the owner of the last one: any other user
-    /// could lead the path elsewhere.
+    /// Follows `path` component by component. Each must belong to root or to the owner of the last one, because any other
+    /// user could redirect the path.
     pub(super) fn find(path: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
         let mut way = Way::begin(path).map_err(unreadable)?;
@@ -44,7 +44,7 @@ impl Place {
         let (uid, gid) = (metadata.uid(), metadata.gid());
         if let Some((step, other)) = way.owners.iter().find(|(_, owner)| *owner != uid) {
             let why = format!(
-                "the path leads through {step}, which belongs to user {other}, who could lead it elsewhere. Give the \
+                "the path leads through {step}, which belongs to user {other}, and that user could redirect it. Give the \
                  directory to that user (chown -R {other} {path}), or set state_dir to another path",
                 step = step.display(),
                 path = path.display()
@@ -54,12 +54,12 @@ impl Place {
         Ok(Self { path: path.to_owned(), directory: way.here, uid, gid, missing })
     }
 
-    /// Makes what is missing of the directory (mode 0700) and opens it.
+    /// Creates the missing directories (mode 0700), and opens the last one.
     pub(super) fn make(mut self) -> Result<File, Error> {
         let missing = std::mem::take(&mut self.missing);
         let made = missing.into_iter().try_fold(self.directory, |here, name| {
             match mkdirat(&here, &name, Mode::RWXU) {
-                // Another process may have been faster.
+                // Another process may have created it meanwhile.
                 Ok(()) | Err(Errno::EXIST) => at(&here, &name, LOOK | OFlags::DIRECTORY),
                 Err(error) => Err(error.into()),
             }
@@ -84,13 +84,13 @@ fn at(directory: &File, name: &OsStr, flags: OFlags) -> io::Result<File> {
     Ok(openat(directory, name, flags, Mode::empty())?.into())
 }
 
-/// What has been followed of a path, and what has not.
+/// A path that is being followed.
 struct Way {
     here: File,
-    /// Where that is, for people.
+    /// The path of `here`, for messages.
     shown: PathBuf,
     rest: VecDeque<OsString>,
-    /// The steps so far that do not belong to root, and their owners.
+    /// The components so far that do not belong to root, with their owners.
     owners: Vec<(PathBuf, u32)>,
     links: u32,
 }
@@ -105,7 +105,7 @@ impl Way {
         Ok(way)
     }
 
-    /// Goes on to the end, or to where nothing exists; returns what is missing.
+    /// Follows the rest of the path up to the first missing component. Returns the missing components.
     fn follow(&mut self) -> io::Result<VecDeque<OsString>> {
         while let Some(name) = self.rest.pop_front() {
             match at(&self.here, &name, LOOK) {
@@ -122,7 +122,7 @@ impl Way {
         Ok(std::mem::take(&mut self.rest))
     }
 
-    /// Goes one step on, or through a link.
+    /// Enters the directory `next`, or follows it if it is a link.
     fn take(&mut self, name: &OsStr, next: File) -> io::Result<()> {
         let (shown, metadata) = (self.shown.join(name), next.metadata()?);
         self.note(&shown, &metadata);
@@ -154,7 +154,7 @@ impl Way {
     }
 }
 
-/// The names in a path that lead somewhere.
+/// Returns the components of a path, without the root and `.`.
 fn names(path: &Path) -> VecDeque<OsString> {
     let name = |component: Component<'_>| match component {
         Component::Normal(name) => Some(name.to_owned()),

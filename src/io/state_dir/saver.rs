@@ -1,4 +1,4 @@
-//! A state file that is written beside everything else, for what is worth less than a poll that comes on time.
+//! Writes a state file in the background, for data that must not delay a poll.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use zeroize::Zeroizing;
 use super::health::Act;
 use super::{Error, StateDir, json};
 
-/// Writes one state file in the background. At most one content is being written and one waits, which is the newest.
+/// Writes one state file in the background. At most one write is in progress and one is pending, which is the newest.
 #[derive(Debug)]
 pub struct Saver {
     name: String,
     slot: Arc<watch::Sender<Slot>>,
 }
 
-/// What the writer and its user share.
+/// The state that the writer and its user share.
 #[derive(Debug, Default)]
 struct Slot {
     waiting: Option<Zeroizing<Vec<u8>>>,
-    /// A job takes what waits until there is nothing.
+    /// Whether a job is running. It writes the pending contents until there are none.
     busy: bool,
     outcome: Option<Result<(), Error>>,
 }
@@ -36,12 +36,12 @@ impl Slot {
 }
 
 impl Saver {
-    /// Will write the file `name`.
+    /// Creates a writer of the file `name`.
     pub fn new(name: String) -> Self {
         Self { name, slot: Arc::new(watch::Sender::new(Slot::default())) }
     }
 
-    /// Lets `value` be written, instead of what still waits.
+    /// Starts writing `value`, and discards a pending older value.
     pub fn save<T: Serialize>(&self, state: &StateDir, value: &T) {
         let path = || state.path().join(&self.name);
         let bytes = match json(value) {
@@ -77,7 +77,7 @@ impl Saver {
         self.slot.send_modify(|slot| slot.outcome = Some(outcome));
     }
 
-    /// What came of the newest write that has ended, once.
+    /// Returns and clears the outcome of the last finished write.
     pub fn outcome(&self) -> Option<Result<(), Error>> {
         let mut outcome = None;
         self.slot.send_if_modified(|slot| {
@@ -87,12 +87,12 @@ impl Saver {
         outcome
     }
 
-    /// Whether nothing is left to be written.
+    /// Returns whether no write is in progress or pending.
     pub fn is_idle(&self) -> bool {
         !self.slot.borrow().busy
     }
 
-    /// Waits up to `patience` until nothing is left to be written; returns whether that is so.
+    /// Waits up to `patience` for all writes to finish. Returns whether they have.
     pub async fn finish(&self, patience: Duration) -> bool {
         let mut slot = self.slot.subscribe();
         timeout(patience, async { drop(slot.wait_for(|slot| !slot.busy).await) }).await.is_ok()
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::io::state_dir::{Disk, Job, Stored, Worker};
 
-    /// Does its jobs when it is told to.
+    /// Keeps its jobs until [`Later::work`].
     #[derive(Default)]
     struct Later(Mutex<Vec<Job>>);
 

@@ -285,7 +285,7 @@ async fn root_that_cannot_become_the_owner_touches_nothing() {
             return;
         };
         let told = text(&output.stdout) + &text(&output.stderr);
-        assert!(told.contains("root could not become that user"), "{arguments:?}: {told}");
+        assert!(told.contains("root cannot switch to that user"), "{arguments:?}: {told}");
         assert_eq!(fs::read_dir(site.path("state")).unwrap().count(), 0, "{arguments:?}");
     }
 }

@@ -75,7 +75,10 @@ async fn a_directory_that_is_deleted_and_made_again_holds_everything_again() {
     until(&mut daemon, "the end is said", || said(&site).len() > before + 1).await;
     let said = &said(&site)[before..];
     assert_eq!(said.len(), 2, "{said:#?}");
-    assert!(said[0].contains("No such file or directory") && said[0].contains("readings go on"), "{said:#?}");
+    assert!(
+        said[0].contains("No such file or directory") && said[0].contains("readings continue"),
+        "{said:#?}"
+    );
     assert!(said[1].contains("can be used again") && said[1].contains("after="), "{said:#?}");
     daemon.kill().await;
     self::daemon(&site).await.kill().await;

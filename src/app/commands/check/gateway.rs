@@ -107,7 +107,7 @@ async fn token(
                 .unwrap_or_else(|error| tracing::debug!("{error}"));
             report.good("token", &format!("{about}; accepted by the gateway"))?;
         }
-        Err(error) if error.leaves_token_unjudged() => {
+        Err(error) if error.says_nothing_about_token() => {
             let message = format!("{about}; the gateway neither accepts nor refuses it: {error}");
             report.note("token", &message)?;
         }

@@ -46,7 +46,7 @@ pub(super) struct PageCheck {
 impl PageCheck {
     /// Creates a check that has not requested anything yet.
     pub(super) fn new(gateway: &Connected, live_data: bool) -> Self {
-        let sources = Sources::new(gateway.info().clone(), Options { live_data }, gateway.asked());
+        let sources = Sources::new(gateway.info().clone(), Options { live_data }, gateway.identified_at());
         Self { sources, outcomes: BTreeMap::new(), cycle: Cycle::Nothing }
     }
 

@@ -1,5 +1,5 @@
-//! The guard of the totals and where it is kept: `counters-SERIAL.json`, written rarely, because an SD card is
-//! under it. Without a state directory that serves, totals are guarded as long as the process lives.
+//! The guarded totals of a gateway and their file `counters-SERIAL.json`. The file is written rarely, to spare the SD
+//! card. While the state directory cannot be used, the totals are guarded in memory.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::reset_totals::Obeyed;
+use super::reset_totals::AppliedReset;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::WattHours;
 use crate::io::state_dir::{Saver, StateDir, Stored};
@@ -16,59 +16,60 @@ use crate::rules::counters::{Counter, Guard, GuardState};
 use crate::rules::inverter_health::InverterHealth;
 use crate::rules::production_meter::ProductionMeter;
 
-/// How often the totals are written when nothing happens to them.
+/// The interval between two writes without an event.
 const SAVE: Duration = Duration::from_secs(15 * 60);
-/// How soon they are written again after that has failed.
+/// The interval before a failed write is retried.
 const AGAIN: Duration = Duration::from_secs(60);
-/// How long the last write is waited for at the end.
+/// The time limit for the last write when the program ends.
 const LAST: Duration = Duration::from_millis(1500);
 
-/// What the file holds.
+/// The contents of the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Kept {
+struct FileContents {
     totals: GuardState,
-    siblings: InverterHealth,
+    #[serde(rename = "siblings")]
+    inverter_health: InverterHealth,
     #[serde(default)]
     production_meter: ProductionMeter,
 }
 
-/// When the totals were handed to the disk.
+/// The time of the last write.
 #[derive(Clone, Copy, Debug)]
-struct Saved {
+struct LastSave {
     at: Instant,
     day: Date,
-    /// Which of the directories it was that were found under the same path.
+    /// The number of times that the directory under the path had been replaced by then.
     directory: u64,
 }
 
-/// The guarded totals of one gateway, and what its inverters made today.
+/// The guarded totals of one gateway, and the state of the checks of its inverters and its production meter.
 #[derive(Debug)]
-pub struct Totals {
+pub struct CounterFile {
     serial: Serial,
     guard: Guard,
-    siblings: InverterHealth,
+    inverter_health: InverterHealth,
     production_meter: ProductionMeter,
-    /// The operator's request that was obeyed last.
-    obeyed: Obeyed,
-    /// The file was read, or is not there. Before that nothing is written: it would replace what the file holds.
+    /// The last request to reset totals that was applied.
+    applied_reset: AppliedReset,
+    /// The file was read, or does not exist. Before that the file is not written, because its contents would be lost.
     loaded: bool,
     saver: Saver,
-    saved: Option<Saved>,
-    /// There is something that is not on disk and that should not wait.
+    saved: Option<LastSave>,
+    /// An event has changed the totals; the next write is due at once.
     urgent: bool,
-    /// The last write has failed.
+    /// The last write failed.
     failed: bool,
 }
 
-impl Totals {
-    /// The totals of `serial`, of which nothing is known yet.
+impl CounterFile {
+    /// Creates the totals of `serial`, which are empty until [`Self::load`].
     pub fn new(serial: &Serial) -> Self {
         Self {
             serial: serial.clone(),
             guard: Guard::default(),
-            siblings: InverterHealth::default(),
+            inverter_health: InverterHealth::default(),
             production_meter: ProductionMeter::default(),
-            obeyed: Obeyed::default(),
+            applied_reset: AppliedReset::default(),
             loaded: false,
             saver: Saver::new(name(serial)),
             saved: None,
@@ -77,70 +78,70 @@ impl Totals {
         }
     }
 
-    /// Goes on from what is kept in `state`, if anything. What cannot be read just now is tried again at the next call.
+    /// Loads the file from `state` if it has not been loaded yet. A failed read is retried at the next call.
     pub async fn load(&mut self, state: &StateDir) {
         if self.loaded {
             return;
         }
-        let kept = match state.read::<Kept>(&name(&self.serial)).await {
+        let kept = match state.read::<FileContents>(&name(&self.serial)).await {
             Ok(Stored::Found(kept)) => kept,
-            Ok(Stored::Absent) => Kept::default(),
+            Ok(Stored::Absent) => FileContents::default(),
             Ok(Stored::Damaged(aside)) => {
                 tracing::warn!(
                     file = %aside.display(),
-                    "the kept totals were damaged and are set aside; totals and days begin anew"
+                    "the stored totals were damaged and are set aside; totals and daily values start again"
                 );
-                Kept::default()
+                FileContents::default()
             }
             Err(error) => {
-                // The state directory reports it.
-                tracing::debug!("{error}; totals and days begin anew until it can be read");
+                // The state directory logs the error.
+                tracing::debug!("{error}; totals and daily values start again until it can be read");
                 return;
             }
         };
-        (self.guard, self.siblings) = (Guard::new(kept.totals), kept.siblings);
+        (self.guard, self.inverter_health) = (Guard::new(kept.totals), kept.inverter_health);
         self.production_meter = kept.production_meter;
         self.loaded = true;
     }
 
-    /// What is published of `counter`.
+    /// Returns the published total of `counter`.
     pub fn published(&self, counter: Counter) -> Option<WattHours> {
         self.guard.state().published(counter)
     }
 
-    /// Lets `counters` start again from what the gateway shows next.
+    /// Resets `counters`: each starts again from the next value of the gateway.
     pub fn reset(&mut self, counters: &[Counter]) {
         self.guard.reset(counters);
         self.urgent = true;
     }
 
-    /// Obeys a request of the operator that was not obeyed yet.
-    pub(super) async fn obey(&mut self, state: &StateDir) {
+    /// Applies the operator's request to reset totals, if there is a new one.
+    pub(super) async fn apply_reset(&mut self, state: &StateDir) {
         self.tidy_up(state).await;
-        if let Some(request) = self.obeyed.take(state, &self.serial).await {
+        if let Some(request) = self.applied_reset.take(state, &self.serial).await {
             self.reset(&request.counters);
         }
     }
 
-    /// Whose totals they are.
+    /// Returns the serial number of the gateway.
     pub fn serial(&self) -> &Serial {
         &self.serial
     }
 
-    /// Guards the totals of `reading`, fills in its days, marks the inverters that are silent or weak, and compares the
-    /// production meter with them; gives what is worth telling.
+    /// Guards the totals of `reading`, and adds its energy of the day. Marks silent and weak inverters, and compares the
+    /// production meter with the inverters. Returns the events to report.
     pub fn apply(&mut self, reading: &mut Reading, zone: &TimeZone, now: Instant) -> Vec<Event> {
         let mut events = self.guard.apply(reading, zone, now);
         let date = reading.time.to_zoned(zone.clone()).date();
-        events.extend(self.siblings.see(&mut reading.inverters, date, reading.time));
+        events.extend(self.inverter_health.see(&mut reading.inverters, date, reading.time));
         events.extend(self.production_meter.see(reading));
         self.urgent |= !events.is_empty();
         events
     }
 
-    /// Writes the totals if it is time: after an event, when another `day` has begun, and every quarter of an hour.
+    /// Writes the file if that is due: after an event, when `day` has changed, and every 15 minutes.
     pub fn save_when_due(&mut self, state: &StateDir, day: Date, now: Instant) {
-        self.note();
+        self.check_outcome();
         let directory = state.replaced();
         let due = self.saved.is_none_or(|last| {
             let passed = now.saturating_duration_since(last.at);
@@ -148,48 +149,48 @@ impl Totals {
             is_new || passed >= if self.failed { AGAIN } else { SAVE }
         });
         if due {
-            // Where nothing can be written it is not tried at each poll either.
-            self.saved = Some(Saved { at: now, day, directory });
+            // Set before the write, so that a failing write is not retried at each poll.
+            self.saved = Some(LastSave { at: now, day, directory });
             self.save(state);
         }
     }
 
-    /// Lets the totals be written now.
+    /// Starts writing the file.
     pub fn save(&mut self, state: &StateDir) {
         if self.loaded {
-            let kept = Kept {
+            let kept = FileContents {
                 totals: self.guard.state().clone(),
-                siblings: self.siblings.clone(),
+                inverter_health: self.inverter_health.clone(),
                 production_meter: self.production_meter.clone(),
             };
             self.saver.save(state, &kept);
-            self.obeyed.saving();
+            self.applied_reset.saving();
             self.urgent = false;
-            self.note();
+            self.check_outcome();
         }
     }
 
-    /// Waits until the totals are written, but not for long; returns whether they are.
+    /// Waits until the file is written, up to a time limit. Returns whether it was written.
     pub(super) async fn finish(&mut self, state: &StateDir) -> bool {
         let finished = self.saver.finish(LAST).await;
         self.tidy_up(state).await;
         finished
     }
 
-    /// Removes a request that was obeyed once the totals that came of it are on disk.
+    /// Removes an applied request when the reset totals are on disk.
     async fn tidy_up(&mut self, state: &StateDir) {
-        self.note();
+        self.check_outcome();
         if !self.failed && self.saver.is_idle() {
-            self.obeyed.tidy_up(state, &self.serial).await;
+            self.applied_reset.tidy_up(state, &self.serial).await;
         }
     }
 
-    /// Takes note of a write that has ended.
-    fn note(&mut self) {
+    /// Records the outcome of the last write, if it has finished.
+    fn check_outcome(&mut self) {
         match self.saver.outcome() {
             Some(Ok(())) => self.failed = false,
             Some(Err(error)) => {
-                tracing::debug!("{error}; totals and days are kept in memory");
+                tracing::debug!("{error}; keeping totals and daily values in memory");
                 self.failed = true;
             }
             None => {}
@@ -238,8 +239,8 @@ mod tests {
         (outer, state)
     }
 
-    async fn loaded(state: &StateDir) -> Totals {
-        let mut totals = Totals::new(&serial());
+    async fn loaded(state: &StateDir) -> CounterFile {
+        let mut totals = CounterFile::new(&serial());
         totals.load(state).await;
         totals
     }
@@ -251,7 +252,7 @@ mod tests {
         let start = Instant::now();
         let mut writes = 0;
         let mut stamp = None;
-        let mut look = async |totals: &mut Totals, day: Date, seconds: u64| {
+        let mut look = async |totals: &mut CounterFile, day: Date, seconds: u64| {
             totals.save_when_due(&state, day, start + Duration::from_secs(seconds));
             let now = state.stamp(&name(&serial())).await.unwrap();
             writes += usize::from(now != stamp);

@@ -1,4 +1,4 @@
-//! How a gateway's token is, for the broker and for `token status`. Without the token.
+//! The state of a gateway's token, for the broker and for `token status`. Never contains the token.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,8 +7,8 @@ use crate::io::token::store::Tokens;
 use crate::rules::logins::decision::Decision;
 use crate::rules::logins::situation::TokenFacts;
 
-/// Reports on `tokens`; `decision` is what the rules say about getting another.
-pub fn report(tokens: &Tokens, decision: &Decision, now: Timestamp) -> TokenReport {
+/// Describes the state of `tokens`. `decision` is the decision of the login rules about a new token.
+pub fn token_report(tokens: &Tokens, decision: &Decision, now: Timestamp) -> TokenReport {
     let Some(kept) = tokens.in_use() else {
         return TokenReport {
             state: "missing",
@@ -23,15 +23,19 @@ pub fn report(tokens: &Tokens, decision: &Decision, now: Timestamp) -> TokenRepo
     let left = token.remaining(now);
     let facts = TokenFacts::new(token, kept.stored_at);
     let (state, mut message) = if left <= SignedDuration::ZERO && *decision == Decision::Rest {
-        ("expired", "the token has expired by this machine's clock; the gateway is the judge".to_owned())
+        (
+            "expired",
+            "the token has expired by this machine's clock; the gateway decides whether to accept it"
+                .to_owned(),
+        )
     } else if left <= SignedDuration::ZERO {
         ("expired", "the token has expired".to_owned())
     } else if !token.is_long_lived() {
-        ("short", format!("this token is good for hours only, until {:.0}", token.expires_at))
+        ("short", format!("this token is valid for hours only, until {:.0}", token.expires_at))
     } else if now >= facts.renewal_opens() {
-        ("expiring", format!("the token is good until {:.0} and due for renewal", token.expires_at))
+        ("expiring", format!("the token is valid until {:.0} and due for renewal", token.expires_at))
     } else {
-        ("valid", format!("the token is good until {:.0}", token.expires_at))
+        ("valid", format!("the token is valid until {:.0}", token.expires_at))
     };
     if *decision != Decision::Rest {
         message = format!("{message}; {decision}");
