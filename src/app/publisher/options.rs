@@ -31,7 +31,7 @@ pub struct Options {
 /// The devices in Domoticz.
 #[derive(Clone, Debug)]
 pub struct Domoticz {
-    /// The topic that Domoticz subscribes to, [`domoticz::TOPIC`] by default.
+    /// The topic that Domoticz subscribes to, [`TOPIC`](crate::output::domoticz::TOPIC) by default.
     pub topic: String,
     /// The device of each value.
     pub idx: Idx,
