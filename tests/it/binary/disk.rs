@@ -93,7 +93,7 @@ async fn where_no_file_can_grow_there_is_no_login_and_the_token_there_is_serves(
         let output = without_room(&site, &["run", "--once"]).await;
         let log = text(&output.stderr);
         assert!(!output.status.success());
-        assert!(log.contains("raise the limit on file sizes") && log.contains("there is no login"), "{log}");
+        assert!(log.contains("raise the limit on file sizes") && log.contains("logins pause"), "{log}");
     }
     let refresh = without_room(&site, &["token", "refresh", "--force"]).await;
     assert_eq!(refresh.status.code(), Some(73), "{}", text(&refresh.stderr));
