@@ -1,5 +1,6 @@
 //! The command line: parses the arguments and runs the command.
 
+mod arguments;
 mod dumps;
 mod file_limit;
 mod log_queue;
@@ -11,10 +12,10 @@ mod terminal;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{CommandFactory, Parser};
 use fastrand::Rng;
 
 use crate::app::commands::failure::{Code, Failure};
@@ -26,218 +27,10 @@ use crate::app::config::{self as configuration, Format};
 use crate::app::daemon::notify::Notify;
 use crate::base::clock::Clock;
 use crate::base::printable::Cleaned;
-use crate::base::reading::Serial;
 use crate::rules::counters::Counter;
+use arguments::{Cli, Command, ConfigCommand, DomoticzCommand, GatewayCommand, TokenCommand};
 use output::Output;
 use terminal::Terminal;
-
-/// Read an Enphase solar gateway on the home network, with at most one cloud login per token lifetime
-#[derive(Debug, Parser)]
-#[command(name = "enphased", version, disable_help_subcommand = true, max_term_width = 100)]
-struct Cli {
-    /// Use this configuration file instead of searching the default locations
-    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
-    config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the daemon: read every 30 seconds and publish the readings
-    Run {
-        /// Read and publish once, then exit
-        #[arg(long)]
-        once: bool,
-    },
-    /// Run the daemon with a simulated cloud and gateway (needs no hardware)
-    Demo,
-    /// Show one reading
-    Read {
-        /// Print this format instead of a table
-        #[arg(long, value_enum)]
-        format: Option<FormatName>,
-    },
-    /// List the gateways that announce themselves on the network
-    Discover,
-    /// Check everything and say what to do about each problem; never logs in
-    Check {
-        /// Print a redacted report to attach to a bug report
-        #[arg(long)]
-        bundle: bool,
-    },
-    /// Manage the gateway's token
-    #[command(subcommand)]
-    Token(TokenCommand),
-    /// Alias of `token refresh`
-    #[command(hide = true)]
-    TokenRefresh(RefreshArgs),
-    /// Accept a changed gateway key, or reset totals
-    #[command(subcommand)]
-    Gateway(GatewayCommand),
-    /// Check or list the Domoticz devices that are configured by idx
-    #[command(subcommand)]
-    Domoticz(DomoticzCommand),
-    /// Show an example configuration, or validate yours
-    #[command(subcommand)]
-    Config(ConfigCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum TokenCommand {
-    /// Show the token, the last login, and when and why the next login may happen
-    Status(GatewayArgs),
-    /// Fetch a new token from the cloud; prompts for a password that is not configured, and does not store it
-    Refresh(RefreshArgs),
-    /// Store a token from a file or from standard input
-    Import {
-        /// Read the token from this file instead of standard input
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: Option<PathBuf>,
-    },
-    /// Remove the stored tokens
-    Forget(GatewayArgs),
-}
-
-#[derive(Debug, Args)]
-struct GatewayArgs {
-    /// Use this gateway, if there are several or it does not respond
-    #[arg(long, value_name = "SERIAL")]
-    gateway: Option<Serial>,
-}
-
-#[derive(Debug, Args)]
-struct RefreshArgs {
-    #[command(flatten)]
-    gateway: GatewayArgs,
-    /// Ignore the hold-offs, at the risk that is then explained
-    #[arg(long)]
-    force: bool,
-    /// Show requests to the cloud and its responses on stderr, without passwords, codes and tokens
-    #[arg(long)]
-    verbose: bool,
-}
-
-impl Cli {
-    fn is_verbose(&self) -> bool {
-        match &self.command {
-            Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => args.verbose,
-            _ => false,
-        }
-    }
-
-    const fn is_daemon(&self) -> bool {
-        matches!(self.command, Command::Run { .. } | Command::Demo)
-    }
-
-    const fn needs_configuration(&self) -> bool {
-        let example = matches!(
-            self.command,
-            Command::Config(ConfigCommand::Example) | Command::Domoticz(DomoticzCommand::Example)
-        );
-        !example && !matches!(self.command, Command::Discover | Command::Demo)
-    }
-
-    /// Returns whether the command reads or writes the state directory.
-    const fn uses_state(&self) -> bool {
-        match self.command {
-            Command::Config(ConfigCommand::Validate { reload }) => reload,
-            Command::Config(ConfigCommand::Example)
-            | Command::Domoticz(_)
-            | Command::Discover
-            | Command::Demo => false,
-            _ => true,
-        }
-    }
-
-    /// Returns whether the command resolves host names, or writes readings while it does other things.
-    const fn needs_threads(&self) -> bool {
-        !matches!(self.command, Command::Config(_) | Command::Domoticz(DomoticzCommand::Example))
-    }
-}
-
-#[derive(Debug, Subcommand)]
-enum GatewayCommand {
-    /// Trust the changed key of a gateway that was replaced, reset or updated
-    Trust {
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Restart the published totals from the gateway's values, even if these are lower
-    ResetTotals {
-        #[command(flatten)]
-        gateway: GatewayArgs,
-        /// Reset only this total (may be repeated); all totals by default
-        #[arg(long, value_name = "NAME", value_enum)]
-        only: Vec<TotalName>,
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TotalName {
-    Production,
-    Consumption,
-    Import,
-    Export,
-    Charged,
-    Discharged,
-}
-
-impl From<TotalName> for Counter {
-    fn from(name: TotalName) -> Self {
-        match name {
-            TotalName::Production => Self::Production,
-            TotalName::Consumption => Self::Consumption,
-            TotalName::Import => Self::Import,
-            TotalName::Export => Self::Export,
-            TotalName::Charged => Self::Charged,
-            TotalName::Discharged => Self::Discharged,
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-enum DomoticzCommand {
-    /// Check over MQTT that each configured idx exists in Domoticz and has the right type
-    Check,
-    /// List the devices that can be created in Domoticz, with instructions
-    Example,
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Show every configuration key with its meaning
-    Example,
-    /// Check that the configuration is valid
-    Validate {
-        /// Also check for what the running daemon would refuse at a reload, such as a file without gateways
-        #[arg(long)]
-        reload: bool,
-    },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatName {
-    Text,
-    Json,
-    Domoticz,
-    Influx,
-}
-
-impl From<FormatName> for Format {
-    fn from(name: FormatName) -> Self {
-        match name {
-            FormatName::Text => Self::Text,
-            FormatName::Json => Self::Json,
-            FormatName::Domoticz => Self::Domoticz,
-            FormatName::Influx => Self::Influx,
-        }
-    }
-}
 
 /// Returns the definition of the commands, for manual pages and shell completions.
 pub fn command() -> clap::Command {

@@ -7,17 +7,19 @@ mod check;
 pub mod environment;
 mod error;
 mod file;
+mod findings;
 mod same_gateway;
 pub mod secret;
 mod settings;
+mod tables;
 mod zone;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::io::files;
-use check::Failure;
 use environment::Environment;
+use findings::Failure;
 
 use error::MAX_PROBLEMS;
 pub use error::{Error, Problem};

@@ -10,6 +10,7 @@ mod once;
 pub mod outputs;
 mod reload;
 mod running;
+mod shared;
 mod stdout;
 mod systemd;
 mod tasks;
@@ -29,7 +30,7 @@ pub use inputs::Inputs;
 pub use last_requests::last_requests;
 pub use once::run_once;
 pub use running::refusal;
-pub use tasks::shared;
+pub use shared::shared;
 
 /// The lock that a daemon holds, so that a second one on the same directory is detected.
 const LOCK: &str = "daemon.lock";

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::tasks::shared;
+use super::shared::shared;
 use super::{Error, lock, outputs};
 use crate::app::config::Config;
 use crate::app::poller::{Poller, Shared};

@@ -6,27 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::reload::{Change, ReloadLimit, reloaded};
+use super::shared::{places, shared};
 use super::stdout::Stdout;
 use super::{Inputs, outputs, systemd};
 use crate::app::config::{self, Config, Mqtt};
-use crate::app::latest::{Availability, Latest};
-use crate::app::poller::claims::Claims;
+use crate::app::latest::Availability;
 use crate::app::poller::{Poller, Shared};
 use crate::app::publisher::broker;
-use crate::app::requests::Requests;
-use crate::app::status::{Status, StatusList};
+use crate::app::status::Status;
 use crate::app::token_provider::ending::Ending;
-use crate::app::token_provider::{self, TokenProvider};
-use crate::base::clock::Clock;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::Serial;
 use crate::io::state_dir::StateDir;
-use crate::rules::logins::newcomer::Place;
 
 /// The time limit for all tasks to end.
 const STOP_TIMEOUT: Duration = Duration::from_millis(1800);
@@ -261,37 +257,4 @@ fn stopped(stop: &watch::Sender<bool>) -> Stopped {
     let mut stop = stop.subscribe();
     // A dropped sender is a stop too.
     Box::pin(async move { drop(stop.wait_for(|stop| *stop).await) })
-}
-
-/// Returns the configured gateways, as the token provider needs them.
-fn places(config: &Config) -> Vec<Place> {
-    let place = |gateway: &config::Gateway| Place {
-        serial: gateway.serial.clone(),
-        address: gateway.address.as_ref().map(ToString::to_string),
-    };
-    config.gateways.iter().map(place).collect()
-}
-
-/// Creates what the pollers of `config` share.
-pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng, ending: &Ending) -> Shared {
-    let settings = token_provider::Settings {
-        cloud: config.cloud.clone(),
-        account: config.account.clone(),
-        renew_short_tokens: config.renew_short_tokens,
-        several_gateways: config.gateways.len() > 1,
-    };
-    let mut token_provider = TokenProvider::new(state.clone(), clock.clone(), settings, rng);
-    token_provider.set_gateways(places(config));
-    token_provider.set_ending(ending.clone());
-    Shared {
-        state: state.clone(),
-        clock: clock.clone(),
-        zone: config.zone.clone(),
-        token_provider: Arc::new(Mutex::new(token_provider)),
-        ending: ending.clone(),
-        latest: Latest::new(),
-        statuses: StatusList::new(),
-        requests: Requests::new(),
-        claims: Claims::default(),
-    }
 }

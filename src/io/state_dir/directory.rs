@@ -15,18 +15,14 @@ use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use super::Error;
+use super::entry::{create, look, open};
 use super::health::{Act, Health};
 use super::place::Place;
+use super::temporary::{TEMPORARY, Temporary};
 use crate::io::files;
 
-/// The prefix of temporary files.
-const TEMPORARY: &str = ".new-";
-/// The maximum number of names to try for a temporary file.
-const NAMES: u32 = 100;
 /// The size limit of a state file in bytes. The record of a thousand gateways has about 1 MB.
 const LONGEST: u64 = 4 << 20;
-/// Prevents waiting for the other end of a FIFO, and taking over a terminal.
-const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// The identity and age of a file. Changes with each replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,82 +226,6 @@ impl Directory {
     }
 }
 
-/// Reads the metadata of `name` without opening the file.
-fn look(directory: &File, name: &str) -> io::Result<Metadata> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    File::from(openat(directory, name, flags, Mode::empty())?).metadata()
-}
-
-/// Opens a regular file. Checks the metadata first, because opening some devices triggers an action.
-fn open(directory: &File, name: &str, access: OFlags) -> Result<File, files::Error> {
-    files::expect_regular(&look(directory, name)?)?;
-    let file = File::from(openat(directory, name, OPEN | access, Mode::empty()).map_err(io::Error::from)?);
-    let metadata = file.metadata()?;
-    files::expect_regular(&metadata)?;
-    // Our own files may have a second name in a backup made of hard links.
-    if metadata.nlink() > 1 && metadata.uid() != geteuid().as_raw() {
-        return Err(files::Error::NotAFile("a link to a file of another user"));
-    }
-    Ok(file)
-}
-
-fn create(directory: &File, name: &str, how: OFlags) -> io::Result<File> {
-    let flags = OPEN | OFlags::RDWR | OFlags::CREATE | how;
-    Ok(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?.into())
-}
-
-fn temporary_name(rng: &mut Rng) -> String {
-    format!("{TEMPORARY}{:016x}", rng.u64(..))
-}
-
-/// A temporary file, which is removed on drop unless it was renamed to its final name.
-struct Temporary<'a> {
-    directory: &'a File,
-    /// Empty after the rename.
-    name: String,
-    /// Locked while it is written, so that [`Directory::sweep`] does not remove it.
-    file: File,
-}
-
-impl<'a> Temporary<'a> {
-    fn new(directory: &'a File, rng: &mut Rng) -> io::Result<Self> {
-        for _ in 0..NAMES {
-            // Never reuse a name: a sweep may be about to remove the file that had it.
-            let name = temporary_name(rng);
-            let file = match create(directory, &name, OFlags::EXCL) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-                file => file?,
-            };
-            // On a file system without locks, sweeps remove nothing.
-            let locked = file.lock().is_ok();
-            // A sweep may have removed the file before it was locked.
-            if !locked || file.metadata()?.nlink() > 0 {
-                return Ok(Self { directory, name, file });
-            }
-        }
-        Err(io::Error::new(
-            ErrorKind::AlreadyExists,
-            format!("no unused name for a temporary file ({TEMPORARY}…)"),
-        ))
-    }
-
-    /// Renames the file to `name`.
-    fn persist(mut self, name: &str) -> io::Result<()> {
-        renameat(self.directory, &self.name, self.directory, name)?;
-        self.name.clear();
-        Ok(())
-    }
-}
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if !self.name.is_empty() {
-            // If this fails, a sweep removes the file later.
-            unlinkat(self.directory, &self.name, AtFlags::empty()).ok();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions, hard_link};
@@ -442,19 +362,6 @@ mod tests {
         assert_eq!(directory.names("", "").unwrap(), [written.name.clone(), "a.json".to_owned()]);
         drop(written);
         assert_eq!(directory.names("", "").unwrap(), ["a.json"]);
-    }
-
-    #[test]
-    fn a_name_that_is_taken_is_not_followed_and_another_is_tried() {
-        let (outer, directory) = directory();
-        let mut same = Rng::with_seed(1);
-        for _ in 0..3 {
-            symlink(outer.path().join("elsewhere"), directory.path.join(temporary_name(&mut same))).unwrap();
-        }
-        let handle = directory.handle().unwrap();
-        let temporary = Temporary::new(&handle, &mut Rng::with_seed(1)).unwrap();
-        assert_eq!(temporary.name, temporary_name(&mut same));
-        assert!(!outer.path().join("elsewhere").exists());
     }
 
     #[test]

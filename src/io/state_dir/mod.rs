@@ -5,12 +5,14 @@
 
 mod directory;
 mod disk;
+mod entry;
 mod error;
 mod health;
 mod lock;
 mod owner;
 mod place;
 mod saver;
+mod temporary;
 
 use std::fs::Metadata;
 use std::io;
