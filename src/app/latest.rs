@@ -243,6 +243,7 @@ mod tests {
     fn reading(serial: &str) -> Reading {
         let facts = GatewayFacts {
             serial: Serial::parse(serial).unwrap(),
+            name: None,
             firmware: "8.3.5289".to_owned(),
             part_number: None,
             metered: true,

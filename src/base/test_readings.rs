@@ -23,6 +23,7 @@ pub(crate) fn full() -> Reading {
         time: at("11:19:31"),
         gateway: GatewayFacts {
             serial: Serial::parse("122300000000").unwrap(),
+            name: None,
             firmware: "8.3.5289".to_owned(),
             part_number: Some("800-00555-r03".to_owned()),
             metered: true,
@@ -102,6 +103,7 @@ pub(crate) fn bare() -> Reading {
         at("11:19:31"),
         GatewayFacts {
             serial: Serial::parse("122300000001").unwrap(),
+            name: None,
             firmware: "7.6.175".to_owned(),
             part_number: None,
             metered: false,

@@ -185,6 +185,7 @@ mod tests {
     fn reading(second: i64, meter: f64, sun: impl Fn(i64) -> f64, period: i64) -> Reading {
         let gateway = GatewayFacts {
             serial: serial(1),
+            name: None,
             firmware: "8.3.5289".to_owned(),
             part_number: None,
             metered: true,

@@ -88,6 +88,8 @@ fn outputs(reading: &Reading) {
         expire_after: Duration::from_secs(600),
         inverters: true,
         details: true,
+        several: false,
+        configuration_url: None,
     };
     drop(homeassistant::discovery(reading, &discovery));
     let style = text::Style { width: 80, colour: false, now: time(0), zone: TimeZone::UTC };

@@ -62,6 +62,8 @@ fn settings(details: bool) -> Discovery {
         expire_after: Duration::from_secs(600),
         inverters: true,
         details,
+        several: false,
+        configuration_url: None,
     }
 }
 

@@ -243,6 +243,8 @@ pub(crate) fn discovery() -> Discovery {
         expire_after: Duration::from_secs(300),
         inverters: true,
         details: false,
+        several: false,
+        configuration_url: None,
     }
 }
 
@@ -304,6 +306,7 @@ pub(crate) const SERIAL: &str = "122300000001";
 pub(crate) fn reading(power: f64, inverters: usize) -> Reading {
     let facts = GatewayFacts {
         serial: Serial::parse(SERIAL).unwrap(),
+        name: None,
         firmware: "8.3.5289".to_owned(),
         part_number: None,
         metered: true,

@@ -1,5 +1,6 @@
 //! The second step: checks and completes the values, and finds all mistakes at once.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
@@ -13,6 +14,7 @@ use super::secret::Account;
 use super::settings::{Config, Gateway};
 use super::tables::{addresses, broker, gateway, standard_output, username};
 use super::zone;
+use crate::output::homeassistant::gateway_name;
 
 /// Checks and completes `file`. `problems` are the mistakes that the parser found. A key with such a mistake counts as not
 /// set, so rules about several keys are applied only if there are none.
@@ -96,5 +98,14 @@ fn check_together(
             "two [[gateway]] tables name the same gateway: {first}, and {gateway}; remove one of them"
         );
         findings.problem("gateway", &message);
+    }
+    let mut names = BTreeSet::new();
+    for name in gateways.iter().filter_map(|gateway| gateway.name.as_ref()) {
+        if !names.insert(gateway_name::identifying(name)) {
+            findings.problem(
+                "gateway name",
+                &format!("two gateways are called \"{name}\"; give each its own name"),
+            );
+        }
     }
 }

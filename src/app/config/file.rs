@@ -53,6 +53,7 @@ pub(super) struct CloudTable {
 pub(super) struct GatewayTable {
     pub(super) address: Option<String>,
     pub(super) serial: Option<String>,
+    pub(super) name: Option<String>,
     pub(super) interval: Option<String>,
     pub(super) tls: Option<String>,
     pub(super) livedata: Option<bool>,

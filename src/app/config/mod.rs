@@ -239,6 +239,31 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_gateways_are_short_and_differ() {
+        let tables = |names: [&str; 2]| {
+            format!(
+                "[[gateway]]\naddress = \"a\"\nname = {:?}\n[[gateway]]\naddress = \"b\"\nname = {:?}",
+                names[0], names[1]
+            )
+        };
+        let config = completed(&tables(["East", " West 2"]));
+        assert_eq!(
+            config.gateways.iter().map(|gateway| gateway.name.as_deref()).collect::<Vec<_>>(),
+            [Some("East"), Some("West 2")]
+        );
+        for (names, problem) in [
+            (["East", "east"], "gateway name: two gateways are called \"east\""),
+            (["South roof", "south-roof"], "gateway name: two gateways are called \"south-roof\""),
+            (["East", "The garage on the left"], "gateway name: a name has at most 10 characters"),
+            (["East", "<b>"], "gateway name: a name consists of letters, digits"),
+            (["", "East"], "gateway name: a name needs at least one letter"),
+        ] {
+            let problems = problems(&tables(names));
+            assert!(problems.starts_with(problem) && problems.lines().count() == 1, "{names:?}: {problems}");
+        }
+    }
+
+    #[test]
     fn a_short_interval_is_allowed_and_warned_about() {
         assert_eq!(completed("[[gateway]]\ninterval = \"1s\"").warnings.len(), 1);
         assert!(completed("[[gateway]]\ninterval = \"1h\"").warnings.is_empty());

@@ -60,6 +60,8 @@ pub struct Gateway {
     pub address: Option<Address>,
     /// The serial number that the gateway has to have.
     pub serial: Option<Serial>,
+    /// The name in Domoticz and Home Assistant.
+    pub name: Option<String>,
     /// The poll interval, from 1 s to 1 h.
     pub interval: Duration,
     /// `true` if any certificate is accepted.

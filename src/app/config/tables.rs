@@ -14,6 +14,7 @@ use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::cloud::Addresses;
 use crate::io::mqtt;
+use crate::output::homeassistant::gateway_name;
 use crate::output::topics;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,9 +62,14 @@ pub(super) fn gateway(table: GatewayTable, findings: &mut Findings) -> Option<Ga
         None => None,
         Some(parsed) => Some(findings.take("gateway serial", parsed)?),
     };
+    let name = match table.name.as_deref().map(gateway_name::parse) {
+        None => None,
+        Some(parsed) => Some(findings.take("gateway name", parsed)?),
+    };
     Some(Gateway {
         address,
         serial,
+        name,
         interval,
         insecure,
         live_data: table.livedata.unwrap_or(false),

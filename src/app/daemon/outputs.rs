@@ -45,6 +45,8 @@ pub fn content(settings: &Mqtt, config: &Config, shared: &Shared, client_id: &st
         expire_after: EXPIRES.max(4 * interval),
         inverters: settings.inverters,
         details: settings.details,
+        several: config.gateways.len() > 1,
+        configuration_url: None,
     });
     let domoticz = publisher::Domoticz { topic: domoticz::TOPIC.to_owned(), idx: settings.idx.clone() };
     publisher::Options {

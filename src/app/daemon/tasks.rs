@@ -67,13 +67,16 @@ struct PublisherSettings {
     settings: Mqtt,
     /// Determines how long Home Assistant considers a value valid.
     longest_interval: Duration,
+    /// Determines the names of gateways without a configured one.
+    several: bool,
 }
 
 impl PublisherSettings {
     fn of(config: &Config) -> Option<Self> {
         let longest_interval =
             config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default();
-        config.mqtt.clone().map(|settings| Self { settings, longest_interval })
+        let several = config.gateways.len() > 1;
+        config.mqtt.clone().map(|settings| Self { settings, longest_interval, several })
     }
 }
 

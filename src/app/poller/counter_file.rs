@@ -217,6 +217,7 @@ mod tests {
     fn reading(minute: i64, total: f64) -> Reading {
         let gateway = GatewayFacts {
             serial: serial(),
+            name: None,
             firmware: "8.3.5289".to_owned(),
             part_number: None,
             metered: true,

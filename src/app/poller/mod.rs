@@ -362,8 +362,9 @@ impl Poller {
         }
     }
 
-    /// Returns the reading with guarded totals and with the energy of the day.
+    /// Returns the reading with the configured name, guarded totals and the energy of the day.
     pub(super) async fn guarded(&mut self, mut reading: Reading) -> Reading {
+        reading.gateway.name.clone_from(&self.settings.name);
         let serial = &reading.gateway.serial;
         let totals = match self.totals.take().filter(|totals| totals.serial() == serial) {
             Some(totals) => self.totals.insert(totals),

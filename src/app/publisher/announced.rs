@@ -315,6 +315,8 @@ mod tests {
             expire_after: Duration::from_secs(300),
             inverters: true,
             details: true,
+            several: false,
+            configuration_url: None,
         };
         Options {
             prefix: "e".to_owned(),

@@ -82,6 +82,9 @@ impl Reading {
 #[expect(missing_docs, reason = "the names say it")]
 pub struct GatewayFacts {
     pub serial: Serial,
+    /// The name in the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The firmware version without the leading letter, e.g. `8.3.5289`.
     pub firmware: String,
     /// The part number, e.g. `800-00555-r03`.

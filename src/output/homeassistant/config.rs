@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::discovery::Discovery;
+use super::gateway_name;
 use crate::base::message::Message;
-use crate::base::reading::GatewayFacts;
+use crate::base::reading::{GatewayFacts, Serial};
 use crate::output::homeassistant::entities::{Entity, Owner, Quantity};
 use crate::output::json;
 use crate::output::topics;
@@ -55,13 +56,16 @@ struct Device<'a> {
     name: String,
     manufacturer: &'static str,
     model: &'static str,
+    /// Home Assistant before 2024.9 refuses a message with `model_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    model_id: Option<&'a str>,
+    hw_version: Option<&'a str>,
     serial_number: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sw_version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     via_device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration_url: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -70,16 +74,19 @@ struct Origin {
     sw_version: &'static str,
 }
 
+/// The number of digits of a serial number. Of a longer one, the last ones are in the name.
+const SERIAL_DIGITS: usize = 12;
+
 /// Returns the topic of the discovery message for `entity`.
 pub(super) fn topic(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> String {
-    let [identifier] = device(&entity.owner, gateway).identifiers;
+    let identifier = identifier(&entity.owner, gateway);
     format!("{}/sensor/{identifier}/{}/config", settings.discovery_prefix, entity.id)
 }
 
 /// Creates the discovery message for `entity`.
 pub(super) fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> Message {
     let topic = topic(entity, gateway, settings);
-    let device = device(&entity.owner, gateway);
+    let device = device(&entity.owner, gateway, settings);
     let [identifier] = &device.identifiers;
     let config = Config {
         name: entity.name(),
@@ -115,24 +122,39 @@ fn template(entity: &Entity) -> String {
     }
 }
 
-fn device<'a>(owner: &'a Owner, gateway: &'a GatewayFacts) -> Device<'a> {
+/// Returns the serial number of the device, as it appears in topics and unique ids.
+fn identifier(owner: &Owner, gateway: &GatewayFacts) -> String {
+    topics::level(serial(owner, gateway).as_str())
+}
+
+fn serial<'a>(owner: &'a Owner, gateway: &'a GatewayFacts) -> &'a Serial {
+    match owner {
+        Owner::Gateway => &gateway.serial,
+        Owner::Inverter(serial) | Owner::Battery(serial, _) => serial,
+    }
+}
+
+fn device<'a>(owner: &'a Owner, gateway: &'a GatewayFacts, settings: &'a Discovery) -> Device<'a> {
     let parent = topics::level(gateway.serial.as_str());
-    let (serial, kind, model) = match owner {
-        Owner::Gateway => (&gateway.serial, "Envoy", "Gateway"),
-        Owner::Inverter(serial) => (serial, "Inverter", "Microinverter"),
-        Owner::Battery(serial, kind) if kind == "acb" => (serial, "Battery", "AC Battery"),
-        Owner::Battery(serial, _) => (serial, "Battery", "IQ Battery"),
+    let serial = serial(owner, gateway);
+    let short = gateway_name::end(serial.as_str(), SERIAL_DIGITS);
+    let (name, model) = match owner {
+        Owner::Gateway => (gateway_name::name(gateway, settings.several), "Gateway"),
+        Owner::Inverter(_) => (format!("Inv {short}"), "Microinverter"),
+        Owner::Battery(_, kind) if kind == "acb" => (format!("Bat {short}"), "AC Battery"),
+        Owner::Battery(..) => (format!("Bat {short}"), "IQ Battery"),
     };
     let is_gateway = *owner == Owner::Gateway;
     Device {
-        identifiers: [topics::level(serial.as_str())],
-        name: format!("{kind} {}", topics::level(serial.as_str())),
+        identifiers: [identifier(owner, gateway)],
+        name,
         manufacturer: "Enphase",
         model,
-        model_id: if is_gateway { gateway.part_number.as_deref() } else { None },
+        hw_version: if is_gateway { gateway.part_number.as_deref() } else { None },
         serial_number: serial.as_str(),
         sw_version: is_gateway.then_some(gateway.firmware.as_str()),
         via_device: (!is_gateway).then_some(parent),
+        configuration_url: if is_gateway { settings.configuration_url.as_deref() } else { None },
     }
 }
 

@@ -23,6 +23,10 @@ pub struct Discovery {
     pub inverters: bool,
     /// Phases and diagnostic entities are announced.
     pub details: bool,
+    /// There are several gateways, which need different names.
+    pub several: bool,
+    /// The address of the status page, which Home Assistant links on the page of the gateway.
+    pub configuration_url: Option<String>,
 }
 
 /// The stored properties of an announcement, which decide later if it is still wanted.

@@ -18,6 +18,7 @@
 mod config;
 mod discovery;
 mod entities;
+pub mod gateway_name;
 
 use std::collections::BTreeMap;
 

@@ -16,6 +16,8 @@ fn settings(details: bool) -> Discovery {
         expire_after: Duration::from_secs(300),
         inverters: true,
         details,
+        several: false,
+        configuration_url: None,
     }
 }
 

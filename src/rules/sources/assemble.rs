@@ -54,6 +54,8 @@ pub(super) fn reading(
 fn gateway(site: &Site<'_>) -> GatewayFacts {
     GatewayFacts {
         serial: site.info.serial.clone(),
+        // The poller adds it from the configuration.
+        name: None,
         firmware: site.info.firmware.to_string(),
         part_number: site.info.part_number.clone(),
         metered: site.metering() == Metering::Listed || site.past.meter_seen,

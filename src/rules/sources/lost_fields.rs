@@ -241,7 +241,8 @@ mod tests {
     #[test]
     fn there_is_a_bit_for_each_field() {
         let serial = crate::base::reading::Serial::parse("122300000001").unwrap();
-        let facts = GatewayFacts { serial, firmware: String::new(), part_number: None, metered: true };
+        let facts =
+            GatewayFacts { serial, name: None, firmware: String::new(), part_number: None, metered: true };
         let reading = Reading::empty(jiff::Timestamp::UNIX_EPOCH, facts);
         assert!(fields(&reading, &Choices::empty()).len() <= 128);
     }

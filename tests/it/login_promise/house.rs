@@ -106,6 +106,7 @@ impl House {
         let gateway = config::Gateway {
             address: Some(self.simulation.gateways[0].address().parse().unwrap()),
             serial: None,
+            name: None,
             interval,
             insecure: false,
             live_data: false,

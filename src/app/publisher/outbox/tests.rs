@@ -193,6 +193,8 @@ fn discovery() -> Options {
         expire_after: Duration::from_secs(300),
         inverters: true,
         details: true,
+        several: false,
+        configuration_url: None,
     };
     Options { homeassistant: Some(discovery), ..options() }
 }
