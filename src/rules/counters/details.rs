@@ -3,7 +3,7 @@
 
 use crate::base::reading::{Event, PhaseValues, Reading};
 use crate::base::units::WattHours;
-use crate::rules::counters::guarded_total::Incident;
+use crate::rules::counters::incident::Incident;
 
 /// A total with its name.
 pub(super) type Detail<'a> = (String, &'a mut Option<WattHours>);

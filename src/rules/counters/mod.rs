@@ -8,6 +8,7 @@ mod counter;
 pub mod days;
 mod details;
 pub mod guarded_total;
+mod incident;
 mod stopwatch;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,8 @@ use tokio::time::Instant;
 
 pub use self::counter::Counter;
 use self::days::Days;
-use self::guarded_total::{GuardedTotal, Incident, Suspect};
+use self::guarded_total::{GuardedTotal, Suspect};
+use self::incident::Incident;
 use self::stopwatch::{GuardTime, Stopwatch};
 use crate::base::reading::{Event, Reading};
 use crate::base::units::{WattHours, Watts};
