@@ -64,8 +64,8 @@ impl InverterHealth {
         }
         let events = if ended { self.events(time) } else { Vec::new() };
         if self.date.is_some_and(|day| day != date) {
-            let (newest, conditions) = (self.newest, std::mem::take(&mut self.conditions));
-            *self = Self { newest, conditions, ..Self::default() };
+            self.samples = 0;
+            self.tallies.clear();
         }
         self.date = Some(date);
         self.sample(inverters);

@@ -1,4 +1,4 @@
-//! Recognizes credentials that the cloud has refused.
+//! The account that logs in. Recognizes credentials that the cloud has refused.
 
 use std::num::NonZeroU32;
 
@@ -8,10 +8,70 @@ use fastrand::Rng;
 use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
 use zeroize::Zeroizing;
 
+use crate::app::config::secret::{Account, STRIPPED, UnreadableSecret};
 use crate::base::secrets::Credentials;
+use crate::io::cloud::Kind;
+use crate::rules::logins::hold_off::Halt;
+use crate::rules::logins::record::Record;
 
 /// The number of rounds. Slows down a thief of the state directory who guesses passwords, and is feasible on a Raspberry Pi.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(60_000).unwrap();
+
+/// The account that logs in.
+#[derive(Debug)]
+pub(super) struct LoginAccount {
+    account: Account,
+    /// The last result of [`Self::refusal`], cached because the hash is slow.
+    compared: Option<(Vec<Halt>, Credentials, Option<Kind>)>,
+    /// `true` once the warning about blanks around the password is logged.
+    warned_stripped: bool,
+}
+
+impl LoginAccount {
+    pub(super) fn new(account: Account) -> Self {
+        Self { account, compared: None, warned_stripped: false }
+    }
+
+    /// Replaces the account by the one that a person has completed at the terminal.
+    pub(super) fn replace(&mut self, account: Account) {
+        self.account = account;
+    }
+
+    pub(super) fn username(&self) -> String {
+        self.account.username().unwrap_or_default().to_owned()
+    }
+
+    /// Returns the credentials as they are sent. Warns once about blanks around the password.
+    pub(super) fn credentials(&mut self) -> Result<Option<Credentials>, UnreadableSecret> {
+        let complete = self.account.complete()?;
+        let stripped = complete.as_ref().is_some_and(|complete| complete.password_was_stripped);
+        if stripped && !self.warned_stripped {
+            self.warned_stripped = true;
+            tracing::warn!("{STRIPPED}");
+        }
+        Ok(complete.map(|complete| complete.credentials))
+    }
+
+    /// Returns how the cloud refused these credentials, or `None` if it did not.
+    pub(super) fn refusal(&mut self, record: &Record, credentials: &Credentials) -> Option<Kind> {
+        if let Some((halts, compared, refusal)) = &self.compared
+            && *halts == record.halts
+            && compared == credentials
+        {
+            return *refusal;
+        }
+        let mut halts = record.halts.iter().rev();
+        let refusal = halts.find(|halt| is_same(&halt.credentials, credentials)).map(|halt| halt.kind);
+        self.compared = Some((record.halts.clone(), credentials.clone(), refusal));
+        refusal
+    }
+}
+
+/// Returns the hash of `credentials` that `record` contains, or a new one.
+pub(super) fn hash_in(record: &Record, credentials: &Credentials, rng: &mut Rng) -> String {
+    let known = record.halts.iter().find(|halt| is_same(&halt.credentials, credentials));
+    known.map_or_else(|| hash(credentials, rng), |halt| halt.credentials.clone())
+}
 
 /// Returns a salted hash of `credentials`, which recognizes them without storing them.
 pub fn hash(credentials: &Credentials, rng: &mut Rng) -> String {

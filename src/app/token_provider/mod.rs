@@ -4,145 +4,103 @@
 //! decide, record the attempt, send it, record its outcome. A token is stored as soon as it arrives.
 
 pub mod account;
-mod attempt;
+mod cloud_requests;
+mod decider;
 pub mod ending;
+mod error;
+mod gateway_verdicts;
 mod known_gateways;
-mod lifecycle;
+mod login_lock;
+mod outcome;
 pub mod record_file;
 pub mod second_factor;
+mod settings;
 mod stored_tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::config::secret::{Account, STRIPPED, UnreadableSecret};
+use crate::app::config::secret::Account;
 use crate::base::clock::Clock;
 use crate::base::reading::Serial;
-use crate::base::secrets::Credentials;
-use crate::io::cloud::{Addresses, Challenge};
-use crate::io::cloud::{Failure, Kind};
-use crate::io::state_dir::{self, Lock, StateDir};
+use crate::base::secrets::Secret;
+use crate::io::cloud::Kind;
+use crate::io::state_dir::{self, Stamp, StateDir};
 use crate::io::token::Token;
+use crate::io::token::store::{Origin, Tokens};
 use crate::rules::logins::attempt::Step;
 use crate::rules::logins::clocks::{Clocks, GatewayTime};
-use crate::rules::logins::decision::{Decision, decide};
-use crate::rules::logins::hold_off::Halt;
+use crate::rules::logins::decision::Decision;
 use crate::rules::logins::newcomer::Place;
 use crate::rules::logins::record::Record;
-use crate::rules::logins::situation::{self, Operator, Situation, TokenFacts};
-use crate::rules::logins::verdict::{Verdict, Verdicts};
+use crate::rules::logins::situation::Operator;
+use account::LoginAccount;
+use cloud_requests::{CloudRequests, CodeRequest, Request};
+use decider::{Decider, Question};
 use ending::Ending;
+pub use error::Error;
 use fastrand::Rng;
+use gateway_verdicts::GatewayVerdicts;
 use known_gateways::KnownGateways;
+use login_lock::LoginLock;
+pub use outcome::Outcome;
 use record_file::RecordFile;
+use second_factor::Entered;
+pub use settings::Settings;
 use stored_tokens::StoredTokens;
-
-/// The settings of a token provider.
-#[derive(Debug)]
-pub struct Settings {
-    /// The addresses of the cloud.
-    pub cloud: Addresses,
-    /// The account of the operator.
-    pub account: Account,
-    /// `true` to renew short-lived tokens too (L8).
-    pub renew_short_tokens: bool,
-    /// `true` to keep a session for other gateways of the account (L7).
-    pub several_gateways: bool,
-}
-
-/// The reason why no decision or request was possible.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The state directory is not usable, and a login requires it (L4).
-    #[error("{0}; no login is made without a record of it on disk")]
-    State(#[from] state_dir::Error),
-    /// The password is unreadable.
-    #[error(transparent)]
-    Password(#[from] UnreadableSecret),
-    /// Another process holds the lock.
-    #[error("another enphased process is contacting the cloud; try again in a minute")]
-    Busy,
-}
-
-/// The outcome of [`TokenProvider::ensure_token`].
-#[derive(Debug)]
-pub enum Outcome {
-    /// No request was sent, because of this decision.
-    NothingSent(Decision),
-    /// A token has arrived and is stored. The gateway has not seen it yet.
-    Arrived(Token),
-    /// A request to the cloud failed.
-    Failed {
-        /// The request that failed.
-        step: Step,
-        /// The failure.
-        failure: Failure,
-        /// The decision after the failure.
-        next: Decision,
-    },
-}
 
 /// Provides the gateways of one account with tokens.
 #[derive(Debug)]
 pub struct TokenProvider {
     clock: Clock,
-    settings: Settings,
+    lock: LoginLock,
     record_file: RecordFile,
     stored: StoredTokens,
-    known_gateways: KnownGateways,
-    /// The verdicts of the gateways on their tokens.
-    verdicts: Verdicts,
-    rng: Rng,
-    /// A login of this process that waits for a code of the second factor.
-    challenge: Option<Challenge>,
-    /// The last result of [`Self::refusal`], cached because the hash is slow.
-    compared: Option<(Vec<Halt>, Credentials, Option<Kind>)>,
-    /// `true` once the warning about blanks around the password is logged.
-    warned_stripped: bool,
-    ending: Ending,
-}
-
-/// The input of a decision.
-struct Question<'a> {
-    serial: &'a Serial,
-    clocks: &'a Clocks,
-    operator: Operator,
-    /// The uptime when the operator made the request.
-    asked: Duration,
+    verdicts: GatewayVerdicts,
+    decider: Decider,
+    cloud: CloudRequests,
 }
 
 impl TokenProvider {
     /// Creates a token provider that stores its data in `state`.
     pub fn new(state: StateDir, clock: Clock, settings: Settings, rng: Rng) -> Self {
+        let lock = LoginLock::new(state.clone());
         Self {
             record_file: RecordFile::new(state.clone()),
             stored: StoredTokens::new(state.clone()),
-            known_gateways: KnownGateways::new(state),
+            verdicts: GatewayVerdicts::new(lock.clone()),
+            decider: Decider {
+                account: LoginAccount::new(settings.account),
+                known_gateways: KnownGateways::new(state),
+                renew_short_tokens: settings.renew_short_tokens,
+            },
+            cloud: CloudRequests {
+                addresses: settings.cloud,
+                several_gateways: settings.several_gateways,
+                clock: clock.clone(),
+                rng,
+                ending: Ending::default(),
+                challenge: None,
+            },
+            lock,
             clock,
-            settings,
-            verdicts: Verdicts::default(),
-            rng,
-            challenge: None,
-            compared: None,
-            warned_stripped: false,
-            ending: Ending::default(),
         }
     }
 
     /// Sets the configured gateways. Several gateways share a login, and newcomers are recognized by comparison.
     pub fn set_gateways(&mut self, places: Vec<Place>) {
-        self.settings.several_gateways = places.len() > 1;
-        self.known_gateways.places = places;
+        self.cloud.several_gateways = places.len() > 1;
+        self.decider.known_gateways.places = places;
     }
 
     /// Sets the shutdown state, which the end of the program waits for.
     pub fn set_ending(&mut self, ending: Ending) {
-        self.ending = ending;
+        self.cloud.ending = ending;
     }
 
     /// Sets the account that a person has completed at the terminal.
     pub fn use_account(&mut self, account: Account) {
-        self.settings.account = account;
+        self.decider.account.replace(account);
     }
 
     /// Returns the clocks, including the time that the gateway has just reported.
@@ -181,7 +139,7 @@ impl TokenProvider {
         }
         let facts = self.stored.known_facts(serial).await?;
         let question = Question { serial, clocks, operator, asked: self.asked() };
-        Ok(self.decide(&record, &facts, &question).await?.0)
+        Ok(self.decider.decide(&record, &facts, self.verdicts.in_memory(), &question).await?.0)
     }
 
     /// Returns the uptime when the operator made the request: the start of the command.
@@ -195,76 +153,8 @@ impl TokenProvider {
         if !self.record_file.read(serial, &clocks).await?.wants_time(&clocks) {
             return Ok(());
         }
-        let lock = self.lock(Duration::ZERO).await?;
-        let mut record = self.record_file.read_under(&lock, serial, &clocks).await?;
-        if record.wants_time(&clocks) {
-            record.keep_time(&clocks);
-            self.record_file.write(&record).await?;
-        }
-        Ok(())
-    }
-
-    /// Returns the decision, and the credentials that it requires.
-    async fn decide(
-        &mut self,
-        record: &Record,
-        facts: &[TokenFacts],
-        question: &Question<'_>,
-    ) -> Result<(Decision, Option<Credentials>), Error> {
-        let Question { serial, clocks, operator, asked } = *question;
-        let is_newcomer = facts.is_empty() && self.known_gateways.is_newcomer(serial, record).await?;
-        let verdicts = self.verdicts.of(serial).to_vec();
-        let mut situation = Situation {
-            serial,
-            username: "",
-            tokens: facts,
-            clocks,
-            operator,
-            asked_ago: clocks.moment.up.saturating_sub(asked),
-            verdicts: &verdicts,
-            is_newcomer,
-            account: situation::Account::Ready,
-            renew_short_tokens: self.settings.renew_short_tokens,
-        };
-        if decide(record, &situation) == Decision::Rest {
-            return Ok((Decision::Rest, None));
-        }
-        let credentials = self.credentials()?;
-        let username = self.username();
-        situation.username = &username;
-        situation.account = match &credentials {
-            None => situation::Account::Missing,
-            Some(credentials) => self
-                .refusal(record, credentials)
-                .map_or(situation::Account::Ready, situation::Account::Refused),
-        };
-        Ok((decide(record, &situation), credentials))
-    }
-
-    /// Returns the credentials of the account as they are sent. Warns once about blanks around the password.
-    fn credentials(&mut self) -> Result<Option<Credentials>, UnreadableSecret> {
-        let complete = self.settings.account.complete()?;
-        let stripped = complete.as_ref().is_some_and(|complete| complete.password_was_stripped);
-        if stripped && !self.warned_stripped {
-            self.warned_stripped = true;
-            tracing::warn!("{STRIPPED}");
-        }
-        Ok(complete.map(|complete| complete.credentials))
-    }
-
-    /// Returns how the cloud refused these credentials, or `None` if it did not.
-    fn refusal(&mut self, record: &Record, credentials: &Credentials) -> Option<Kind> {
-        if let Some((halts, compared, refusal)) = &self.compared
-            && *halts == record.halts
-            && compared == credentials
-        {
-            return *refusal;
-        }
-        let mut halts = record.halts.iter().rev();
-        let refusal =
-            halts.find(|halt| account::is_same(&halt.credentials, credentials)).map(|halt| halt.kind);
-        self.compared = Some((record.halts.clone(), credentials.clone(), refusal));
-        refusal
+        let lock = self.lock.acquire(Duration::ZERO).await?;
+        Ok(self.record_file.keep_time(&lock, serial, &clocks).await?)
     }
 
     /// Fetches a token for `serial` from the cloud if the rules require one now. `gateway_time` is the time that the
@@ -282,26 +172,29 @@ impl TokenProvider {
         if operator == Operator::Absent && !matches!(decided, Decision::Act { .. }) {
             return Ok(Outcome::NothingSent(decided));
         }
-        let lock = self.lock(patience).await?;
+        let lock = self.lock.acquire(patience).await?;
         // Sends each request at most once: a failure causes a hold-off, and after a token nothing is due.
         loop {
             // A session that was opened is on disk, and the next start uses it.
-            if self.ending.is_near() {
+            if self.cloud.ending.is_near() {
                 return Ok(Outcome::NothingSent(decided));
             }
-            let clocks = seen.later(self.clock.moment());
-            let mut record = self.record_file.read_under(&lock, serial, &clocks).await?;
+            let clocks = &seen.later(self.clock.moment());
+            let mut record = self.record_file.read_under(&lock, serial, clocks).await?;
             self.verdicts.complete(serial, &mut record);
-            self.known_gateways.forget();
+            self.decider.known_gateways.forget();
             let facts = self.stored.read_facts(serial).await?;
-            let question = Question { serial, clocks: &clocks, operator, asked };
-            let (decision, credentials) = self.decide(&record, &facts, &question).await?;
+            let question = Question { serial, clocks, operator, asked };
+            let (decision, credentials) =
+                self.decider.decide(&record, &facts, self.verdicts.in_memory(), &question).await?;
             let Decision::Act { step, reason } = decision else { return Ok(Outcome::NothingSent(decision)) };
             decided = decision;
             if operator == Operator::Absent && self.take_back(serial).await? {
                 continue;
             }
-            match self.attempt(record, serial, step, reason, &clocks, credentials.as_ref()).await? {
+            let (username, credentials) = (self.decider.account.username(), credentials.as_ref());
+            let request = Request { serial, step, reason, clocks, username: &username, credentials };
+            match self.cloud.attempt(record, &request, &mut self.record_file, &mut self.stored).await? {
                 Ok(Some(token)) => return Ok(Outcome::Arrived(token)),
                 Ok(None) => {}
                 Err(failure) if step == Step::Token && failure.kind == Kind::Unexpected => {
@@ -320,16 +213,98 @@ impl TokenProvider {
 
     /// Restores a token that the gateway accepts, after another process has replaced it by a useless one.
     async fn take_back(&mut self, serial: &Serial) -> Result<bool, Error> {
-        let verdicts = self.verdicts.of(serial);
-        Ok(self.stored.take_back(serial, |token| verdicts.contains(&(token.id(), Verdict::Accepted))).await?)
+        let verdicts = &self.verdicts;
+        Ok(self.stored.take_back(serial, |token| verdicts.is_accepted(serial, token)).await?)
     }
 
     /// Waits until no other process contacts the cloud, because that process is about to change the record.
     pub async fn wait_for_other_processes(&self, patience: Duration) -> Result<(), Error> {
-        self.lock(patience).await.map(drop)
+        self.lock.acquire(patience).await.map(drop)
     }
 
-    async fn lock(&self, patience: Duration) -> Result<Lock, Error> {
-        self.record_file.lock(patience).await?.ok_or(Error::Busy)
+    /// Returns whether the last login, requested by a person, waits for a code.
+    pub fn is_challenged(&self) -> bool {
+        self.cloud.challenge.is_some()
+    }
+
+    /// Sends the code that the person has typed, or requests another code.
+    pub async fn answer_challenge(
+        &mut self,
+        serial: &Serial,
+        gateway_time: GatewayTime,
+        typed: Option<&Secret>,
+        patience: Duration,
+    ) -> Result<Entered, Error> {
+        if !self.is_challenged() {
+            return Ok(Entered::no_login_waits());
+        }
+        let lock = self.lock.acquire(patience).await?;
+        let clocks = &self.clocks(gateway_time);
+        let record = self.record_file.read_under(&lock, serial, clocks).await?;
+        let username = &self.decider.account.username();
+        let request = CodeRequest { serial, clocks, username, typed };
+        self.cloud.enter_code(record, &request, &mut self.record_file).await
+    }
+
+    /// Returns the stored tokens of a gateway.
+    pub async fn tokens(&mut self, serial: &Serial) -> Result<Tokens, state_dir::Error> {
+        self.stored.tokens(serial).await
+    }
+
+    /// Returns a stamp that changes with the stored tokens. Does not read the file.
+    pub async fn stamp(&self, serial: &Serial) -> Option<Stamp> {
+        self.stored.stamp(serial).await
+    }
+
+    /// Stores a token that a person imports.
+    pub async fn import(&mut self, token: &Token, patience: Duration) -> Result<(), Error> {
+        let _lock = self.lock.acquire(patience).await?;
+        Ok(self.stored.arrived(token, Origin::Import, self.clock.now()).await?)
+    }
+
+    /// Removes the tokens of a gateway. The record of logins remains, because it limits the next login.
+    pub async fn forget(&mut self, serial: &Serial, patience: Duration) -> Result<(), Error> {
+        let _lock = self.lock.acquire(patience).await?;
+        Ok(self.stored.forget(serial).await?)
+    }
+
+    /// Makes `candidate`, which the gateway has accepted, the token in use. Does nothing if another process has replaced
+    /// the candidate in the meantime.
+    pub async fn promote(&mut self, candidate: &Token) -> Result<(), Error> {
+        self.accepted(&candidate.serial, candidate).await?;
+        let _lock = self.lock.acquire(Duration::ZERO).await?;
+        Ok(self.stored.promote(candidate, self.clock.now()).await?)
+    }
+
+    /// Removes `candidate`, which the gateway has clearly refused twice. The token in use remains.
+    pub async fn drop_candidate(&mut self, candidate: &Token) -> Result<(), Error> {
+        let _lock = self.lock.acquire(Duration::ZERO).await?;
+        Ok(self.stored.drop_candidate(candidate).await?)
+    }
+
+    /// Records that the gateway refused `token` with HTTP 401 while `/info` responded.
+    ///
+    /// Returns `true` for the second refusal, at least five minutes after the first and without an acceptance in between,
+    /// by clocks that agree. If a gateway does not report the time, its refusals count only for an expired token. A token
+    /// that such a gateway has really revoked is replaced when it expires, or when the operator requests it.
+    pub async fn refused(
+        &mut self,
+        serial: &Serial,
+        token: &Token,
+        gateway_time: GatewayTime,
+    ) -> Result<bool, Error> {
+        let clocks = self.clocks(gateway_time);
+        self.verdicts.refused(&mut self.record_file, serial, token, &clocks).await
+    }
+
+    /// Records that the gateway accepts `token`, and clears earlier refusals, regardless of the clocks.
+    pub async fn accepted(&mut self, serial: &Serial, token: &Token) -> Result<(), Error> {
+        let clocks = self.clocks(GatewayTime::NoResponse);
+        self.verdicts.accepted(&mut self.record_file, serial, token, &clocks).await
+    }
+
+    /// Records that the gateway's response neither accepts nor refuses `token`.
+    pub fn unclear(&mut self, serial: &Serial, token: &Token) {
+        self.verdicts.unclear(serial, token);
     }
 }

@@ -1,8 +1,8 @@
-//! The file with the record of logins, and its lock.
+//! The file with the record of logins.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::login_lock::LoginLock;
 use crate::base::reading::Serial;
 use crate::io::state_dir::{Error, Lock, Stamp, StateDir, Stored};
 use crate::rules::logins::Record;
@@ -12,15 +12,12 @@ use crate::rules::logins::clocks::Clocks;
 pub const RECORD: &str = "logins.json";
 /// The name under which [`StateDir::read`] sets a damaged record aside.
 const ASIDE: &str = "logins.json.damaged";
-/// The lock file. Every process locks it while it changes the record or a token (L5).
-pub(super) const LOCK: &str = "login.lock";
-/// How often to retry while another process holds the lock.
-const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The record of logins in a state directory.
 #[derive(Debug)]
 pub struct RecordFile {
     state: StateDir,
+    lock: LoginLock,
     /// The last record that was read, so that a poll does not read the file. Shared, because the record of a thousand
     /// gateways is long. The stamp is `None` if this record is not on disk.
     seen: Option<(Option<Stamp>, Arc<Record>)>,
@@ -32,7 +29,7 @@ impl RecordFile {
     /// Creates an instance for the record in `state`.
     pub fn new(state: StateDir) -> Self {
         let directory = state.replaced();
-        Self { state, seen: None, directory }
+        Self { lock: LoginLock::new(state.clone()), state, seen: None, directory }
     }
 
     /// Returns the current record in order to change it. Always reads the file, because two writes within one tick of the
@@ -118,18 +115,18 @@ impl RecordFile {
     async fn put_back(&mut self, record: &Record) {
         let put_back = self.try_put_back(record).await;
         let directory = self.state.replaced();
-        let is_new = std::mem::replace(&mut self.directory, directory) != directory;
         match put_back {
             // The replaced directory has been reported once for all files.
-            Ok(true) if is_new => {}
+            Ok(true) if directory != self.directory => {}
             Ok(true) => tracing::warn!("the record of logins was missing and has been restored from memory"),
             Ok(false) => {}
             Err(error) => tracing::debug!("{error}"),
         }
+        self.directory = directory;
     }
 
     async fn try_put_back(&mut self, record: &Record) -> Result<bool, Error> {
-        let Some(_lock) = self.state.try_lock(LOCK).await? else { return Ok(false) };
+        let Some(_lock) = self.lock.try_acquire().await? else { return Ok(false) };
         let is_lost = match self.state.read::<Record>(RECORD).await? {
             Stored::Found(found) => found.is_older_than(record),
             Stored::Absent => true,
@@ -168,15 +165,19 @@ impl RecordFile {
         Ok(())
     }
 
-    /// Locks the record, waiting up to `patience`. Returns `None` if another process holds the lock for longer.
-    pub async fn lock(&self, patience: Duration) -> Result<Option<Lock>, Error> {
-        let give_up = tokio::time::Instant::now() + patience;
-        loop {
-            match self.state.try_lock(LOCK).await? {
-                None if tokio::time::Instant::now() < give_up => tokio::time::sleep(RETRY_INTERVAL).await,
-                lock => return Ok(lock),
-            }
+    /// Stores the clocks in the record, if it needs them after the next boot.
+    pub(super) async fn keep_time(
+        &mut self,
+        lock: &Lock,
+        serial: &Serial,
+        clocks: &Clocks,
+    ) -> Result<(), Error> {
+        let mut record = self.read_under(lock, serial, clocks).await?;
+        if record.wants_time(clocks) {
+            record.keep_time(clocks);
+            self.write(&record).await?;
         }
+        Ok(())
     }
 }
 
@@ -257,7 +258,7 @@ mod tests {
             record,
             "a poll does not read the disk"
         );
-        let lock = record_file.lock(Duration::ZERO).await.unwrap().unwrap();
+        let lock = record_file.lock.try_acquire().await.unwrap().unwrap();
         let seen = record_file.read_under(&lock, &serial, &clocks).await.unwrap();
         assert_eq!(seen.attempts[0].step, Step::Login);
     }

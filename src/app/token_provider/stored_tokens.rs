@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::record_file::LOCK;
+use jiff::Timestamp;
+
+use super::login_lock::LoginLock;
 use crate::base::reading::Serial;
 use crate::io::state_dir::{self, Stamp, StateDir};
 use crate::io::token::Token;
-use crate::io::token::store::{self, Loaded, Source, Tokens};
+use crate::io::token::store::{self, Loaded, Origin, Source, Tokens};
 use crate::rules::logins::situation::TokenFacts;
 
 /// The stored tokens of the gateways.
@@ -16,6 +18,7 @@ use crate::rules::logins::situation::TokenFacts;
 #[derive(Debug)]
 pub(super) struct StoredTokens {
     state: StateDir,
+    lock: LoginLock,
     cached: BTreeMap<Serial, CachedTokens>,
 }
 
@@ -33,7 +36,7 @@ struct CachedTokens {
 
 impl StoredTokens {
     pub(super) fn new(state: StateDir) -> Self {
-        Self { state, cached: BTreeMap::new() }
+        Self { lock: LoginLock::new(state.clone()), state, cached: BTreeMap::new() }
     }
 
     /// Returns the stored tokens of a gateway.
@@ -98,7 +101,7 @@ impl StoredTokens {
         serial: &Serial,
         tokens: &Tokens,
     ) -> Result<Option<Tokens>, state_dir::Error> {
-        let Some(_lock) = self.state.try_lock(LOCK).await? else { return Ok(None) };
+        let Some(_lock) = self.lock.try_acquire().await? else { return Ok(None) };
         let now = store::load(&self.state, serial).await?;
         let is_there = now.source == Source::File && now.tokens != Tokens::default();
         if is_there || store::is_forgotten(&self.state, serial).await {
@@ -112,14 +115,56 @@ impl StoredTokens {
         self.cached.get(serial).is_some_and(|cached| cached.directory != self.state.replaced())
     }
 
-    pub(super) fn in_memory(&self, serial: &Serial) -> Option<Tokens> {
+    fn in_memory(&self, serial: &Serial) -> Option<Tokens> {
         self.cached.get(serial).map(|cached| cached.tokens.clone())
     }
 
     /// Stores `tokens` on disk and in memory. If the disk is full, the tokens in memory are used until the restart.
-    pub(super) async fn save(&mut self, serial: &Serial, tokens: &Tokens) -> Result<(), state_dir::Error> {
+    async fn save(&mut self, serial: &Serial, tokens: &Tokens) -> Result<(), state_dir::Error> {
         self.keep(serial, None, tokens);
         store::save(&self.state, serial, tokens).await
+    }
+
+    /// Stores a token that has just arrived, beside the one in use. The caller holds the lock.
+    pub(super) async fn arrived(
+        &mut self,
+        token: &Token,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Result<(), state_dir::Error> {
+        let serial = &token.serial;
+        let mut tokens = match self.tokens(serial).await {
+            // Existing tokens were read into memory before the new one was fetched.
+            Err(state_dir::Error::Stalled { .. }) => self.in_memory(serial).unwrap_or_default(),
+            read => read?,
+        };
+        tokens.arrived(token.clone(), origin, now);
+        self.save(serial, &tokens).await
+    }
+
+    /// Makes `candidate` the token in use, unless another process has replaced it. The caller holds the lock.
+    pub(super) async fn promote(
+        &mut self,
+        candidate: &Token,
+        now: Timestamp,
+    ) -> Result<(), state_dir::Error> {
+        let serial = &candidate.serial;
+        let mut tokens = self.tokens(serial).await?;
+        if !tokens.candidate.as_ref().is_some_and(|stored| stored.token == *candidate) {
+            return Ok(());
+        }
+        tokens.promote(now);
+        self.save(serial, &tokens).await
+    }
+
+    /// Removes `candidate`. The token in use remains. The caller holds the lock.
+    pub(super) async fn drop_candidate(&mut self, candidate: &Token) -> Result<(), state_dir::Error> {
+        let serial = &candidate.serial;
+        let mut tokens = self.tokens(serial).await?;
+        if tokens.candidate.as_ref().is_some_and(|stored| stored.token == *candidate) {
+            tokens.candidate = None;
+        }
+        self.save(serial, &tokens).await
     }
 
     /// Removes the tokens of a gateway, in this process and in every other that reads them.
@@ -203,10 +248,7 @@ fn facts(tokens: &Tokens) -> Vec<TokenFacts> {
 mod tests {
     use std::fs;
 
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::io::token::store::Origin;
 
     fn serial() -> Serial {
         Serial::parse("122300000001").unwrap()
@@ -327,7 +369,7 @@ mod tests {
     async fn while_another_process_holds_the_lock_nothing_is_written() {
         let Process { state, mut stored, first, _outer } = setup().await;
         remove_all(&state).await;
-        let lock = state.try_lock(LOCK).await.unwrap().unwrap();
+        let lock = LoginLock::new(state.clone()).try_acquire().await.unwrap().unwrap();
         assert_eq!(stored.tokens(&serial()).await.unwrap(), first);
         assert_eq!(on_disk(&state).await, Tokens::default());
         drop(lock);

@@ -51,7 +51,8 @@ impl Saver {
         let mut was_busy = true;
         self.slot.send_modify(|slot| {
             slot.waiting = Some(bytes);
-            was_busy = std::mem::replace(&mut slot.busy, true);
+            was_busy = slot.busy;
+            slot.busy = true;
         });
         if was_busy {
             return;

@@ -3,7 +3,9 @@
 //! According to docs/protocol.md, section 2, `aud` is the gateway's serial number and `enphaseUser` is the role. The
 //! lifetime, `exp - iat`, is 365 days for most owners, 12 hours for installers, and 1 hour for some owners.
 
+mod readable;
 pub mod store;
+mod tokens;
 
 use std::fmt;
 use std::time::Duration;

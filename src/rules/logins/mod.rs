@@ -7,7 +7,8 @@
 //! `docs/login-promise.md` numbers the rules. Each has its module:
 //!
 //! - L2 (reasons) and L8 (short tokens): [`need`]
-//! - L4, L6, L7, the state that an attempt leaves behind: [`record`], made of [`attempt`] and [`hold_off`]
+//! - L4, L6, L7, the state that an attempt leaves behind: [`record`], made of [`attempt`], [`hold_off`], [`refusals`] and
+//!   [`session`]
 //! - L6 (hold-offs and ceilings): [`limits`]
 //! - L7 (one login, all tokens): [`decision`]
 //! - L9 (clocks): [`clocks`]
@@ -26,7 +27,9 @@ mod model;
 pub mod need;
 pub mod newcomer;
 pub mod record;
+pub mod refusals;
 pub mod second_factor;
+pub mod session;
 pub mod situation;
 pub mod verdict;
 

@@ -3,7 +3,6 @@
 //! There is one record for the account: all gateways share its logins and hold-offs. It is written before a request is
 //! sent, so that no crash and no crash loop can lose one.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -13,46 +12,18 @@ use serde::{Deserialize, Serialize};
 use super::attempt::{Attempt, Outcome, Reason, Step};
 use super::clocks::{Age, Anchor, Clocks};
 use super::hold_off::{self, DAY, Halt, Hold, MONTH};
+use super::refusals::Refusals;
+use super::session::Session;
 use crate::base::reading::Serial;
-use crate::base::secrets::{self, Secret};
+use crate::base::secrets::Secret;
 use crate::io::cloud::{Failure, Kind};
 use crate::io::token::TokenId;
 
-/// The minimum time between the two refusals that confirm each other (L2).
-const BETWEEN_REFUSALS: Duration = Duration::from_secs(5 * 60);
-/// The maximum number of refusals stored for each gateway.
-const REFUSALS: usize = 6;
 /// The maximum number of refused credentials stored. With only one, two daemons on one state directory, each with a
 /// wrong password, would make each other's look new at every attempt.
 const HALTS: usize = 8;
 /// The number of attempts stored in addition to the logins of the last month.
 const KEPT: usize = 40;
-
-/// A cloud session opened by a login (L7).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
-    /// The session id.
-    #[serde(serialize_with = "secrets::store")]
-    pub id: Secret,
-    /// The account that the session belongs to.
-    pub username: String,
-    /// The record's age when the session was opened.
-    pub since: Age,
-}
-
-/// A gateway's clean 401 for a token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// The refused token.
-    pub token: TokenId,
-    /// The record's age at the first refusal.
-    pub first: Age,
-    /// A second refusal followed at least five minutes later.
-    pub confirmed: bool,
-    /// The gateway returned no time, so the refusal only confirms that the token has expired.
-    #[serde(default)]
-    pub without_time: bool,
-}
 
 /// The record of logins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,8 +39,8 @@ pub struct Record {
     pub halts: Vec<Halt>,
     /// The session of the last login, until the token has been fetched.
     pub session: Option<Session>,
-    /// The refused tokens of each gateway. Both the token in use and its candidate may be refused.
-    pub refusals: BTreeMap<Serial, Vec<Refusal>>,
+    /// The tokens that gateways have refused.
+    pub refusals: Refusals,
 }
 
 /// The version of the file format. A file of a later version is set aside as damaged.
@@ -90,7 +61,7 @@ impl Record {
             hold: None,
             halts: Vec::new(),
             session: None,
-            refusals: BTreeMap::new(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -175,7 +146,7 @@ impl Record {
         self.settle(clocks);
         self.end(Outcome::Success);
         self.hold = None;
-        self.refusals.remove(serial);
+        self.refusals.clear(serial);
         if !keep_session {
             self.session = None;
         }
@@ -239,58 +210,37 @@ impl Record {
 
     /// Returns the session that can still be used to fetch a token: one of this account and of the last day.
     pub fn open_session(&self, username: &str, now: Age) -> Option<&Session> {
-        self.session.as_ref().filter(|session| session.username == username && now.since(session.since) < DAY)
+        self.session.as_ref().filter(|session| session.is_open(username, now))
     }
 
     /// Records a clean 401 for `token`. Returns `true` if the record changed and has to be written.
     pub fn refused(&mut self, serial: &Serial, token: &TokenId, clocks: &Clocks) -> bool {
         let (now, without_time) = (self.age(clocks), clocks.gateway.is_none());
-        let refusals = self.refusals.entry(serial.clone()).or_default();
-        let same = |refusal: &&mut Refusal| refusal.token == *token && refusal.without_time == without_time;
-        match refusals.iter_mut().find(same) {
-            Some(refusal) if refusal.confirmed || now.since(refusal.first) < BETWEEN_REFUSALS => {
-                return false;
-            }
-            Some(refusal) => refusal.confirmed = true,
-            None => {
-                refusals.push(Refusal { token: token.clone(), first: now, confirmed: false, without_time });
-                // The oldest refusals are of tokens that were replaced long ago.
-                let forgotten = refusals.len().saturating_sub(REFUSALS);
-                refusals.drain(..forgotten);
-            }
+        let changed = self.refusals.add(serial, token, now, without_time);
+        if changed {
+            self.settle(clocks);
         }
-        self.settle(clocks);
-        true
+        changed
     }
 
     /// Removes the refusals of `token`. Returns `true` if the record changed and has to be written.
     pub fn accepted(&mut self, serial: &Serial, token: &TokenId) -> bool {
-        let Some(refusals) = self.refusals.get_mut(serial) else { return false };
-        let before = refusals.len();
-        refusals.retain(|refusal| refusal.token != *token);
-        before != refusals.len()
+        self.refusals.remove(serial, token)
     }
 
     /// Returns `true` if the gateway has refused `token` at least once.
     pub fn has_refusal(&self, serial: &Serial, token: &TokenId) -> bool {
-        self.refusals.get(serial).into_iter().flatten().any(|refusal| refusal.token == *token)
+        self.refusals.of(serial).iter().any(|refusal| refusal.token == *token)
     }
 
     /// Returns `true` if the gateway has refused `token` twice while the clocks agreed.
     pub fn is_refused(&self, serial: &Serial, token: &TokenId) -> bool {
-        self.has_confirmed_refusal(serial, token, false)
+        self.refusals.is_confirmed(serial, token, false)
     }
 
     /// Returns `true` if a gateway without a clock has refused `token` twice since it expired by our clock.
     pub fn is_refused_when_expired(&self, serial: &Serial, token: &TokenId) -> bool {
-        self.has_confirmed_refusal(serial, token, true)
-    }
-
-    fn has_confirmed_refusal(&self, serial: &Serial, token: &TokenId, without_time: bool) -> bool {
-        let mut refusals = self.refusals.get(serial).into_iter().flatten();
-        refusals.any(|refusal| {
-            refusal.confirmed && refusal.token == *token && refusal.without_time == without_time
-        })
+        self.refusals.is_confirmed(serial, token, true)
     }
 
     /// Returns `true` if a token for `serial` arrived less than `ago` before now.

@@ -25,11 +25,9 @@ pub(super) async fn complete_login(
     loop {
         let Some(typed) = prompt.code(QUESTION) else { return Err(no_terminal()) };
         let typed = without_blanks(&typed);
-        let entered = if typed.is_empty() {
-            token_provider.send_another_code(serial, gateway_time, LOGIN_LOCK_TIMEOUT).await?
-        } else {
-            token_provider.enter_code(serial, gateway_time, &typed, LOGIN_LOCK_TIMEOUT).await?
-        };
+        // Without a code, another one is requested.
+        let code = if typed.is_empty() { None } else { Some(&typed) };
+        let entered = token_provider.answer_challenge(serial, gateway_time, code, LOGIN_LOCK_TIMEOUT).await?;
         match entered {
             Entered::LoggedIn => return Ok(()),
             Entered::Sent => writeln!(out, "Another code was sent.")?,

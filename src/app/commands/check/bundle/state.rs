@@ -47,7 +47,7 @@ pub(super) async fn logins(context: &mut Context, state: &StateDir) -> Vec<Strin
                     .as_ref()
                     .map(|_| "a session is open; its token has not been fetched yet".to_owned()),
             );
-            let refused = record.refusals.values().map(Vec::len).sum::<usize>();
+            let refused = record.refusals.count();
             lines.push(format!("token refusals by a gateway: {refused}"));
         }
         Err(error) => lines.push(error.to_string()),
