@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use enphased::app::commands::Context;
 use enphased::app::latest::Latest;
+use enphased::app::poller::Poller;
 use enphased::app::publisher;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
@@ -45,8 +46,9 @@ async fn an_hour_of_polls(latest: &Latest) -> Hour {
             let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
             let mut shared = context.shared(&StateDir::open(house.state()).unwrap());
             shared.latest = latest.clone();
-            let poller = context.pollers(&shared).remove(0);
-            Box::new(poller).run(Instant::now(), sleep(Duration::from_secs(3599))).await;
+            let reader = context.readers(&shared).remove(0);
+            let poller = Poller::new(shared.statuses.open(), reader, Instant::now());
+            Box::new(poller).run(sleep(Duration::from_secs(3599))).await;
             let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
             let reader = latest.reader();
             let snapshot = reader.borrow();

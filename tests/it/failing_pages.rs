@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use enphased::app::commands::Context;
 use enphased::app::latest::Availability;
-use enphased::app::poller::Shared;
+use enphased::app::poller::{Poller, Shared};
 use enphased::base::reading::{Reading, Serial, Source};
 use enphased::base::units::Watts;
 use enphased::io::gateway::Endpoint;
@@ -13,7 +13,7 @@ use enphased::simulator::{Answer, Fault, SimulationOptions};
 use fastrand::Rng;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::house::{HOUR, House, MINUTE, one_login};
 
@@ -39,8 +39,9 @@ impl Watched {
         let (config, environment) = (house.config(), house.environment());
         let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
         let shared = context.shared(&StateDir::open(house.state()).unwrap());
-        let poller = context.pollers(&shared).remove(0);
-        let poller = tokio::spawn(Box::new(poller).run(tokio::time::Instant::now(), std::future::pending()));
+        let reader = context.readers(&shared).remove(0);
+        let poller = Poller::new(shared.statuses.open(), reader, Instant::now());
+        let poller = tokio::spawn(Box::new(poller).run(std::future::pending()));
         let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
         Self { house, shared, serial, poller }
     }

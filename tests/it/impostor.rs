@@ -8,7 +8,7 @@ use std::time::Duration;
 use enphased::app::config::environment::Environment;
 use enphased::app::config::{self, Config};
 use enphased::app::daemon;
-use enphased::app::poller::{Poller, Shared};
+use enphased::app::poller::{Reader, Shared};
 use enphased::app::token_provider::ending::Ending;
 use enphased::base::clock::Clock;
 use enphased::base::heartbeat::Heartbeat;
@@ -147,18 +147,18 @@ impl Home {
         store::save(&self.directory(), &serial.parse().unwrap(), &tokens).await.unwrap();
     }
 
-    /// Creates the poller of a daemon, as after a restart.
-    fn poller(&self) -> Poller {
-        self.poller_of(0)
+    /// Creates the reader of a daemon, as after a restart.
+    fn reader(&self) -> Reader {
+        self.reader_of(0)
     }
 
-    fn poller_of(&self, place: usize) -> Poller {
-        Poller::new(place, self.config.gateways[place].clone(), self.shared.clone(), Heartbeat::new())
+    fn reader_of(&self, place: usize) -> Reader {
+        Reader::new(self.config.gateways[place].clone(), self.shared.clone(), Heartbeat::new())
     }
 }
 
-async fn watts(poller: &mut Poller) -> Result<(String, f64), String> {
-    let reading = poller.poll().await.map_err(|trouble| trouble.to_string())?;
+async fn watts(reader: &mut Reader) -> Result<(String, f64), String> {
+    let reading = reader.poll().await.map_err(|trouble| trouble.to_string())?;
     let Reading { gateway, production, .. } = reading.expect("something is due");
     Ok((gateway.serial.to_string(), production.unwrap().power_w.unwrap().value()))
 }
@@ -181,22 +181,22 @@ async fn another_host_at_the_address_gets_no_token_whatever_it_says_it_is() {
             for shown in [Shown::other(), Shown::plain()] {
                 let host = Host::start(REAL, Shown::first()).await;
                 let (home, impostor) = (Home::at(&host).await, Persona { serial, firmware, watts: 66_666 });
-                let mut poller = home.poller();
-                assert_eq!(watts(&mut poller).await.unwrap(), (SERIAL.to_owned(), 1000.0));
+                let mut reader = home.reader();
+                assert_eq!(watts(&mut reader).await.unwrap(), (SERIAL.to_owned(), 1000.0));
                 host.becomes(impostor, shown.clone());
                 for _ in 0..4 {
-                    let read = watts(&mut poller).await;
+                    let read = watts(&mut reader).await;
                     assert_ne!(read.ok().map(|(serial, _)| serial).as_deref(), Some(SERIAL));
                 }
                 // After a restart as well.
-                let read = watts(&mut home.poller()).await;
+                let read = watts(&mut home.reader()).await;
                 assert_ne!(read.ok().map(|(serial, _)| serial).as_deref(), Some(SERIAL));
                 only_to_its_own_key(&host.secrets().into_iter().filter(is_bearer).collect::<Vec<_>>());
                 // The real gateway returns, and is read with its token as before.
                 host.becomes(REAL, Shown::first());
-                let mut last = watts(&mut poller).await;
+                let mut last = watts(&mut reader).await;
                 for _ in 0..2 {
-                    last = watts(&mut poller).await;
+                    last = watts(&mut reader).await;
                 }
                 assert_eq!(last.unwrap(), (SERIAL.to_owned(), 1000.0), "{serial} {firmware}");
                 only_to_its_own_key(&host.secrets().into_iter().filter(is_bearer).collect::<Vec<_>>());
@@ -309,7 +309,7 @@ async fn no_serial_leads_to_the_file_of_another_gateways_token() {
         let host = Host::start(Persona { serial, ..REAL }, Shown::other()).await;
         let home = Home::at(&host).await;
         let before = home.directory().names("", "").await.unwrap();
-        let said = watts(&mut home.poller()).await.unwrap_err();
+        let said = watts(&mut home.reader()).await.unwrap_err();
         assert!(said.contains(&host.address().to_string()) && said.contains("serial number"), "{said}");
         assert!(host.secrets().is_empty());
         assert_eq!(
@@ -326,7 +326,7 @@ async fn a_token_that_lies_in_the_file_of_another_serial_is_not_sent() {
     let home = Home::at(&host).await;
     let file = |serial: &str| home.state.path().join(format!("token-{serial}.json"));
     std::fs::copy(file(SERIAL), file(OTHER)).unwrap();
-    watts(&mut home.poller()).await.unwrap_err();
+    watts(&mut home.reader()).await.unwrap_err();
     assert!(host.secrets().is_empty());
 }
 
@@ -340,7 +340,7 @@ async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
     let tables = [&one, &two].map(|host| format!("[[gateway]]\naddress = \"{}\"\n", host.address()));
     let home = Home::new(&tables.concat()).await;
     home.store(OTHER).await;
-    let (mut first, mut second) = (home.poller_of(0), home.poller_of(1));
+    let (mut first, mut second) = (home.reader_of(0), home.reader_of(1));
     assert_eq!(watts(&mut first).await.unwrap().0, SERIAL);
     assert_eq!(watts(&mut second).await.unwrap().0, OTHER);
     // The addresses are swapped, and another process holds the login lock.
@@ -374,17 +374,17 @@ async fn a_login_under_way_for_one_gateway_gives_its_token_to_no_other() {
 async fn a_gateway_that_has_shown_a_key_is_not_read_without_it() {
     let host = Host::start(REAL, Shown::first()).await;
     let home = Home::at(&host).await;
-    watts(&mut home.poller()).await.unwrap();
+    watts(&mut home.reader()).await.unwrap();
     host.becomes(Persona { firmware: OLD, watts: 66_666, ..REAL }, Shown::plain());
-    let mut poller = home.poller();
+    let mut reader = home.reader();
     for _ in 0..3 {
-        let said = watts(&mut poller).await.unwrap_err();
+        let said = watts(&mut reader).await.unwrap_err();
         assert!(said.contains("plain http") && said.contains("enphased gateway trust"), "{said}");
         assert!(said.contains(&fingerprint(GATEWAY).to_string()), "{said}");
     }
     // Not even where plain http is configured.
     let home = Home { config: config_at(&format!("http://{}", host.address()), &home), ..home };
-    let said = watts(&mut home.poller()).await.unwrap_err();
+    let said = watts(&mut home.reader()).await.unwrap_err();
     assert!(said.contains("enphased gateway trust"), "{said}");
 }
 
@@ -470,16 +470,16 @@ async fn a_replaced_gateway_is_called_so() {
     let old = Persona { firmware: OLD, ..REAL };
     let host = Host::start(old, Shown::plain()).await;
     let home = Home::at(&host).await;
-    let mut poller = home.poller();
-    assert_eq!(watts(&mut poller).await.unwrap().0, SERIAL);
+    let mut reader = home.reader();
+    assert_eq!(watts(&mut reader).await.unwrap().0, SERIAL);
     let mut latest = home.shared.latest.reader();
     host.becomes(Persona { serial: OTHER, watts: 7, ..old }, Shown::plain());
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(60)).await;
     tokio::time::resume();
-    let said = watts(&mut poller).await.unwrap_err();
+    let said = watts(&mut reader).await.unwrap_err();
     assert!(said.contains(&format!("changed from {SERIAL} to {OTHER}")), "{said}");
-    assert_eq!(watts(&mut poller).await.unwrap(), (OTHER.to_owned(), 7.0));
+    assert_eq!(watts(&mut reader).await.unwrap(), (OTHER.to_owned(), 7.0));
     let snapshot = latest.borrow_and_update();
     let events: Vec<String> = snapshot
         .events_after(0)
@@ -498,8 +498,8 @@ async fn a_host_that_is_another_gateway_each_time_is_not_read_as_each() {
     let old = Persona { firmware: OLD, ..REAL };
     let host = Host::start(old, Shown::plain()).await;
     let home = Home::at(&host).await;
-    let mut poller = home.poller();
-    watts(&mut poller).await.unwrap();
+    let mut reader = home.reader();
+    watts(&mut reader).await.unwrap();
     let mut said = String::new();
     for serial in SERIALS {
         host.becomes(Persona { serial, ..old }, Shown::plain());
@@ -508,20 +508,20 @@ async fn a_host_that_is_another_gateway_each_time_is_not_read_as_each() {
         tokio::time::resume();
         // It is asked who it is, and read as that one or not.
         for _ in 0..2 {
-            said = watts(&mut poller).await.err().unwrap_or(said);
+            said = watts(&mut reader).await.err().unwrap_or(said);
         }
     }
     assert!(said.contains("changed its serial number again, from 2 to 12;"), "{said}");
-    let reader = home.shared.latest.reader();
-    assert!(reader.borrow().gateways().count() <= 3);
+    let latest = home.shared.latest.reader();
+    assert!(latest.borrow().gateways().count() <= 3);
     // The last one that was read is read again as soon as it is there again, and so is the first.
     for (serial, watts_of_it) in [("2", 7), (SERIAL, 8)] {
         host.becomes(Persona { serial, watts: watts_of_it, ..old }, Shown::plain());
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(3600)).await;
         tokio::time::resume();
-        watts(&mut poller).await.ok();
-        assert_eq!(watts(&mut poller).await.unwrap(), (serial.to_owned(), f64::from(watts_of_it)));
+        watts(&mut reader).await.ok();
+        assert_eq!(watts(&mut reader).await.unwrap(), (serial.to_owned(), f64::from(watts_of_it)));
     }
 }
 

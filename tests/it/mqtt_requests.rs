@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use enphased::app::commands::Context;
 use enphased::app::latest::Availability;
-use enphased::app::poller::Shared;
+use enphased::app::poller::{Poller, Shared};
 use enphased::app::requests::Request;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
@@ -15,7 +15,7 @@ use enphased::simulator::{
 };
 use fastrand::Rng;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::mosquitto::{LOOK, Mosquitto, PATIENCE, Watcher, program};
 use crate::support::house::{HOUR, House, MINUTE, one_login};
@@ -39,8 +39,9 @@ impl Asked {
         let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
         let state = StateDir::open(house.state()).unwrap();
         let shared = context.shared(&state);
-        let poller = context.pollers(&shared).remove(0);
-        let poller = tokio::spawn(Box::new(poller).run(tokio::time::Instant::now(), std::future::pending()));
+        let reader = context.readers(&shared).remove(0);
+        let poller = Poller::new(shared.statuses.open(), reader, Instant::now());
+        let poller = tokio::spawn(Box::new(poller).run(std::future::pending()));
         let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
         let asked = Self { house, shared, serial, _poller: poller };
         sleep(Duration::from_secs(10)).await;
@@ -152,8 +153,9 @@ async fn no_hold_off_is_shortened_by_asking() {
     let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
     let state = StateDir::open(house.state()).unwrap();
     let shared = context.shared(&state);
-    let poller = context.pollers(&shared).remove(0);
-    let _poller = tokio::spawn(Box::new(poller).run(tokio::time::Instant::now(), std::future::pending()));
+    let reader = context.readers(&shared).remove(0);
+    let poller = Poller::new(shared.statuses.open(), reader, Instant::now());
+    let _poller = tokio::spawn(Box::new(poller).run(std::future::pending()));
     let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
     // Between the polls, which check the token too.
     for _ in 0..23 * 60 {

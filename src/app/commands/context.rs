@@ -6,7 +6,7 @@ use super::failure::Failure;
 use crate::app::config::Config;
 use crate::app::config::environment::Environment;
 use crate::app::daemon;
-use crate::app::poller::{Poller, Shared};
+use crate::app::poller::{Reader, Shared};
 use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
 use crate::base::heartbeat::Heartbeat;
@@ -56,11 +56,9 @@ impl Context {
         daemon::shared(&self.config, state, &self.clock, self.rng.fork(), &self.ending)
     }
 
-    /// Creates a poller for each gateway.
-    pub fn pollers(&mut self, shared: &Shared) -> Vec<Poller> {
-        let poller = |settings: &crate::app::config::Gateway| {
-            Poller::new(shared.statuses.open(), settings.clone(), shared.clone(), Heartbeat::new())
-        };
-        self.config.gateways.iter().map(poller).collect()
+    /// Creates a reader for each gateway.
+    pub fn readers(&self, shared: &Shared) -> Vec<Reader> {
+        let gateways = self.config.gateways.iter();
+        gateways.map(|settings| Reader::new(settings.clone(), shared.clone(), Heartbeat::new())).collect()
     }
 }

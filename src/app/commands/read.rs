@@ -28,9 +28,9 @@ pub async fn read(context: &mut Context, display: Display, out: &mut dyn Write) 
     let state = context.state()?;
     let shared = context.shared(&state);
     let (mut failure, ending) = (None, shared.ending.clone());
-    for mut poller in context.pollers(&shared) {
-        let polled = unless_stopped(Box::pin(poller.poll_once()), &ending).await?;
-        for short in poller.shortfalls() {
+    for mut reader in context.readers(&shared) {
+        let polled = unless_stopped(Box::pin(reader.poll_past_hanging_pages()), &ending).await?;
+        for short in reader.shortfalls() {
             tracing::warn!("{short}");
         }
         let reading = match &polled {

@@ -72,18 +72,18 @@ async fn reading(
     counters: &[Counter],
 ) -> Result<Reading, Failure> {
     let shared = context.shared(state);
-    let pollers = context.pollers(&shared).into_iter().zip(context.config.gateways.clone());
+    let readers = context.readers(&shared).into_iter().zip(&context.config.gateways);
     let unknown = format!("no configured gateway has the serial number {serial}");
     let mut failure = Failure::new(Code::TryLater, unknown);
-    for (mut poller, settings) in pollers {
-        if settings.serial.is_some_and(|configured| configured != *serial) {
+    for (mut reader, settings) in readers {
+        if settings.serial.as_ref().is_some_and(|configured| configured != serial) {
             continue;
         }
         let mut totals = CounterFile::new(serial);
         totals.load(state).await;
         totals.reset(counters);
-        poller.guard_with(totals);
-        match poller.poll().await {
+        reader.guard_with(totals);
+        match reader.poll().await {
             Ok(Some(reading)) if reading.gateway.serial == *serial => return Ok(reading),
             Ok(_) => {}
             Err(trouble) => failure = trouble.into(),

@@ -6,12 +6,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::shared::shared;
 use super::{Error, lock, outputs};
 use crate::app::config::Config;
-use crate::app::poller::{Poller, Shared};
+use crate::app::poller::{Poller, Reader, Shared};
 use crate::app::publisher::output::Output;
 use crate::app::publisher::{self, broker, stdout};
 use crate::app::status::Status;
@@ -41,8 +41,8 @@ pub async fn run_once(
     let shared = shared(config, state, clock, rng.fork(), ending);
     let mut pollers = JoinSet::new();
     for gateway in &config.gateways {
-        let place = shared.statuses.open();
-        pollers.spawn(Poller::new(place, gateway.clone(), shared.clone(), Heartbeat::new()).run_once());
+        let reader = Reader::new(gateway.clone(), shared.clone(), Heartbeat::new());
+        pollers.spawn(Poller::new(shared.statuses.open(), reader, Instant::now()).run_once());
     }
     pollers.join_all().await;
     // Concurrently, because a reader of standard output that hangs must not delay the broker.

@@ -16,7 +16,7 @@ use super::stdout::Stdout;
 use super::{Inputs, outputs, systemd};
 use crate::app::config::{self, Config, Mqtt};
 use crate::app::latest::Availability;
-use crate::app::poller::{Poller, Shared};
+use crate::app::poller::{Poller, Reader, Shared};
 use crate::app::publisher::broker;
 use crate::app::status::Status;
 use crate::app::token_provider::ending::Ending;
@@ -126,10 +126,10 @@ impl Tasks {
     fn start_poller(&mut self, settings: config::Gateway, start: Instant) {
         let place = self.shared.statuses.open();
         let heartbeat = Heartbeat::new();
-        let poller = Poller::new(place, settings.clone(), self.shared.clone(), heartbeat.clone());
+        let reader = Reader::new(settings.clone(), self.shared.clone(), heartbeat.clone());
         // Boxed: otherwise the task stores the poller twice.
-        let poller = Box::new(poller);
-        let task = self.start_task(settings, heartbeat, |stop| poller.run(start, stop));
+        let poller = Box::new(Poller::new(place, reader, start));
+        let task = self.start_task(settings, heartbeat, |stop| poller.run(stop));
         self.gateways.push(RunningPoller { place, task });
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::claims::Claims;
 use crate::app::latest::Latest;
@@ -12,6 +12,7 @@ use crate::app::status::StatusList;
 use crate::app::token_provider::TokenProvider;
 use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
+use crate::base::reading::{Event, Serial};
 use crate::io::state_dir::StateDir;
 
 /// The state that the pollers of a daemon share.
@@ -34,4 +35,16 @@ pub struct Shared {
     pub requests: Requests,
     /// The `[[gateway]]` table that polls each gateway.
     pub claims: Claims,
+}
+
+impl Shared {
+    /// Returns the token provider, unless a login of another gateway uses it.
+    pub(super) fn free_token_provider(&self) -> Option<OwnedMutexGuard<TokenProvider>> {
+        Arc::clone(&self.token_provider).try_lock_owned().ok()
+    }
+
+    /// Publishes an event of the gateway `serial`.
+    pub(super) fn event(&self, serial: &Serial, kind: &'static str, message: String) {
+        self.latest.tell(serial, Event { time: self.clock.now(), kind, message });
+    }
 }

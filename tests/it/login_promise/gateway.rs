@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enphased::app::poller::Poller;
+use enphased::app::poller::Reader;
 use enphased::app::token_provider::Outcome;
 use enphased::base::clock::Clock;
 use enphased::io::token::Token;
@@ -42,15 +42,15 @@ fn set_clock(house: &House, wall: Timestamp) {
     dial.set(wall);
 }
 
-fn poller(house: &House) -> Poller {
-    house.poller(house.shared(PASSWORD), MINUTE / 2)
+fn reader(house: &House) -> Reader {
+    house.reader(house.shared(PASSWORD), MINUTE / 2)
 }
 
 /// Polls once a minute; returns the number of readings.
-async fn poll(poller: &mut Poller, times: u32) -> u32 {
+async fn poll(reader: &mut Reader, times: u32) -> u32 {
     let mut readings = 0;
     for _ in 0..times {
-        readings += u32::from(matches!(poller.poll().await, Ok(Some(_))));
+        readings += u32::from(matches!(reader.poll().await, Ok(Some(_))));
         tokio::time::sleep(MINUTE).await;
     }
     readings
@@ -61,7 +61,7 @@ async fn an_acceptance_between_two_refusals_costs_no_login_though_nothing_could_
     for restarts in [false, true] {
         let house = House::new();
         let gateway = &house.simulation.gateways[0];
-        let mut daemon = poller(&house);
+        let mut daemon = reader(&house);
         assert_eq!(poll(&mut daemon, 2).await, 2);
         tokio::time::sleep(2 * DAY).await;
         for _ in 0..4 {
@@ -70,7 +70,7 @@ async fn an_acceptance_between_two_refusals_costs_no_login_though_nothing_could_
             gateway.heal();
             gateway.set_condition(Condition::PagesFail);
             if restarts {
-                daemon = poller(&house);
+                daemon = reader(&house);
             }
             assert_eq!(poll(&mut daemon, 8).await, 0);
             gateway.heal();
@@ -84,17 +84,17 @@ async fn an_acceptance_between_two_refusals_costs_no_login_though_nothing_could_
 async fn a_clock_that_is_ahead_costs_no_login_while_the_gateway_accepts_the_token() {
     for days in [336, 366, 3 * 365, 40 * 365] {
         let house = House::new();
-        poller(&house).poll().await.unwrap();
+        reader(&house).poll().await.unwrap();
         // The first login does not hold off another.
         tokio::time::sleep(2 * DAY).await;
         house.simulation.gateways[0].fail(timeless(&house));
         set_clock(&house, house.clock.now() + days * DAY);
         for _ in 0..5 {
-            let mut daemon = poller(&house);
+            let mut daemon = reader(&house);
             assert_eq!(poll(&mut daemon, 10).await, 10, "{days} days ahead");
         }
         // The clock jumps while the daemon runs, and while pages fail.
-        let mut daemon = poller(&house);
+        let mut daemon = reader(&house);
         poll(&mut daemon, 2).await;
         set_clock(&house, house.clock.now() + days * DAY);
         house.simulation.gateways[0].set_condition(Condition::PagesFail);
@@ -106,12 +106,12 @@ async fn a_clock_that_is_ahead_costs_no_login_while_the_gateway_accepts_the_toke
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_ahead_costs_no_login_for_a_refusal_or_two_in_five_minutes() {
     let house = House::new();
-    poller(&house).poll().await.unwrap();
+    reader(&house).poll().await.unwrap();
     tokio::time::sleep(2 * DAY).await;
     let gateway = &house.simulation.gateways[0];
     gateway.fail(timeless(&house));
     set_clock(&house, house.clock.now() + 400 * DAY);
-    let mut daemon = poller(&house);
+    let mut daemon = reader(&house);
     for _ in 0..5 {
         gateway.set_condition(Condition::TokensRefused);
         poll(&mut daemon, 4).await;
@@ -125,10 +125,10 @@ async fn a_clock_that_is_ahead_costs_no_login_for_a_refusal_or_two_in_five_minut
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_over_is_replaced_where_no_time_is_told_when_it_was_refused_twice() {
     let house = House::new();
-    poller(&house).poll().await.unwrap();
+    reader(&house).poll().await.unwrap();
     house.simulation.gateways[0].fail(timeless(&house));
     tokio::time::sleep(366 * DAY).await;
-    let mut daemon = poller(&house);
+    let mut daemon = reader(&house);
     assert_eq!(poll(&mut daemon, 5).await, 0);
     assert_eq!(house.counts(), tokens(1), "not before five minutes have passed");
     assert!(poll(&mut daemon, 3).await > 0);
@@ -138,13 +138,13 @@ async fn a_token_that_is_over_is_replaced_where_no_time_is_told_when_it_was_refu
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_neither_accepts_nor_refuses_an_expired_token_is_no_reason_without_a_second_clock() {
     let house = House::new();
-    poller(&house).poll().await.unwrap();
+    reader(&house).poll().await.unwrap();
     tokio::time::sleep(2 * DAY).await;
     let gateway = &house.simulation.gateways[0];
     gateway.fail(Fault::Respond(Answer::html(500, "oops")).at(CHECK_JWT));
     gateway.fail(timeless(&house));
     set_clock(&house, house.clock.now() + 400 * DAY);
-    let mut daemon = poller(&house);
+    let mut daemon = reader(&house);
     assert_eq!(poll(&mut daemon, 30).await, 30, "the pages take the token");
     gateway.set_condition(Condition::PagesFail);
     poll(&mut daemon, 30).await;
@@ -154,7 +154,7 @@ async fn a_gateway_that_neither_accepts_nor_refuses_an_expired_token_is_no_reaso
 #[tokio::test(start_paused = true)]
 async fn token_files_that_somebody_replaces_by_useless_ones_cost_no_login() {
     let house = House::new();
-    let mut daemon = poller(&house);
+    let mut daemon = reader(&house);
     assert_eq!(poll(&mut daemon, 2).await, 2);
     let (serial, now) = (house.serial(), house.clock.now());
     let name = |end: &str| house.state.path().join(format!("token-{serial}{end}"));
@@ -170,7 +170,7 @@ async fn token_files_that_somebody_replaces_by_useless_ones_cost_no_login() {
         assert!(!stored.contains(&expired) && stored.contains("eyJ"), "{useless}: {stored}");
     }
     assert_eq!(house.counts(), tokens(1));
-    assert_eq!(poll(&mut poller(&house), 2).await, 2);
+    assert_eq!(poll(&mut reader(&house), 2).await, 2);
     assert_eq!(house.counts(), tokens(1));
 }
 
@@ -178,14 +178,14 @@ async fn token_files_that_somebody_replaces_by_useless_ones_cost_no_login() {
 async fn serial_numbers_that_nobody_has_seen_cost_no_login_at_a_known_address() {
     let house = House::new();
     let gateway = &house.simulation.gateways[0];
-    let mut daemon = poller(&house);
+    let mut daemon = reader(&house);
     assert_eq!(poll(&mut daemon, 2).await, 2);
     tokio::time::sleep(2 * DAY).await;
     let odd = [r#"{"a":1}"#, "..", "../x", "", "122300000001.copy", "99999999999999999"];
     for serial in odd.into_iter().map(str::to_owned).chain((0..20).map(|number| format!("9{number:011}"))) {
         gateway.set_condition(Condition::OtherSerial(serial.clone()));
         if serial.ends_with('7') {
-            daemon = poller(&house);
+            daemon = reader(&house);
         }
         assert_eq!(poll(&mut daemon, 2).await, 0, "{serial}");
         tokio::time::sleep(DAY).await;
@@ -204,7 +204,7 @@ async fn serial_numbers_that_nobody_has_seen_cost_no_login_at_a_known_address() 
 async fn a_replaced_gateway_gets_its_token_when_a_person_asks_for_it() {
     let house = House::new();
     let gateway = &house.simulation.gateways[0];
-    let mut daemon = poller(&house);
+    let mut daemon = reader(&house);
     poll(&mut daemon, 2).await;
     tokio::time::sleep(2 * DAY).await;
     let new = "122300000777";
@@ -231,7 +231,7 @@ async fn a_first_serial_number_is_believed_and_another_one_is_not_while_the_clou
     let house = House::new();
     house.simulation.cloud.unplug();
     let gateway = &house.simulation.gateways[0];
-    let mut daemon = poller(&house);
+    let mut daemon = reader(&house);
     poll(&mut daemon, 3).await;
     gateway.set_condition(Condition::OtherSerial("999900000001".to_owned()));
     poll(&mut daemon, 30).await;
@@ -265,7 +265,7 @@ async fn a_new_token_that_the_check_does_not_judge_is_used_once_a_page_accepts_i
         Answer::json(403, "{}"),
     ] {
         let house = House::new();
-        let mut daemon = poller(&house);
+        let mut daemon = reader(&house);
         assert_eq!(poll(&mut daemon, 2).await, 2);
         tokio::time::sleep(DAY).await;
         house.simulation.gateways[0].fail(Fault::Respond(unclear.clone()).at(CHECK_JWT));
@@ -285,7 +285,7 @@ async fn a_new_token_that_nothing_accepts_waits_beside_the_old_one() {
     {
         let house = House::new();
         let gateway = &house.simulation.gateways[0];
-        let mut daemon = poller(&house);
+        let mut daemon = reader(&house);
         assert_eq!(poll(&mut daemon, 2).await, 2);
         gateway.fail(Fault::Respond(Answer::html(404, "no")).at(CHECK_JWT));
         for path in ["/ivp/meters", "/api/v1/production", "/api/v1/production/inverters"] {

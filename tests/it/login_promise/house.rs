@@ -8,7 +8,7 @@ use enphased::app::config::secret::{Account, SecretSource};
 use enphased::app::latest::Latest;
 use enphased::app::poller::claims::Claims;
 use enphased::app::poller::trouble::Trouble;
-use enphased::app::poller::{Poller, Shared};
+use enphased::app::poller::{Reader, Shared};
 use enphased::app::status::StatusList;
 use enphased::app::token_provider::ending::Ending;
 use enphased::app::token_provider::{Settings, TokenProvider};
@@ -101,8 +101,8 @@ impl House {
         }
     }
 
-    /// Creates the poller of a daemon that has just started.
-    pub(super) fn poller(&self, shared: Shared, interval: Duration) -> Poller {
+    /// Creates the reader of a daemon that has just started.
+    pub(super) fn reader(&self, shared: Shared, interval: Duration) -> Reader {
         let gateway = config::Gateway {
             address: Some(self.simulation.gateways[0].address().parse().unwrap()),
             serial: None,
@@ -113,12 +113,12 @@ impl House {
             user: None,
             password: None,
         };
-        Poller::new(shared.statuses.open(), gateway, shared, Heartbeat::new())
+        Reader::new(gateway, shared, Heartbeat::new())
     }
 
     /// Starts a daemon and polls once.
     pub(super) async fn start(&self, password: &str) -> Result<Reading, Trouble> {
-        self.poller(self.shared(password), MINUTE / 2)
+        self.reader(self.shared(password), MINUTE / 2)
             .poll()
             .await
             .map(|reading| reading.expect("a first poll is always due"))

@@ -102,9 +102,9 @@ async fn an_imported_token_that_is_over_is_dropped_and_costs_no_login() {
     let text = mint_token(house.serial().as_str(), Role::Owner, house.clock.now() - 2 * YEAR, YEAR);
     let old = Token::decode(&text).unwrap();
     house.token_provider(PASSWORD).import(&old, Duration::ZERO).await.unwrap();
-    let mut poller = house.poller(house.shared(PASSWORD), MINUTE);
+    let mut reader = house.reader(house.shared(PASSWORD), MINUTE);
     for _ in 0..10 {
-        poller.poll().await.unwrap();
+        reader.poll().await.unwrap();
         tokio::time::sleep(MINUTE).await;
     }
     let tokens = house.token_provider(PASSWORD).tokens(&house.serial()).await.unwrap();

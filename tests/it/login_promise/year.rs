@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use enphased::app::poller::Poller;
 use enphased::simulator::{Condition, Simulation, responses};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -71,9 +72,10 @@ async fn a_year_with_outages_an_update_and_a_changed_password_takes_two_logins()
     let (cloud, gateway) = (&house.simulation.cloud, &house.simulation.gateways[0]);
     let shared = house.shared(Simulation::PASSWORD);
     let token_provider = Arc::clone(&shared.token_provider);
-    let poller = house.poller(shared, INTERVAL);
+    let place = shared.statuses.open();
+    let poller = Poller::new(place, house.reader(shared, INTERVAL), Instant::now());
     let (_running, stop) = tokio::sync::oneshot::channel::<()>();
-    tokio::spawn(Box::new(poller).run(Instant::now(), async move { drop(stop.await) }));
+    tokio::spawn(Box::new(poller).run(async move { drop(stop.await) }));
 
     tokio::time::sleep(AROUND).await;
     until(&house, start, 100).await;

@@ -7,7 +7,7 @@ use super::pages::PageCheck;
 use super::report::Report;
 use crate::app::config;
 use crate::app::poller::claims::{Claim, Claims};
-use crate::app::poller::identity::gateway_time;
+use crate::app::poller::gateway_time::gateway_time;
 use crate::app::poller::trouble::Trouble;
 use crate::base::durations::length;
 use crate::io::gateway::Connected;

@@ -12,7 +12,7 @@ use std::io::Write;
 use super::failure::Failure;
 use super::opened_gateways::OpenedGateways;
 use super::{Context, LOGIN_LOCK_TIMEOUT};
-use crate::app::poller::identity::gateway_time_now;
+use crate::app::poller::gateway_time::gateway_time_now;
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::state_dir::StateDir;
