@@ -61,6 +61,11 @@ impl PolledGateway {
         self.connected.as_mut().ok_or(Trouble::Nothing)
     }
 
+    /// Returns the gateway, unless it is not connected, and its settings.
+    pub(super) fn connected_and_settings(&mut self) -> Result<(&mut Connected, &config::Gateway), Trouble> {
+        Ok((self.connected.as_mut().ok_or(Trouble::Nothing)?, &self.settings))
+    }
+
     /// Connects to the gateway, or reads `/info` again if that is due.
     pub(super) async fn connect(&mut self) -> Result<(), Trouble> {
         if let Some(gateway) = &mut self.connected

@@ -171,12 +171,11 @@ impl Reader {
 
     /// Provides the gateway connection with a token or a password.
     async fn authorise(&mut self) -> Result<(), Trouble> {
-        let settings = self.gateway.settings().clone();
-        let gateway = self.gateway.connected()?;
+        let (gateway, settings) = self.gateway.connected_and_settings()?;
         let access = self.access.get_or_insert_with(|| {
             Access::new(gateway.serial().clone(), Arc::clone(&self.shared), self.heartbeat.clone())
         });
-        let authorised = access.authorise(gateway, &settings).await;
+        let authorised = access.authorise(gateway, settings).await;
         // `/info` may have been read again.
         self.identified()?;
         if authorised? == Changed::Token
