@@ -116,6 +116,14 @@ quantity!(/** Active divided by apparent power. Values that round to 1 are possi
 adds_up!(Watts, WattHours, Amperes);
 published_as_number!(Watts, Volts, Amperes, Hertz, Celsius, Percent, PowerFactor);
 
+impl Watts {
+    /// Returns the power in whole watts.
+    #[expect(clippy::cast_possible_truncation, reason = "bounded by its type")]
+    pub fn whole(self) -> i64 {
+        self.0.round() as i64
+    }
+}
+
 impl WattHours {
     /// Returns the energy in whole watt-hours, as published.
     #[expect(clippy::cast_possible_truncation, reason = "bounded by its type")]

@@ -39,7 +39,7 @@ pub fn event(prefix: &str, serial: &Serial, event: &Event) -> Message {
 
 /// Creates the message about the state of the token, which contains no secret.
 pub fn token<T: Serialize>(prefix: &str, serial: &Serial, state: &T) -> Message {
-    Message::announcement(format!("{}/token", base(prefix, serial)), json::one_line(state))
+    Message::announcement(token_topic(prefix, serial), json::one_line(state))
 }
 
 /// Creates the message with the document, extended by the `entities` of discovery.
@@ -94,6 +94,11 @@ pub fn status_topic(prefix: &str) -> String {
 /// Returns the topic of [`availability`].
 pub fn availability_topic(prefix: &str, serial: &Serial) -> String {
     format!("{}/availability", base(prefix, serial))
+}
+
+/// Returns the topic of [`token`].
+pub fn token_topic(prefix: &str, serial: &Serial) -> String {
+    format!("{}/token", base(prefix, serial))
 }
 
 /// Returns the topic of [`document`].

@@ -153,6 +153,16 @@ impl InverterHealth {
     }
 }
 
+/// Counts the inverters with a report at most an hour older than the newest one; `None` if there is no report. At night all
+/// are silent, which is normal.
+pub fn reporting(inverters: &[Inverter]) -> Option<usize> {
+    let newest = inverters.iter().filter_map(|inverter| inverter.reported_at).max()?;
+    let fresh = |inverter: &&Inverter| {
+        inverter.reported_at.is_some_and(|at| newest.duration_since(at) <= SignedDuration::from_hours(1))
+    };
+    Some(inverters.iter().filter(fresh).count())
+}
+
 /// Returns the newest time near which several inverters reported, so that one clock that is far ahead is ignored.
 fn newest_report(inverters: &[Inverter]) -> Option<Timestamp> {
     let mut reports: Vec<Timestamp> = inverters.iter().filter_map(|inverter| inverter.reported_at).collect();

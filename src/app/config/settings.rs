@@ -142,7 +142,7 @@ pub struct Mqtt {
     pub discovery: Option<String>,
     /// `true` if discovery includes each inverter.
     pub inverters: bool,
-    /// `true` if discovery includes voltages, frequencies and temperatures.
+    /// `true` if phases and the details of inverters are enabled from the start.
     pub details: bool,
     /// The devices in Domoticz.
     pub idx: Idx,

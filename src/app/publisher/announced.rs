@@ -469,14 +469,13 @@ mod tests {
             "{inverters:?}"
         );
 
-        let details = after(|options| discovery(options).details = false);
-        assert!(details.contains(&"homeassistant/sensor/122300000000/l1_voltage/config".to_owned()));
-        assert!(details.contains(&"homeassistant/sensor/492200000001/temperature/config".to_owned()));
-        assert!(!details.iter().any(|topic| topic.ends_with("_energy/config")), "{details:?}");
+        // Details are disabled from the start, not removed.
+        assert_eq!(after(|options| discovery(options).details = false), Vec::<String>::new());
 
         let all = after(|options| options.homeassistant = None);
-        assert!(all.len() > details.len() + inverters.len());
-        assert!(all.iter().all(|topic| topic.starts_with("homeassistant/sensor/")), "{all:?}");
+        assert!(all.len() > 50 && all.len() > inverters.len());
+        assert!(all.iter().all(|topic| topic.starts_with("homeassistant/")), "{all:?}");
+        assert!(all.iter().any(|topic| topic.starts_with("homeassistant/binary_sensor/")), "{all:?}");
         assert_eq!(after(|options| discovery(options).discovery_prefix = "domoticz".to_owned()), all);
     }
 
@@ -506,7 +505,7 @@ mod tests {
         (off.homeassistant, off.topics) = (None, false);
         announced.remove_unwanted(&Serial::parse("122300000000").unwrap(), &off);
         let topic = "homeassistant/sensor/482200000001/power/config";
-        let announcement = Announcement { device: Some("inverters/482200000001".to_owned()), detail: false };
+        let announcement = Announcement { device: Some("inverters/482200000001".to_owned()) };
         announced.add_entity(topic, &announcement);
         let value = "e/122300000000/production/power_w";
         announced.add_value(&Serial::parse("122300000000").unwrap(), value);
@@ -524,7 +523,7 @@ mod tests {
         for odd in ["a\nb", "a#", "a+b", "a\u{85}b", "\u{0}", ""] {
             let mut announced = recorded();
             let whole = announced.entities.len();
-            announced.entities.insert(odd.to_owned(), Announcement { device: None, detail: false });
+            announced.entities.insert(odd.to_owned(), Announcement { device: None });
             announced.values.insert(odd.to_owned());
             state.write(NAME, &announced).await.unwrap();
             let (_, mut read) = load(&state).await.pop().unwrap();

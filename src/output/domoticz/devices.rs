@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::base::reading::{Inverter, Phase, PhaseValues, Reading};
 use crate::base::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
+use crate::rules::inverter_health;
 
 /// A type of dummy device in Domoticz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,13 +220,9 @@ fn warmest_battery(reading: &Reading) -> Option<Sent> {
     number(temperatures.map(Celsius::published).reduce(f64::max))
 }
 
-/// Counts the inverters with a report at most an hour older than the newest one. At night all are silent, which is normal.
+/// Counts the inverters that report, e.g. `23/24 inverters`.
 fn reporting(inverters: &[Inverter]) -> Option<Sent> {
-    let newest = inverters.iter().filter_map(|inverter| inverter.reported_at).max()?;
-    let fresh = |inverter: &&Inverter| {
-        inverter.reported_at.is_some_and(|at| newest.duration_since(at).as_secs() <= 3600)
-    };
-    let count = inverters.iter().filter(fresh).count();
+    let count = inverter_health::reporting(inverters)?;
     Some((0, format!("{count}/{} inverters", inverters.len())))
 }
 

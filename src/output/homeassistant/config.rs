@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use super::about::State;
 use super::discovery::Discovery;
-use super::gateway_name;
+use super::entities::{Entity, Owner};
+use super::quantity::Nature;
+use super::{entity_name, gateway_name};
 use crate::base::message::Message;
 use crate::base::reading::{GatewayFacts, Serial};
-use crate::output::homeassistant::entities::{Entity, Owner, Quantity};
 use crate::output::json;
 use crate::output::topics;
 
@@ -16,32 +18,27 @@ use crate::output::topics;
 struct Config<'a> {
     name: String,
     unique_id: String,
+    /// The entity id in Home Assistant up to 2026.3.
+    object_id: String,
+    /// The entity id in Home Assistant since 2025.10.
+    default_entity_id: String,
     state_topic: String,
-    value_template: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_template: Option<String>,
     #[serde(flatten)]
     nature: Nature,
     #[serde(skip_serializing_if = "Option::is_none")]
     entity_category: Option<&'static str>,
-    expire_after: u64,
-    availability: [Topic; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled_by_default: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_after: Option<u64>,
+    availability: Vec<Topic>,
     availability_mode: &'static str,
     device: Device<'a>,
     origin: Origin,
-}
-
-/// The fields that depend on the quantity.
-#[derive(Serialize)]
-struct Nature {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit_of_measurement: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_class: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state_class: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    suggested_display_precision: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<[&'static str; 2]>,
 }
 
 #[derive(Serialize)]
@@ -78,29 +75,32 @@ struct Origin {
 const SERIAL_DIGITS: usize = 12;
 
 /// Returns the topic of the discovery message for `entity`.
-pub(super) fn topic(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> String {
-    let identifier = identifier(&entity.owner, gateway);
-    format!("{}/sensor/{identifier}/{}/config", settings.discovery_prefix, entity.id)
+pub fn topic(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> String {
+    let (component, identifier) = (entity.about.quantity.component(), identifier(&entity.owner, gateway));
+    format!("{}/{component}/{identifier}/{}/config", settings.discovery_prefix, entity.object_id())
 }
 
 /// Creates the discovery message for `entity`.
-pub(super) fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> Message {
+pub fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) -> Message {
     let topic = topic(entity, gateway, settings);
+    let about = entity.about;
     let device = device(&entity.owner, gateway, settings);
     let [identifier] = &device.identifiers;
+    let object_id = object_id(entity, &device.name, identifier);
     let config = Config {
-        name: entity.name(),
-        unique_id: format!("{identifier}_{}", entity.id),
-        state_topic: topics::reading_topic(&settings.prefix, &gateway.serial),
+        name: entity_name::name(entity, &device.name),
+        unique_id: format!("{identifier}_{}", entity.id()),
+        default_entity_id: format!("{}.{object_id}", about.quantity.component()),
+        object_id,
+        state_topic: state_topic(about.state, &gateway.serial, settings),
         value_template: template(entity),
-        nature: nature(entity.quantity),
-        entity_category: entity.diagnostic.then_some("diagnostic"),
-        expire_after: settings.expire_after.as_secs(),
-        // Domoticz uses the last of the list.
-        availability: [
-            Topic { topic: topics::status_topic(&settings.prefix) },
-            Topic { topic: topics::availability_topic(&settings.prefix, &gateway.serial) },
-        ],
+        nature: about.quantity.nature(),
+        entity_category: about.is_diagnostic.then_some("diagnostic"),
+        enabled_by_default: (!entity.is_enabled(settings)).then_some(false),
+        icon: about.icon,
+        // The other topics are published only when they change.
+        expire_after: entity.is_in_document().then_some(settings.expire_after.as_secs()),
+        availability: availability(about.state, &gateway.serial, settings),
         availability_mode: "all",
         device,
         origin: Origin { name: "enphased", sw_version: env!("CARGO_PKG_VERSION") },
@@ -108,17 +108,51 @@ pub(super) fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discov
     Message::announcement(topic, json::one_line(&config))
 }
 
+fn state_topic(state: State, gateway: &Serial, settings: &Discovery) -> String {
+    match state {
+        State::Document => topics::reading_topic(&settings.prefix, gateway),
+        State::Token => topics::token_topic(&settings.prefix, gateway),
+        State::Availability => topics::availability_topic(&settings.prefix, gateway),
+    }
+}
+
+/// Returns the topics on which the availability depends. What is known about a gateway that is away stays available.
+fn availability(state: State, gateway: &Serial, settings: &Discovery) -> Vec<Topic> {
+    let daemon = Topic { topic: topics::status_topic(&settings.prefix) };
+    let gateway = Topic { topic: topics::availability_topic(&settings.prefix, gateway) };
+    match state {
+        // Domoticz uses the last of the list.
+        State::Document => vec![daemon, gateway],
+        State::Token | State::Availability => vec![daemon],
+    }
+}
+
+/// Returns the entity id for Home Assistant without its domain. Home Assistant replaces special letters.
+fn object_id(entity: &Entity, device: &str, identifier: &str) -> String {
+    let device = match entity.owner {
+        Owner::Gateway => device.to_lowercase(),
+        Owner::Inverter(_) => format!("inverter_{}", identifier.to_lowercase()),
+        Owner::Battery(..) => format!("battery_{}", identifier.to_lowercase()),
+    };
+    let id = entity.id().replace("soc", "state_of_charge");
+    format!("{device}_{id}").replace(|c: char| !c.is_alphanumeric(), "_")
+}
+
 /// Returns the path to the entity's value.
 ///
 /// With dots, Domoticz prints 6 to 9 digits, too few for a lifetime total. With brackets it prints 17, too many for a
 /// voltage.
-fn template(entity: &Entity) -> String {
+fn template(entity: &Entity) -> Option<String> {
     let name = entity.name_in_document();
-    match entity.quantity {
-        Quantity::Total | Quantity::Counter => {
-            format!("{{{{ value_json['entities']['{name}'] }}}}")
+    match entity.about.state {
+        State::Document if entity.about.quantity.is_energy() => {
+            Some(format!("{{{{ value_json['entities']['{name}'] }}}}"))
         }
-        _ => format!("{{{{ value_json.entities.{name} }}}}"),
+        State::Document => Some(format!("{{{{ value_json.entities.{name} }}}}")),
+        State::Token => {
+            Some(format!("{{{{ value_json.{} }}}}", entity.about.id.trim_start_matches("token_")))
+        }
+        State::Availability => None,
     }
 }
 
@@ -155,39 +189,5 @@ fn device<'a>(owner: &'a Owner, gateway: &'a GatewayFacts, settings: &'a Discove
         sw_version: is_gateway.then_some(gateway.firmware.as_str()),
         via_device: (!is_gateway).then_some(parent),
         configuration_url: if is_gateway { settings.configuration_url.as_deref() } else { None },
-    }
-}
-
-fn nature(quantity: Quantity) -> Nature {
-    let numeric = |unit, class, state_class, precision| Nature {
-        unit_of_measurement: Some(unit),
-        device_class: class,
-        state_class: Some(state_class),
-        suggested_display_precision: Some(precision),
-        options: None,
-    };
-    let measured = |unit, class, precision| numeric(unit, class, "measurement", precision);
-    let energy = |state_class| numeric("Wh", Some("energy"), state_class, 0);
-    let word = |class, options| Nature {
-        unit_of_measurement: None,
-        device_class: class,
-        state_class: None,
-        suggested_display_precision: None,
-        options,
-    };
-    match quantity {
-        Quantity::Power => measured("W", Some("power"), 0),
-        // Home Assistant interprets a decrease of `total_increasing` as a new meter that began at 0, so only guarded
-        // counters may have this class.
-        Quantity::Total => energy("total_increasing"),
-        Quantity::Counter => energy("total"),
-        Quantity::Charge => measured("%", Some("battery"), 0),
-        Quantity::Share => measured("%", None, 0),
-        Quantity::Voltage => measured("V", Some("voltage"), 1),
-        Quantity::Current => measured("A", Some("current"), 2),
-        Quantity::Frequency => measured("Hz", Some("frequency"), 2),
-        Quantity::Temperature => measured("°C", Some("temperature"), 1),
-        Quantity::Switch => word(Some("enum"), Some(["closed", "open"])),
-        Quantity::Word => word(None, None),
     }
 }

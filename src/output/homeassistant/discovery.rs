@@ -21,7 +21,7 @@ pub struct Discovery {
     pub expire_after: Duration,
     /// Each inverter is announced as a device.
     pub inverters: bool,
-    /// Phases and diagnostic entities are announced.
+    /// Phases and the details of inverters are enabled from the start.
     pub details: bool,
     /// There are several gateways, which need different names.
     pub several: bool,
@@ -32,21 +32,18 @@ pub struct Discovery {
 /// The stored properties of an announcement, which decide later if it is still wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
-    /// The inverter or battery, as the entry in the document's lists, e.g. `inverters/482200000001`; `None` for the
-    /// gateway.
+    /// The inverter, battery or dry contact, as the entry in the document's lists, e.g. `inverters/482200000001`; `None`
+    /// for the gateway.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub device: Option<String>,
-    /// The entity was announced only because details were configured.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub detail: bool,
 }
 
 impl Discovery {
     /// Returns `true` if the announcement under `topic` is still wanted with these settings.
     pub fn wants(&self, topic: &str, mark: &Announcement) -> bool {
         let list = mark.device.as_deref().and_then(|device| device.split_once('/')).map(|(list, _)| list);
-        topic.strip_prefix(&self.discovery_prefix).is_some_and(|rest| rest.starts_with("/sensor/"))
-            && (self.details || !mark.detail)
+        let rest = topic.strip_prefix(&self.discovery_prefix);
+        rest.is_some_and(|rest| rest.starts_with("/sensor/") || rest.starts_with("/binary_sensor/"))
             && (self.inverters || list != Some(INVERTERS))
     }
 }

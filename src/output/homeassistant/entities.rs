@@ -1,41 +1,22 @@
 //! The entities of a reading, from which both the discovery messages and their values are made.
 
+use std::hash::{Hash, Hasher};
+
 use serde_json::Value;
 
-use super::discovery::{Discovery, INVERTERS};
-use crate::base::reading::{Battery, Inverter, Phase, PhaseValues, Reading, Serial};
-use crate::base::units::{Amperes, Celsius, Hertz, Percent, Volts, WattHours, Watts};
+use super::about::{About, Enabled, Row, State};
+use super::devices::{BATTERY, INVERTER};
+use super::discovery::{Announcement, Discovery, INVERTERS};
+use super::quantity::Quantity;
+use super::site::{CONTACT, MAIN, PHASE, STATE};
+use crate::base::reading::{Reading, Serial};
 use crate::output::topics;
 
-/// The quantity that an entity measures, which determines its unit and classes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quantity {
-    /// In W.
-    Power,
-    /// In Wh, of a guarded counter that never decreases.
-    Total,
-    /// In Wh, of a counter that may decrease.
-    Counter,
-    /// The state of charge in %.
-    Charge,
-    /// Another percentage.
-    Share,
-    /// In V.
-    Voltage,
-    /// In A.
-    Current,
-    /// In Hz.
-    Frequency,
-    /// In °C.
-    Temperature,
-    /// `closed` or `open`.
-    Switch,
-    /// A text of the gateway.
-    Word,
-}
+/// The end of an object id in a topic that Domoticz ignores (tested with V2025.1).
+pub(super) const IGNORED_BY_DOMOTICZ: &str = "_calibration";
 
 /// The device that an entity belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
     /// The gateway.
     Gateway,
@@ -47,206 +28,171 @@ pub(super) enum Owner {
 
 /// A value with its description.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entity {
+pub struct Entity {
     pub(super) owner: Owner,
-    /// The object id, unique within the owner, e.g. `production_power`.
-    pub(super) id: String,
-    pub(super) quantity: Quantity,
-    /// The entity serves only diagnosis.
-    pub(super) diagnostic: bool,
-    /// The entity exists only if details are configured.
-    pub(super) detail: bool,
-    /// The published value; null if it is unknown.
+    pub(super) about: &'static About,
+    /// The phase or the dry contact, e.g. `L1`.
+    pub(super) part: Option<Part>,
+    /// The published value; null if it is unknown or on another topic.
     pub(super) value: Value,
+    /// The entity is announced: its value is known, or that of its energy.
+    is_known: bool,
+}
+
+/// A part of the gateway's device with several entities of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    Phase(String),
+    Contact(String),
+}
+
+impl Part {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Phase(name) | Self::Contact(name) => name,
+        }
+    }
 }
 
 impl Entity {
+    fn new<T>(owner: &Owner, part: Option<&Part>, row: &'static Row<T>, of: &T) -> Self {
+        let value = (row.value)(of);
+        let is_known = value.is_some() || (row.anyway)(of);
+        let (owner, part) = (owner.clone(), part.cloned());
+        Self { owner, about: &row.about, part, value: value.unwrap_or_default(), is_known }
+    }
+
+    /// Returns the end of the unique id, e.g. `production_power` or `l1_voltage`. It is unique within the owner.
+    pub(super) fn id(&self) -> String {
+        match &self.part {
+            Some(part) => format!("{}_{}", topics::level(&part.name().to_lowercase()), self.about.id),
+            None => self.about.id.to_owned(),
+        }
+    }
+
+    /// Returns the object id in the topic.
+    pub(super) fn object_id(&self) -> String {
+        let suffix = if self.about.in_domoticz { "" } else { IGNORED_BY_DOMOTICZ };
+        format!("{}{suffix}", self.id())
+    }
+
     /// Returns the name in the document's `entities`. It begins with a letter, as required in a path with dots.
-    pub(super) fn name_in_document(&self) -> String {
+    pub fn name_in_document(&self) -> String {
+        let name = document_name(&self.id(), self.about.quantity);
         match &self.owner {
-            Owner::Gateway => self.id.clone(),
+            Owner::Gateway => name,
             Owner::Inverter(serial) | Owner::Battery(serial, _) => {
-                format!("sn{}_{}", topics::level(serial.as_str()), self.id)
+                format!("sn{}_{name}", topics::level(serial.as_str()))
             }
         }
     }
 
-    fn new(owner: Owner, id: &str, quantity: Quantity, value: Option<Value>) -> Self {
-        let (id, value) = (id.to_owned(), value.unwrap_or_default());
-        Self { owner, id, quantity, diagnostic: false, detail: false, value }
+    /// Returns whether the state is in the document.
+    pub(super) fn is_in_document(&self) -> bool {
+        self.about.state == State::Document
     }
 
-    /// Returns the name for people, without the name of the owner.
-    pub(super) fn name(&self) -> String {
-        let words = self.id.replace('_', " ").replace("soc", "state of charge").replace("dc ", "DC ");
-        let mut letters = words.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-    }
-
-    fn diagnostic(self) -> Self {
-        Self { diagnostic: true, ..self }
-    }
-
-    fn detail(self) -> Self {
-        Self { detail: true, ..self }
+    /// Returns whether the entity is enabled from the start.
+    pub(super) fn is_enabled(&self, settings: &Discovery) -> bool {
+        match self.about.enabled {
+            Enabled::Always => true,
+            Enabled::WithDetails => settings.details,
+            Enabled::Never => false,
+        }
     }
 
     /// Returns the entry in the document's lists that the entity belongs to.
-    pub(super) fn device(&self) -> Option<String> {
-        let (list, serial) = match &self.owner {
-            Owner::Gateway => return None,
-            Owner::Inverter(serial) => (INVERTERS, serial),
-            Owner::Battery(serial, _) => ("batteries", serial),
+    pub fn device(&self) -> Option<String> {
+        let (list, name) = match (&self.owner, &self.part) {
+            (Owner::Inverter(serial), _) => (INVERTERS, serial.as_str()),
+            (Owner::Battery(serial, _), _) => ("batteries", serial.as_str()),
+            (Owner::Gateway, Some(Part::Contact(id))) => ("dry_contacts", id.as_str()),
+            (Owner::Gateway, _) => return None,
         };
-        Some(format!("{list}/{}", topics::level(serial.as_str())))
+        Some(format!("{list}/{}", topics::level(name)))
+    }
+
+    /// Returns whether the entity has to be announced.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// Returns the entity without its value.
+    #[must_use]
+    pub fn without_value(&self) -> Self {
+        Self { value: Value::Null, ..self.clone() }
+    }
+
+    /// Adds what distinguishes it from other entities to `hasher`.
+    pub fn hash_identity(&self, hasher: &mut impl Hasher) {
+        (&self.owner, &self.part, self.about.id).hash(hasher);
+    }
+
+    /// Returns the properties to store for its announcement.
+    pub fn mark(&self) -> Announcement {
+        Announcement { device: self.device() }
     }
 }
 
-/// Returns all possible entities of this reading, with null for unknown values.
-pub(super) fn entities(reading: &Reading, settings: &Discovery) -> Vec<Entity> {
-    let mut all = totals(reading);
-    if settings.details {
-        let details = reading.phases.iter().flat_map(phase).chain(inputs(reading));
-        all.extend(details.map(Entity::detail));
+/// Returns all possible entities of this reading, with null for unknown values, in the order in which a person wants to see
+/// them: the gateway with its main values, the batteries, the inverters.
+pub fn entities(reading: &Reading, settings: &Discovery) -> Vec<Entity> {
+    let gateway = &Owner::Gateway;
+    let site = |row| Entity::new(gateway, None, row, reading);
+    let mut all: Vec<Entity> = MAIN.iter().chain(&STATE).map(site).collect();
+    for contact in &reading.dry_contacts {
+        let part = Part::Contact(contact.id.clone());
+        all.extend(CONTACT.iter().map(|row| Entity::new(gateway, Some(&part), row, contact)));
     }
-    if settings.inverters {
-        let some = |inverter| self::inverter(inverter, settings.details);
-        all.extend(reading.inverters.iter().flat_map(some));
+    for phase in &reading.phases {
+        let part = Part::Phase(phase.phase.clone());
+        all.extend(PHASE.iter().map(|row| Entity::new(gateway, Some(&part), row, phase)));
     }
-    let some = |battery| self::battery(battery, settings.details);
-    all.extend(reading.batteries.iter().flat_map(some));
-    all
-}
-
-/// Returns the entities of production, house, grid and batteries, which the Energy dashboard needs.
-fn totals(reading: &Reading) -> Vec<Entity> {
-    let (production, house) = (reading.production.as_ref(), reading.consumption.as_ref());
-    let (grid, storage) = (reading.grid.as_ref(), reading.storage.as_ref());
-    let grid_power = grid.and_then(|group| group.power_w);
-    let storage_power = storage.and_then(|group| group.power_w);
-    let inward = |power: Option<Watts>| power.map(Watts::positive);
-    let outward = |power: Option<Watts>| power.map(|power| (-power).positive());
-    vec![
-        power("production_power", production.and_then(|group| group.power_w)),
-        total("production_energy", production.and_then(|group| group.energy_wh)),
-        power("consumption_power", house.and_then(|group| group.power_w)),
-        total("consumption_energy", house.and_then(|group| group.energy_wh)),
-        power("grid_power", grid_power),
-        power("grid_import_power", inward(grid_power)),
-        total("grid_import_energy", grid.and_then(|group| group.import_wh)),
-        power("grid_export_power", outward(grid_power)),
-        total("grid_export_energy", grid.and_then(|group| group.export_wh)),
-        power("storage_power", storage_power),
-        power("storage_charge_power", outward(storage_power)),
-        total("storage_charge_energy", storage.and_then(|group| group.charged_wh)),
-        power("storage_discharge_power", inward(storage_power)),
-        total("storage_discharge_energy", storage.and_then(|group| group.discharged_wh)),
-        gateway("storage_soc", Quantity::Charge, storage.and_then(|group| group.soc_percent).map(share)),
-    ]
-}
-
-/// Returns the powers and mains values of one phase. Its energies have plain topics only, because both directions would
-/// have to share one power.
-fn phase(phase: &Phase) -> Vec<Entity> {
-    let id = |what: &str| format!("{}_{what}", topics::level(&phase.phase.to_lowercase()));
-    let watts = |values: &Option<PhaseValues>| values.as_ref().and_then(|values| values.power_w);
-    let meter = phase.grid.as_ref().or(phase.production.as_ref()).or(phase.consumption.as_ref());
-    let volts = meter.and_then(|values| values.voltage_v).map(Volts::published);
-    let amperes = meter.and_then(|values| values.current_a).map(Amperes::published);
-    let hertz = meter.and_then(|values| values.frequency_hz).map(Hertz::published);
-    vec![
-        power(&id("production_power"), watts(&phase.production)),
-        power(&id("consumption_power"), watts(&phase.consumption)),
-        power(&id("grid_power"), watts(&phase.grid)),
-        power(&id("storage_power"), watts(&phase.storage)),
-        gateway(&id("voltage"), Quantity::Voltage, volts.map(Value::from)),
-        gateway(&id("current"), Quantity::Current, amperes.map(Value::from)),
-        gateway(&id("frequency"), Quantity::Frequency, hertz.map(Value::from)),
-    ]
-}
-
-fn inputs(reading: &Reading) -> Vec<Entity> {
-    let connection = reading.grid_connection.as_ref();
-    let state = connection.and_then(|group| group.state.clone()).filter(|state| is_switch_state(state));
-    let tariff = reading.tariff.as_ref();
-    let mode = tariff.and_then(|group| group.mode.clone()).filter(|mode| is_word(mode));
-    let reserve = tariff.and_then(|group| group.reserve_percent).map(share);
-    vec![
-        gateway("grid_connection", Quantity::Switch, state.map(Value::from)),
-        gateway("storage_mode", Quantity::Word, mode.map(Value::from)).diagnostic(),
-        gateway("storage_reserve", Quantity::Share, reserve).diagnostic(),
-    ]
-}
-
-fn inverter(inverter: &Inverter, details: bool) -> Vec<Entity> {
-    let of = |id, quantity, value| Entity::new(Owner::Inverter(inverter.serial.clone()), id, quantity, value);
-    let volts = |value: Option<Volts>| value.map(|volts| volts.published().into());
-    let mut all = vec![
-        of("power", Quantity::Power, inverter.power_w.map(watts)),
-        of("energy", Quantity::Counter, inverter.energy_wh.map(whole)),
-    ];
-    if details {
-        all.extend([
-            of("voltage", Quantity::Voltage, volts(inverter.voltage_v)).diagnostic().detail(),
-            of("dc_voltage", Quantity::Voltage, volts(inverter.dc_voltage_v)).diagnostic().detail(),
-            of("temperature", Quantity::Temperature, inverter.temperature_c.map(degrees))
-                .diagnostic()
-                .detail(),
-        ]);
+    for row in &BATTERY {
+        all.extend(reading.batteries.iter().map(|battery| {
+            let owner = Owner::Battery(battery.serial.clone(), battery.kind.clone());
+            Entity::new(&owner, None, row, battery)
+        }));
+    }
+    for row in INVERTER.iter().filter(|_| settings.inverters) {
+        all.extend(
+            reading
+                .inverters
+                .iter()
+                .map(|inverter| Entity::new(&Owner::Inverter(inverter.serial.clone()), None, row, inverter)),
+        );
     }
     all
 }
 
-fn battery(battery: &Battery, details: bool) -> Vec<Entity> {
-    let owner = || Owner::Battery(battery.serial.clone(), battery.kind.clone());
-    let mut all = vec![
-        Entity::new(owner(), "power", Quantity::Power, battery.power_w.map(watts)),
-        Entity::new(owner(), "soc", Quantity::Charge, battery.soc_percent.map(share)),
-    ];
-    if details {
-        let temperature = battery.temperature_c.map(degrees);
-        let entity = Entity::new(owner(), "temperature", Quantity::Temperature, temperature);
-        all.push(entity.diagnostic().detail());
+/// Returns the name in the document of the entity of `gateway` or of one of its devices that was announced under `topic`;
+/// `None` if the topic is not one of discovery, or the state is on another topic.
+pub fn name_in_document(topic: &str, gateway: &Serial) -> Option<String> {
+    let mut levels = topic.rsplit('/');
+    let (Some("config"), Some(id), Some(device)) = (levels.next(), levels.next(), levels.next()) else {
+        return None;
+    };
+    let id = id.strip_suffix(IGNORED_BY_DOMOTICZ).unwrap_or(id);
+    let about = about(id);
+    if about.is_some_and(|about| about.state != State::Document) {
+        return None;
     }
-    all
+    let name = about.map_or_else(|| id.to_owned(), |about| document_name(id, about.quantity));
+    Some(if device == topics::level(gateway.as_str()) { name } else { format!("sn{device}_{name}") })
 }
 
-fn gateway(id: &str, quantity: Quantity, value: Option<Value>) -> Entity {
-    Entity::new(Owner::Gateway, id, quantity, value)
+/// Returns the description of the entity with this `id`.
+fn about(id: &str) -> Option<&'static About> {
+    let site = MAIN.iter().chain(&STATE).map(|row| &row.about);
+    let devices = INVERTER.iter().map(|row| &row.about).chain(BATTERY.iter().map(|row| &row.about));
+    let whole = site.chain(devices).find(|about| about.id == id);
+    let parts = PHASE.iter().map(|row| &row.about).chain(CONTACT.iter().map(|row| &row.about));
+    let of_part = |about: &&About| id.strip_suffix(about.id).is_some_and(|part| part.ends_with('_'));
+    whole.or_else(|| parts.into_iter().find(of_part))
 }
 
-fn power(id: &str, power: Option<Watts>) -> Entity {
-    gateway(id, Quantity::Power, power.map(watts))
-}
-
-fn total(id: &str, energy: Option<WattHours>) -> Entity {
-    gateway(id, Quantity::Total, energy.map(whole))
-}
-
-fn watts(power: Watts) -> Value {
-    power.published().into()
-}
-
-fn whole(energy: WattHours) -> Value {
-    energy.whole().into()
-}
-
-fn share(percent: Percent) -> Value {
-    percent.published().into()
-}
-
-fn degrees(celsius: Celsius) -> Value {
-    celsius.published().into()
-}
-
-/// Returns `true` for the announced states; Home Assistant rejects others.
-fn is_switch_state(state: &str) -> bool {
-    ["closed", "open"].contains(&state)
-}
-
-/// Returns `true` for a text that begins with a letter.
-///
-/// Domoticz would create a custom sensor for a number, and a second device for a later text.
-fn is_word(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
+/// Returns the name of a value in the document. Energies have their unit in the name: version 0.1.0 published them in Wh,
+/// and a consumer that still has its document must not show a thousand times the total.
+fn document_name(id: &str, quantity: Quantity) -> String {
+    format!("{id}{}", if quantity.is_energy() { "_kwh" } else { "" })
 }

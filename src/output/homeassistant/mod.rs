@@ -1,24 +1,33 @@
 //! MQTT discovery, with one set of messages for Home Assistant and Domoticz's "MQTT Auto Discovery".
 //!
-//! The following rules were found by testing Domoticz V2025.1. Each has its test:
+//! The following rules were found by testing Domoticz V2025.1 and Home Assistant 2024.2. Each has its test:
 //!
 //! - Each entity has its own message. Domoticz ignores messages that describe a whole device.
-//! - The units are W and Wh only: Domoticz misinterprets kilowatts and megawatt-hours. Energies are lifetime counters:
-//!   the charge of batteries and the energy of today have plain topics only, because Domoticz would count them wrongly.
+//! - The units are W and kWh: Domoticz misinterprets kilowatts and megawatt-hours. Energies that Domoticz sees are lifetime
+//!   counters: it would count the charge of batteries and the energy of today wrongly, so those are hidden from it.
 //! - Domoticz takes the power of a counter from the entity of the same device whose unique id shares the longest prefix
 //!   with that of the counter. So each energy has a power with the same prefix (`…_grid_import_power` and
-//!   `…_grid_import_energy`), and no unique id is a prefix of another.
+//!   `…_grid_import_energy`), which is announced even while it is unknown, and no unique id is a prefix of another.
 //! - A template is only a path: Domoticz drops filters and arithmetic. Brackets, which keep all digits, are used for
 //!   energies; dots for other values, which brackets would show with 17 digits.
 //! - Every value is a member of the object `entities` in the state document, with a unique name. An index in the list of
 //!   inverters would change when one is added. A path through a map of serial numbers has digits after a dot, or mixes
 //!   dots and brackets, which one of the programs cannot parse. A path through a missing group is an error in Home
 //!   Assistant's log at each poll. Unknown values are null, which Domoticz skips and Home Assistant shows as unknown.
+//! - Powers in `entities` are whole watts, and production is not below 0. The rest of the document is exact.
+//! - `Device (Entity)` fits into the 26 characters that Domoticz shows.
+//! - An object id that ends with `_calibration` is ignored by Domoticz. Entities that it would misinterpret, or that would
+//!   fill it with devices, have such a topic.
 
-mod config;
+mod about;
+pub mod config;
+mod devices;
 mod discovery;
 mod entities;
+mod entity_name;
 pub mod gateway_name;
+mod quantity;
+mod site;
 
 use std::collections::BTreeMap;
 
@@ -28,11 +37,11 @@ use crate::base::message::Message;
 use crate::base::reading::{GatewayFacts, Reading};
 use crate::output::topics;
 pub use discovery::{Announcement, Discovery, PREFIX};
-use entities::{Entity, entities};
+pub use entities::{Entity, entities, name_in_document};
 
 /// Creates the discovery messages of all entities with a value in the reading.
 pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
-    let known = entities(reading, settings).into_iter().filter(|entity| !entity.value.is_null());
+    let known = entities(reading, settings).into_iter().filter(Entity::is_known);
     known.map(|entity| config::message(&entity, &reading.gateway, settings)).collect()
 }
 
@@ -55,13 +64,13 @@ impl Announced {
             let name = entity.name_in_document();
             let known = self.entities.get(&name);
             // A message depends only on the gateway's facts and the entity's name, so at most polls none is created.
-            if entity.value.is_null() || unchanged && known.is_some() {
+            if !entity.is_known() || unchanged && known.is_some() {
                 continue;
             }
             let message = config::message(&entity, &reading.gateway, settings);
             let last = known.zip(before).map(|(known, facts)| config::message(known, facts, settings));
             if last.as_ref() != Some(&message) {
-                self.entities.insert(name.clone(), Entity { value: Value::Null, ..entity });
+                self.entities.insert(name.clone(), entity.without_value());
                 news.push(name);
             }
         }
@@ -85,8 +94,7 @@ impl Announced {
     /// Returns the topic of the entity `name`, with the mark to store for it.
     pub fn mark(&self, name: &str, settings: &Discovery) -> Option<(String, Announcement)> {
         let (entity, facts) = self.entities.get(name).zip(self.facts.as_ref())?;
-        let mark = Announcement { device: entity.device(), detail: entity.detail };
-        Some((config::topic(entity, facts, settings), mark))
+        Some((config::topic(entity, facts, settings), entity.mark()))
     }
 
     /// Removes a device permanently, e.g. `inverters/482200000001`: its values are not even null any more.
@@ -96,11 +104,10 @@ impl Announced {
 
     /// Creates the state document with the values of the entities. Announced entities without a value are null.
     pub fn document(&self, reading: &Reading, settings: &Discovery) -> Message {
-        let mut values: Map<String, Value> =
-            self.entities.keys().map(|name| (name.clone(), Value::Null)).collect();
-        for entity in entities(reading, settings) {
-            values.insert(entity.name_in_document(), entity.value);
-        }
+        let announced = self.entities.iter().filter(|(_, entity)| entity.is_in_document());
+        let mut values: Map<String, Value> = announced.map(|(name, _)| (name.clone(), Value::Null)).collect();
+        let known = entities(reading, settings).into_iter().filter(|entity| !entity.value.is_null());
+        values.extend(known.map(|entity| (entity.name_in_document(), entity.value)));
         topics::document(&settings.prefix, reading, Some(&values))
     }
 }
