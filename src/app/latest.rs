@@ -102,8 +102,12 @@ pub struct NumberedEvent {
 impl Gateway {
     /// Returns the reading, unless the gateway has stopped responding since.
     pub fn fresh_reading(&self) -> Option<&Numbered<Reading>> {
-        let offline = |known: &Numbered<Availability>| *known.value != Availability::Online;
-        if self.availability.as_ref().is_some_and(offline) { None } else { self.reading.as_ref() }
+        if self.availability.is_some() && !self.is_online() { None } else { self.reading.as_ref() }
+    }
+
+    /// Returns whether the gateway has been read, and responds.
+    pub fn is_online(&self) -> bool {
+        self.availability.as_ref().is_some_and(|known| *known.value == Availability::Online)
     }
 }
 

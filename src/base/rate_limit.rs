@@ -24,6 +24,11 @@ impl RateLimit {
         self.done.checked_sub(self.gap * self.burst.saturating_sub(1)).unwrap_or(self.done)
     }
 
+    /// Returns the time at which the actions so far would be done at one per `gap`.
+    pub const fn idle(&self) -> Instant {
+        self.done
+    }
+
     /// Returns `true` if an action is allowed `now`, and counts it.
     pub fn take(&mut self, now: Instant) -> bool {
         let is_allowed = self.opens() <= now;
@@ -45,7 +50,7 @@ mod tests {
         let mut limit = RateLimit::new(100, GAP, start);
         let taken = |limit: &mut RateLimit, now| (0..1000).filter(|_| limit.take(now)).count();
         assert_eq!(taken(&mut limit, start), 100);
-        assert_eq!(limit.opens(), start + GAP);
+        assert_eq!((limit.opens(), limit.idle()), (start + GAP, start + 100 * GAP));
         assert_eq!(taken(&mut limit, start + GAP), 1);
         assert_eq!(taken(&mut limit, start + 11 * GAP), 10);
         assert_eq!(taken(&mut limit, start + 10_000 * GAP), 100);

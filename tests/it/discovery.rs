@@ -8,7 +8,7 @@ use std::time::Duration;
 use enphased::app::config::environment::Environment;
 use enphased::base::message::{Message, Qos};
 use enphased::base::reading::Reading;
-use enphased::output::homeassistant::{Announced, Discovery, discovery, gateway_name};
+use enphased::output::homeassistant::{Discovery, discovery, document, entities, gateway_name};
 use serde_json::Value;
 
 use crate::recordings::{folders, name, read, recordings};
@@ -69,7 +69,7 @@ fn settings(details: bool) -> Discovery {
 
 fn case(name: &str, reading: &Reading, settings: &Discovery) -> Case {
     let seen = discovery(reading, settings).iter().map(Seen::new).collect();
-    let document = Announced::default().document(reading, settings).payload;
+    let document = document(reading, settings, entities(reading, settings), &[]).payload;
     Case {
         name: format!("{name}, details {}", settings.details),
         seen,

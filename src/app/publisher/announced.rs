@@ -9,35 +9,29 @@
 //! subscription to the announcements of all programs, which restricted access may forbid. Nor do the messages show on how
 //! many days a device was missing.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::announced_entities::AnnouncedEntities;
 use super::options::Options;
 use super::roster::{self, Roster, RosterChange};
-use crate::base::reading::{Reading, Serial};
-use crate::io::state_dir::{Saver, StateDir, Stored};
-use crate::output::homeassistant::Announcement;
+use crate::base::message::Message;
+use crate::base::reading::{GatewayFacts, Reading, Serial};
+use crate::output::homeassistant::{self, Announcement, Discovery, Entity};
 use crate::output::json::LISTS;
 use crate::output::topics;
 
-/// The prefix of the file names, `announced-SERIAL.json`.
-const BEGINNING: &str = "announced-";
-const END: &str = ".json";
-/// How long to wait before a failed write is retried.
-const RETRY_INTERVAL: Duration = Duration::from_secs(60);
-
 /// The retained topics of one gateway at the broker.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AnnouncedTopics {
     /// The first level of the plain topics.
     prefix: String,
     /// The discovery topics.
-    entities: BTreeMap<String, Announcement>,
+    entities: AnnouncedEntities,
     /// The plain topics, relative to the gateway's topic, with `+` for an entry of a list.
     values: BTreeSet<String>,
     /// The entries of the lists, such as `inverters/482200000001`.
@@ -59,8 +53,8 @@ impl AnnouncedTopics {
 
     /// Returns `stored` without invalid topics, because a broker closes the connection for each of them. Returns `None` if
     /// the prefix is invalid.
-    fn publishable(mut stored: Self) -> Option<Self> {
-        stored.entities.retain(|topic, _| topics::is_topic(topic));
+    pub(super) fn publishable(mut stored: Self) -> Option<Self> {
+        stored.entities.retain_topics(topics::is_topic);
         stored.values.retain(|pattern| topics::is_topic(&pattern.replacen("/+/", "/", 1)));
         stored.entries.retain(topics::is_topic);
         topics::is_topic(&stored.prefix).then_some(stored)
@@ -86,13 +80,37 @@ impl AnnouncedTopics {
         self.remove_entities(|topic, announcement| !wanted(topic, announcement));
     }
 
-    /// Records that an entity was announced.
-    pub(super) fn add_entity(&mut self, topic: &str, announcement: &Announcement) {
-        self.obsolete.remove(topic);
-        if self.entities.get(topic) != Some(announcement) {
-            self.entities.insert(topic.to_owned(), announcement.clone());
-            self.changed = true;
-        }
+    /// Adds the entities of a reading. Returns whether a message is new or has changed.
+    pub(super) fn add_entities(
+        &mut self,
+        entities: &[Entity],
+        facts: &GatewayFacts,
+        discovery: &Discovery,
+    ) -> bool {
+        let change = self.entities.add(entities, facts, discovery);
+        self.changed |= change.changed;
+        change.topics.iter().for_each(|topic| _ = self.obsolete.remove(topic));
+        !change.topics.is_empty()
+    }
+
+    /// Returns the topics of the announcements to send in `round`, in their order.
+    pub(super) fn unsent(&self, round: u64) -> Vec<String> {
+        self.entities.unsent(round)
+    }
+
+    /// Returns the announcement under `topic`, and records it as sent in `round`; `None` if the entity was removed.
+    pub(super) fn send(&mut self, topic: &str, round: u64, discovery: &Discovery) -> Option<Message> {
+        self.entities.send(topic, round, discovery)
+    }
+
+    /// Returns the names in the document to which announcements at the broker refer, and that have no value among `entities`.
+    pub(super) fn absent(&self, serial: &Serial, entities: &[Entity]) -> Vec<String> {
+        let present = entities.iter().filter(|entity| entity.has_value()).map(Entity::name_in_document);
+        let present: BTreeSet<String> = present.collect();
+        let mut names = self.entities.names_in_document(serial);
+        names.extend(self.obsolete.iter().flat_map(|topic| homeassistant::names_in_document(topic, serial)));
+        names.retain(|name| !present.contains(name));
+        names
     }
 
     /// Records that a plain topic was published.
@@ -118,7 +136,7 @@ impl AnnouncedTopics {
     }
 
     /// Returns the reading without the devices that are not in the list.
-    pub(super) fn admitted<'a>(&self, reading: &'a Reading) -> Cow<'a, Reading> {
+    pub(super) fn admitted(&self, reading: &Arc<Reading>) -> Arc<Reading> {
         self.entries.admitted(reading)
     }
 
@@ -160,7 +178,7 @@ impl AnnouncedTopics {
 
     /// Returns whether an entity is announced under this discovery topic.
     pub(super) fn has_entity(&self, topic: &str) -> bool {
-        self.entities.contains_key(topic)
+        self.entities.contains(topic)
     }
 
     /// Records that the file was lost and has to be written again.
@@ -170,7 +188,11 @@ impl AnnouncedTopics {
 
     /// Returns whether the file has to be written, and records it as written.
     pub(super) fn take_change(&mut self) -> bool {
-        self.obsolete.is_empty() && std::mem::take(&mut self.changed)
+        if !self.changed || !self.obsolete.is_empty() {
+            return false;
+        }
+        self.changed = false;
+        true
     }
 
     /// Returns the prefix of the gateway's plain topics, with a slash at the end.
@@ -180,16 +202,9 @@ impl AnnouncedTopics {
 
     /// Marks for removal every discovery topic that is `unwanted`.
     fn remove_entities(&mut self, unwanted: impl Fn(&str, &Announcement) -> bool) {
-        let before = self.entities.len();
-        let obsolete = &mut self.obsolete;
-        self.entities.retain(|topic, announcement| {
-            let stays = !unwanted(topic, announcement);
-            if !stays {
-                obsolete.insert(topic.clone());
-            }
-            stays
-        });
-        self.changed |= self.entities.len() != before;
+        let gone = self.entities.remove(unwanted);
+        self.changed |= !gone.is_empty();
+        self.obsolete.extend(gone);
     }
 
     /// Marks for removal every plain topic whose entry matches `unwanted` (`None` means topics outside any list).
@@ -217,76 +232,6 @@ impl AnnouncedTopics {
     }
 }
 
-/// Reads the stored records of all gateways.
-pub(super) async fn load(state: &StateDir) -> Vec<(Serial, AnnouncedTopics)> {
-    let names = state.names(BEGINNING, END).await.unwrap_or_else(|error| {
-        tracing::debug!(%error, "cannot list the records of announced topics");
-        Vec::new()
-    });
-    let mut known = Vec::new();
-    for name in names {
-        let serial = name.strip_prefix(BEGINNING).and_then(|rest| rest.strip_suffix(END)?.parse().ok());
-        match state.read(&name).await {
-            Ok(Stored::Found(announced)) => known.extend(serial.zip(AnnouncedTopics::publishable(announced))),
-            // Without a record, the topics stay at the broker, which is harmless.
-            Ok(Stored::Absent | Stored::Damaged(_)) => {}
-            Err(error) => tracing::debug!(%error, "cannot read the record of announced topics"),
-        }
-    }
-    known
-}
-
-/// The files with the record of each gateway. If a write fails, an announcement may outlive its device.
-#[derive(Debug)]
-pub(super) struct Files {
-    state: StateDir,
-    savers: BTreeMap<Serial, Saver>,
-    /// The number of times that the state directory was replaced.
-    directory: u64,
-    /// The time of the first failed write that has not been retried.
-    failed: Option<Instant>,
-}
-
-impl Files {
-    pub(super) fn new(state: StateDir) -> Self {
-        let directory = state.replaced();
-        Self { state, savers: BTreeMap::new(), directory, failed: None }
-    }
-
-    /// Starts to write the record of `serial`.
-    pub(super) fn save(&mut self, serial: &Serial, announced: &AnnouncedTopics) {
-        let name = || format!("{BEGINNING}{}{END}", topics::level(serial.as_str()));
-        let saver = self.savers.entry(serial.clone()).or_insert_with(|| Saver::new(name()));
-        saver.save(&self.state, announced);
-    }
-
-    /// Returns whether all files have to be written again, because the directory was replaced or a write has failed.
-    pub(super) fn are_lost(&mut self, now: Instant) -> bool {
-        for saver in self.savers.values() {
-            if let Some(Err(error)) = saver.outcome() {
-                tracing::debug!(%error, "cannot write the record of announced topics");
-                self.failed.get_or_insert(now);
-            }
-        }
-        let directory = self.state.replaced();
-        let is_new = std::mem::replace(&mut self.directory, directory) != directory;
-        let is_time =
-            self.failed.is_some_and(|failed| now.saturating_duration_since(failed) >= RETRY_INTERVAL);
-        if is_new || is_time {
-            self.failed = None;
-        }
-        is_new || is_time
-    }
-
-    /// Waits up to `patience` until all files are written.
-    pub(super) async fn finish(&self, patience: Duration) {
-        let end = Instant::now() + patience;
-        for saver in self.savers.values() {
-            saver.finish(end.saturating_duration_since(Instant::now())).await;
-        }
-    }
-}
-
 /// Splits a path such as `inverters/4822…/power_w` into `inverters/+/power_w` and `inverters/4822…`.
 fn pattern(path: &str) -> (String, Option<&str>) {
     let split = path.split_once('/').and_then(|(list, rest)| {
@@ -305,8 +250,9 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::app::publisher::announced_files;
     use crate::base::test_readings;
-    use crate::output::homeassistant::{Announced, Discovery};
+    use crate::io::state_dir::StateDir;
 
     fn options() -> Options {
         let discovery = Discovery {
@@ -343,12 +289,8 @@ mod tests {
     /// Returns the record after the whole test reading was announced and published.
     fn recorded() -> AnnouncedTopics {
         let (options, reading, mut announced) = (options(), reading(0, &[]), AnnouncedTopics::new("e"));
-        let mut entities = Announced::default();
         let discovery = options.homeassistant.as_ref().unwrap();
-        for name in entities.news(&reading, discovery) {
-            let (topic, announcement) = entities.mark(&name, discovery).unwrap();
-            announced.add_entity(&topic, &announcement);
-        }
+        announced.add_entities(&homeassistant::entities(&reading, discovery), &reading.gateway, discovery);
         for value in topics::values("e", &reading, |_, _| true) {
             announced.add_value(&reading.gateway.serial, &value.topic);
         }
@@ -440,7 +382,7 @@ mod tests {
         }
         let written = serde_json::to_string(&announced).unwrap();
         let mut read: AnnouncedTopics = serde_json::from_str(&written).unwrap();
-        assert_eq!(read, announced);
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
         let gone: Vec<String> =
             (4..=7).flat_map(|day| gone(&mut read, &reading(day, &["482200000002"]))).collect();
         assert_eq!(gone, ["inverters/482200000002"]);
@@ -505,8 +447,12 @@ mod tests {
         (off.homeassistant, off.topics) = (None, false);
         announced.remove_unwanted(&Serial::parse("122300000000").unwrap(), &off);
         let topic = "homeassistant/sensor/482200000001/power/config";
-        let announcement = Announcement { device: Some("inverters/482200000001".to_owned()) };
-        announced.add_entity(topic, &announcement);
+        let discovery = options.homeassistant.as_ref().unwrap();
+        let power = |entity: &Entity| entity.name_in_document() == "sn482200000001_power";
+        let reading = test_readings::full();
+        let entities: Vec<Entity> =
+            homeassistant::entities(&reading, discovery).into_iter().filter(power).collect();
+        announced.add_entities(&entities, &reading.gateway, discovery);
         let value = "e/122300000000/production/power_w";
         announced.add_value(&Serial::parse("122300000000").unwrap(), value);
         let gone = leaving(announced);
@@ -522,12 +468,21 @@ mod tests {
         let serial = Serial::parse("122300000000").unwrap();
         for odd in ["a\nb", "a#", "a+b", "a\u{85}b", "\u{0}", ""] {
             let mut announced = recorded();
-            let whole = announced.entities.len();
-            announced.entities.insert(odd.to_owned(), Announcement { device: None });
+            let whole = serde_json::to_value(&announced.entities).unwrap().as_object().unwrap().len();
+            announced.entities = serde_json::from_value({
+                let mut entities = serde_json::to_value(&announced.entities).unwrap();
+                entities[odd] = serde_json::json!({});
+                entities
+            })
+            .unwrap();
             announced.values.insert(odd.to_owned());
             state.write(NAME, &announced).await.unwrap();
-            let (_, mut read) = load(&state).await.pop().unwrap();
-            assert_eq!(read.entities.len(), whole, "{odd:?}");
+            let (_, mut read) = announced_files::load(&state).await.pop().unwrap();
+            assert_eq!(
+                serde_json::to_value(&read.entities).unwrap().as_object().unwrap().len(),
+                whole,
+                "{odd:?}"
+            );
             read.remove_unwanted(&serial, &Options { topics: false, homeassistant: None, ..options() });
             let left = leaving(read);
             assert!(
@@ -535,7 +490,7 @@ mod tests {
                 "{odd:?}: {left:?}"
             );
             state.write(NAME, &AnnouncedTopics { prefix: odd.to_owned(), ..recorded() }).await.unwrap();
-            assert!(load(&state).await.is_empty(), "{odd:?}");
+            assert!(announced_files::load(&state).await.is_empty(), "{odd:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::announced;
+use super::announced_files;
 use super::incoming::Meaning;
 use super::options::Options;
 use super::outbox::Outbox;
@@ -46,7 +46,7 @@ pub async fn run(
     }
     let mut publisher = Publisher {
         outbox,
-        files: state.map(announced::Files::new),
+        files: state.map(announced_files::Files::new),
         requests,
         session: None,
         reporting: Reporting::default(),
@@ -88,7 +88,7 @@ async fn send_all(session: Session, messages: Vec<Message>) {
 
 struct Publisher<'a> {
     outbox: Outbox,
-    files: Option<announced::Files>,
+    files: Option<announced_files::Files>,
     requests: Option<Requests>,
     session: Option<Session>,
     reporting: Reporting,

@@ -31,10 +31,25 @@ impl Dedup {
         interval: Duration,
         now: Instant,
     ) -> bool {
+        // At the next opportunity the value would be too old.
+        self.record(name, value, now, |at| now.duration_since(at) + interval >= MAX_AGE)
+    }
+
+    /// Returns whether `value` differs from the last one; if so, records it as sent. An unchanged one is never due again.
+    pub(super) fn differs(&mut self, name: impl Hash, value: impl Hash, now: Instant) -> bool {
+        self.record(name, value, now, |_| false)
+    }
+
+    /// Records `value` as sent, if it has changed or the last message is `late`; returns whether it did.
+    fn record(
+        &mut self,
+        name: impl Hash,
+        value: impl Hash,
+        now: Instant,
+        late: impl Fn(Instant) -> bool,
+    ) -> bool {
         let name = self.hasher.hash_one(name);
         let value = self.hasher.hash_one(value);
-        // At the next opportunity the value would be too old.
-        let late = |at: Instant| now.duration_since(at) + interval >= MAX_AGE;
         let due = self.sent.get(&name).is_none_or(|&(last, at)| last != value || late(at));
         if due {
             // Names that come and go must not accumulate. Clearing makes all of them due again, which is harmless.

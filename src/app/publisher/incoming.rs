@@ -29,6 +29,14 @@ pub enum Meaning {
     Nothing,
 }
 
+/// Returns the topic filters to subscribe to.
+pub(super) fn subscriptions(options: &Options) -> impl Iterator<Item = String> {
+    let prefix = &options.prefix;
+    let requests = options.requests.as_ref().map(|_| topics::request_filter(prefix));
+    let own = [topics::instance_topic(prefix), topics::status_topic(prefix)];
+    own.into_iter().chain(requests).chain(options.birth_topic())
+}
+
 /// The messages to send in response to other clients.
 #[derive(Debug)]
 pub(super) struct Incoming {

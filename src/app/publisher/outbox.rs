@@ -1,55 +1,51 @@
 //! Decides which message is sent to the broker next. It is called whenever the connection has room, and does no I/O.
 //!
-//! There is no queue. The messages to send follow from the numbers of the writes in `latest` and from what was sent on
-//! this connection. So a slow broker receives the newest values, and one that was unreachable receives everything again.
+//! There is no queue of values. For one gateway after the other, the messages that the broker should have are compared
+//! with those that were sent on this connection. So a slow broker receives the newest values, and one that was unreachable
+//! receives everything again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::announced::{self, AnnouncedTopics};
-use super::gateway_state::GatewayState;
-use super::incoming::{Incoming, Meaning};
+use super::announced::AnnouncedTopics;
+use super::announced_files;
+use super::announcer::Announcer;
+use super::gateway_topics::{Circumstances, Searched};
+use super::gateways::Gateways;
+use super::incoming::{Incoming, Meaning, subscriptions};
 use super::options::Options;
-use super::removal::Removals;
-use super::round_robin::RoundRobin;
 use super::unpublished::{Unpublished, UnpublishedList};
-use crate::app::latest::Snapshot;
+use crate::app::latest::{Gateway, Snapshot};
 use crate::base::message::Message;
-use crate::base::rate_limit::RateLimit;
 use crate::base::reading::Serial;
 use crate::io::mqtt::Command;
 use crate::io::state_dir::StateDir;
 use crate::output::topics;
 
-/// The number of announcements that are sent at once: all of a house without details. Domoticz processes ten messages a
-/// second (2022.2 to 2025.1), and the broker drops messages beyond its queue (mosquitto: 1000 per client).
-const BURST: u32 = 100;
-/// The time between further announcements.
-const GAP: Duration = Duration::from_millis(100);
+/// The time for which each Domoticz device receives its value with each reading, after a connection or the start of a
+/// consumer. Domoticz connects up to 30 seconds later than this daemon after a restart of the broker.
+const REPEAT_DEVICES: Duration = Duration::from_secs(90);
+
 /// The state of what has to be sent to the broker.
 #[derive(Debug)]
 pub struct Outbox {
     options: Options,
     connected: bool,
+    /// `true` if the first messages of the connection were not sent yet.
+    greeting: bool,
     /// The orders of the step in progress: at most the new values of one gateway.
     begun: VecDeque<Command>,
-    /// The entities to announce.
-    announcements: RoundRobin,
-    rate_limit: RateLimit,
+    announcer: Announcer,
     incoming: Incoming,
-    gateways: BTreeMap<Serial, GatewayState>,
-    /// The gateway that was served last.
-    served: Option<Serial>,
-    /// The number of the write up to which all values were sent.
-    settled: u64,
-    /// The number of the write up to which all readings were searched for entities to announce.
-    looked_through: u64,
+    gateways: Gateways,
+    /// The gateway that is served, with its reading, until its values are sent.
+    serving: Option<(Serial, Searched)>,
     /// The number of the last event that was sent, on any connection.
     last_event: u64,
-    /// The topics of each gateway that exist at the broker.
-    removals: Removals,
+    /// The time until which all Domoticz devices receive their values.
+    repeat_devices: Option<Instant>,
     unpublished: UnpublishedList,
 }
 
@@ -57,43 +53,44 @@ impl Outbox {
     /// Creates a state with nothing to send until there is a connection.
     pub fn new(options: Options, now: Instant) -> Self {
         Self {
+            announcer: Announcer::new(options.homeassistant.clone(), now),
             options,
             connected: false,
+            greeting: false,
             begun: VecDeque::new(),
-            announcements: RoundRobin::default(),
-            rate_limit: RateLimit::new(BURST, GAP, now),
             incoming: Incoming::default(),
-            gateways: BTreeMap::new(),
-            served: None,
-            settled: 0,
-            looked_through: 0,
+            gateways: Gateways::default(),
+            serving: None,
             last_event: 0,
-            removals: Removals::default(),
+            repeat_devices: None,
             unpublished: UnpublishedList::default(),
         }
     }
 
-    /// Loads the stored gateways of all gateways from `state`.
+    /// Loads the stored records of all gateways from `state`.
     pub async fn recall(&mut self, state: &StateDir) {
-        for (serial, announced) in announced::load(state).await {
+        for (serial, announced) in announced_files::load(state).await {
             self.remember(serial, announced);
         }
     }
 
-    /// Adds the stored announced of a gateway, and marks the topics that are not needed any more for removal.
+    /// Adds the stored record of a gateway, and marks the topics that are not needed any more for removal.
     pub fn remember(&mut self, serial: Serial, mut announced: AnnouncedTopics) {
         announced.remove_unwanted(&serial, &self.options);
-        self.removals.remember(serial, announced);
+        if announced.has_removals() {
+            self.announcer.remove(&serial);
+        }
+        self.gateways.remember(serial, announced);
     }
 
-    /// Returns the gateways to write at `now`, or all changed ones if `now` is `None`; records them as written.
+    /// Returns the records to write at `now`, or all changed ones if `now` is `None`; marks them as written.
     pub fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &AnnouncedTopics)> {
-        self.removals.unwritten(now)
+        self.gateways.unwritten(now)
     }
 
-    /// Records that the stored gateways were lost.
+    /// Records that the stored records were lost, so that they are written again.
     pub fn rewrite(&mut self) {
-        self.removals.rewrite();
+        self.gateways.rewrite();
     }
 
     /// Returns what could not be published since the last call, at most the first few.
@@ -108,24 +105,17 @@ impl Outbox {
 
     /// Records a new connection. The broker may have lost everything.
     pub fn connected(&mut self) {
-        self.owe_everything();
         self.connected = true;
+        self.greeting = true;
         self.begun.clear();
         self.incoming.connected();
-        self.begun.push_back(self.online());
-        let prefix = &self.options.prefix;
-        self.begun.push_back(Command::Subscribe(topics::instance_topic(prefix)));
-        self.begun.push_back(Command::Subscribe(topics::status_topic(prefix)));
-        let requests = self.options.requests.as_ref().map(|_| topics::request_filter(prefix));
-        self.begun.extend(requests.map(Command::Subscribe));
-        self.begun.extend(self.options.birth_topic().map(Command::Subscribe));
     }
 
     /// Records that the connection was lost.
     pub fn lost(&mut self) {
         self.connected = false;
         self.begun.clear();
-        self.removals.lost();
+        self.announcer.lost(&mut self.gateways);
     }
 
     /// Records that messages from the broker were missed.
@@ -147,17 +137,23 @@ impl Outbox {
         if !self.connected {
             return None;
         }
-        if self.incoming.births.take(now) {
-            self.owe_everything();
+        if self.greeting {
+            self.greeting = false;
+            self.owe_everything(now);
+            self.greet(snapshot, now);
+        } else if self.incoming.births.take(now) {
+            self.owe_everything(now);
         }
-        self.find_announcements(snapshot, now);
         loop {
+            self.find_due(snapshot, now);
             match self.pick(now) {
                 Some(Command::Publish(message)) if !self.unpublished.fits(&message) => {}
                 Some(order) => return Some(order),
-                None if self.begin_event(snapshot) || self.begin_news(snapshot, now) => {}
+                None if self.begin_event(snapshot)
+                    || self.begin_values(snapshot, now)
+                    || self.begin_gateway(snapshot, now) => {}
                 None => {
-                    self.removals.rest();
+                    self.announcer.rest();
                     return None;
                 }
             }
@@ -173,9 +169,10 @@ impl Outbox {
             return Some(order);
         }
         if self.incoming.instance.take(now) {
-            return Some(self.instance());
+            let instance = topics::instance(&self.options.prefix, &self.options.instance);
+            return Some(Command::Publish(instance));
         }
-        self.announcement(now).or_else(|| self.removal(now)).map(Command::Publish)
+        self.announcer.next(&mut self.gateways, now).map(Command::Publish)
     }
 
     /// Returns the next time at which something has to be sent without any event.
@@ -183,82 +180,48 @@ impl Outbox {
         if !self.connected {
             return None;
         }
-        let limited =
-            (self.announcements.is_owed() || self.removals.is_owed()).then(|| self.rate_limit.opens());
-        self.incoming.wakes().into_iter().chain(limited).min()
+        self.incoming.wakes().into_iter().chain(self.announcer.wakes()).min()
     }
 
     /// Returns the last messages before an orderly end.
     pub fn last_messages(&self) -> Vec<Message> {
         let prefix = &self.options.prefix;
-        let gateways = self.gateways.keys();
-        let mut messages: Vec<Message> =
-            gateways.map(|serial| topics::availability(prefix, serial, false)).collect();
-        messages.push(topics::status(prefix, false));
-        messages
+        let offline = self.gateways.serials().map(|serial| topics::availability(prefix, serial, false));
+        offline.chain([topics::status(prefix, false)]).collect()
     }
 
     fn online(&self) -> Command {
         Command::Publish(topics::status(&self.options.prefix, true))
     }
 
-    fn instance(&self) -> Command {
-        Command::Publish(topics::instance(&self.options.prefix, &self.options.instance))
+    /// Makes everything due again.
+    fn owe_everything(&mut self, now: Instant) {
+        self.gateways.forget();
+        self.announcer.begin_round(&self.gateways);
+        self.serving = None;
+        self.repeat_devices = Some(now + REPEAT_DEVICES);
     }
 
-    fn owe_everything(&mut self) {
-        for (serial, sent) in &mut self.gateways {
-            sent.forget();
-            self.announcements.owe_whole(serial);
-        }
-        self.settled = 0;
-    }
-
-    /// Searches the new readings for entities to announce, and for devices that are gone.
-    fn find_announcements(&mut self, snapshot: &Snapshot, now: Instant) {
-        for (serial, known) in snapshot.gateways_after(self.looked_through) {
-            let Some(reading) = &known.reading else { continue };
-            let sent = self.gateways.entry(serial.clone()).or_default();
-            if sent.looked_through == reading.number {
-                continue;
-            }
-            sent.looked_through = reading.number;
-            let announced = self.removals.of(serial, &self.options);
-            let (names, more) = sent.published.update(&self.options, &reading.value, announced, now);
-            self.announcements.owe(serial, names);
-            if more > 0 {
-                self.unpublished.add(Unpublished::TooMany { serial: serial.clone(), left_out: more });
+    /// Begins a connection. The broker may still have values of an earlier run, which would look current as soon as this
+    /// daemon is online. So every gateway that is away or has not been read yet is declared offline before.
+    fn greet(&mut self, snapshot: &Snapshot, now: Instant) {
+        let at = circumstances(&self.options, self.repeat_devices, now);
+        for (serial, gateway) in self.gateways.iter_mut() {
+            let known = snapshot.gateway(serial);
+            if !known.is_some_and(Gateway::is_online) {
+                self.begun.extend(gateway.availability(known, at).map(Command::Publish));
             }
         }
-        self.looked_through = snapshot.written();
+        self.begun.push_back(self.online());
+        self.begun.extend(subscriptions(&self.options).map(Command::Subscribe));
     }
 
-    /// Returns the next announcement, if the rate limit allows it. Announcements come before values. While the limit delays
-    /// them, values are sent, and the document is sent again after the last one, since a consumer ignores values of entities
-    /// that it does not know.
-    fn announcement(&mut self, now: Instant) -> Option<Message> {
-        while self.announcements.is_owed() && self.rate_limit.opens() <= now {
-            let gateways = &self.gateways;
-            let all = |serial: &Serial| gateways.get(serial).map(|sent| sent.published.entities());
-            let (serial, name) = self.announcements.next(|serial| all(serial).unwrap_or_default())?;
-            let sent = self.gateways.get_mut(&serial)?;
-            let message = sent.published.announcement(&self.options, &name);
-            if !self.announcements.owes(&serial) {
-                sent.forget_document();
-                self.settled = 0;
-            }
-            if message.is_some() {
-                self.rate_limit.take(now);
-                return message;
-            }
+    /// Finds the gateways with new values, and those whose document is sent again.
+    fn find_due(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.gateways.find_due(snapshot);
+        while let Some(serial) = self.announcer.take_settled(now) {
+            self.gateways.forget_document(serial);
         }
-        None
-    }
-
-    /// Returns the next message that removes a topic, if the rate limit allows it: consumers of announcements receive
-    /// removals too.
-    fn removal(&mut self, now: Instant) -> Option<Message> {
-        if self.removals.is_owed() && self.rate_limit.take(now) { self.removals.next() } else { None }
     }
 
     fn begin_event(&mut self, snapshot: &Snapshot) -> bool {
@@ -269,26 +232,40 @@ impl Outbox {
         true
     }
 
-    /// Starts with the new values of the next gateway that has some. Gateways take turns, so that a slow broker receives the
-    /// values of each.
-    fn begin_news(&mut self, snapshot: &Snapshot, now: Instant) -> bool {
-        let mut new: Vec<_> = snapshot.gateways_after(self.settled).collect();
-        let last = self.served.as_ref();
-        // Gateways after the last one come before those up to it.
-        new.sort_unstable_by_key(|(serial, _)| (last.is_some_and(|last| *serial <= last), *serial));
-        for (serial, known) in new {
-            let sent = self.gateways.entry(serial.clone()).or_default();
-            let announced = self.removals.of(serial, &self.options);
-            let news = sent.news(&self.options, serial, known, now, announced);
-            if !news.is_empty() {
-                self.begun.extend(news.into_iter().map(Command::Publish));
-                self.served = Some(serial.clone());
-                return true;
-            }
+    /// Begins with the next gateway that has new values. What its reading announces comes before its values.
+    fn begin_gateway(&mut self, snapshot: &Snapshot, now: Instant) -> bool {
+        let Some(serial) = self.gateways.next_due() else { return false };
+        let Some(known) = snapshot.gateway(&serial) else { return true };
+        let gateway = self.gateways.get_or_new(&serial, &self.options.prefix);
+        let searched = gateway.search(known, circumstances(&self.options, self.repeat_devices, now));
+        if searched.is_news {
+            self.announcer.announce(&serial);
         }
-        self.settled = snapshot.written();
-        false
+        if gateway.announced.has_removals() {
+            self.announcer.remove(&serial);
+        }
+        if searched.refused > 0 {
+            self.unpublished.add(Unpublished::TooMany { serial: serial.clone(), left_out: searched.refused });
+        }
+        self.serving = Some((serial, searched));
+        true
     }
+
+    /// Begins with the values of the gateway that is served. While the rate limit delays its announcements, its values are
+    /// sent, and its document is sent again after the last one.
+    fn begin_values(&mut self, snapshot: &Snapshot, now: Instant) -> bool {
+        let Some((serial, searched)) = self.serving.take() else { return false };
+        if let Some((gateway, known)) = self.gateways.get_mut(&serial).zip(snapshot.gateway(&serial)) {
+            let at = circumstances(&self.options, self.repeat_devices, now);
+            let values = gateway.values(known, searched, at);
+            self.begun.extend(values.into_iter().map(Command::Publish));
+        }
+        true
+    }
+}
+
+fn circumstances(options: &Options, repeat_devices: Option<Instant>, now: Instant) -> Circumstances<'_> {
+    Circumstances { options, now, repeat_devices: repeat_devices.is_some_and(|until| now <= until) }
 }
 
 #[cfg(test)]

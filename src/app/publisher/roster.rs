@@ -4,8 +4,8 @@
 //! directory and the broker. So the list has a maximum size. When it is full, a new device replaces one that is missing, at
 //! most one per minute.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -165,21 +165,21 @@ impl Roster {
     }
 
     /// Returns the reading without the devices that are not in the list.
-    pub(super) fn admitted<'a>(&self, reading: &'a Reading) -> Cow<'a, Reading> {
+    pub(super) fn admitted(&self, reading: &Arc<Reading>) -> Arc<Reading> {
         let place = |list: &str, name: &str| self.has(&format!("{list}/{}", topics::level(name)));
         let all = reading.phases.len() <= PHASES
             && reading.inverters.iter().all(|it| place("inverters", it.serial.as_str()))
             && reading.batteries.iter().all(|it| place("batteries", it.serial.as_str()))
             && reading.dry_contacts.iter().all(|it| place("dry_contacts", &it.id));
         if all {
-            return Cow::Borrowed(reading);
+            return Arc::clone(reading);
         }
-        let mut some = reading.clone();
+        let mut some = Reading::clone(reading);
         some.phases.truncate(PHASES);
         some.inverters.retain(|it| place("inverters", it.serial.as_str()));
         some.batteries.retain(|it| place("batteries", it.serial.as_str()));
         some.dry_contacts.retain(|it| place("dry_contacts", &it.id));
-        Cow::Owned(some)
+        Arc::new(some)
     }
 
     /// Returns whether the list has an entry.
@@ -264,6 +264,10 @@ mod tests {
         reading
     }
 
+    fn admitted(roster: &Roster, reading: &Reading) -> Arc<Reading> {
+        roster.admitted(&Arc::new(reading.clone()))
+    }
+
     fn inverters(reading: &Reading) -> usize {
         reading.inverters.len()
     }
@@ -274,9 +278,10 @@ mod tests {
         let many = roof(10_000..12_500);
         let change = roster.update(&many, now);
         assert_eq!((change.refused, change.gone.len()), (1500, 0));
-        assert_eq!(inverters(&roster.admitted(&many)), 1000);
+        assert_eq!(inverters(&admitted(&roster, &many)), 1000);
         let few = roof(10_000..10_600);
-        assert!(matches!(roster.admitted(&few), Cow::Borrowed(_)), "a reading that fits is not copied");
+        let few = Arc::new(few);
+        assert!(Arc::ptr_eq(&roster.admitted(&few), &few), "a reading that fits is not copied");
     }
 
     #[test]
@@ -303,7 +308,7 @@ mod tests {
             now += REPLACE_INTERVAL;
             roster.update(&house, now);
         }
-        assert_eq!(inverters(&roster.admitted(&house)), 30);
+        assert_eq!(inverters(&admitted(&roster, &house)), 30);
     }
 
     #[test]
@@ -317,7 +322,7 @@ mod tests {
         reading.dry_contacts.extend((0..100).map(|n| contact(format!("c{n}"))));
         let change = roster.update(&reading, now);
         assert!(change.refused >= 80, "{change:?}");
-        let admitted = roster.admitted(&reading);
+        let admitted = admitted(&roster, &reading);
         assert!((known..=16).contains(&admitted.dry_contacts.len()));
         assert!(admitted.dry_contacts.iter().all(|it| it.id.len() < 10 && !it.id.is_empty()));
     }
@@ -351,7 +356,7 @@ mod tests {
                 let after: BTreeSet<String> = roster.of_list("inverters").cloned().collect();
                 prop_assert!(after.len() <= 1000);
                 prop_assert!(before.difference(&after).count() <= 1);
-                let admitted = roster.admitted(&reading);
+                let admitted = admitted(&roster, &reading);
                 prop_assert_eq!(inverters(&admitted) + change.refused, inverters(&reading));
                 // A device that is present is never removed.
                 for inverter in &reading.inverters {

@@ -78,7 +78,7 @@ impl Reading {
 }
 
 /// The identity of a gateway in a reading.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct GatewayFacts {
     pub serial: Serial,

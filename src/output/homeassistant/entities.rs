@@ -88,7 +88,7 @@ impl Entity {
     }
 
     /// Returns whether the state is in the document.
-    pub(super) fn is_in_document(&self) -> bool {
+    pub fn is_in_document(&self) -> bool {
         self.about.state == State::Document
     }
 
@@ -115,6 +115,11 @@ impl Entity {
     /// Returns whether the entity has to be announced.
     pub fn is_known(&self) -> bool {
         self.is_known
+    }
+
+    /// Returns whether the document has a value for it.
+    pub fn has_value(&self) -> bool {
+        !self.value.is_null()
     }
 
     /// Returns the entity without its value.
@@ -165,20 +170,25 @@ pub fn entities(reading: &Reading, settings: &Discovery) -> Vec<Entity> {
     all
 }
 
-/// Returns the name in the document of the entity of `gateway` or of one of its devices that was announced under `topic`;
-/// `None` if the topic is not one of discovery, or the state is on another topic.
-pub fn name_in_document(topic: &str, gateway: &Serial) -> Option<String> {
+/// Returns the names in the document of the entity of `gateway` or of one of its devices that was announced under `topic`:
+/// the present one, and the one of version 0.1.0 if it was different. Returns none if the topic is not one of discovery, or
+/// the state is on another topic.
+pub fn names_in_document(topic: &str, gateway: &Serial) -> Vec<String> {
     let mut levels = topic.rsplit('/');
     let (Some("config"), Some(id), Some(device)) = (levels.next(), levels.next(), levels.next()) else {
-        return None;
+        return Vec::new();
     };
     let id = id.strip_suffix(IGNORED_BY_DOMOTICZ).unwrap_or(id);
     let about = about(id);
     if about.is_some_and(|about| about.state != State::Document) {
-        return None;
+        return Vec::new();
     }
-    let name = about.map_or_else(|| id.to_owned(), |about| document_name(id, about.quantity));
-    Some(if device == topics::level(gateway.as_str()) { name } else { format!("sn{device}_{name}") })
+    let mut names = vec![id.to_owned()];
+    names.extend(about.map(|about| document_name(id, about.quantity)).filter(|name| name != id));
+    if device != topics::level(gateway.as_str()) {
+        names.iter_mut().for_each(|name| *name = format!("sn{device}_{name}"));
+    }
+    names
 }
 
 /// Returns the description of the entity with this `id`.

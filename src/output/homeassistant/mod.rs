@@ -29,15 +29,13 @@ pub mod gateway_name;
 mod quantity;
 mod site;
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use crate::base::message::Message;
-use crate::base::reading::{GatewayFacts, Reading};
+use crate::base::reading::Reading;
 use crate::output::topics;
 pub use discovery::{Announcement, Discovery, PREFIX};
-pub use entities::{Entity, entities, name_in_document};
+pub use entities::{Entity, entities, names_in_document};
 
 /// Creates the discovery messages of all entities with a value in the reading.
 pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
@@ -45,71 +43,18 @@ pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
     known.map(|entity| config::message(&entity, &reading.gateway, settings)).collect()
 }
 
-/// The announced entities of one gateway. Stores the input of the messages, which are far longer.
-#[derive(Debug, Default)]
-pub struct Announced {
-    /// The gateway's facts in the last messages.
-    facts: Option<GatewayFacts>,
-    /// The entities by their names in the document, without values.
-    entities: BTreeMap<String, Entity>,
-}
-
-impl Announced {
-    /// Returns the names of the entities that are new in this reading, or whose messages have changed (new firmware).
-    pub fn news(&mut self, reading: &Reading, settings: &Discovery) -> Vec<String> {
-        let before = self.facts.as_ref();
-        let unchanged = before == Some(&reading.gateway);
-        let mut news = Vec::new();
-        for entity in entities(reading, settings) {
-            let name = entity.name_in_document();
-            let known = self.entities.get(&name);
-            // A message depends only on the gateway's facts and the entity's name, so at most polls none is created.
-            if !entity.is_known() || unchanged && known.is_some() {
-                continue;
-            }
-            let message = config::message(&entity, &reading.gateway, settings);
-            let last = known.zip(before).map(|(known, facts)| config::message(known, facts, settings));
-            if last.as_ref() != Some(&message) {
-                self.entities.insert(name.clone(), entity.without_value());
-                news.push(name);
-            }
-        }
-        if !unchanged {
-            self.facts = Some(reading.gateway.clone());
-        }
-        news
-    }
-
-    /// Iterates over the names of the announced entities.
-    pub fn names(&self) -> impl Iterator<Item = &String> {
-        self.entities.keys()
-    }
-
-    /// Creates the message that announces the entity `name`, if it still exists.
-    pub fn message(&self, name: &str, settings: &Discovery) -> Option<Message> {
-        let (entity, facts) = self.entities.get(name).zip(self.facts.as_ref())?;
-        Some(config::message(entity, facts, settings))
-    }
-
-    /// Returns the topic of the entity `name`, with the mark to store for it.
-    pub fn mark(&self, name: &str, settings: &Discovery) -> Option<(String, Announcement)> {
-        let (entity, facts) = self.entities.get(name).zip(self.facts.as_ref())?;
-        Some((config::topic(entity, facts, settings), entity.mark()))
-    }
-
-    /// Removes a device permanently, e.g. `inverters/482200000001`: its values are not even null any more.
-    pub fn forget(&mut self, device: &str) {
-        self.entities.retain(|_, entity| entity.device().as_deref() != Some(device));
-    }
-
-    /// Creates the state document with the values of the entities. Announced entities without a value are null.
-    pub fn document(&self, reading: &Reading, settings: &Discovery) -> Message {
-        let announced = self.entities.iter().filter(|(_, entity)| entity.is_in_document());
-        let mut values: Map<String, Value> = announced.map(|(name, _)| (name.clone(), Value::Null)).collect();
-        let known = entities(reading, settings).into_iter().filter(|entity| !entity.value.is_null());
-        values.extend(known.map(|entity| (entity.name_in_document(), entity.value)));
-        topics::document(&settings.prefix, reading, Some(&values))
-    }
+/// Creates the state document with the values of the [`entities`] of a reading, and null for each name in `absent`: the
+/// announced entities without a value.
+pub fn document(
+    reading: &Reading,
+    settings: &Discovery,
+    entities: Vec<Entity>,
+    absent: &[String],
+) -> Message {
+    let mut values: Map<String, Value> = absent.iter().map(|name| (name.clone(), Value::Null)).collect();
+    let known = entities.into_iter().filter(Entity::has_value);
+    values.extend(known.map(|entity| (entity.name_in_document(), entity.value)));
+    topics::document(&settings.prefix, reading, Some(&values))
 }
 
 #[cfg(test)]

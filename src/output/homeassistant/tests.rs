@@ -76,7 +76,7 @@ fn seen(reading: &Reading, settings: &Discovery) -> Vec<Seen> {
 }
 
 fn document(reading: &Reading) -> Value {
-    let message = Announced::default().document(reading, &settings(true));
+    let message = super::document(reading, &settings(true), entities(reading, &settings(true)), &[]);
     serde_json::from_str(&message.payload).unwrap()
 }
 
@@ -464,16 +464,20 @@ fn only_a_gateway_with_tokens_has_entities_of_its_token() {
 }
 
 #[test]
-fn the_name_in_the_document_follows_from_the_topic() {
+fn the_names_in_the_document_follow_from_the_topic() {
     let gateway = Serial::parse("122300000000").unwrap();
     for entity in entities(&test_readings::full(), &settings(true)) {
         let topic = config::topic(&entity, &test_readings::full().gateway, &settings(true));
-        let expected = entity.is_in_document().then(|| entity.name_in_document());
-        assert_eq!(name_in_document(&topic, &gateway), expected, "{topic}");
+        let names = names_in_document(&topic, &gateway);
+        assert_eq!(names.contains(&entity.name_in_document()), entity.is_in_document(), "{topic}: {names:?}");
+        assert_eq!(names.is_empty(), !entity.is_in_document(), "{topic}: {names:?}");
     }
-    assert_eq!(name_in_document("homeassistant/status", &gateway), None);
+    let names = |topic: &str| names_in_document(topic, &gateway);
+    assert_eq!(names("homeassistant/status"), [""; 0]);
     let unknown = "homeassistant/sensor/122300000000/of_another_version/config";
-    assert_eq!(name_in_document(unknown, &gateway).as_deref(), Some("of_another_version"));
+    assert_eq!(names(unknown), ["of_another_version"]);
+    let energy = "homeassistant/sensor/482200000001/energy/config";
+    assert_eq!(names(energy), ["sn482200000001_energy", "sn482200000001_energy_kwh"], "with that of 0.1.0");
 }
 
 #[test]
@@ -528,49 +532,11 @@ fn what_is_not_measured_is_not_announced_and_not_in_the_document() {
 }
 
 #[test]
-fn an_entity_is_announced_once_and_again_when_asked() {
+fn an_announced_entity_without_a_value_is_unknown_and_not_missing() {
     let (reading, settings) = (test_readings::full(), settings(false));
-    let mut announced = Announced::default();
-    let messages = |announced: &Announced, names: Vec<String>| -> Vec<Message> {
-        names.iter().map(|name| announced.message(name, &settings).unwrap()).collect()
-    };
-    let first = announced.news(&reading, &settings);
-    let first = messages(&announced, first);
-    assert_eq!(first, discovery(&reading, &settings));
-    assert_eq!(announced.news(&reading, &settings), [""; 0]);
-    let by_topic = |messages: Vec<Message>| -> BTreeMap<String, Message> {
-        messages.into_iter().map(|message| (message.topic.clone(), message)).collect()
-    };
-    let again = |announced: &Announced| {
-        let names: Vec<String> = announced.names().cloned().collect();
-        assert!(names.iter().all(|name| announced.mark(name, &settings).is_some()));
-        messages(announced, names)
-    };
-    // An inverter that is missing in the newest reading is announced too.
-    let mut updated = reading;
-    updated.inverters.truncate(1);
-    announced.news(&updated, &settings);
-    assert_eq!(by_topic(again(&announced)), by_topic(first.clone()));
-    let topics: BTreeSet<String> =
-        announced.names().map(|name| announced.mark(name, &settings).unwrap().0).collect();
-    assert_eq!(topics, by_topic(first.clone()).into_keys().collect());
-
-    updated.gateway.firmware = "9.0.1".to_owned();
-    let news = announced.news(&updated, &settings);
-    let news = messages(&announced, news);
-    let all = by_topic([first, news.clone()].concat());
-    assert_eq!(by_topic(again(&announced)), all);
-    assert!(news.iter().all(|message| message.topic.contains("/122300000000/")) && !news.is_empty());
-}
-
-#[test]
-fn an_inverter_that_is_gone_is_unknown_and_not_missing() {
-    let settings = settings(false);
-    let mut announced = Announced::default();
-    announced.news(&test_readings::full(), &settings);
-    let mut reading = test_readings::full();
-    reading.inverters.clear();
-    let message = announced.document(&reading, &settings);
+    let absent = ["sn482200000009_power".to_owned()];
+    let message = super::document(&reading, &settings, entities(&reading, &settings), &absent);
     let document: Value = serde_json::from_str(&message.payload).unwrap();
-    assert_eq!(document["entities"].get("sn482200000001_power"), Some(&Value::Null));
+    assert_eq!(document["entities"].get("sn482200000009_power"), Some(&Value::Null));
+    assert_eq!(document["entities"]["sn482200000001_power"], 245);
 }

@@ -1,0 +1,188 @@
+//! The announcements and removals to send next, at the pace of the slowest consumer.
+//!
+//! Announcements are sent in rounds: everything is announced again on each connection and when a consumer starts. The
+//! gateways take turns, and in its turn each sends first what was not sent for the most rounds. So a consumer that starts
+//! every second, or a connection that breaks every second, does not make it start again with the first announcement.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+use std::vec;
+
+use tokio::time::Instant;
+
+use super::gateway_topics::GatewayTopics;
+use super::gateways::{Gateways, next_after};
+use crate::base::message::Message;
+use crate::base::rate_limit::RateLimit;
+use crate::base::reading::Serial;
+use crate::output::homeassistant::Discovery;
+
+/// The number of announcements that are sent at once: all of a house without details. Domoticz processes ten messages a
+/// second (2022.2 to 2025.1), and the broker drops messages beyond its queue (mosquitto: 1000 per client).
+const BURST: u32 = 100;
+/// The time between further announcements.
+const GAP: Duration = Duration::from_millis(100);
+/// The time after the last announcement is processed until the state is sent once more. A broker sends only some
+/// announcements at a time (mosquitto: 20), so the state, which has another quality of service, may overtake the others,
+/// and a consumer ignores the values of entities that it does not know yet.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// The pending announcements and removals.
+#[derive(Debug)]
+pub(super) struct Announcer {
+    discovery: Option<Discovery>,
+    rate_limit: RateLimit,
+    /// The number of the current round.
+    round: u64,
+    /// The gateways with announcements that were not sent in this round.
+    announcing: BTreeSet<Serial>,
+    turn: Option<Turn>,
+    /// The gateway of the last turn.
+    last: Option<Serial>,
+    /// The gateways whose document is sent again, with the time.
+    settling: BTreeSet<(Instant, Serial)>,
+    /// The gateways with topics to remove.
+    removing: BTreeSet<Serial>,
+    /// The topics whose removal the broker may not have received.
+    removed: Vec<(Serial, String)>,
+}
+
+/// The announcements of one gateway that have to be sent, by their topics.
+#[derive(Debug)]
+struct Turn {
+    serial: Serial,
+    round: u64,
+    topics: vec::IntoIter<String>,
+}
+
+impl Announcer {
+    /// Creates an announcer that has nothing to send.
+    pub(super) fn new(discovery: Option<Discovery>, now: Instant) -> Self {
+        Self {
+            discovery,
+            rate_limit: RateLimit::new(BURST, GAP, now),
+            round: 0,
+            announcing: BTreeSet::new(),
+            turn: None,
+            last: None,
+            settling: BTreeSet::new(),
+            removing: BTreeSet::new(),
+            removed: Vec::new(),
+        }
+    }
+
+    /// Begins a round, in which everything is announced again.
+    pub(super) fn begin_round(&mut self, gateways: &Gateways) {
+        self.round += 1;
+        if self.discovery.is_some() {
+            self.announcing.extend(gateways.serials().cloned());
+        }
+    }
+
+    /// Adds a gateway with new announcements.
+    pub(super) fn announce(&mut self, serial: &Serial) {
+        self.announcing.insert(serial.clone());
+    }
+
+    /// Adds a gateway with topics to remove.
+    pub(super) fn remove(&mut self, serial: &Serial) {
+        self.removing.insert(serial.clone());
+    }
+
+    /// Returns the next announcement or removal, if the rate limit allows one `now`. Removals are limited as well, because
+    /// consumers of announcements receive them too.
+    pub(super) fn next(&mut self, gateways: &mut Gateways, now: Instant) -> Option<Message> {
+        if self.rate_limit.opens() > now {
+            return None;
+        }
+        let message = self.announcement(gateways, now).or_else(|| self.removal(gateways))?;
+        self.rate_limit.take(now);
+        if self.turn.as_ref().is_some_and(|turn| turn.topics.len() == 0) {
+            self.end_turn(now);
+        }
+        Some(message)
+    }
+
+    fn announcement(&mut self, gateways: &mut Gateways, now: Instant) -> Option<Message> {
+        loop {
+            if self.turn.is_none() {
+                self.turn = Some(self.next_turn(gateways)?);
+            }
+            let (turn, discovery) = self.turn.as_mut().zip(self.discovery.as_ref())?;
+            let Some(topic) = turn.topics.next() else {
+                self.end_turn(now);
+                continue;
+            };
+            let gateway = gateways.get_mut(&turn.serial)?;
+            if let Some(message) = gateway.announced.send(&topic, turn.round, discovery) {
+                return Some(message);
+            }
+        }
+    }
+
+    /// Begins the turn of the next gateway after the last one.
+    fn next_turn(&mut self, gateways: &mut Gateways) -> Option<Turn> {
+        let serial = next_after(&self.announcing, self.last.as_ref())?.clone();
+        self.announcing.remove(&serial);
+        self.last = Some(serial.clone());
+        let topics = gateways.get_mut(&serial).map(|gateway| gateway.announced.unsent(self.round));
+        Some(Turn { serial, round: self.round, topics: topics.unwrap_or_default().into_iter() })
+    }
+
+    /// Ends the turn of a gateway. Its document is sent again now, and when the slowest consumer has processed all
+    /// announcements.
+    fn end_turn(&mut self, now: Instant) {
+        if let Some(turn) = self.turn.take() {
+            let settled = self.rate_limit.idle().max(now) + SETTLING;
+            self.settling.extend([(now, turn.serial.clone()), (settled, turn.serial)]);
+        }
+    }
+
+    /// Removes and returns a gateway whose document has to be sent again `now`.
+    pub(super) fn take_settled(&mut self, now: Instant) -> Option<Serial> {
+        let (at, _) = self.settling.first()?;
+        if *at <= now { self.settling.pop_first().map(|(_, serial)| serial) } else { None }
+    }
+
+    fn removal(&mut self, gateways: &mut Gateways) -> Option<Message> {
+        loop {
+            let serial = self.removing.first()?.clone();
+            let Some(topic) = gateways.get_mut(&serial).and_then(GatewayTopics::next_removal) else {
+                self.removing.remove(&serial);
+                continue;
+            };
+            // An inverter that was moved to another gateway is now announced by that one.
+            if gateways.is_announced_by_another(&topic, &serial) {
+                continue;
+            }
+            self.removed.push((serial, topic.clone()));
+            return Some(Message::announcement(topic, String::new()));
+        }
+    }
+
+    /// Records that the connection has accepted all messages.
+    pub(super) fn rest(&mut self) {
+        if self.removing.is_empty() {
+            self.removed.clear();
+        }
+    }
+
+    /// Records that the connection was lost. The last removals are repeated, because the broker may not have received them.
+    pub(super) fn lost(&mut self, gateways: &mut Gateways) {
+        self.turn = None;
+        self.settling.clear();
+        for (serial, topic) in self.removed.drain(..) {
+            if let Some(gateway) = gateways.get_mut(&serial) {
+                gateway.restore_removal(topic);
+                self.removing.insert(serial);
+            }
+        }
+    }
+
+    /// Returns the next time at which something has to be sent.
+    pub(super) fn wakes(&self) -> Option<Instant> {
+        let is_pending = self.turn.is_some() || !self.announcing.is_empty() || !self.removing.is_empty();
+        let limited = is_pending.then(|| self.rate_limit.opens());
+        limited.into_iter().chain(self.settling.first().map(|(at, _)| *at)).min()
+    }
+}
