@@ -39,6 +39,7 @@ mod refresh_prompt;
 mod refresh_terminal;
 mod reload;
 mod reset_totals;
+mod restarts;
 mod simulator;
 mod support;
 mod token_report;

@@ -110,7 +110,8 @@ impl Publisher<'_> {
         loop {
             heartbeat.beat();
             let beat = Instant::now() + BEAT;
-            let wake = self.outbox.wakes().map_or(beat, |wake| wake.min(beat));
+            let wakes = self.outbox.wakes().into_iter().chain(self.reporting.wakes());
+            let wake = wakes.fold(beat, Instant::min);
             tokio::select! {
                 biased;
                 () = &mut stop => return,

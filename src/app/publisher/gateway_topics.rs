@@ -9,6 +9,7 @@ use super::dedup::Dedup;
 use super::options::{Domoticz, Options};
 use crate::app::latest::{Gateway, Numbered};
 use crate::base::message::Message;
+use crate::base::rate_limit::RateLimit;
 use crate::base::reading::{Reading, Serial};
 use crate::output::domoticz;
 use crate::output::homeassistant::{self, Entity};
@@ -30,8 +31,8 @@ pub(super) struct GatewayTopics {
     shape: Option<u64>,
     /// The names to which announcements at the broker refer and that have no value, which must be null in the document.
     absent: Vec<String>,
-    /// The time of the last write of the record.
-    pub(super) written: Option<Instant>,
+    /// The limit on writes of the record, since the first one.
+    pub(super) writes: Option<RateLimit>,
 }
 
 /// The circumstances in which messages are made.
@@ -67,7 +68,7 @@ impl GatewayTopics {
             searched: 0,
             shape: None,
             absent: Vec::new(),
-            written: None,
+            writes: None,
         }
     }
 

@@ -9,9 +9,13 @@ use tokio::time::Instant;
 use super::announced::AnnouncedTopics;
 use super::gateway_topics::GatewayTopics;
 use crate::app::latest::Snapshot;
+use crate::base::rate_limit::RateLimit;
 use crate::base::reading::Serial;
 
-/// The minimum time between two writes of a gateway's record, to spare the SD card.
+/// The number of writes of a gateway's record that are not delayed. The first readings announce most entities, and what is
+/// announced has to be known after a power cut.
+const WRITES: u32 = 8;
+/// The time between further writes, to spare the SD card.
 const WRITE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 /// The topics of all gateways.
@@ -64,12 +68,16 @@ impl Gateways {
         now: Option<Instant>,
     ) -> impl Iterator<Item = (&Serial, &AnnouncedTopics)> {
         self.topics.iter_mut().filter_map(move |(serial, gateway)| {
-            let last = now.zip(gateway.written);
-            let early = last.is_some_and(|(now, last)| now.saturating_duration_since(last) < WRITE_INTERVAL);
-            if early || !gateway.announced.take_change() {
+            if let Some(now) = now {
+                let new = || RateLimit::new(WRITES, WRITE_INTERVAL, now);
+                let writes = gateway.writes.get_or_insert_with(new);
+                if writes.opens() > now || !gateway.announced.take_change() {
+                    return None;
+                }
+                writes.take(now);
+            } else if !gateway.announced.take_change() {
                 return None;
             }
-            gateway.written = now.or(gateway.written);
             Some((serial, &gateway.announced))
         })
     }
@@ -77,7 +85,7 @@ impl Gateways {
     /// Records that the stored records were lost, so that they are written again.
     pub(super) fn rewrite(&mut self) {
         for gateway in self.topics.values_mut() {
-            gateway.written = None;
+            gateway.writes = None;
             gateway.announced.mark_unsaved();
         }
     }

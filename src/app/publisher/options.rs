@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::app::requests::Requests;
 use crate::io::state_dir::StateDir;
 use crate::output::domoticz::idx::Idx;
-use crate::output::homeassistant::Discovery;
+use crate::output::homeassistant::{self, Discovery};
 
 /// The options of publishing: the values, topics and formats.
 #[derive(Clone, Debug)]
@@ -38,8 +38,11 @@ pub struct Domoticz {
 }
 
 impl Options {
-    /// Returns the topic on which Home Assistant and Domoticz report that they have started.
+    /// Returns the topic on which Home Assistant and Domoticz report that they have started. Domoticz does so if it uses
+    /// discovery, even if not for this daemon.
     pub(super) fn birth_topic(&self) -> Option<String> {
-        self.homeassistant.as_ref().map(|discovery| format!("{}/status", discovery.discovery_prefix))
+        let discovery = self.homeassistant.as_ref().map(|discovery| discovery.discovery_prefix.as_str());
+        let prefix = discovery.or_else(|| self.domoticz.as_ref().map(|_| homeassistant::PREFIX))?;
+        Some(format!("{prefix}/status"))
     }
 }

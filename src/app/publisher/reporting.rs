@@ -13,12 +13,18 @@ use crate::io::mqtt::{Error, Flood};
 /// The time after which a connection counts as stable.
 const STEADY: Duration = Duration::from_secs(10 * 60);
 
+/// The time that the connection has to last after another client declared this daemon offline, before that is reported. A
+/// broker that stops publishes the last wills of its clients, and this daemon receives its own.
+const ENDING: Duration = Duration::from_secs(2);
+
 /// The problems that have been reported.
 #[derive(Debug)]
 pub(super) struct Reporting {
     outage: Outage<Discriminant<Error>>,
     births: Repeats,
     declared_offline: Repeats,
+    /// The topic on which this daemon was declared offline, until it is reported at this time.
+    declaration: Option<(String, Instant)>,
     other_daemons: Repeats,
     floods: Repeats,
     too_long: Repeats,
@@ -32,6 +38,7 @@ impl Default for Reporting {
             outage: Outage::new(STEADY),
             births: new(),
             declared_offline: new(),
+            declaration: None,
             other_daemons: new(),
             floods: new(),
             too_long: new(),
@@ -52,6 +59,7 @@ impl Reporting {
 
     /// Reports a lost or failed connection.
     pub(super) fn lost(&mut self, error: &Error, now: Instant) {
+        self.declaration = None;
         match self.outage.failed(discriminant(error), false, now) {
             OutageReport::Begun => {
                 tracing::warn!(%error, "the MQTT broker is not available; retrying, readings continue");
@@ -59,7 +67,7 @@ impl Reporting {
             OutageReport::Flapping(times) => tracing::warn!(
                 %error,
                 times,
-                "the connection to the MQTT broker breaks repeatedly; the next line follows when it is stable. RosterChange for the \
+                "the connection to the MQTT broker breaks repeatedly; the next line follows when it is stable. Look for the \
                  reason in the broker's log; another client with the same client id causes this"
             ),
             _ => tracing::debug!(%error, "the MQTT broker is still not available"),
@@ -73,12 +81,23 @@ impl Reporting {
         }
     }
 
-    /// Reports that another client declared this daemon offline on `topic`.
+    /// Records that this daemon was declared offline on `topic`, to be reported if the connection lasts.
     pub(super) fn declared_offline(&mut self, topic: &str, now: Instant) {
+        self.declaration.get_or_insert_with(|| (topic.to_owned(), now + ENDING));
+    }
+
+    /// Reports that another client declared this daemon offline.
+    fn report_declaration(&mut self, now: Instant) {
+        let Some((topic, _)) = self.declaration.take_if(|(_, due)| *due <= now) else { return };
         if self.declared_offline.happened(now) {
             let advice = "if another enphased uses the same MQTT prefix, give each its own";
             tracing::warn!(%topic, advice, "another client declared this daemon offline");
         }
+    }
+
+    /// Returns the next time at which [`Self::passed`] has something to report.
+    pub(super) fn wakes(&self) -> Option<Instant> {
+        self.declaration.as_ref().map(|(_, due)| *due)
     }
 
     /// Reports another daemon, which has published `client_id` on `topic`.
@@ -130,8 +149,9 @@ impl Reporting {
         }
     }
 
-    /// Reports the problems that have ended by `now`.
+    /// Reports what has lasted long enough by `now`, and the problems that have ended.
     pub(super) fn passed(&mut self, now: Instant) {
+        self.report_declaration(now);
         if let OutageReport::Stable(times, length) = self.outage.steady(now) {
             let within_s = length.as_secs();
             tracing::info!(times, within_s, "the connection to the MQTT broker is stable again");

@@ -186,7 +186,9 @@ pub fn names_in_document(topic: &str, gateway: &Serial) -> Vec<String> {
     let mut names = vec![id.to_owned()];
     names.extend(about.map(|about| document_name(id, about.quantity)).filter(|name| name != id));
     if device != topics::level(gateway.as_str()) {
-        names.iter_mut().for_each(|name| *name = format!("sn{device}_{name}"));
+        for name in &mut names {
+            *name = format!("sn{device}_{name}");
+        }
     }
     names
 }
