@@ -77,13 +77,24 @@ fn case(name: &str, reading: &Reading, settings: &Discovery) -> Case {
     }
 }
 
-/// Returns each gateway of `fixtures/` and each recorded one, with and without details.
-fn cases() -> Vec<Case> {
+/// Returns each gateway of `fixtures/` and each recorded one.
+fn readings() -> Vec<(String, Reading)> {
     let ours = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"));
     let recorded = recordings().map(|folder| folders(&folder.join("sets"))).unwrap_or_default();
     let read = |folder: &std::path::PathBuf| Some((name(folder), read(folder)?));
     let readings: Vec<(String, Reading)> = ours.iter().chain(&recorded).filter_map(read).collect();
     assert!(readings.len() >= 6, "{} gateways were read", readings.len());
+    readings
+}
+
+/// Returns the discovery messages of all gateways, with details.
+pub(crate) fn messages() -> Vec<Message> {
+    readings().iter().flat_map(|(_, reading)| discovery(reading, &settings(true))).collect()
+}
+
+/// Returns all gateways with and without details, and with longer names.
+fn cases() -> Vec<Case> {
+    let readings = readings();
     let cases = readings.iter().flat_map(|(name, reading)| {
         let mut named = reading.clone();
         named.gateway.name = Some("W".repeat(gateway_name::LONGEST));
@@ -321,6 +332,16 @@ fn every_message_of_every_gateway_keeps_every_rule() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// `tests/homeassistant/run` validates them with Home Assistant itself.
+#[test]
+fn every_message_is_written_to_a_file() {
+    let line = |message: &Message| {
+        serde_json::json!({ "topic": message.topic, "payload": message.payload }).to_string() + "\n"
+    };
+    let lines: String = messages().iter().map(line).collect();
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("discovery.jsonl"), lines).unwrap();
 }
 
 #[test]

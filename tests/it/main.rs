@@ -26,6 +26,7 @@ mod fuzz_corpus;
 mod gateway_client;
 mod gateway_trust;
 mod hanging_disk;
+mod homeassistant;
 mod hostile_broker;
 mod hostile_gateway;
 mod impossible_values;
