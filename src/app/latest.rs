@@ -78,9 +78,10 @@ pub struct TokenReport {
     /// The time at which the cloud issued the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
-    /// The time at which the token expires.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The time at which the token expires. Null if there is no token, because Home Assistant warns about a missing field.
     pub expires_at: Option<Timestamp>,
+    /// The time of the next login without a request by the operator; null if none is planned, or if it is due.
+    pub next_login_at: Option<Timestamp>,
     /// The whole days until then; negative after the expiry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_left: Option<i64>,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use enphased::app::poller::token_report::token_report;
 use enphased::io::token::Token;
 use enphased::io::token::store::{Origin, Tokens};
-use enphased::rules::logins::decision::Decision;
+use enphased::rules::logins::attempt::Reason;
+use enphased::rules::logins::decision::{Decision, Stopped, Waiting};
 use enphased::simulator::{Role, mint_token};
 use jiff::{SignedDuration, Timestamp};
 
@@ -37,4 +38,26 @@ fn a_report_tells_the_state_and_the_days_and_no_secret() {
     assert_eq!(told(&year, 337), ("expiring", Some(28)));
     assert_eq!(told(&year, 366), ("expired", Some(-1)));
     assert_eq!(told(&tokens(DAY / 2), 0), ("short", Some(0)));
+}
+
+#[test]
+fn a_report_has_the_time_of_the_next_login() {
+    let next = |tokens: &Tokens, decision: &Decision, days: i64| {
+        let report = token_report(tokens, decision, at(days));
+        let json = serde_json::to_value(&report).unwrap();
+        assert!(json.get("next_login_at").is_some() && json.get("expires_at").is_some(), "{json}");
+        report.next_login_at
+    };
+    let year = tokens(365 * DAY);
+    // Thirty days before the end, and up to a day later.
+    let renewal = next(&year, &Decision::Rest, 0).unwrap();
+    assert!((at(335)..=at(336)).contains(&renewal), "{renewal}");
+    assert_eq!(next(&year, &Decision::Rest, 100), Some(renewal));
+    assert_eq!(next(&year, &Decision::Rest, 340), None, "it is due");
+    assert_eq!(next(&tokens(DAY / 2), &Decision::Rest, 0), None, "it is not renewed");
+    let (reason, why) = (Reason::NoToken, Waiting::GatewaySilent);
+    let wait = |left| Decision::Wait { reason, left, why };
+    assert_eq!(next(&Tokens::default(), &wait(Some(DAY + Duration::from_millis(7))), 1), Some(at(2)));
+    assert_eq!(next(&Tokens::default(), &wait(None), 1), None);
+    assert_eq!(next(&Tokens::default(), &Decision::Stop(Stopped::NoCredentials), 1), None);
 }

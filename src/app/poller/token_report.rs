@@ -1,6 +1,6 @@
 //! The state of a gateway's token, for the broker and for `token status`. Never contains the token.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 
 use crate::app::latest::TokenReport;
 use crate::io::token::store::Tokens;
@@ -15,6 +15,7 @@ pub fn token_report(tokens: &Tokens, decision: &Decision, now: Timestamp) -> Tok
             role: None,
             issued_at: None,
             expires_at: None,
+            next_login_at: next_login(decision, None, now),
             days_left: None,
             message: decision.to_string(),
         };
@@ -45,7 +46,20 @@ pub fn token_report(tokens: &Tokens, decision: &Decision, now: Timestamp) -> Tok
         role: Some(token.role.to_string()),
         issued_at: Some(token.issued_at),
         expires_at: Some(token.expires_at),
+        next_login_at: next_login(decision, token.is_long_lived().then(|| facts.renewal_opens()), now),
         days_left: Some(left.as_hours().div_euclid(24)),
         message,
     }
+}
+
+/// Returns the time of the next login by the login rules, if it is in the future. `renewal` is the time at which the token
+/// will be renewed.
+fn next_login(decision: &Decision, renewal: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let next = match decision {
+        Decision::Rest => renewal?,
+        Decision::Wait { left, .. } => now.checked_add((*left)?).ok()?,
+        Decision::Act { .. } | Decision::Stop(_) => return None,
+    };
+    // The remaining time is measured at each poll; its jitter must not change the report.
+    next.round(Unit::Minute).ok().filter(|next| *next > now)
 }

@@ -271,6 +271,7 @@ mod tests {
             role: None,
             issued_at: None,
             expires_at: None,
+            next_login_at: None,
             days_left: Some(300),
             message: "valid for 300 days".to_owned(),
         };

@@ -74,6 +74,7 @@ fn a_token_report_is_sent_when_it_changes() {
         role: Some("owner".to_owned()),
         issued_at: None,
         expires_at: None,
+        next_login_at: None,
         days_left: Some(300),
         message: "valid".to_owned(),
     };
