@@ -6,4 +6,5 @@ pub mod inverter_health;
 pub mod logins;
 pub mod production_meter;
 pub mod schedule;
+pub mod silence;
 pub mod sources;

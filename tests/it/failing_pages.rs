@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use enphased::app::commands::Context;
 use enphased::app::latest::Availability;
-use enphased::app::poller::{Poller, Shared};
+use enphased::app::poller::Shared;
 use enphased::base::reading::{Reading, Serial, Source};
 use enphased::base::units::Watts;
 use enphased::io::gateway::Endpoint;
-use enphased::io::state_dir::StateDir;
 use enphased::simulator::{Answer, Fault, SimulationOptions};
-use fastrand::Rng;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::support::house::{HOUR, House, MINUTE, one_login};
 
@@ -36,13 +33,8 @@ impl Watched {
     }
 
     fn start(house: House) -> Self {
-        let (config, environment) = (house.config(), house.environment());
-        let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
-        let shared = context.shared(&StateDir::open(house.state()).unwrap());
-        let reader = context.readers(&shared).remove(0);
-        let poller = Poller::new(shared.statuses.open(), reader, Instant::now());
-        let poller = tokio::spawn(Box::new(poller).run(std::future::pending()));
-        let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
+        let (shared, poller) = house.start_poller();
+        let serial = house.serial();
         Self { house, shared, serial, poller }
     }
 

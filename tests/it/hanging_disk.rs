@@ -12,9 +12,9 @@ use enphased::simulator::{Condition, SimulationOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::house::{HOUR, House, MINUTE, one_login};
+use crate::support::log::Log;
 
 /// Does every job at once, and while it hangs none.
 #[derive(Default)]
@@ -55,45 +55,6 @@ impl Sd {
 
     fn disk(self: &Arc<Self>) -> Disk {
         Disk::new(Arc::clone(self) as Arc<dyn Worker>)
-    }
-}
-
-/// The lines that are logged in this thread, of warnings and of ends.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    fn start() -> (Self, impl Sized) {
-        // While there is only one, a line that another thread logs first is off for all threads.
-        let second = tracing::Dispatch::new(tracing_subscriber::registry());
-        let log = Self::default();
-        let subscriber =
-            tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
-        (log, (tracing::subscriber::set_default(subscriber), second))
-    }
-
-    fn lines(&self, words: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
     }
 }
 

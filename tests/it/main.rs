@@ -23,6 +23,7 @@ mod docs;
 mod domoticz;
 mod failing_pages;
 mod fuzz_corpus;
+mod gateway_absence;
 mod gateway_client;
 mod gateway_trust;
 mod hanging_disk;

@@ -3,19 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use enphased::app::commands::Context;
 use enphased::app::latest::Availability;
-use enphased::app::poller::{Poller, Shared};
+use enphased::app::poller::Shared;
 use enphased::app::requests::Request;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
-use enphased::io::state_dir::StateDir;
 use enphased::simulator::{
     Condition, Fault, GatewayOptions, LOGIN, Pages, Simulation, SimulationOptions, responses,
 };
-use fastrand::Rng;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::mosquitto::{LOOK, Mosquitto, PATIENCE, Watcher, program};
 use crate::support::house::{HOUR, House, MINUTE, one_login};
@@ -35,14 +32,8 @@ impl Asked {
 
     async fn of(options: SimulationOptions) -> Self {
         let house = House::new(options);
-        let (config, environment) = (house.config(), house.environment());
-        let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
-        let state = StateDir::open(house.state()).unwrap();
-        let shared = context.shared(&state);
-        let reader = context.readers(&shared).remove(0);
-        let poller = Poller::new(shared.statuses.open(), reader, Instant::now());
-        let poller = tokio::spawn(Box::new(poller).run(std::future::pending()));
-        let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
+        let (shared, poller) = house.start_poller();
+        let serial = house.serial();
         let asked = Self { house, shared, serial, _poller: poller };
         sleep(Duration::from_secs(10)).await;
         asked
@@ -149,14 +140,8 @@ async fn a_token_is_looked_at_and_not_fetched_again_while_it_is_good() {
 async fn no_hold_off_is_shortened_by_asking() {
     let house = House::new(SimulationOptions::default());
     house.simulation.cloud.fail(responses::too_many_sessions(200).at(LOGIN));
-    let (config, environment) = (house.config(), house.environment());
-    let mut context = Context::new(config, environment, house.clock.clone(), Rng::with_seed(3));
-    let state = StateDir::open(house.state()).unwrap();
-    let shared = context.shared(&state);
-    let reader = context.readers(&shared).remove(0);
-    let poller = Poller::new(shared.statuses.open(), reader, Instant::now());
-    let _poller = tokio::spawn(Box::new(poller).run(std::future::pending()));
-    let serial = Serial::parse(&house.simulation.gateways[0].serial()).unwrap();
+    let (shared, _poller) = house.start_poller();
+    let serial = house.serial();
     // Between the polls, which check the token too.
     for _ in 0..23 * 60 {
         sleep(MINUTE * 17 / 60).await;

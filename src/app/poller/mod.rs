@@ -28,7 +28,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::base::reading::{Reading, Serial};
-use crate::rules::schedule::Schedule;
+use crate::io::gateway::OpenError;
+use crate::rules::schedule::{Failure, Schedule};
+use crate::rules::silence::Silence;
 pub use reader::Reader;
 use reports::Reports;
 use request_desk::RequestDesk;
@@ -51,7 +53,12 @@ impl Poller {
         Self {
             schedule: Schedule::new(start, interval),
             requests: RequestDesk::new(Arc::clone(shared), reader.heartbeat().clone()),
-            reports: Reports::new(place, interval, Arc::clone(shared)),
+            reports: Reports::new(
+                place,
+                reader.serial().cloned(),
+                Silence::new(interval, start),
+                Arc::clone(shared),
+            ),
             reader,
         }
     }
@@ -73,9 +80,10 @@ impl Poller {
 
     /// Polls at the next scheduled time or at a request, and reports the result.
     async fn turn(&mut self) {
-        let request = self.requests.wait(&self.schedule, self.reader.last_serial()).await;
+        let wait = self.requests.wait(&self.schedule, self.reader.last_serial());
+        let request = self.reports.watch(wait).await;
         // Boxed, so that a poll takes memory only while it runs: most of the time all pollers wait.
-        let polled = Box::pin(self.reader.poll()).await;
+        let polled = Box::pin(self.reports.watch(self.reader.poll())).await;
         self.reader.heartbeat().beat();
         self.reschedule(&polled);
         if let Some(request) = request {
@@ -87,8 +95,11 @@ impl Poller {
     fn reschedule(&mut self, polled: &Result<Option<Reading>, Trouble>) {
         let now = Instant::now();
         match polled {
-            Err(Trouble::Gateway(error)) => self.schedule.failed(now, Some(error)),
-            Err(Trouble::NoProduction { .. } | Trouble::Nothing) => self.schedule.failed(now, None),
+            Err(Trouble::Gateway(error)) => self.schedule.failed(now, Failure::of(error)),
+            Err(Trouble::Open(OpenError::NotFound)) => self.schedule.failed(now, Failure::Absent),
+            Err(Trouble::NoProduction { .. } | Trouble::Nothing) => {
+                self.schedule.failed(now, Failure::Unread);
+            }
             Err(Trouble::ReadAlready { .. }) => self.schedule.rest(now),
             _ => self.schedule.answered(now),
         }

@@ -15,8 +15,8 @@ use crate::app::config;
 use crate::app::latest::Availability;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::{Event, Reading, Serial};
-use crate::io::gateway;
 use crate::io::gateway::wire::livedata;
+use crate::io::gateway::{self, Stage};
 use crate::rules::sources::{Cycle, Notice, Options, Sources};
 
 /// The time limit for opening a gateway. It covers the wait for an mDNS announcement, the attempts at several addresses
@@ -104,8 +104,8 @@ impl Reader {
         let mut polled = self.poll().await;
         for _ in 0..HANGING_PAGES {
             let one_page = match &polled {
-                Err(Trouble::Gateway(gateway::Error::Unreachable { connected, path, .. })) => {
-                    *connected && *path != gateway::info::PATH
+                Err(Trouble::Gateway(gateway::Error::Unreachable { stage, path, .. })) => {
+                    *stage == Stage::Response && *path != gateway::info::PATH
                 }
                 Err(Trouble::Gateway(gateway::Error::Busy { path, .. })) => *path != gateway::info::PATH,
                 _ => false,

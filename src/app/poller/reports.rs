@@ -1,9 +1,11 @@
 //! Reports the results of polls: to the log at changes, to `latest` always, and to systemd as a short status.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use super::trouble::Trouble;
@@ -14,10 +16,9 @@ use crate::base::outage::{Outage, OutageReport};
 use crate::base::reading::{Event, Reading, Serial};
 use crate::output::text;
 use crate::rules::schedule::is_quiet;
+use crate::rules::silence::Silence;
 use crate::rules::sources::{Level, Notice};
 
-/// The time without a reading after which a gateway is offline. Three intervals, if that is longer.
-const OFFLINE: Duration = Duration::from_secs(120);
 /// The time without a failed poll after which a gateway counts as stable.
 const STEADY: Duration = Duration::from_secs(3600);
 
@@ -27,33 +28,73 @@ pub(super) struct Reports {
     /// The index of the gateway's status.
     place: usize,
     shared: Arc<Shared>,
-    /// The time without a reading after which the gateway is offline.
-    patience: Duration,
+    /// The gateway of the last report.
+    serial: Option<Serial>,
+    silence: Silence,
     outage: Outage<&'static str>,
-    /// The time of the last reading, and the gateway.
-    last_reading: Option<(Serial, Instant)>,
+    /// The reason that the last poll failed.
+    trouble: Option<String>,
 }
 
 impl Reports {
-    /// Creates the reports about the gateway at index `place`, which is polled every `interval`.
-    pub(super) fn new(place: usize, interval: Duration, shared: Arc<Shared>) -> Self {
-        let patience = OFFLINE.max(3 * interval);
-        Self { place, shared, patience, outage: Outage::new(STEADY), last_reading: None }
+    /// Creates the reports about the gateway `serial`, whose status is at index `place`.
+    pub(super) const fn new(
+        place: usize,
+        serial: Option<Serial>,
+        silence: Silence,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { place, shared, serial, silence, outage: Outage::new(STEADY), trouble: None }
+    }
+
+    /// Waits for `work`, and meanwhile reports the gateway as offline as soon as it has given no reading for too long.
+    pub(super) async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        while let Some(deadline) = self.silence.deadline() {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = sleep_until(deadline) => self.report_silence(),
+            }
+        }
+        work.await
+    }
+
+    /// Reports that the gateway has given no reading for too long.
+    fn report_silence(&mut self) {
+        self.silence.deadline_passed();
+        let why = self.trouble.clone().unwrap_or_else(|| {
+            let patience = length(self.silence.patience());
+            format!("no reading from the gateway for {patience}; waiting for its response")
+        });
+        // A failed poll has been reported already, and a gateway without a reading yet may wait for its token.
+        if self.silence.has_read() && !self.outage.is_unavailable() {
+            let quiet = self.is_quiet();
+            self.report_outage(&why, Trouble::AWAY, quiet);
+        }
+        if let Some(serial) = &self.serial {
+            self.shared.latest.put_availability(serial, Availability::Offline(why));
+        }
     }
 
     /// Reports the result of a poll of `serial` to `latest`, the status and the log.
     pub(super) fn report(&mut self, polled: Result<Option<Reading>, Trouble>, serial: Option<&Serial>) {
         let now = Instant::now();
+        if self.serial.as_ref() != serial {
+            self.serial = serial.cloned();
+            self.silence.restart(now);
+        }
         match polled {
             Ok(None) => {}
             Ok(Some(reading)) => {
-                self.last_reading = Some((reading.gateway.serial.clone(), now));
+                self.silence.reading_arrived(now);
+                self.trouble = None;
                 self.report_recovery(&reading.gateway.serial, now);
                 self.shared.statuses.put(self.place, Status::Read(text::status(&reading)));
                 self.shared.latest.put_reading(reading);
             }
             Err(trouble) => {
-                let offline = self.report_trouble(&trouble, serial, now);
+                let offline = self.report_trouble(&trouble, now);
                 if let (false, Trouble::NoProduction { rest: Some(rest), .. }) = (offline, trouble) {
                     self.shared.latest.put_reading(*rest);
                 }
@@ -74,32 +115,37 @@ impl Reports {
         }
     }
 
-    /// Reports a failed poll. Returns whether the failures have lasted long enough for the gateway to be offline.
-    fn report_trouble(&mut self, trouble: &Trouble, serial: Option<&Serial>, now: Instant) -> bool {
-        let last_reading = self.last_reading(serial);
-        let local = self.shared.clock.now().to_zoned(self.shared.zone.clone());
-        let quiet = trouble.may_be_a_restart() && last_reading.is_some() && is_quiet(&local);
-        match self.outage.failed(trouble.kind(), quiet, now) {
-            OutageReport::Begun => tracing::warn!("{trouble}"),
-            OutageReport::Flapping(times) => tracing::warn!(
-                times,
-                "{trouble}. The gateway fails repeatedly; further failures are not logged until it has responded for an hour \
-                 without one"
-            ),
-            _ => tracing::debug!(lasts = ?self.outage.lasts(now), "{trouble}"),
+    /// Reports a failed poll. Returns whether the gateway is offline.
+    fn report_trouble(&mut self, trouble: &Trouble, now: Instant) -> bool {
+        let message = trouble.to_string();
+        let quiet = trouble.may_be_a_restart() && self.silence.has_read() && self.is_quiet();
+        self.report_outage(&message, trouble.kind(), quiet);
+        let offline = self.silence.poll_failed(now);
+        if offline && let Some(serial) = &self.serial {
+            self.shared.latest.put_availability(serial, Availability::Offline(message.clone()));
         }
-        self.shared.statuses.put(self.place, Status::Trouble(trouble.to_string()));
-        let silent = last_reading.is_none_or(|last| now.saturating_duration_since(last) >= self.patience);
-        if silent && let Some(serial) = serial {
-            self.shared.latest.put_availability(serial, Availability::Offline(trouble.to_string()));
-        }
-        silent
+        self.trouble = Some(message);
+        offline
     }
 
-    /// Returns the time of the last reading of `serial`.
-    fn last_reading(&self, serial: Option<&Serial>) -> Option<Instant> {
-        let (gateway, at) = self.last_reading.as_ref()?;
-        (serial == Some(gateway)).then_some(*at)
+    /// Logs a failure if it begins an outage, and sets the status.
+    fn report_outage(&mut self, message: &str, kind: &'static str, quiet: bool) {
+        let now = Instant::now();
+        match self.outage.failed(kind, quiet, now) {
+            OutageReport::Begun => tracing::warn!("{message}"),
+            OutageReport::Flapping(times) => tracing::warn!(
+                times,
+                "{message}. The gateway fails repeatedly; further failures are not logged until it has responded for an hour \
+                 without one"
+            ),
+            _ => tracing::debug!(lasts = ?self.outage.lasts(now), "{message}"),
+        }
+        self.shared.statuses.put(self.place, Status::Trouble(message.to_owned()));
+    }
+
+    /// Returns whether it is the time of the nightly restart.
+    fn is_quiet(&self) -> bool {
+        is_quiet(&self.shared.clock.now().to_zoned(self.shared.zone.clone()))
     }
 
     /// Reports what the sources noticed about the pages of `serial`.

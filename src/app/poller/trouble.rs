@@ -74,11 +74,16 @@ impl From<OpenError> for Trouble {
 }
 
 impl Trouble {
+    /// The kind of an outage in which the gateway does not respond.
+    pub(super) const AWAY: &str = "away";
+
     /// Returns a stable identifier. Successive failures of one kind are one outage.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Open(OpenError::OtherGateway { .. }) => "other_gateway",
             Self::Open(OpenError::SeveralKeys { .. }) => "several_keys",
+            // A gateway without a configured address that is switched off is no longer found.
+            Self::Open(OpenError::NotFound) => Self::AWAY,
             Self::Open(_) => "not_found",
             Self::Gateway(error) => match error {
                 gateway::Error::TokenRefused => "token_refused",
@@ -89,7 +94,7 @@ impl Trouble {
                 gateway::Error::Certificate { .. } => "certificate",
                 gateway::Error::Incompatible { .. } => "incompatible",
                 gateway::Error::Malformed { .. } | gateway::Error::Unidentified { .. } => "malformed",
-                _ => "away",
+                _ => Self::AWAY,
             },
             Self::ReadAlready { .. } => "read_already",
             Self::ManyGateways { .. } => "many_gateways",
@@ -102,6 +107,25 @@ impl Trouble {
 
     /// Returns whether the nightly restart of a gateway can cause this failure.
     pub fn may_be_a_restart(&self) -> bool {
-        matches!(self.kind(), "away" | "malformed" | "no_production")
+        matches!(self.kind(), Self::AWAY | "malformed" | "no_production")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::gateway::Stage;
+
+    #[test]
+    fn a_gateway_that_is_no_longer_announced_is_away_as_one_that_refuses_connections() {
+        let refused = gateway::Error::Unreachable {
+            address: "192.168.1.20".to_owned(),
+            path: "/info",
+            stage: Stage::Connect,
+            why: "connection refused".to_owned(),
+        };
+        let (refused, missing) = (Trouble::from(refused), Trouble::from(OpenError::NotFound));
+        assert_eq!(refused.kind(), missing.kind());
+        assert!(refused.may_be_a_restart() && missing.may_be_a_restart());
     }
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, COOKIE};
 use tokio::time::Instant;
 
+use super::Endpoint;
 use super::credentials::Credentials;
 use super::digest::Digest;
+use super::error::{Error, Stage};
 use super::http::Request;
 use super::identify::Identified;
 use super::info::Info;
@@ -21,7 +23,6 @@ use super::session::{Session, TokenVerdict};
 use super::wire::inverters::Inverters;
 use super::wire::meters::Meters;
 use super::wire::production::Production;
-use super::{Endpoint, Error};
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::tls::Fingerprint;
@@ -206,7 +207,7 @@ impl Connected {
         if self.gateway.info.needs_token() != needed_token {
             let why = "the firmware has just changed".to_owned();
             let (address, path) = (self.address(), request.path);
-            return Err(Error::Unreachable { address, path, connected: false, why });
+            return Err(Error::Unreachable { address, path, stage: Stage::Handshake, why });
         }
         Ok(self.gateway.connection.send(&self.gateway.peer, request).await?)
     }

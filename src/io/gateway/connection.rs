@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Error;
 use super::address::{Address, Scheme};
+use super::error::Stage;
 use super::http::{Failure, Request, exchange, in_time};
 use super::io_error::{IoError, Kind};
 use super::location::Location;
@@ -135,7 +136,9 @@ impl Connection {
                 Ok(response)
             }
             Err(failure) if first == Scheme::Http => Err(self.to_error(failure, request)),
-            _ => Err(refused.into_error(self.address(), request.path)),
+            Err(failure) if failure.is_absence() => Err(refused.into_error(self.address(), request.path)),
+            // The first error explains more, but a device is there.
+            _ => Err(refused.while_opening(Stage::Handshake).into_error(self.address(), request.path)),
         }
     }
 
@@ -256,10 +259,11 @@ impl Connection {
     }
 
     async fn connect(&self, scheme: Scheme) -> Result<Link, Failure> {
-        let opening = socket::open(&self.location, scheme, &self.tls, self.check);
+        let mut stage = Stage::Connect;
+        let opening = socket::open(&self.location, scheme, &self.tls, self.check, &mut stage);
         let opening = async { opening.await.map_err(Failure::Io) };
         let opened = in_time(CONNECT_TIMEOUT, opening).await;
-        let (stream, proof) = opened.map_err(Failure::before_connection)?;
+        let (stream, proof) = opened.map_err(|failure| failure.while_opening(stage))?;
         let remote = LastSeen::remote_end(self.last_seen.as_ref(), proof, Instant::now());
         Ok(Link { scheme, remote, stream })
     }

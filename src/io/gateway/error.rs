@@ -5,19 +5,24 @@ use std::time::Duration;
 use crate::base::reading::Serial;
 use crate::io::tls::Fingerprint;
 
+/// How far a request without a response came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing responds at the address: no route, an unknown name, a refused connection, or a timeout.
+    Connect,
+    /// A device accepted the connection, which could not be used.
+    Handshake,
+    /// The connection was open. Perhaps only this page does not respond.
+    Response,
+}
+
 /// A failed request to a gateway. Only [`Error::TokenRefused`] can lead to a cloud login, by the rules of `logins`.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the names of the fields say it")]
 pub enum Error {
     /// No response; the request can be retried later. `why` is the innermost cause in words.
     #[error("the gateway at {address} did not respond to {path}: {why}")]
-    Unreachable {
-        address: String,
-        path: &'static str,
-        /// `true` if a connection was open. Then perhaps only this page does not respond.
-        connected: bool,
-        why: String,
-    },
+    Unreachable { address: String, path: &'static str, stage: Stage, why: String },
     /// The gateway asked clients to back off (503, 429).
     #[error("the gateway is busy (HTTP {status} at {path}); retrying later")]
     Busy { status: u16, path: &'static str, retry_after: Option<Duration> },
@@ -169,10 +174,15 @@ impl Error {
     /// pages may accept it.
     pub const fn says_nothing_about_token(&self) -> bool {
         match self {
-            Self::Unreachable { connected, .. } => *connected,
+            Self::Unreachable { stage, .. } => matches!(stage, Stage::Response),
             Self::Busy { .. } | Self::Forbidden { .. } => true,
             _ => self.is_about_one_page(),
         }
+    }
+
+    /// Returns whether nothing responds at the address, so that a request disturbs no gateway.
+    pub const fn is_absence(&self) -> bool {
+        matches!(self, Self::Unreachable { stage: Stage::Connect, .. })
     }
 
     /// Returns whether another device may be at the address, so that the gateway must be located and identified again.

@@ -18,6 +18,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AG
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
+use super::error::Stage;
 use super::io_error::IoError;
 use super::peer::{BoundSecret, Proof, RemoteEnd};
 use super::read_limit::{LimitExceeded, ReadLimited};
@@ -115,10 +116,15 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Returns the failure for a request that did not even get a connection.
-    pub(super) fn before_connection(self) -> Self {
+    /// Returns whether nothing responds at the address.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Io(error) if error.stage == Stage::Connect)
+    }
+
+    /// Returns the failure for a request without a connection; opening it came to `stage`.
+    pub(super) fn while_opening(self, stage: Stage) -> Self {
         match self {
-            Self::Io(error) => Self::Io(error.before_connection()),
+            Self::Io(error) => Self::Io(error.while_opening(stage)),
             other => other,
         }
     }

@@ -2,9 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::Error;
 use super::address::Scheme;
 use super::connection::Connection;
+use super::error::{Error, Stage};
 use super::http::Request;
 use super::info::{self, Info};
 use super::location::Location;
@@ -101,7 +101,7 @@ fn refuse_token_over_http(info: &Info, peer: &Peer, location: &Location) -> Resu
     }
     // Perhaps the gateway is starting, and https becomes available later.
     let why = format!("it responds only over http, but firmware {} requires https", info.firmware);
-    Err(Error::Unreachable { address, path: info::PATH, connected: true, why })
+    Err(Error::Unreachable { address, path: info::PATH, stage: Stage::Response, why })
 }
 
 /// Returns whether the address configured with `http://` also responds over https.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, Error as TlsError};
 
-use super::Error;
 use super::address::Address;
+use super::error::{Error, Stage};
 use crate::base::causes::{causes, innermost};
 use crate::io::tls;
 
@@ -15,6 +15,7 @@ use crate::io::tls;
 #[derive(Debug)]
 pub(crate) struct IoError {
     pub(crate) kind: Kind,
+    pub(crate) stage: Stage,
     why: String,
 }
 
@@ -49,7 +50,7 @@ impl IoError {
             _ => Kind::Unreachable,
         };
         let why = in_words(error.kind()).map_or_else(|| innermost(error), str::to_owned);
-        Self { kind, why }
+        Self { kind, stage: Stage::Connect, why }
     }
 
     /// Returns the error for an open connection that ended before a response began.
@@ -58,49 +59,55 @@ impl IoError {
             return Self::of_tls(tls);
         }
         let known = find::<io::Error>(error).and_then(|io| in_words(io.kind()));
-        Self { kind: Kind::Broken, why: known.map_or_else(|| innermost(error), str::to_owned) }
+        let why = known.map_or_else(|| innermost(error), str::to_owned);
+        Self { kind: Kind::Broken, stage: Stage::Response, why }
     }
 
     /// Returns the error for a timeout of this length.
     pub(crate) fn timed_out(after: Duration) -> Self {
-        Self { kind: Kind::ReadTimeout, why: format!("timed out after {} s", after.as_secs()) }
+        let why = format!("timed out after {} s", after.as_secs());
+        Self { kind: Kind::ReadTimeout, stage: Stage::Response, why }
     }
 
-    /// Converts the error for the case that no connection was open yet.
-    pub(crate) fn before_connection(self) -> Self {
+    /// Converts the error for the case that no connection could be opened, and that opening it came to `stage`.
+    pub(crate) fn while_opening(self, stage: Stage) -> Self {
         match self.kind {
-            Kind::ReadTimeout => Self { kind: Kind::Unreachable, ..self },
-            _ => self,
+            Kind::ReadTimeout => Self { kind: Kind::Unreachable, stage, ..self },
+            _ => Self { stage, ..self },
         }
     }
 
     /// Returns the error for a host name that cannot be used.
     pub(crate) fn unknown_name() -> Self {
-        Self { kind: Kind::Unreachable, why: "its host name is invalid".to_owned() }
+        let why = "its host name is invalid".to_owned();
+        Self { kind: Kind::Unreachable, stage: Stage::Connect, why }
     }
 
     /// Returns the error for a host name that cannot be resolved.
     pub(crate) fn unresolved(error: &io::Error) -> Self {
-        Self { kind: Kind::Unreachable, why: format!("cannot resolve its host name: {}", innermost(error)) }
+        let why = format!("cannot resolve its host name: {}", innermost(error));
+        Self { kind: Kind::Unreachable, stage: Stage::Connect, why }
     }
 
     /// Returns the error for a failed TLS handshake or session.
     pub(crate) fn of_tls(error: &TlsError) -> Self {
-        let why = tls::in_words(error);
-        match error {
-            TlsError::InvalidMessage(_) => {
-                Self { kind: Kind::Refused, why: "the port does not speak TLS".to_owned() }
-            }
-            TlsError::InvalidCertificate(_) => Self { kind: Kind::Certificate, why },
+        let kind = match error {
+            TlsError::InvalidMessage(_) => Kind::Refused,
+            TlsError::InvalidCertificate(_) => Kind::Certificate,
             TlsError::NoCertificatesPresented
             | TlsError::PeerIncompatible(_)
             | TlsError::AlertReceived(
                 AlertDescription::HandshakeFailure
                 | AlertDescription::ProtocolVersion
                 | AlertDescription::InsufficientSecurity,
-            ) => Self { kind: Kind::Incompatible, why },
-            _ => Self { kind: Kind::Unreachable, why },
-        }
+            ) => Kind::Incompatible,
+            _ => Kind::Unreachable,
+        };
+        let why = match kind {
+            Kind::Refused => "the port does not speak TLS".to_owned(),
+            _ => tls::in_words(error),
+        };
+        Self { kind, stage: Stage::Handshake, why }
     }
 
     /// Converts the error for the case that certificates are not checked, so that no message suggests `tls =
@@ -114,12 +121,14 @@ impl IoError {
 
     /// Returns the error for a request of `path` at `address`.
     pub(crate) fn into_error(self, address: &Address, path: &'static str) -> Error {
-        let (address, why) = (address.to_string(), self.why);
-        match self.kind {
+        let Self { kind, stage, why } = self;
+        let address = address.to_string();
+        match kind {
             Kind::Certificate => Error::Certificate { address, why },
             Kind::Incompatible => Error::Incompatible { address, why },
-            Kind::Broken | Kind::ReadTimeout => Error::Unreachable { address, path, connected: true, why },
-            Kind::Refused | Kind::Unreachable => Error::Unreachable { address, path, connected: false, why },
+            Kind::Broken | Kind::ReadTimeout | Kind::Refused | Kind::Unreachable => {
+                Error::Unreachable { address, path, stage, why }
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ pub mod wire;
 
 pub use connected::Connected;
 pub use endpoint::Endpoint;
-pub use error::Error;
+pub use error::{Error, Stage};
 pub use location::Location;
 pub use open::{open, open_among};
 pub use open_error::OpenError;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::Error;
 use super::address::Address;
 use super::connected::Connected;
+use super::error::{Error, Stage};
 use super::identify::{Identified, identify};
 use super::info;
 use super::locate;
@@ -20,8 +20,9 @@ use super::target::Target;
 use crate::base::reading::Serial;
 use crate::io::tls::Check;
 
-/// The time limit for identifying the device at one of several locations.
-const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit for identifying the device at one of several locations. More than for connecting, so that an absent
+/// device is distinguished from one that does not respond.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(12);
 /// The time limit for all locations together. The watchdog waits for the poll.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -77,7 +78,7 @@ async fn identify_all(
 
 fn timed_out(location: &Location) -> Error {
     let why = format!("timed out after {} s", IDENTIFY_TIMEOUT.as_secs());
-    Error::Unreachable { address: location.to_string(), path: info::PATH, connected: false, why }
+    Error::Unreachable { address: location.to_string(), path: info::PATH, stage: Stage::Handshake, why }
 }
 
 /// A gateway that may be the target.
@@ -203,6 +204,8 @@ fn no_response(mut failures: Vec<(Location, Error)>) -> OpenError {
         (1, _) => failures.swap_remove(0).1.into(),
         (_, Some(location)) => failures.swap_remove(location).1.into(),
         (_, None) => {
+            let absent = failures.iter().all(|(_, error)| error.is_absence());
+            let stage = if absent { Stage::Connect } else { Stage::Handshake };
             let address = listed(failures.iter().map(|(location, _)| location.to_string()), 0);
             let whys = failures.iter().filter_map(|(_, error)| match error {
                 Error::Unreachable { why, .. } => Some(why.clone()),
@@ -210,7 +213,7 @@ fn no_response(mut failures: Vec<(Location, Error)>) -> OpenError {
             });
             let whys: BTreeSet<String> = whys.collect();
             let why = listed(whys, 0);
-            Error::Unreachable { address, path: info::PATH, connected: false, why }.into()
+            Error::Unreachable { address, path: info::PATH, stage, why }.into()
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::address::Scheme;
+use super::error::Stage;
 use super::io_error::IoError;
 use super::location::Location;
 use super::peer::Proof;
@@ -24,17 +25,19 @@ pub(super) trait ByteStream: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpi
 
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin> ByteStream for T {}
 
-/// Connects to `location`. Over TLS the remote end proves that it owns its key, unless `check` is
-/// [`Check::Nothing`].
+/// Connects to `location`, and records in `stage` when a device there has accepted the connection. Over TLS the remote end
+/// proves that it owns its key, unless `check` is [`Check::Nothing`].
 pub(super) async fn open(
     location: &Location,
     scheme: Scheme,
     tls: &Arc<ClientConfig>,
     check: Check,
+    stage: &mut Stage,
 ) -> Result<(Socket, Proof), IoError> {
     let ip = SocketAddr::new(location.ip.ip(), location.address.port(scheme));
     let tcp =
         TcpStream::connect(with_zone(ip, location.ip)).await.map_err(|error| IoError::of_opening(&error))?;
+    *stage = Stage::Handshake;
     // Requests are written in one piece, so Nagle's algorithm would only delay them.
     tcp.set_nodelay(true).map_err(|error| IoError::of_opening(&error))?;
     if scheme == Scheme::Http {

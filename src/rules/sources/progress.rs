@@ -1,6 +1,6 @@
 //! The progress of a cycle, which ends early when the gateway does not respond.
 
-use crate::io::gateway::Error;
+use crate::io::gateway::{Error, Stage};
 
 /// The best result of a request so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +50,10 @@ impl Progress {
     pub(super) fn fail(&mut self, error: &Error, known: bool) {
         match error {
             _ if error.is_about_every_page() => self.ended = true,
-            Error::Unreachable { connected: false, .. } => self.ended |= self.best == Best::Nothing,
-            Error::Unreachable { connected: true, .. } => {
+            Error::Unreachable { stage: Stage::Connect | Stage::Handshake, .. } => {
+                self.ended |= self.best == Best::Nothing;
+            }
+            Error::Unreachable { stage: Stage::Response, .. } => {
                 self.hung = true;
                 self.ended |= !self.has_answered() && !known;
             }
@@ -77,7 +79,8 @@ mod tests {
     }
 
     fn unreachable(connected: bool) -> Error {
-        Error::Unreachable { address: "x".to_owned(), path: PATH, connected, why: "timed out".to_owned() }
+        let stage = if connected { Stage::Response } else { Stage::Connect };
+        Error::Unreachable { address: "x".to_owned(), path: PATH, stage, why: "timed out".to_owned() }
     }
 
     fn ended(known: bool, errors: &[Error]) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::backoff::doubling;
-use crate::io::gateway::{Endpoint, Error};
+use crate::io::gateway::{Endpoint, Error, Stage};
 
 /// The longest hold-off of a refused page: a missing role or firmware feature does not appear within minutes.
 const LONGEST_HOLD_OFF: Duration = Duration::from_secs(6 * 3600);
@@ -49,7 +49,7 @@ impl Failure {
         match error {
             Error::Missing { .. } => Self::Refused(Refusal::Missing),
             Error::Forbidden { .. } => Self::Refused(Refusal::Role),
-            Error::Unreachable { connected: true, .. } => Self::Hanging,
+            Error::Unreachable { stage: Stage::Response, .. } => Self::Hanging,
             Error::Busy { retry_after, .. } => Self::Busy(*retry_after),
             _ => Self::Other,
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::reading::{Reading, Serial, Source};
 use crate::base::units::Watts;
+use crate::io::gateway::Stage;
 use crate::io::gateway::firmware::Firmware;
 use crate::io::gateway::info::Info;
 
@@ -37,7 +38,7 @@ fn unreachable(endpoint: Endpoint) -> Error {
     Error::Unreachable {
         address: "192.168.1.20".into(),
         path: endpoint.path(),
-        connected: false,
+        stage: Stage::Connect,
         why: "timeout".into(),
     }
 }

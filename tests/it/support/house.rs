@@ -4,17 +4,22 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
+use enphased::app::commands::Context;
 use enphased::app::config::environment::Environment;
 use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
+use enphased::app::poller::{Poller, Shared};
 use enphased::base::clock::Clock;
+use enphased::base::reading::Serial;
 use enphased::base::secrets::Secret;
 use enphased::io::state_dir::{Disk, StateDir};
 use enphased::simulator::{CloudCounts, Fault, Simulation, SimulationOptions, responses};
 use fastrand::Rng;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -86,6 +91,21 @@ impl House {
         let inputs = Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops };
         daemon::run(self.config(), inputs, || Ok(self.config()), stop).await.unwrap();
         std::iter::from_fn(|| told.try_recv().ok()).collect()
+    }
+
+    /// Starts only a poller, so that no socket to a broker disturbs the virtual time.
+    pub(crate) fn start_poller(&self) -> (Shared, JoinHandle<Option<Serial>>) {
+        let mut context =
+            Context::new(self.config(), self.environment(), self.clock.clone(), Rng::with_seed(3));
+        let shared = context.shared(&StateDir::open(self.state()).unwrap());
+        let reader = context.readers(&shared).remove(0);
+        let poller = Poller::new(shared.statuses.open(), reader, Instant::now());
+        (shared, tokio::spawn(Box::new(poller).run(std::future::pending())))
+    }
+
+    /// Returns the serial number of the first gateway.
+    pub(crate) fn serial(&self) -> Serial {
+        self.simulation.gateways[0].serial().parse().unwrap()
     }
 
     pub(crate) fn cloud(&self) -> CloudCounts {

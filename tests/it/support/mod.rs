@@ -1,4 +1,5 @@
 //! Helpers that several tests share.
 
 pub(crate) mod house;
+pub(crate) mod log;
 pub(crate) mod scripted_gateway;

@@ -76,7 +76,12 @@ fn failing(endpoint: Endpoint, how: &str) -> Result<&'static str, Error> {
         "503" => Err(Error::Busy { status: 503, path, retry_after: None }),
         "hangs" => {
             let address = "192.168.1.20".to_owned();
-            Err(Error::Unreachable { address, path, connected: true, why: "timed out after 45 s".to_owned() })
+            Err(Error::Unreachable {
+                address,
+                path,
+                stage: Stage::Response,
+                why: "timed out after 45 s".to_owned(),
+            })
         }
         _ => status(500),
     }
