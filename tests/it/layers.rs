@@ -18,6 +18,10 @@ struct Source {
     paths: Vec<Vec<String>>,
     /// The names that it takes from elsewhere, and perhaps hands on, with their paths as written.
     names: BTreeMap<String, Vec<String>>,
+    /// The types it defines.
+    types: BTreeSet<String>,
+    /// The types it has inherent `impl` blocks of.
+    impls: BTreeSet<String>,
 }
 
 impl Source {
@@ -73,6 +77,16 @@ impl Source {
     }
 }
 
+/// All identifiers in `tokens`.
+fn idents(tokens: TokenStream) -> Vec<String> {
+    let each = |token| match token {
+        TokenTree::Ident(ident) => vec![ident.to_string()],
+        TokenTree::Group(group) => idents(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => Vec::new(),
+    };
+    tokens.into_iter().flat_map(each).collect()
+}
+
 fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         syn::Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string().contains("test"),
@@ -98,6 +112,25 @@ impl<'ast> Visit<'ast> for Source {
         self.add_use(&[], &item.tree, !matches!(item.vis, syn::Visibility::Inherited));
     }
 
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        self.types.insert(item.ident.to_string());
+        visit::visit_item_struct(self, item);
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
+        self.types.insert(item.ident.to_string());
+        visit::visit_item_enum(self, item);
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        if let (None, syn::Type::Path(own)) = (&item.trait_, &*item.self_ty)
+            && let Some(name) = own.path.segments.last()
+        {
+            self.impls.insert(name.ident.to_string());
+        }
+        visit::visit_item_impl(self, item);
+    }
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         self.paths.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
         visit::visit_path(self, path);
@@ -105,6 +138,12 @@ impl<'ast> Visit<'ast> for Source {
 
     /// `pub(super)` uses nothing.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
+
+    /// A macro that stands for items may define the types that it is given.
+    fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
+        self.types.extend(idents(item.mac.tokens.clone()));
+        visit::visit_item_macro(self, item);
+    }
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
         self.add_tokens(item.tokens.clone());
@@ -273,6 +312,18 @@ fn no_files_depend_on_each_other_in_a_circle() {
         })
         .collect();
     assert!(circles.is_empty(), "these files are in a circle:\n{}", circles.join("\n"));
+}
+
+#[test]
+fn the_methods_of_a_type_are_in_its_file() {
+    let house = House::read();
+    let spread: Vec<String> = house
+        .sources
+        .iter()
+        .flat_map(|(own, source)| source.impls.difference(&source.types).map(move |name| (own, name)))
+        .map(|(own, name)| format!("{} has methods of {name}", own.join("::")))
+        .collect();
+    assert!(spread.is_empty(), "these methods are away from their type:\n{}", spread.join("\n"));
 }
 
 #[test]
