@@ -21,6 +21,7 @@ mod damaged_pages;
 mod discovery;
 mod docs;
 mod domoticz;
+mod estimates;
 mod failing_pages;
 mod fuzz_corpus;
 mod gateway_absence;

@@ -321,18 +321,8 @@ pub(crate) fn reading(power: f64, inverters: usize) -> Reading {
         measured_at: None,
     });
     let inverter = |n: usize| Inverter {
-        serial: Serial::parse(&format!("4822000000{n:02}")).unwrap(),
         power_w: Watts::new(power),
-        max_power_w: None,
-        energy_wh: None,
-        voltage_v: None,
-        current_a: None,
-        frequency_hz: None,
-        dc_voltage_v: None,
-        dc_current_a: None,
-        temperature_c: None,
-        reported_at: None,
-        condition: None,
+        ..Inverter::unmeasured(Serial::parse(&format!("4822000000{n:02}")).unwrap())
     };
     reading.inverters = (0..inverters).map(inverter).collect();
     reading

@@ -66,7 +66,7 @@ impl CounterFile {
     pub fn new(serial: &Serial) -> Self {
         Self {
             serial: serial.clone(),
-            guard: Guard::default(),
+            guard: Guard::provisional(),
             inverter_health: InverterHealth::default(),
             production_meter: ProductionMeter::default(),
             applied_reset: AppliedReset::default(),
@@ -135,7 +135,7 @@ impl CounterFile {
         let date = reading.time.to_zoned(zone.clone()).date();
         events.extend(self.inverter_health.see(&mut reading.inverters, date, reading.time));
         events.extend(self.production_meter.see(reading));
-        self.urgent |= !events.is_empty();
+        self.urgent |= !events.is_empty() || self.guard.exceeds_bounds();
         events
     }
 
@@ -151,15 +151,21 @@ impl CounterFile {
         if due {
             // Set before the write, so that a failing write is not retried at each poll.
             self.saved = Some(LastSave { at: now, day, directory });
-            self.save(state);
+            let totals = self.guard.state_while_running();
+            self.write(state, totals);
         }
     }
 
-    /// Starts writing the file.
+    /// Starts writing the file at an orderly end.
     pub fn save(&mut self, state: &StateDir) {
+        let totals = self.guard.state().clone();
+        self.write(state, totals);
+    }
+
+    fn write(&mut self, state: &StateDir, totals: GuardState) {
         if self.loaded {
             let kept = FileContents {
-                totals: self.guard.state().clone(),
+                totals,
                 inverter_health: self.inverter_health.clone(),
                 production_meter: self.production_meter.clone(),
             };

@@ -19,6 +19,9 @@ pub struct Inverter {
     /// The lifetime total.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_wh: Option<WattHours>,
+    /// `true` if the lifetime total is estimated from the inverter's reports.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub energy_estimated: bool,
     /// The mains voltage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voltage_v: Option<Volts>,
@@ -52,6 +55,7 @@ impl Inverter {
             power_w: None,
             max_power_w: None,
             energy_wh: None,
+            energy_estimated: false,
             voltage_v: None,
             current_a: None,
             frequency_hz: None,

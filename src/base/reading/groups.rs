@@ -94,6 +94,15 @@ pub struct Storage {
     /// The lifetime total of discharged energy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discharged_wh: Option<WattHours>,
+    /// The energy charged since local midnight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charged_today_wh: Option<WattHours>,
+    /// The energy discharged since local midnight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discharged_today_wh: Option<WattHours>,
+    /// `true` if the energies are estimated from the power of the batteries, because no meter counts them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub energy_estimated: bool,
     /// The energy of the full batteries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity_wh: Option<WattHours>,

@@ -85,7 +85,10 @@ fn battery_rows(reading: &Reading) -> Vec<Row> {
         measured_at: storage.measured_at,
         ..Row::default()
     };
-    let both = [("charged", None, storage.charged_wh), ("discharged", None, storage.discharged_wh)];
+    let both = [
+        ("charged", storage.charged_today_wh, storage.charged_wh),
+        ("discharged", storage.discharged_today_wh, storage.discharged_wh),
+    ];
     let mut rows = counters(first, both);
     if let Some(percent) = storage.soc_percent {
         let of = |(available, capacity)| format!("{} of {}", energy(available), energy(capacity));

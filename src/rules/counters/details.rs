@@ -1,7 +1,7 @@
 //! The totals of phases and inverters. They pass the same guard as those of the site, but an incident that affects
 //! several of them is reported in one event.
 
-use crate::base::reading::{Event, PhaseValues, Reading};
+use crate::base::reading::{Event, PhaseValues, Reading, Serial};
 use crate::base::units::WattHours;
 use crate::rules::counters::incident::Incident;
 
@@ -23,11 +23,14 @@ pub(super) fn details(reading: &mut Reading) -> impl Iterator<Item = Detail<'_>>
             values.as_mut().into_iter().flat_map(move |values| of_phase(&name, values))
         })
     });
-    let inverters = reading
-        .inverters
-        .iter_mut()
-        .map(|inverter| (format!("inverter {}", inverter.serial), &mut inverter.energy_wh));
+    let inverters =
+        reading.inverters.iter_mut().map(|inverter| (of_inverter(&inverter.serial), &mut inverter.energy_wh));
     phases.chain(inverters)
+}
+
+/// Returns the name of an inverter's total.
+pub(super) fn of_inverter(serial: &Serial) -> String {
+    format!("inverter {serial}")
 }
 
 fn of_phase<'a>(name: &str, values: &'a mut PhaseValues) -> impl Iterator<Item = Detail<'a>> + use<'a> {

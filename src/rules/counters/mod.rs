@@ -3,12 +3,18 @@
 //! Gateways show zeros after a boot, the total of another meter, a total that has wrapped, or a slightly decreased one.
 //! The damage to a year of statistics could not be repaired later. So every total passes the guard before it is
 //! published: see [`guarded_total`] for the rules.
+//!
+//! Where a gateway has no counter for the energy of its inverters or batteries, it is estimated: see [`estimated_total`].
 
+mod battery_power;
 mod counter;
 pub mod days;
 mod details;
+mod estimated_total;
+mod estimates;
 pub mod guarded_total;
 mod incident;
+mod inverter_reports;
 mod stopwatch;
 
 use std::collections::BTreeMap;
@@ -20,10 +26,11 @@ use tokio::time::Instant;
 
 pub use self::counter::Counter;
 use self::days::Days;
+use self::estimates::{Counted, Estimates};
 use self::guarded_total::{GuardedTotal, Suspect};
 use self::incident::Incident;
 use self::stopwatch::{GuardTime, Stopwatch};
-use crate::base::reading::{Event, Reading};
+use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::{WattHours, Watts};
 
 /// The maximum number of totals of phases and inverters; the oldest are dropped. A gateway has at most 60 totals of
@@ -53,6 +60,8 @@ pub struct GuardState {
     /// The first total of the production, while it is not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     doubt: Option<Suspect>,
+    #[serde(default, skip_serializing_if = "Estimates::is_empty")]
+    estimates: Estimates,
 }
 
 impl Default for GuardState {
@@ -64,6 +73,7 @@ impl Default for GuardState {
             days: BTreeMap::new(),
             details: BTreeMap::new(),
             doubt: None,
+            estimates: Estimates::default(),
         }
     }
 }
@@ -71,7 +81,8 @@ impl Default for GuardState {
 impl GuardState {
     /// Returns the published total of `counter`.
     pub fn published(&self, counter: Counter) -> Option<WattHours> {
-        self.totals.get(&counter)?.published()
+        let counted = self.totals.get(&counter).and_then(GuardedTotal::published);
+        self.estimates.published(counter).or(counted)
     }
 }
 
@@ -81,17 +92,38 @@ pub struct Guard {
     state: GuardState,
     /// The counters that the operator has reset, with their last published totals.
     resets: BTreeMap<Counter, Option<WattHours>>,
+    /// The stored state is not known yet, so nothing is estimated: an estimate would begin at 0.
+    is_provisional: bool,
+    /// More has been published of an estimate than the bound that is stored.
+    exceeds_bounds: bool,
 }
 
 impl Guard {
     /// Creates a guard that continues from a stored state.
     pub fn new(state: GuardState) -> Self {
-        Self { state: GuardState { version: 2, ..state }, resets: BTreeMap::new() }
+        Self { state: GuardState { version: 2, ..state }, ..Self::default() }
     }
 
-    /// Returns the state to store.
+    /// Creates a guard for the time until the stored state can be read.
+    pub fn provisional() -> Self {
+        Self { is_provisional: true, ..Self::default() }
+    }
+
+    /// Returns the state to store at an orderly end.
     pub fn state(&self) -> &GuardState {
         &self.state
+    }
+
+    /// Returns the state to store while the program runs. If the program crashes, the estimates continue at an upper bound
+    /// of what was published since.
+    pub fn state_while_running(&mut self) -> GuardState {
+        self.exceeds_bounds = false;
+        GuardState { estimates: self.state.estimates.bounded(), ..self.state.clone() }
+    }
+
+    /// Returns `true` if [`Self::state_while_running`] has to be stored now, because an estimate exceeds its bound.
+    pub fn exceeds_bounds(&self) -> bool {
+        self.exceeds_bounds
     }
 
     /// Resets `counters`, so that they start again from the next reading.
@@ -99,7 +131,9 @@ impl Guard {
     /// If all counters are reset, so are those of phases and inverters.
     pub fn reset(&mut self, counters: &[Counter]) {
         for counter in counters {
-            let published = self.state.totals.remove(counter).and_then(|total| total.published());
+            let published = self.state.published(*counter);
+            self.state.totals.remove(counter);
+            self.state.estimates.forget(*counter);
             self.state.days.remove(counter);
             self.resets.insert(*counter, published);
         }
@@ -108,6 +142,7 @@ impl Guard {
         }
         if Counter::ALL.iter().all(|counter| counters.contains(counter)) {
             self.state.details.clear();
+            self.state.estimates.forget_inverters();
         }
     }
 
@@ -117,6 +152,7 @@ impl Guard {
     pub fn apply(&mut self, reading: &mut Reading, zone: &TimeZone, now: Instant) -> Vec<Event> {
         let time = reading.time;
         let now = self.state.stopwatch.read(now, time, newest_stamp(reading));
+        let counted = Counted::of(reading);
         let mut events = Vec::new();
         for counter in Counter::ALL {
             let Some(raw) = counter.of(reading).and_then(|total| *total) else { continue };
@@ -125,14 +161,46 @@ impl Guard {
                 *total = published;
             }
             events.extend(incident.map(|incident| event(counter, &incident, time)));
-            if let Some(published) = published {
-                let days = self.state.days.entry(counter).or_default();
-                days.record(published, time, zone);
-            }
         }
         events.extend(self.apply_to_details(reading, now));
+        if !self.is_provisional {
+            events.extend(self.estimate(reading, &counted, now));
+        }
+        self.record_days(reading, zone);
         self.fill_days(reading, zone);
         events
+    }
+
+    /// Fills in the totals that are not counted. Returns the incidents to report.
+    fn estimate(&mut self, reading: &mut Reading, counted: &Counted, now: GuardTime) -> Vec<Event> {
+        let GuardState { estimates, totals, details, .. } = &mut self.state;
+        let known = |serial: &Serial| details.get(&details::of_inverter(serial))?.published();
+        estimates.apply_to_inverters(&mut reading.inverters, counted, known, now);
+        let mut events = Vec::new();
+        if let Some(storage) = &mut reading.storage {
+            let known = |counter| totals.get(&counter)?.published();
+            let is_reset = |counter| self.resets.contains_key(&counter);
+            estimates.apply_to_storage(storage, counted, known, is_reset, now);
+            for (counter, total) in
+                [(Counter::Charged, storage.charged_wh), (Counter::Discharged, storage.discharged_wh)]
+            {
+                let Some(total) = total else { continue };
+                let Some(from) = self.resets.remove(&counter) else { continue };
+                let incident = Incident::Reset { from: from.map(WattHours::value), to: total.value() };
+                events.push(event(counter, &incident, reading.time));
+            }
+        }
+        self.exceeds_bounds |= self.state.estimates.exceed_bounds(now);
+        events
+    }
+
+    fn record_days(&mut self, reading: &mut Reading, zone: &TimeZone) {
+        let time = reading.time;
+        for counter in Counter::ALL {
+            if let Some(published) = counter.of(reading).and_then(|total| *total) {
+                self.state.days.entry(counter).or_default().record(published, time, zone);
+            }
+        }
     }
 
     /// Returns the total of `counter` to publish when the gateway's is `raw`, and an incident to report.
@@ -220,6 +288,10 @@ impl Guard {
         if let Some(grid) = &mut reading.grid {
             grid.import_today_wh = today(Counter::Import);
             grid.export_today_wh = today(Counter::Export);
+        }
+        if let Some(storage) = &mut reading.storage {
+            storage.charged_today_wh = today(Counter::Charged);
+            storage.discharged_today_wh = today(Counter::Discharged);
         }
     }
 }
