@@ -42,10 +42,7 @@ impl BatteryPower {
         if !(0.0..=LONGEST_S / 3600.0).contains(&hours) {
             return BatteryEnergy::default();
         }
-        let mean = |one: f64, other: f64| {
-            let (one, other) = (one.max(0.0), other.max(0.0));
-            (one + other) / 2.0
-        };
+        let mean = |one: f64, other: f64| one.max(0.0).midpoint(other.max(0.0));
         let mut energy = BatteryEnergy {
             charged: mean(-before.power, -self.power) * hours,
             discharged: mean(before.power, self.power) * hours,

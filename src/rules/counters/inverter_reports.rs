@@ -46,7 +46,7 @@ impl InverterReports {
     pub(super) fn energy(&mut self, power: Watts, at: Timestamp, now: GuardTime) -> f64 {
         let since = at.duration_since(self.at).as_secs_f64();
         // If a report is older by more than an hour, the gateway's clock was set.
-        if since <= 0.0 && since >= -LONGEST_S {
+        if (-LONGEST_S..=0.0).contains(&since) {
             return 0.0;
         }
         self.at = at;

@@ -15,21 +15,21 @@ mod estimates;
 pub mod guarded_total;
 mod incident;
 mod inverter_reports;
+mod state;
 mod stopwatch;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub use self::counter::Counter;
-use self::days::Days;
-use self::estimates::{Counted, Estimates};
+use self::estimates::Counted;
 use self::guarded_total::{GuardedTotal, Suspect};
 use self::incident::Incident;
-use self::stopwatch::{GuardTime, Stopwatch};
+pub use self::state::GuardState;
+use self::stopwatch::GuardTime;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::{WattHours, Watts};
 
@@ -40,51 +40,6 @@ const MOST_DETAILS: usize = 2_000;
 const LIFE_H: f64 = 30.0 * 365.25 * 24.0;
 /// The highest capacity factor of a site (a tracker in a desert: 35 %).
 const CAPACITY_FACTOR: f64 = 0.4;
-
-/// The state of the guard, which must survive a restart.
-///
-/// The caller writes it rarely: after an event, after midnight, every 15 minutes, and at the end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GuardState {
-    /// The version of the format, 2. Version 1 had times of day instead of the stopwatch, which are ignored.
-    pub version: u8,
-    #[serde(default)]
-    stopwatch: Stopwatch,
-    #[serde(default, rename = "tracks")]
-    totals: BTreeMap<Counter, GuardedTotal>,
-    #[serde(default)]
-    days: BTreeMap<Counter, Days>,
-    /// The totals of phases and inverters, by name.
-    #[serde(default)]
-    details: BTreeMap<String, GuardedTotal>,
-    /// The first total of the production, while it is not accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    doubt: Option<Suspect>,
-    #[serde(default, skip_serializing_if = "Estimates::is_empty")]
-    estimates: Estimates,
-}
-
-impl Default for GuardState {
-    fn default() -> Self {
-        Self {
-            version: 2,
-            stopwatch: Stopwatch::default(),
-            totals: BTreeMap::new(),
-            days: BTreeMap::new(),
-            details: BTreeMap::new(),
-            doubt: None,
-            estimates: Estimates::default(),
-        }
-    }
-}
-
-impl GuardState {
-    /// Returns the published total of `counter`.
-    pub fn published(&self, counter: Counter) -> Option<WattHours> {
-        let counted = self.totals.get(&counter).and_then(GuardedTotal::published);
-        self.estimates.published(counter).or(counted)
-    }
-}
 
 /// The guard of one gateway's totals.
 #[derive(Clone, Debug, Default)]
@@ -166,8 +121,8 @@ impl Guard {
         if !self.is_provisional {
             events.extend(self.estimate(reading, &counted, now));
         }
-        self.record_days(reading, zone);
-        self.fill_days(reading, zone);
+        self.state.record_days(reading, zone);
+        self.state.fill_days(reading, zone);
         events
     }
 
@@ -192,15 +147,6 @@ impl Guard {
         }
         self.exceeds_bounds |= self.state.estimates.exceed_bounds(now);
         events
-    }
-
-    fn record_days(&mut self, reading: &mut Reading, zone: &TimeZone) {
-        let time = reading.time;
-        for counter in Counter::ALL {
-            if let Some(published) = counter.of(reading).and_then(|total| *total) {
-                self.state.days.entry(counter).or_default().record(published, time, zone);
-            }
-        }
     }
 
     /// Returns the total of `counter` to publish when the gateway's is `raw`, and an incident to report.
@@ -268,31 +214,6 @@ impl Guard {
         ages.sort_by(f64::total_cmp);
         let Some(oldest_kept) = ages.get(surplus).copied() else { return };
         self.state.details.retain(|_, total| total.seen() >= oldest_kept);
-    }
-
-    fn fill_days(&self, reading: &mut Reading, zone: &TimeZone) {
-        let date = reading.time.to_zoned(zone.clone()).date();
-        let today = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.today(date));
-        let yesterday = |counter| self.state.days.get(&counter).and_then(|days: &Days| days.yesterday(date));
-        // The gateway's own value of the day is used only if its total is too coarse (see `Production::today_wh`).
-        if let Some(production) = &mut reading.production
-            && production.today_wh.is_none()
-        {
-            production.today_wh = today(Counter::Production);
-            production.yesterday_wh = yesterday(Counter::Production);
-        }
-        if let Some(consumption) = &mut reading.consumption {
-            consumption.today_wh = today(Counter::Consumption);
-            consumption.yesterday_wh = yesterday(Counter::Consumption);
-        }
-        if let Some(grid) = &mut reading.grid {
-            grid.import_today_wh = today(Counter::Import);
-            grid.export_today_wh = today(Counter::Export);
-        }
-        if let Some(storage) = &mut reading.storage {
-            storage.charged_today_wh = today(Counter::Charged);
-            storage.discharged_today_wh = today(Counter::Discharged);
-        }
     }
 }
 
