@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enphased::app::poller::token_report::token_report;
+use enphased::app::latest::TokenReport;
 use enphased::io::token::Token;
 use enphased::io::token::store::{Origin, Tokens};
 use enphased::rules::logins::attempt::Reason;
@@ -29,7 +29,7 @@ fn tokens(lifetime: Duration) -> Tokens {
 fn a_report_tells_the_state_and_the_days_and_no_secret() {
     let year = tokens(365 * DAY);
     let told = |tokens: &Tokens, days: i64| {
-        let report = token_report(tokens, &Decision::Rest, at(days));
+        let report = TokenReport::new(tokens, &Decision::Rest, at(days));
         assert!(!serde_json::to_string(&report).unwrap().contains("eyJ"));
         (report.state, report.days_left)
     };
@@ -43,7 +43,7 @@ fn a_report_tells_the_state_and_the_days_and_no_secret() {
 #[test]
 fn a_report_has_the_time_of_the_next_login() {
     let next = |tokens: &Tokens, decision: &Decision, days: i64| {
-        let report = token_report(tokens, decision, at(days));
+        let report = TokenReport::new(tokens, decision, at(days));
         let json = serde_json::to_value(&report).unwrap();
         assert!(json.get("next_login_at").is_some() && json.get("expires_at").is_some(), "{json}");
         report.next_login_at

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::login::Login;
-use super::token_report::token_report;
 use super::trouble::Trouble;
 use super::verdicts::Verdicts;
 use crate::app::config;
+use crate::app::latest::TokenReport;
 use crate::app::token_provider;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::Serial;
@@ -72,7 +72,7 @@ impl Access {
         let tried = self.try_candidate(gateway).await;
         self.heartbeat.beat();
         self.tolerate_with_token(tried.map(|()| Decision::Rest))?;
-        let state = token_report(&self.tokens, &decision, self.shared.clock.now());
+        let state = TokenReport::new(&self.tokens, &decision, self.shared.clock.now());
         self.shared.latest.put_token(&self.serial, state);
         let Some(kept) = self.tokens.in_use() else { return Err(Trouble::NoToken(decision)) };
         let id = Some(kept.token.id());

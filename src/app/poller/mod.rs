@@ -17,7 +17,6 @@ mod reports;
 mod request_desk;
 pub mod reset_totals;
 mod shared;
-pub mod token_report;
 pub mod trouble;
 mod verdicts;
 
