@@ -16,10 +16,12 @@ const RETRY: Duration = Duration::from_secs(60);
 
 /// Standard output, kept across reloads because a write that hangs continues through a reload.
 #[derive(Debug, Default)]
-pub(super) struct Stdout {
-    output: Option<Output>,
-    /// `true` if the reader has closed it, which is final.
-    closed: bool,
+pub(super) enum Stdout {
+    #[default]
+    Unopened,
+    Open(Output),
+    /// The reader has closed it, which is final.
+    Closed,
 }
 
 impl Stdout {
@@ -27,11 +29,13 @@ impl Stdout {
     /// configured.
     pub(super) async fn write(&mut self, config: &Config, latest: &Latest, seen: &mut u64) {
         let Some(settings) = &config.stdout else { return pending().await };
-        if !self.closed {
+        if matches!(self, Self::Unopened) {
+            *self = Self::Open(open().await);
+        }
+        if let Self::Open(output) = self {
             let format = outputs::format(settings, config);
-            let output = self.output().await;
             match stdout::run(&format, latest.reader(), seen, output).await {
-                Ended::ReaderGone => self.closed = true,
+                Ended::ReaderGone => *self = Self::Closed,
                 Ended::NothingMore => return pending().await,
             }
             if config.mqtt.is_some() {
@@ -42,16 +46,15 @@ impl Stdout {
             pending::<()>().await;
         }
     }
+}
 
-    async fn output(&mut self) -> &mut Output {
-        loop {
-            match self.output.take().map_or_else(Output::standard, Ok) {
-                Ok(output) => return self.output.insert(output),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot use standard output; retrying in a minute");
-                }
-            }
-            sleep(RETRY).await;
+/// Opens standard output, however often that fails.
+async fn open() -> Output {
+    loop {
+        match Output::standard() {
+            Ok(output) => return output,
+            Err(error) => tracing::warn!(%error, "cannot use standard output; retrying in a minute"),
         }
+        sleep(RETRY).await;
     }
 }

@@ -104,12 +104,13 @@ impl AnnouncedEntities {
         self.entities.contains_key(topic)
     }
 
-    /// Returns the names in the document to which the announcements refer. Those of an earlier run may be of version 0.1.0.
+    /// Returns the names in the document to which the announcements refer. Those that were not sent in this run may be of
+    /// version 0.1.0.
     pub(super) fn names_in_document(&self, gateway: &Serial) -> Vec<String> {
         let names = |(topic, announced): (&String, &AnnouncedEntity)| match &announced.entity {
-            Some(entity) if entity.is_in_document() => vec![entity.name_in_document()],
-            Some(_) => Vec::new(),
-            None => names_in_document(topic, gateway),
+            Some(entity) if announced.round > 0 && entity.is_in_document() => vec![entity.name_in_document()],
+            Some(_) if announced.round > 0 => Vec::new(),
+            _ => names_in_document(topic, gateway),
         };
         self.entities.iter().flat_map(names).collect()
     }

@@ -78,9 +78,10 @@ impl GatewayTopics {
         self.reading = 0;
     }
 
-    /// Makes the document due again.
+    /// Makes the document due again, after announcements were sent.
     pub(super) const fn forget_document(&mut self) {
         self.reading = 0;
+        self.shape = None;
     }
 
     /// Takes the next topic to remove.

@@ -1,10 +1,10 @@
 //! Messages from other clients on the subscribed topics, and what has to be sent in response.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::duplicate_daemons::DuplicateDaemons;
 use super::options::Options;
 use super::throttle::Throttle;
 use crate::output::topics;
@@ -13,6 +13,11 @@ use crate::output::topics;
 const BIRTHS: Duration = Duration::from_secs(60);
 /// The minimum time between two corrections of the status, and between two introductions.
 const CORRECTIONS: Duration = Duration::from_secs(5);
+
+/// The maximum number of other daemons.
+pub(super) const MAX_OTHERS: usize = 16;
+/// The maximum length of a client id, longer than those of any daemon.
+const LONGEST: usize = 64;
 
 /// The meaning of a message from the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,5 +128,38 @@ impl Incoming {
     /// Returns the next time at which something has to be sent without any event.
     pub(super) fn wakes(&self) -> Option<Instant> {
         [&self.births, &self.status, &self.instance].into_iter().filter_map(Throttle::wakes).min()
+    }
+}
+
+/// The client ids of the other daemons that publish under the same prefix by mistake.
+///
+/// Each daemon publishes its client id on `<prefix>/instance` and subscribes to that topic. Retained messages are ignored,
+/// because their daemon may no longer run. A daemon that receives another client id publishes its own once more.
+#[derive(Debug, Default)]
+struct DuplicateDaemons {
+    /// `true` if this daemon has published its client id on this connection.
+    introduced: bool,
+    others: BTreeSet<String>,
+}
+
+impl DuplicateDaemons {
+    /// Records a new connection.
+    fn connected(&mut self) {
+        self.introduced = false;
+    }
+
+    /// Returns `true` once per connection, when this daemon has to publish its client id.
+    const fn is_introduction_due(&mut self) -> bool {
+        let is_due = !self.introduced;
+        self.introduced = true;
+        is_due
+    }
+
+    /// Returns the client id in `payload` if it is new and not `own_id`.
+    fn add(&mut self, payload: &[u8], own_id: &str) -> Option<String> {
+        let id: String = String::from_utf8_lossy(payload).chars().take(LONGEST).collect();
+        let id = topics::level(&id);
+        let known = id.is_empty() || id == topics::level(own_id) || self.others.len() == MAX_OTHERS;
+        (!known && self.others.insert(id.clone())).then_some(id)
     }
 }

@@ -6,7 +6,6 @@ mod announced_files;
 mod announcer;
 pub mod broker;
 mod dedup;
-mod duplicate_daemons;
 mod gateway_topics;
 mod gateways;
 mod incoming;

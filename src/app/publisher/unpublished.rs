@@ -55,6 +55,6 @@ impl UnpublishedList {
 
     /// Removes and returns all entries.
     pub(super) fn take(&mut self) -> Vec<Unpublished> {
-        std::mem::take(&mut self.0)
+        self.0.drain(..).collect()
     }
 }

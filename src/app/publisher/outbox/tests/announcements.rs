@@ -196,6 +196,27 @@ fn what_an_earlier_run_announced_is_null_until_it_is_there_again_or_forgotten() 
     assert_eq!(last.get("l9_voltage"), Some(&serde_json::Value::Null), "a phase is never forgotten");
 }
 
+#[test]
+fn what_version_0_1_0_announced_is_defined_until_it_is_announced_again() {
+    const OLD: &str = "production_energy";
+    let record = r#"{"prefix":"e","entities":{
+        "homeassistant/sensor/122300000000/production_energy/config":{}}}"#;
+    let (latest, snapshot, mut outbox) = bench(discovery());
+    let mut many = test_readings::full();
+    many.inverters = roof(60);
+    outbox.remember(many.gateway.serial.clone(), serde_json::from_str(record).unwrap());
+    let power = many.production.take();
+    latest.put_reading(many.clone());
+    outbox.connected();
+    let without = entities(&drained(&mut outbox, &snapshot, Instant::now()));
+    assert_eq!(without.get(OLD), Some(&serde_json::Value::Null), "its announcement is still the old one");
+    many.production = power;
+    latest.put_reading(many);
+    let with = entities(&drained(&mut outbox, &snapshot, Instant::now()));
+    assert_eq!(with.get(OLD), None, "it was announced with the new name");
+    assert!(with["production_energy_kwh"].is_number());
+}
+
 /// Returns the announced topics whose values a consumer does not have in time, if it processes `sent` as Domoticz does: one
 /// announcement in a tenth of a second, and the state, which is not held back by the limit of the broker, immediately.
 fn late(sent: &[(Instant, Message)]) -> Vec<String> {

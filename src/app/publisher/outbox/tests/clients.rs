@@ -38,7 +38,7 @@ fn another_daemon_is_reported_once_and_receives_our_client_id() {
     assert_eq!(outbox.incoming("e/instance", b"them", false), Meaning::Nothing, "no ping-pong");
     let told = (0..1000)
         .filter(|n| outbox.incoming("e/instance", format!("them{n}").as_bytes(), false) != Meaning::Nothing);
-    assert!(told.count() < crate::app::publisher::duplicate_daemons::MAX_OTHERS);
+    assert!(told.count() < crate::app::publisher::incoming::MAX_OTHERS);
 }
 
 #[test]

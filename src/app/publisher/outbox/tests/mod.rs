@@ -6,6 +6,7 @@ mod domoticz;
 mod histories;
 mod limits;
 mod removals;
+mod retained;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
