@@ -198,23 +198,28 @@ fn what_an_earlier_run_announced_is_null_until_it_is_there_again_or_forgotten() 
 
 #[test]
 fn what_version_0_1_0_announced_is_defined_until_it_is_announced_again() {
-    const OLD: &str = "production_energy";
+    const OLD: [&str; 2] = ["production_energy", "sn482200000059_energy"];
     let record = r#"{"prefix":"e","entities":{
-        "homeassistant/sensor/122300000000/production_energy/config":{}}}"#;
+        "homeassistant/sensor/122300000000/production_energy/config":{},
+        "homeassistant/sensor/482200000059/energy/config":{"device":"inverters/482200000059"}}}"#;
     let (latest, snapshot, mut outbox) = bench(discovery());
     let mut many = test_readings::full();
     many.inverters = roof(60);
     outbox.remember(many.gateway.serial.clone(), serde_json::from_str(record).unwrap());
-    let power = many.production.take();
+    let production = many.production.take();
     latest.put_reading(many.clone());
     outbox.connected();
-    let without = entities(&drained(&mut outbox, &snapshot, Instant::now()));
-    assert_eq!(without.get(OLD), Some(&serde_json::Value::Null), "its announcement is still the old one");
-    many.production = power;
+    let sent = drained(&mut outbox, &snapshot, Instant::now());
+    let first = sent.iter().position(|(_, message)| message.topic.ends_with("/reading")).unwrap();
+    let (first, last) = (entities(&sent[..=first]), entities(&sent));
+    assert!(OLD.iter().all(|name| first.get(name).is_some_and(serde_json::Value::is_null)), "{first}");
+    assert!(first["sn482200000059_energy_kwh"].is_number());
+    assert_eq!(OLD.map(|name| last.get(name).is_some()), [true, false], "one is still announced as before");
+    many.production = production;
     latest.put_reading(many);
-    let with = entities(&drained(&mut outbox, &snapshot, Instant::now()));
-    assert_eq!(with.get(OLD), None, "it was announced with the new name");
-    assert!(with["production_energy_kwh"].is_number());
+    let last = entities(&drained(&mut outbox, &snapshot, Instant::now()));
+    assert_eq!(OLD.map(|name| last.get(name).is_some()), [false; 2]);
+    assert!(last["production_energy_kwh"].is_number());
 }
 
 /// Returns the announced topics whose values a consumer does not have in time, if it processes `sent` as Domoticz does: one
