@@ -6,7 +6,7 @@ use super::*;
 use crate::output::homeassistant;
 
 /// An event of a random history.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Turn {
     Connect,
     Lose,
@@ -132,7 +132,7 @@ impl World {
                 self.latest.put_reading(house(gateway, first, inverters, with_phases));
             }
             Turn::Silence(gateway) => {
-                self.latest.put_availability(&serial(gateway), Availability::Offline("no answer".to_owned()))
+                self.latest.put_availability(&serial(gateway), Availability::Offline("no answer".to_owned()));
             }
             Turn::Send(most) => self.send(most.into()),
             Turn::Pass(milliseconds) => self.now += Duration::from_millis(milliseconds.into()),
@@ -172,7 +172,9 @@ proptest! {
     #[test]
     fn the_broker_ends_up_with_the_newest_of_everything(turns in prop::collection::vec(turn(), 0..40)) {
         let mut world = World::new();
-        turns.into_iter().for_each(|turn| world.turn(turn));
+        for turn in turns {
+            world.turn(turn);
+        }
         world.finish();
         let settings = discovery().homeassistant.unwrap();
         prop_assert_eq!(&world.retained["e/status"], "online");
