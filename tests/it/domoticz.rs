@@ -108,6 +108,28 @@ async fn each_device_is_good_or_told_with_what_to_change() {
 }
 
 #[tokio::test]
+async fn a_value_that_the_gateway_does_not_measure_is_named() {
+    let broker = Mosquitto::anybody().await;
+    let _domoticz = Domoticz::start(&broker, DEVICES, |_| "domoticz/out".to_owned()).await;
+    let (said, _) = checked(&broker, "production_power = 14, grid = 13", HANG).await;
+    assert!(!said.contains("does not measure"), "nothing is known: {said}");
+    let daemon = Daemon::start(options(broker.address("mqtt")));
+    daemon.read(1234.5);
+    crate::mosquitto::kept(&broker, crate::mosquitto::POWER, "1234.5").await;
+    crate::mosquitto::kept(&broker, "enphased/122300000001/schema", "1").await;
+    let (said, outcome) = checked(&broker, "production_power = 14, grid = 13", HANG).await;
+    assert_eq!(outcome, Ok(()), "{said}");
+    let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    assert_eq!(
+        lines,
+        [
+            "good   grid                 idx 13 is \"Grid\", P1 Smart Meter/Energy; but your gateway does not measure this",
+            "good   production_power     idx 14 is \"Storage\", Usage/Electric",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn every_publish_scheme_of_domoticz_is_heard() {
     let broker = Mosquitto::anybody().await;
     let schemes: [fn(&Device) -> String; 4] = [

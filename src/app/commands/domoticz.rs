@@ -1,7 +1,7 @@
 //! `enphased domoticz check` and `enphased domoticz example`, for devices by idx. Domoticz reports mistakes in these only
 //! in its own log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::app::config::Config;
 use crate::io::mqtt::{BrokerEvent, Command, Session};
 use crate::output::domoticz::devices::{DEVICES, Kind};
 use crate::output::domoticz::idx::Idx;
-use crate::output::domoticz::inspection::{ANSWERS, DeviceInfo, answer, check_device, question};
+use crate::output::domoticz::inspection::{ANSWERS, DeviceInfo, answer, check_device, is_answer, question};
+use crate::output::domoticz::measured::{filters, is_measured};
 
 /// The time limit for each response. Domoticz processes ten messages a second, and other messages may come first.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,11 +32,14 @@ struct Responses {
     devices: BTreeMap<u32, DeviceInfo>,
     /// `true` if Domoticz has published anything at all.
     alive: bool,
+    /// The plain topics of the devices that the daemon has published.
+    topics: BTreeSet<String>,
 }
 
 /// Asks Domoticz about each configured device, and writes one line for each: good, or what to change.
 pub async fn check(context: &mut Context, limit: Duration, out: &mut dyn Write) -> Result<(), Failure> {
     let idx = configured(&context.config)?.clone();
+    let prefix = context.config.mqtt.as_ref().map_or_else(String::new, |mqtt| mqtt.prefix.clone());
     let responses = ask(context, &idx, limit).await?;
     if !responses.alive {
         return Err(Failure::new(Code::Unavailable, no_response(limit)));
@@ -43,6 +47,9 @@ pub async fn check(context: &mut Context, limit: Duration, out: &mut dyn Write) 
     let mut report = Report::new(out, WIDTH);
     for (device, idx) in idx.devices() {
         match check_device(device, idx, responses.devices.get(&idx)) {
+            Ok(words) if is_measured(device.key, &prefix, &responses.topics) == Some(false) => {
+                report.good(device.key, &format!("{words}; but your gateway does not measure this"))?;
+            }
             Ok(words) => report.good(device.key, &words)?,
             Err(words) => report.wrong(device.key, &Failure::new(Code::Configuration, words))?,
         }
@@ -76,7 +83,8 @@ fn no_response(limit: Duration) -> String {
     format!(
         "Domoticz did not respond within {} s on domoticz/out or the topics below it. Check that Domoticz is running; that \
          Setup > Hardware has \"MQTT Client Gateway with LAN interface\", enabled, with the address of this broker; that \
-         its topics are domoticz/in and domoticz/out; and that its Publish Topic is not \"None\". Domoticz also sends \
+         its topics are domoticz/in and domoticz/out; and that its Publish Topic is \"Flat\", because with \"None\" and with \
+         \"Floor/Room\" it sends nothing. Domoticz also sends \
          nothing if none of the configured idx exists: Setup > Devices shows the right ones",
         limit.as_secs()
     )
@@ -85,16 +93,20 @@ fn no_response(limit: Duration) -> String {
 async fn ask(context: &mut Context, idx: &Idx, limit: Duration) -> Result<Responses, Failure> {
     let Some(settings) = context.config.mqtt.clone() else { return Ok(Responses::default()) };
     let wanted: Vec<u32> = idx.devices().map(|(_, idx)| idx).collect();
+    let filters: BTreeSet<String> =
+        idx.devices().flat_map(|(device, _)| filters(device.key, &settings.prefix)).collect();
     with_connection(context, &settings, Some(BURST), async |mut connection| {
-        request(&connection.session, &wanted).await;
+        request(&connection.session, &filters, &wanted).await;
         receive(&mut connection.events, &wanted, limit).await
     })
     .await
 }
 
-async fn request(session: &Session, wanted: &[u32]) {
+async fn request(session: &Session, filters: &BTreeSet<String>, wanted: &[u32]) {
     let questions = wanted.iter().map(|idx| Command::Publish(question(*idx)));
-    for order in std::iter::once(Command::Subscribe(ANSWERS.to_owned())).chain(questions) {
+    // The values are retained, so they come before the first answer of Domoticz.
+    let subscriptions = filters.iter().cloned().chain([ANSWERS.to_owned()]).map(Command::Subscribe);
+    for order in subscriptions.chain(questions) {
         if session.ready().await {
             session.send(order);
         }
@@ -112,6 +124,9 @@ async fn receive(
     while wanted.iter().any(|idx| !responses.devices.contains_key(idx)) {
         let Ok(event) = timeout_at(until, events.recv()).await else { break };
         match event {
+            Some(BrokerEvent::Incoming { topic, .. }) if !is_answer(&topic) => {
+                responses.topics.insert(topic);
+            }
             // A retained message may describe a device that has been deleted.
             Some(BrokerEvent::Incoming { payload, retained: false, .. }) => {
                 responses.alive = true;

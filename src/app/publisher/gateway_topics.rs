@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tokio::time::Instant;
 
+use super::alert;
 use super::announced::AnnouncedTopics;
 use super::dedup::Dedup;
 use super::options::{Domoticz, Options};
@@ -157,12 +158,13 @@ impl GatewayTopics {
             let message = topics::token(&at.options.prefix, &self.serial, &*token.value);
             messages.extend(self.news(message, at));
         }
-        let Searched { reading: Some(reading), entities, .. } = searched else { return messages };
-        // A newer reading is due already.
-        let is_newest = known.fresh_reading().is_some_and(|newest| newest.number == reading.number);
-        if is_newest && self.reading != reading.number {
+        // A newer reading may be due already.
+        let newest = known.fresh_reading().map(|newest| newest.number);
+        let reading = searched.reading.filter(|it| newest == Some(it.number) && self.reading != it.number);
+        messages.extend(self.alert(known, reading.is_some(), at));
+        if let Some(reading) = reading {
             self.reading = reading.number;
-            messages.push(self.document(&reading.value, entities, at.options));
+            messages.push(self.document(&reading.value, searched.entities, at.options));
             messages.extend(self.plain_values(&reading.value, at));
             messages.extend(self.devices(&reading.value, at));
         }
@@ -198,6 +200,20 @@ impl GatewayTopics {
         };
         let updates = domoticz::updates(reading, idx).into_iter();
         updates.filter(|update| due(update)).map(|update| update.message(topic)).collect()
+    }
+
+    /// Returns the state of everything for the Domoticz device `alert`, also while the gateway is away. It is repeated like
+    /// the other devices if `with_reading` is `true`.
+    fn alert(&mut self, known: &Gateway, with_reading: bool, at: Circumstances<'_>) -> Option<Message> {
+        let Domoticz { topic, idx } = at.options.domoticz.as_ref()?;
+        let update = alert::update(known, idx)?;
+        let value = (update.nvalue, &update.svalue);
+        let is_due = if with_reading {
+            self.sent.due(update.idx, value, at.options.interval, at.now) || at.repeat_devices
+        } else {
+            self.sent.differs(update.idx, value, at.now)
+        };
+        is_due.then(|| update.message(topic))
     }
 
     /// Returns `message` if the last one on its topic was different.

@@ -1,5 +1,6 @@
 //! Publishes the newest values: to the broker and to standard output, independently, so that neither can delay a poll.
 
+mod alert;
 mod announced;
 mod announced_entities;
 mod announced_files;

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::alert;
 use super::output::Output;
 use crate::app::latest::Snapshot;
 use crate::base::printable::one_line;
@@ -145,6 +146,14 @@ fn news(format: &Format, snapshot: &Snapshot, seen: &mut u64) -> String {
         }
         if let Some(reading) = known.reading.as_ref().filter(|it| it.number > *seen) {
             format.write(&reading.value, &mut news);
+        }
+        let availability = known.availability.as_ref().map(|it| it.number);
+        let is_new = availability.max(known.reading.as_ref().map(|it| it.number)) > Some(*seen);
+        if let Format::Domoticz(idx) = format
+            && is_new
+            && let Some(update) = alert::update(known, idx)
+        {
+            news.extend([&json::one_line(&update), "\n"]);
         }
     }
     *seen = snapshot.written();

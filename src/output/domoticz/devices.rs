@@ -34,6 +34,8 @@ pub enum Kind {
     Text,
     /// On or off.
     Switch,
+    /// A level from 0 to 4 and a text.
+    Alert,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
             Self::Temperature => ("Temp", None),
             Self::Text => ("General", Some("Text")),
             Self::Switch => ("Light/Switch", None),
+            Self::Alert => ("General", Some("Alert")),
         }
     }
 }
@@ -67,6 +70,7 @@ impl fmt::Display for Kind {
             Self::Temperature => "Temperature",
             Self::Text => "Text",
             Self::Switch => "Switch",
+            Self::Alert => "Alert",
         })
     }
 }
@@ -97,7 +101,7 @@ const fn device(
 }
 
 /// All devices.
-pub const DEVICES: [Device; 26] = [
+pub const DEVICES: [Device; 28] = [
     device("production", Kind::Kwh, "production", |r| {
         r.production.as_ref().and_then(|p| kwh(p.power_w, p.energy_wh))
     }),
@@ -131,6 +135,9 @@ pub const DEVICES: [Device; 26] = [
     device("storage_power", Kind::Usage, "power of the batteries, negative when charging", |r| {
         watts(r.storage.as_ref()?.power_w)
     }),
+    device("battery_power", Kind::Usage, "the same, positive when charging, for the Energy Dashboard", |r| {
+        watts(r.storage.as_ref()?.power_w.map(|power| -power))
+    }),
     device("soc", Kind::Percentage, "state of charge of the batteries", |r| {
         number(r.storage.as_ref()?.soc_percent.map(Percent::published))
     }),
@@ -158,6 +165,8 @@ pub const DEVICES: [Device; 26] = [
             _ => None,
         }
     }),
+    // It does not depend on the reading alone: see `alert.rs`.
+    device("alert", Kind::Alert, "problems: gateway away, token, silent or weak inverters", |_| None),
 ];
 
 fn number(published: Option<f64>) -> Option<Sent> {

@@ -1,7 +1,7 @@
 //! Checks that the configured devices exist in Domoticz and have the right type.
 //!
 //! Domoticz responds to `{"command":"getdeviceinfo","idx":2}` on `domoticz/in` immediately on `domoticz/out`, or below it
-//! if the publish scheme is by floor, index or name. It does not respond if the idx does not exist or is not in use
+//! if the publish scheme is by index or name. It does not respond if the idx does not exist or is not in use
 //! (tested with V2025.1).
 
 use serde::Deserialize;
@@ -32,6 +32,21 @@ pub struct DeviceInfo {
     /// `1` if a counter ignores the sent energy and computes its own. The options of a device are members of the response.
     #[serde(default, rename = "EnergyMeterMode")]
     pub energy_meter_mode: Option<String>,
+    /// The names of a selector's levels.
+    #[serde(default, rename = "LevelNames")]
+    pub level_names: Option<String>,
+    /// The kind of switch, e.g. `On/Off` or `Selector`.
+    #[serde(default, rename = "switchType")]
+    pub switch_type: Option<String>,
+}
+
+impl DeviceInfo {
+    /// Returns whether the device is a selector, for which On and Off are no levels.
+    fn is_selector(&self) -> bool {
+        self.stype.contains("Selector")
+            || self.level_names.is_some()
+            || self.switch_type.as_deref() == Some("Selector")
+    }
 }
 
 /// Creates the request for one device.
@@ -43,6 +58,11 @@ pub fn question(idx: u32) -> Message {
     }
     let payload = json::one_line(&Question { command: "getdeviceinfo", idx });
     Message { topic: TOPIC.to_owned(), payload, retain: false, qos: Qos::AtLeastOnce }
+}
+
+/// Returns `true` if `topic` is among [`ANSWERS`].
+pub fn is_answer(topic: &str) -> bool {
+    topic.split('/').take(2).eq(["domoticz", "out"])
 }
 
 /// Parses a message below `domoticz/out`, if it is about a device.
@@ -78,7 +98,8 @@ pub fn check_device(device: &Device, idx: u32, info: Option<&DeviceInfo>) -> Res
 
 fn fits(kind: Kind, info: &DeviceInfo) -> bool {
     let (dtype, stype) = kind.type_names();
-    info.dtype == dtype && stype.is_none_or(|stype| info.stype == stype)
+    let is_switch = kind != Kind::Switch || !info.is_selector();
+    info.dtype == dtype && stype.is_none_or(|stype| info.stype == stype) && is_switch
 }
 
 #[cfg(test)]
@@ -93,6 +114,8 @@ mod tests {
             dtype: dtype.to_owned(),
             stype: stype.to_owned(),
             energy_meter_mode: None,
+            level_names: None,
+            switch_type: None,
         }
     }
 
@@ -111,6 +134,22 @@ mod tests {
         assert!(checked("production", Some(&info("Usage", "Electric"))).is_err());
         assert!(checked("production_power", Some(&info("General", "kWh"))).is_err());
         assert!(checked("soc", Some(&info("General", "Voltage"))).is_err());
+    }
+
+    #[test]
+    fn a_selector_is_not_a_switch() {
+        let switch = info("Light/Switch", "Switch");
+        assert!(checked("grid_connection", Some(&switch)).is_ok());
+        let on_off = DeviceInfo { switch_type: Some("On/Off".to_owned()), ..switch.clone() };
+        assert!(checked("grid_connection", Some(&on_off)).is_ok());
+        for selector in [
+            info("Light/Switch", "Selector Switch"),
+            DeviceInfo { switch_type: Some("Selector".to_owned()), ..switch.clone() },
+            DeviceInfo { level_names: Some("Off|Level1".to_owned()), ..switch },
+        ] {
+            let words = checked("grid_connection", Some(&selector)).unwrap_err();
+            assert!(words.contains("type \"Switch\""), "{words}");
+        }
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! adds nothing up (counters are lifetime totals), and applies retained messages again at every reconnect. So nothing
 //! here is retained, and unknown values are not sent.
 
+pub mod alert;
 pub mod devices;
 pub mod idx;
 pub mod inspection;
+pub mod measured;
 
 use serde::Serialize;
 

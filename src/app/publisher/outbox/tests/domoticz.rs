@@ -66,3 +66,30 @@ fn a_consumer_of_ten_messages_a_second_is_up_to_date_within_a_poll() {
     // A consumer of every plain topic keeps up as well: ten a second are 36,000 in an hour.
     assert!(everything < 36_000 / 2, "{everything}");
 }
+
+#[test]
+fn the_alert_follows_the_gateway_even_while_it_is_away() {
+    let idx = crate::output::domoticz::idx::Idx::new([("production", 12), ("alert", 13)]).unwrap();
+    let domoticz = crate::app::publisher::Domoticz { topic: "domoticz/in".to_owned(), idx };
+    // With the longest interval every value is late at each poll.
+    let interval = Duration::from_secs(3600);
+    let (latest, snapshot, mut outbox) = bench(Options { domoticz: Some(domoticz), interval, ..options() });
+    let start = Instant::now();
+    outbox.connected();
+    let mut alerts = |second: u64| -> Vec<String> {
+        let now = start + Duration::from_secs(second);
+        let all = drained(&mut outbox, &snapshot, now);
+        let payloads = all.into_iter().map(|(_, message)| message.payload);
+        payloads.filter(|payload| payload.contains("\"idx\":13")).collect()
+    };
+    assert_eq!(alerts(0), [""; 0], "nothing is known");
+    latest.put_reading(reading("1", 0));
+    assert_eq!(alerts(1), [r#"{"idx":13,"nvalue":1,"svalue":"no problems"}"#]);
+    let serial = reading("1", 0).gateway.serial;
+    latest.put_availability(&serial, Availability::Offline("it did not respond".to_owned()));
+    let away = r#"{"idx":13,"nvalue":4,"svalue":"the gateway is away: it did not respond"}"#;
+    assert_eq!(alerts(600), [away]);
+    assert_eq!(alerts(1200), [""; 0]);
+    latest.put_reading(reading("1", 1));
+    assert_eq!(alerts(1201), [r#"{"idx":13,"nvalue":1,"svalue":"no problems"}"#]);
+}
