@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::Error;
 use super::address::{Address, Scheme};
 use super::error::Stage;
-use super::http::{Failure, Request, exchange, in_time};
+use super::failure::Failure;
+use super::http::{Request, exchange, in_time};
 use super::io_error::{IoError, Kind};
 use super::location::Location;
 use super::peer::{Comparison, LastSeen, Peer, Proof, RemoteEnd};
@@ -185,20 +186,7 @@ impl Connection {
     }
 
     fn to_error(&self, failure: Failure, request: &Request<'_>) -> Error {
-        let path = request.path;
-        match failure {
-            Failure::Io(error) if self.check == Check::Nothing => {
-                error.without_certificate_check().into_error(self.address(), path)
-            }
-            Failure::Io(error) => error.into_error(self.address(), path),
-            Failure::CutOff => Error::Malformed { path, why: "it is cut off".to_owned() },
-            Failure::TooLarge => Error::TooLarge { path, limit: request.limit },
-            Failure::NotHttp(why) => Error::Malformed { path, why: format!("it is not HTTP ({why})") },
-            Failure::Setup(why) => Error::Setup { why },
-            Failure::Unidentified | Failure::OtherProof(_) => {
-                Error::Setup { why: "a secret must not be sent to another device".to_owned() }
-            }
-        }
+        failure.into_error(self.address(), self.check, request.path, request.limit)
     }
 
     /// Sends one request. A connection that has become stale since the last request is replaced once.

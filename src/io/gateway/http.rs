@@ -18,10 +18,10 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AG
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::error::Stage;
+use super::failure::Failure;
 use super::io_error::IoError;
-use super::peer::{BoundSecret, Proof, RemoteEnd};
-use super::read_limit::{LimitExceeded, ReadLimited};
+use super::peer::{BoundSecret, RemoteEnd};
+use super::read_limit::ReadLimited;
 use super::response::Response;
 use super::socket::Socket;
 use crate::base::secrets::Secret;
@@ -95,40 +95,6 @@ fn header(name: &HeaderName, secret: &Secret) -> Result<HeaderValue, Failure> {
 
 /// A request in the form that hyper sends.
 pub(super) type Message = hyper::Request<Full<Bytes>>;
-
-/// Why no complete response was received.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// No response began.
-    Io(IoError),
-    /// The response ended before its end.
-    CutOff,
-    /// The response exceeds the size limit.
-    TooLarge,
-    /// The received bytes are not HTTP.
-    NotHttp(String),
-    /// The request cannot be built.
-    Setup(String),
-    /// Nothing was sent: the remote end does not have the proof of the recipient.
-    OtherProof(Proof),
-    /// Nothing was sent: the remote end has not identified itself as the recipient.
-    Unidentified,
-}
-
-impl Failure {
-    /// Returns whether nothing responds at the address.
-    pub(super) fn is_absence(&self) -> bool {
-        matches!(self, Self::Io(error) if error.stage == Stage::Connect)
-    }
-
-    /// Returns the failure for a request without a connection; opening it came to `stage`.
-    pub(super) fn while_opening(self, stage: Stage) -> Self {
-        match self {
-            Self::Io(error) => Self::Io(error.while_opening(stage)),
-            other => other,
-        }
-    }
-}
 
 /// Sends `message` on `socket`; returns the response, whose body has at most `limit` bytes, and the socket if it can be
 /// used again.
@@ -204,23 +170,4 @@ pub(super) async fn in_time<T>(
     future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     timeout(limit, future).await.unwrap_or_else(|_elapsed| Err(Failure::Io(IoError::timed_out(limit))))
-}
-
-impl From<hyper::Error> for Failure {
-    fn from(error: hyper::Error) -> Self {
-        if LimitExceeded::is_in(&error) {
-            Self::TooLarge
-        } else if error.is_parse() {
-            Self::NotHttp(error.to_string())
-        } else {
-            Self::Io(IoError::of_broken(&error))
-        }
-    }
-}
-
-impl Failure {
-    /// Returns the failure for a body that ended before its end.
-    fn of_body(error: &hyper::Error) -> Self {
-        if LimitExceeded::is_in(error) { Self::TooLarge } else { Self::CutOff }
-    }
 }

@@ -8,6 +8,7 @@ mod credentials;
 mod digest;
 pub mod endpoint;
 pub mod error;
+mod failure;
 pub mod firmware;
 mod http;
 mod identify;
