@@ -14,6 +14,7 @@ mod http;
 mod identify;
 pub mod info;
 mod io_error;
+mod key_files;
 mod locate;
 mod location;
 pub mod mdns;

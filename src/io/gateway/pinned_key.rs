@@ -6,47 +6,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
+use super::key_files::{File, KeyFiles};
+pub use super::key_files::{Known, last_seen, serials_at};
 use super::peer::Proof;
 use crate::base::reading::Serial;
-use crate::io::state_dir::{Error, StateDir, Stored};
+use crate::io::state_dir::{Error, StateDir};
 use crate::io::tls::Fingerprint;
 
-const PREFIX: &str = "gateway-";
-const SUFFIX: &str = ".json";
-const COPY_SUFFIX: &str = ".copy.json";
-const DAMAGED_SUFFIX: &str = ".json.damaged";
 /// The maximum number of gateways with a file. A device at a gateway's address can claim any number of serial numbers.
 const MAX_GATEWAYS: usize = 2048;
-
-/// The stored facts about a gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// The key that the gateway presented first, or that the operator accepted later. `None` for plain http, which has no
-    /// key.
-    pub key: Option<Fingerprint>,
-    /// The last address of the gateway.
-    pub address: String,
-    /// When the key was accepted.
-    pub since: Timestamp,
-    /// The address in the configuration whose password was sent to this gateway (firmware before 7).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password_of: Option<String>,
-}
-
-/// The file of one gateway.
-enum File {
-    Whole(Known),
-    Absent,
-    Damaged,
-}
 
 /// Reads and writes the known gateways. While the disk fails, they are kept in memory until the program ends.
 #[derive(Debug)]
 pub struct PinnedKeys {
-    state: StateDir,
+    files: KeyFiles,
     memory: BTreeMap<Serial, Known>,
     /// The gateways whose files could not be written yet.
     unwritten: BTreeSet<Serial>,
@@ -58,19 +31,19 @@ impl PinnedKeys {
     /// Creates a value for the keys stored in `state`.
     pub fn new(state: StateDir) -> Self {
         let directory = state.replaced();
-        Self { state, memory: BTreeMap::new(), unwritten: BTreeSet::new(), directory }
+        Self { files: KeyFiles::new(state), memory: BTreeMap::new(), unwritten: BTreeSet::new(), directory }
     }
 
     /// Returns the stored facts about `serial`. If the file is damaged, uses the facts in memory, or the copy.
     pub async fn load(&self, serial: &Serial) -> Result<Option<Known>, Error> {
         let remembered = self.memory.get(serial).cloned();
-        match self.file(serial).await {
+        match self.files.read(serial).await {
             Ok(File::Whole(known)) => Ok(Some(known)),
             Ok(File::Absent) => Ok(remembered),
             Ok(File::Damaged) => {
                 let known = match remembered {
                     Some(known) => Some(known),
-                    None => self.copy(serial).await,
+                    None => self.files.read_copy(serial).await,
                 };
                 if let Some(known) = &known {
                     self.store_again(serial, known).await;
@@ -83,32 +56,12 @@ impl PinnedKeys {
 
     /// Returns whether the key of a known gateway is lost: its file is damaged, and the copy is damaged or missing.
     pub async fn is_lost(&self, serial: &Serial) -> bool {
-        matches!(self.load(serial).await, Ok(None)) && matches!(self.file(serial).await, Ok(File::Damaged))
-    }
-
-    async fn file(&self, serial: &Serial) -> Result<File, Error> {
-        Ok(match self.state.read(&name(serial)).await? {
-            Stored::Found(known) => File::Whole(known),
-            // The file was set aside before and has not been replaced.
-            Stored::Absent if self.has_damaged_file(serial).await => File::Damaged,
-            Stored::Absent => File::Absent,
-            Stored::Damaged(_) => File::Damaged,
-        })
-    }
-
-    async fn has_damaged_file(&self, serial: &Serial) -> bool {
-        matches!(self.state.stamp(&damaged_name(serial)).await, Ok(Some(_)))
-    }
-
-    async fn copy(&self, serial: &Serial) -> Option<Known> {
-        match self.state.read(&copy_name(serial)).await {
-            Ok(Stored::Found(known)) => Some(known),
-            _ => None,
-        }
+        matches!(self.load(serial).await, Ok(None))
+            && matches!(self.files.read(serial).await, Ok(File::Damaged))
     }
 
     async fn store_again(&self, serial: &Serial, known: &Known) {
-        match self.store(serial, known).await {
+        match self.files.write(serial, known).await {
             Ok(()) => {
                 tracing::warn!(%serial, "the stored key of the gateway was damaged; restored it from its copy");
             }
@@ -116,35 +69,20 @@ impl PinnedKeys {
         }
     }
 
-    async fn store(&self, serial: &Serial, known: &Known) -> Result<(), Error> {
-        let first = self.state.write(&name(serial), known).await;
-        if matches!(first, Err(Error::Stalled { .. })) {
-            // Queue both writes.
-            return self.state.write(&copy_name(serial), known).await.and(first);
-        }
-        first?;
-        self.state.write(&copy_name(serial), known).await?;
-        if self.has_damaged_file(serial).await {
-            self.state.remove(&damaged_name(serial)).await
-        } else {
-            Ok(())
-        }
-    }
-
     /// Stores a gateway on disk and in memory.
     pub async fn save(&mut self, serial: &Serial, known: &Known) -> Result<(), Error> {
         self.keep(serial, known);
-        self.store(serial, known).await
+        self.files.write(serial, known).await
     }
 
     /// Stores a gateway on disk, or only in memory if the disk fails.
     pub(super) async fn remember(&mut self, serial: &Serial, known: &Known) {
-        let is_new = matches!(self.state.stamp(&name(serial)).await, Ok(None));
+        let is_new = matches!(self.files.exists(serial).await, Ok(false));
         if is_new && self.serials().await.len() >= MAX_GATEWAYS {
             self.keep(serial, known);
             tracing::warn!(
                 "{} already contains {MAX_GATEWAYS} gateways; the key of {serial} is trusted until the next restart only",
-                self.state.path().display()
+                self.files.state().path().display()
             );
         } else if let Err(error) = self.save(serial, known).await {
             // The state directory logs its errors itself.
@@ -155,16 +93,16 @@ impl PinnedKeys {
 
     /// Retries failed writes. After a replacement of the state directory, writes all files that it does not contain.
     pub async fn catch_up(&mut self) {
-        let directory = self.state.replaced();
+        let directory = self.files.state().replaced();
         if directory != self.directory {
             self.directory = directory;
             self.unwritten.extend(self.memory.keys().cloned());
         }
         while let Some(serial) = self.unwritten.pop_first() {
             let Some(known) = self.memory.get(&serial).cloned() else { continue };
-            let outcome = match self.state.stamp(&name(&serial)).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => self.store(&serial, &known).await,
+            let outcome = match self.files.exists(&serial).await {
+                Ok(true) => Ok(()),
+                Ok(false) => self.files.write(&serial, &known).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = Error::unless_waiting(outcome) {
@@ -173,11 +111,6 @@ impl PinnedKeys {
                 return;
             }
         }
-    }
-
-    /// Returns whether the file has a copy. Earlier versions did not write one.
-    pub(super) async fn has_copy(&self, serial: &Serial) -> bool {
-        !matches!(self.state.stamp(&copy_name(serial)).await, Ok(None))
     }
 
     /// Keeps a gateway in memory until the program ends.
@@ -189,10 +122,12 @@ impl PinnedKeys {
 
     /// Returns the gateways that are stored on disk.
     pub(super) async fn serials(&self) -> Vec<Serial> {
-        serials(&self.state).await.unwrap_or_else(|error| {
-            tracing::debug!("{error}");
-            Vec::new()
-        })
+        self.files.serials().await
+    }
+
+    /// Returns whether the file has a copy. Earlier versions did not write one.
+    pub(super) async fn has_copy(&self, serial: &Serial) -> bool {
+        self.files.has_copy(serial).await
     }
 
     /// Returns whether the password configured for `place` has been sent to a gateway other than `serial`.
@@ -206,42 +141,6 @@ impl PinnedKeys {
         }
         false
     }
-}
-
-/// Returns the gateways whose last response came from `address`, which is written as in the configuration.
-pub async fn serials_at(state: &StateDir, address: &str) -> Result<Vec<Serial>, Error> {
-    let there = last_seen(state).await?.into_iter().filter(|(_, last)| last.as_deref() == Some(address));
-    Ok(there.map(|(serial, _)| serial).collect())
-}
-
-/// Returns the known gateways with their last addresses. The address is `None` if the file cannot be parsed.
-pub async fn last_seen(state: &StateDir) -> Result<Vec<(Serial, Option<String>)>, Error> {
-    let mut seen = Vec::new();
-    for serial in serials(state).await? {
-        let address = match state.read::<Known>(&name(&serial)).await {
-            Ok(Stored::Found(known)) => Some(known.address),
-            _ => None,
-        };
-        seen.push((serial, address));
-    }
-    Ok(seen)
-}
-
-async fn serials(state: &StateDir) -> Result<Vec<Serial>, Error> {
-    let serial = |name: &String| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok();
-    Ok(state.names(PREFIX, SUFFIX).await?.iter().filter_map(serial).collect())
-}
-
-fn name(serial: &Serial) -> String {
-    format!("{PREFIX}{serial}{SUFFIX}")
-}
-
-fn copy_name(serial: &Serial) -> String {
-    format!("{PREFIX}{serial}{COPY_SUFFIX}")
-}
-
-fn damaged_name(serial: &Serial) -> String {
-    format!("{PREFIX}{serial}{DAMAGED_SUFFIX}")
 }
 
 /// The result of the comparison between the key of a connection and the stored key.
@@ -278,6 +177,8 @@ pub fn judge(known: Option<&Known>, proof: &Proof) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn key(digit: char) -> Fingerprint {
