@@ -4,6 +4,7 @@ pub mod address;
 mod address_error;
 mod connected;
 mod connection;
+mod contact;
 mod credentials;
 mod digest;
 pub mod endpoint;
