@@ -100,10 +100,10 @@ const fn device(
     Device { key, kind, shows, value }
 }
 
-/// All devices.
+/// All devices. Production is not below 0: Domoticz's Energy Dashboard would show the few watts of the night as sunshine.
 pub const DEVICES: [Device; 28] = [
     device("production", Kind::Kwh, "production", |r| {
-        r.production.as_ref().and_then(|p| kwh(p.power_w, p.energy_wh))
+        r.production.as_ref().and_then(|p| kwh(forward(p.power_w), p.energy_wh))
     }),
     device("consumption", Kind::Kwh, "consumption of the house", |r| {
         r.consumption.as_ref().and_then(|c| kwh(c.power_w, c.energy_wh))
@@ -124,7 +124,7 @@ pub const DEVICES: [Device; 28] = [
         r.storage.as_ref().and_then(|s| kwh(forward(s.power_w), s.discharged_wh))
     }),
     device("production_power", Kind::Usage, "power of the production", |r| {
-        watts(r.production.as_ref()?.power_w)
+        watts(forward(r.production.as_ref()?.power_w))
     }),
     device("consumption_power", Kind::Usage, "power of the house", |r| {
         watts(r.consumption.as_ref()?.power_w)
@@ -256,6 +256,15 @@ mod tests {
         let by_key = |key: &str| DEVICES.iter().find(|device| device.key == key).unwrap().value;
         assert_eq!(by_key("production")(&reading), None);
         assert_eq!(by_key("production_power")(&reading), Some((0, "3781.2".to_owned())));
+    }
+
+    #[test]
+    fn the_few_watts_that_a_meter_measures_at_night_are_no_production() {
+        let mut reading = test_readings::full();
+        reading.production.as_mut().unwrap().power_w = Watts::new(-8.8);
+        let by_key = |key: &str| DEVICES.iter().find(|device| device.key == key).unwrap().value;
+        assert_eq!(by_key("production")(&reading), Some((0, "0;4545926".to_owned())));
+        assert_eq!(by_key("production_power")(&reading), Some((0, "0".to_owned())));
     }
 
     #[test]
