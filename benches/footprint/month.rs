@@ -46,7 +46,7 @@ async fn live(days: u32) {
     let state = StateDir::open(dir.path()).unwrap();
     let more_stops = mpsc::channel(1).1;
     let (rng, notify) = (Rng::with_seed(1), Notify::Disabled);
-    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops };
+    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops, listeners: None };
     let reload = || Ok(configuration(dir.path(), &simulation));
     println!(
         "\n{:<46}{:>12}{:>12}{:>12}{:>12}",

@@ -8,5 +8,6 @@ pub mod latest;
 pub mod poller;
 pub mod publisher;
 pub mod requests;
+pub mod server;
 pub mod status;
 pub mod token_provider;

@@ -4,5 +4,6 @@ pub mod domoticz;
 pub mod homeassistant;
 pub mod influx;
 pub mod json;
+pub mod metrics;
 pub mod text;
 pub mod topics;

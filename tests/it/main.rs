@@ -43,6 +43,7 @@ mod refresh_terminal;
 mod reload;
 mod reset_totals;
 mod restarts;
+mod server;
 mod simulator;
 mod support;
 mod token_report;

@@ -1,5 +1,6 @@
 //! Tests reloads of the configuration in virtual time: unchanged tasks are not disturbed.
 
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use enphased::app::daemon::{self, Inputs};
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::{GatewayOptions, Pages, SimulationOptions};
 use fastrand::Rng;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -64,6 +66,7 @@ impl Reloads {
             rng: Rng::with_seed(5),
             notify: Notify::Channel(tell, None),
             hangups,
+            listeners: None,
             more_stops: mpsc::channel(1).1,
         };
         let running = daemon::run(self.config(), inputs, || Ok(self.config()), std::future::pending());
@@ -165,4 +168,35 @@ async fn a_gateway_that_two_tables_lead_to_is_polled_once() {
     for address in [first.replace("127.0.0.1", "localhost"), first] {
         assert!(status.contains(&format!("the gateway at {address}")), "{status}");
     }
+}
+
+/// A port that no other process gets, at which the daemon may listen.
+fn reserved() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_moves_and_stays_where_it_was_if_the_new_address_is_in_use() {
+    let house = Reloads::new(1);
+    let ((_first, first), (_second, second)) = (reserved(), reserved());
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = |address: SocketAddr| house.table(0, "") + &format!("[server]\nlisten = [\"{address}\"]\n");
+    let serves = async |address: SocketAddr| TcpStream::connect(address).await.is_ok();
+    house.write(&at(first));
+    let story = async {
+        sleep(MINUTE).await;
+        assert!(serves(first).await);
+        house.reload(&at(taken.local_addr().unwrap())).await;
+        assert!(serves(first).await, "the old configuration stays");
+        house.reload(&at(second)).await;
+        assert!(serves(second).await && !serves(first).await);
+        house.reload(&house.table(0, "")).await;
+        assert!(!serves(second).await);
+    };
+    house.run(story).await;
+    assert_eq!(house.handshakes(0), 1, "the gateway's connection was not disturbed");
 }

@@ -23,7 +23,8 @@ async fn longest_silence(house: &House, length: Duration) -> Duration {
     let notify = Notify::Channel(tell, Some(WATCHDOG));
     let state = StateDir::open(house.state()).unwrap();
     let clock = house.clock.clone();
-    let inputs = Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops };
+    let inputs =
+        Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops, listeners: None };
     let listen = tokio::spawn(async move {
         let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
         while let Some(line) = told.recv().await {

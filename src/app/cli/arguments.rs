@@ -52,6 +52,9 @@ pub(super) enum Command {
     /// Accept a changed gateway key, or reset totals
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    /// Manage the programs that ask the server, and their tokens
+    #[command(subcommand)]
+    Consumer(ConsumerCommand),
     /// Check or list the Domoticz devices that are configured by idx
     #[command(subcommand)]
     Domoticz(DomoticzCommand),
@@ -175,6 +178,39 @@ impl From<TotalName> for Counter {
             TotalName::Discharged => Self::Discharged,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConsumerCommand {
+    /// Create a token and print it; it is not shown again
+    Add {
+        /// A name for the program, e.g. evcc
+        name: String,
+    },
+    /// List the programs that have asked, and the tokens
+    List {
+        /// Print this format instead of a table
+        #[arg(long, value_enum, default_value = "text")]
+        format: ListFormat,
+    },
+    /// Give another name to a program
+    Rename {
+        /// The present name
+        name: String,
+        /// The new name
+        new: String,
+    },
+    /// Remove a token; the program that uses it is refused from then on
+    Remove {
+        /// The name of the program
+        name: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

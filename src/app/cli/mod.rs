@@ -20,7 +20,7 @@ use fastrand::Rng;
 
 use crate::app::commands::failure::{Code, Failure};
 use crate::app::commands::{
-    Context, check, config, demo, discover, domoticz, gateway, read, reset_totals, run, token,
+    Context, check, config, consumer, demo, discover, domoticz, gateway, read, reset_totals, run, token,
 };
 use crate::app::config::environment::Environment;
 use crate::app::config::{self as configuration, Format};
@@ -28,7 +28,9 @@ use crate::app::daemon::notify::Notify;
 use crate::base::clock::Clock;
 use crate::base::printable::Cleaned;
 use crate::rules::counters::Counter;
-use arguments::{Cli, Command, ConfigCommand, DomoticzCommand, GatewayCommand, TokenCommand};
+use arguments::{
+    Cli, Command, ConfigCommand, ConsumerCommand, DomoticzCommand, GatewayCommand, ListFormat, TokenCommand,
+};
 use output::Output;
 use terminal::Terminal;
 
@@ -136,6 +138,36 @@ async fn gateway_command(
     }
 }
 
+async fn token_command(
+    context: &mut Context,
+    command: TokenCommand,
+    input: Result<Box<dyn Read>, Failure>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Refresh(args) => {
+            let wanted = args.gateway.gateway.as_ref();
+            token::refresh::refresh(context, wanted, args.force, &mut Terminal, out).await
+        }
+        TokenCommand::Status(args) => token::status::status(context, args.gateway.as_ref(), out).await,
+        TokenCommand::Import { .. } => token::import::import(context, &mut *input?, out).await,
+        TokenCommand::Forget(args) => token::forget(context, args.gateway.as_ref(), out).await,
+    }
+}
+
+async fn consumer_command(
+    context: &mut Context,
+    command: ConsumerCommand,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match command {
+        ConsumerCommand::Add { name } => consumer::add(context, &name, out).await,
+        ConsumerCommand::List { format } => consumer::list(context, format == ListFormat::Json, out).await,
+        ConsumerCommand::Rename { name, new } => consumer::rename(context, &name, &new).await,
+        ConsumerCommand::Remove { name } => consumer::remove(context, &name).await,
+    }
+}
+
 async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>) -> Result<(), Failure> {
     let terminal = io::stdout();
     let colour = terminal.is_terminal() && !environment.no_color;
@@ -172,20 +204,12 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         }
         Command::Check { bundle: false } => check::check(&mut context, out).await,
         Command::Check { bundle: true } => check::bundle::bundle(&mut context, out).await,
-        Command::Token(TokenCommand::Refresh(args)) | Command::TokenRefresh(args) => {
-            let wanted = args.gateway.gateway.as_ref();
-            token::refresh::refresh(&mut context, wanted, args.force, &mut Terminal, out).await
-        }
-        Command::Token(TokenCommand::Status(args)) => {
-            token::status::status(&mut context, args.gateway.as_ref(), out).await
-        }
-        Command::Token(TokenCommand::Import { .. }) => {
-            token::import::import(&mut context, &mut *input?, out).await
-        }
-        Command::Token(TokenCommand::Forget(args)) => {
-            token::forget(&mut context, args.gateway.as_ref(), out).await
+        Command::Token(command) => token_command(&mut context, command, input, out).await,
+        Command::TokenRefresh(args) => {
+            token_command(&mut context, TokenCommand::Refresh(args), input, out).await
         }
         Command::Gateway(command) => Box::pin(gateway_command(&mut context, command, out)).await,
+        Command::Consumer(command) => consumer_command(&mut context, command, out).await,
         Command::Domoticz(_) => domoticz::check(&mut context, domoticz::RESPONSE_TIMEOUT, out).await,
         Command::Config(ConfigCommand::Validate { reload }) => {
             config::validate(&mut context, reload, out).await

@@ -12,6 +12,7 @@ use crate::app::config::environment::Environment;
 use crate::app::config::{self, Config};
 use crate::app::daemon::notify::Notify;
 use crate::app::daemon::{self, Inputs};
+use crate::app::server::Listeners;
 use crate::base::clock::Clock;
 use crate::base::secrets::Secret;
 use crate::io::state_dir::StateDir;
@@ -32,7 +33,8 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     let simulation = Simulation::start(&clock, options)?;
     let directory = tempfile::tempdir()?;
     let gateway = format!("interval = {INTERVAL:?}\n");
-    let text = simulation.config_toml(directory.path(), &gateway) + "[stdout]\nformat = \"text\"\n";
+    let text = simulation.config_toml(directory.path(), &gateway)
+        + "[stdout]\nformat = \"text\"\n[server]\nlisten = [\"127.0.0.1:0\"]\n";
     writeln!(
         out,
         "This is a simulation: the real daemon reads a simulated gateway and logs in to a simulated cloud."
@@ -55,7 +57,16 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     let (_sender, hangups) = mpsc::channel(1);
     let state = StateDir::open(directory.path())?;
     let (stop, more_stops) = stop_signals()?;
-    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops };
+    let listeners = match &config.server {
+        Some(settings) => Some(Listeners::open(settings, &state).await.map_err(daemon::Error::from)?),
+        None => None,
+    };
+    let addresses = listeners.iter().flat_map(Listeners::addresses);
+    for address in addresses {
+        writeln!(out, "Look at it in a browser: {address}/\n")?;
+    }
+    out.flush()?;
+    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops, listeners };
     daemon::run(config, inputs, load, stop).await?;
     let counts = simulation.cloud.counts();
     writeln!(

@@ -8,11 +8,14 @@ use crate::app::config;
 use crate::app::config::secret::UnreadableSecret;
 use crate::app::daemon;
 use crate::app::poller::trouble::Trouble;
+use crate::app::server;
+use crate::app::server::tokens::NoRandomness;
 use crate::app::token_provider;
 use crate::base::printable::one_line;
 use crate::io::files;
 use crate::io::gateway;
 use crate::io::gateway::OpenError;
+use crate::io::http;
 use crate::io::state_dir;
 use crate::rules::logins::decision::{Decision, Stopped};
 
@@ -142,6 +145,12 @@ impl From<token_provider::Error> for Failure {
     }
 }
 
+impl From<NoRandomness> for Failure {
+    fn from(error: NoRandomness) -> Self {
+        Self::new(Code::TryLater, error.to_string())
+    }
+}
+
 impl From<daemon::Error> for Failure {
     fn from(error: daemon::Error) -> Self {
         let code = match &error {
@@ -150,6 +159,10 @@ impl From<daemon::Error> for Failure {
             }
             daemon::Error::Output(_) => Code::InputOutput,
             daemon::Error::State(error) => state_code(error),
+            daemon::Error::Server(server::Error::Listen(http::Error::Forbidden { .. })) => {
+                Code::Configuration
+            }
+            daemon::Error::Server(_) => Code::Unavailable,
             daemon::Error::Running(_) => Code::TryLater,
         };
         Self::new(code, error.to_string())

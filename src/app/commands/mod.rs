@@ -4,6 +4,7 @@ mod broker;
 pub mod check;
 pub mod config;
 mod confirm;
+pub mod consumer;
 pub mod context;
 pub mod demo;
 pub mod discover;

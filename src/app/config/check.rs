@@ -11,6 +11,7 @@ use super::file::{File, GatewayTable, MqttTable, StdoutTable};
 use super::findings::{Failure, Findings};
 use super::same_gateway::duplicates;
 use super::secret::Account;
+use super::server::server;
 use super::settings::{Config, Gateway};
 use super::tables::{addresses, broker, gateway, standard_output, username};
 use super::zone;
@@ -55,6 +56,7 @@ pub(super) fn check(
     let stdout = if has_output { file.stdout } else { Some(StdoutTable::default()) };
     let stdout = stdout.and_then(|table| standard_output(table, is_complete, &mut findings));
     let mqtt = file.mqtt.and_then(|table| broker(table, environment, &mut findings));
+    let server = file.server.and_then(|table| server(table, &mut findings));
     if !findings.problems.is_empty() {
         return Err(Failure::Problems(findings.problems));
     }
@@ -72,6 +74,7 @@ pub(super) fn check(
         gateway_tables,
         stdout,
         mqtt,
+        server,
         secret_files,
         warnings: findings.warnings,
     })

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) gateway: Vec<GatewayTable>,
     pub(super) stdout: Option<StdoutTable>,
     pub(super) mqtt: Option<MqttTable>,
+    pub(super) server: Option<ServerTable>,
 }
 
 impl File {
@@ -87,6 +88,19 @@ pub(super) struct MqttTable {
     pub(super) details: Option<bool>,
     pub(super) domoticz: Option<Idx>,
     pub(super) commands: Option<bool>,
+}
+
+/// `[server]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ServerTable {
+    pub(super) listen: Option<Vec<String>>,
+    pub(super) open_to: Option<Vec<String>>,
+    pub(super) host_names: Option<Vec<String>>,
+    pub(super) allow_origins: Option<Vec<String>>,
+    pub(super) max_consumers: Option<usize>,
+    pub(super) max_streams: Option<usize>,
+    pub(super) requests_per_minute: Option<u32>,
 }
 
 /// Parses a configuration file. Returns the values that could be read, and all mistakes: a value of a wrong type does not

@@ -10,6 +10,7 @@ mod file;
 mod findings;
 mod same_gateway;
 pub mod secret;
+mod server;
 mod settings;
 mod tables;
 mod zone;
@@ -24,7 +25,7 @@ use findings::Failure;
 use error::MAX_PROBLEMS;
 pub use error::{Error, Problem};
 pub use file::EXAMPLE;
-pub use settings::{Config, Format, Gateway, Mqtt, Stdout};
+pub use settings::{Config, Format, Gateway, Mqtt, Server, Stdout};
 
 /// The maximum size of a configuration file. A thousand gateways take a tenth of it.
 const MAX_SIZE: u64 = 1 << 20;

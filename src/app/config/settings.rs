@@ -12,8 +12,10 @@ use crate::base::secrets::Secret;
 use crate::io::cloud;
 use crate::io::gateway::Target;
 use crate::io::gateway::address::Address;
+use crate::io::http::Listen;
 use crate::io::mqtt;
 use crate::output::domoticz::idx::Idx;
+use crate::rules::access::Limits;
 
 /// A checked and completed configuration.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub stdout: Option<Stdout>,
     /// The output of readings to a broker.
     pub mqtt: Option<Mqtt>,
+    /// The HTTP server; `None` for no server.
+    pub server: Option<Server>,
     /// The configured files that contain a password or a key.
     pub secret_files: Vec<PathBuf>,
     /// Settings that are allowed but not recommended.
@@ -148,4 +152,17 @@ pub struct Mqtt {
     pub idx: Idx,
     /// `true` if MQTT messages may request a poll or a check of the token.
     pub commands: bool,
+}
+
+/// The settings of the HTTP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The addresses to listen at, at least one.
+    pub listen: Vec<Listen>,
+    /// Names of this machine, besides its own, under which it may be asked.
+    pub host_names: Vec<String>,
+    /// The origins of web pages elsewhere that may read.
+    pub allow_origins: Vec<String>,
+    /// Who may ask, and how much.
+    pub limits: Limits,
 }

@@ -10,6 +10,8 @@ mod once;
 pub mod outputs;
 mod reload;
 mod running;
+mod running_task;
+mod server;
 mod shared;
 mod stdout;
 mod systemd;
@@ -21,9 +23,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 
 use crate::app::config::{self, Config};
-use crate::app::token_provider::ending::Ending;
 use crate::io::state_dir::{self, Lock, StateDir};
-use reload::Change;
 use tasks::{AcrossReloads, Next, Stop, Tasks};
 
 pub use inputs::Inputs;
@@ -44,6 +44,9 @@ pub enum Error {
     /// Another daemon uses the state directory.
     #[error("another enphased is using {}; stop it, or set a different state_dir", .0.display())]
     Running(PathBuf),
+    /// The server cannot listen.
+    #[error(transparent)]
+    Server(#[from] crate::app::server::Error),
     /// `run --once` could not write its readings.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -65,23 +68,20 @@ pub async fn run(
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    let listeners = match inputs.listeners.take() {
+        Some(open) => Some(open),
+        None => server::open(&config, &state).await?,
+    };
     let mut endings = Vec::new();
-    let mut tasks = Tasks::start(&config, &state, &mut inputs, &client_id);
+    let mut tasks = Tasks::start(&config, &state, &mut inputs, client_id);
+    tasks.serve(listeners, &config, &mut inputs).await;
     inputs.notify.ready();
     loop {
         running::record(&state, &config).await;
-        match tasks.run(&config, &mut inputs, &mut kept, &reload, stop.as_mut()).await {
-            Next::Stop => break,
-            Next::Reload(new, Change::Everything) => {
-                endings.retain(Ending::has_request);
-                endings.push(tasks.stop().await);
-                config = *new;
-                tasks = Tasks::start(&config, &state, &mut inputs, &client_id);
-            }
-            Next::Reload(new, _) => {
-                tasks.reconfigure(&new, &mut inputs, &client_id).await;
-                config = *new;
-            }
+        let next = tasks.run(&config, &mut inputs, &mut kept, &reload, stop.as_mut()).await;
+        let Next::Reload(new, change) = next else { break };
+        if tasks.switch((&config, &new), change, &state, &mut inputs, &mut endings).await {
+            config = *new;
         }
     }
     inputs.notify.stopping();

@@ -122,6 +122,7 @@ fn change(old: &Config, new: &Config) -> Change {
         new.gateways.iter().filter(|one| !old.gateways.contains(one)).map(|added| format!("added {added}")),
     );
     parts.extend((old.mqtt != new.mqtt).then(|| "changed [mqtt]".to_owned()));
+    parts.extend((old.server != new.server).then(|| "changed [server]".to_owned()));
     parts.extend((old.stdout != new.stdout).then(|| "changed [stdout]".to_owned()));
     if parts.is_empty() { Change::Nothing } else { Change::Parts(parts) }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::reload::{Change, ReloadLimit, reloaded};
+use super::running_task::{RunningTask, STOP_TIMEOUT};
+use super::server::{self, Server};
 use super::shared::{places, shared};
 use super::stdout::Stdout;
 use super::{Inputs, outputs, systemd};
@@ -18,14 +20,11 @@ use crate::app::config::{self, Config, Mqtt};
 use crate::app::latest::Availability;
 use crate::app::poller::{Poller, Reader, Shared};
 use crate::app::publisher::broker;
+use crate::app::server::Listeners;
 use crate::app::status::Status;
 use crate::app::token_provider::ending::Ending;
 use crate::base::heartbeat::Heartbeat;
-use crate::base::reading::Serial;
 use crate::io::state_dir::StateDir;
-
-/// The time limit for all tasks to end.
-const STOP_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// The delay between the first polls of two gateways, so that many gateways are not all contacted at the same moment.
 const STAGGER: Duration = Duration::from_millis(20);
@@ -50,7 +49,10 @@ pub(super) struct Tasks {
     shared: Shared,
     gateways: Vec<RunningPoller>,
     publisher: Option<RunningTask<PublisherSettings>>,
+    server: Server,
     set: JoinSet<()>,
+    /// Unique at the broker.
+    client_id: String,
     /// The number of the newest write that is on standard output.
     written_to_stdout: u64,
 }
@@ -80,35 +82,26 @@ impl PublisherSettings {
     }
 }
 
-/// A task that can be stopped on its own.
-struct RunningTask<S> {
-    settings: S,
-    heartbeat: Heartbeat,
-    stop: watch::Sender<bool>,
-    /// Receives the serial number of the gateway that the task read, when the task has ended.
-    ended: oneshot::Receiver<Option<Serial>>,
-}
-
-impl<S> RunningTask<S> {
-    /// Stops the task, and returns the gateway that it read.
-    async fn stop(self) -> Option<Serial> {
-        self.stop.send_replace(true);
-        timeout(STOP_TIMEOUT, self.ended).await.ok()?.ok()?
-    }
-}
-
 impl Tasks {
-    pub(super) fn start(config: &Config, state: &StateDir, inputs: &mut Inputs, client_id: &str) -> Self {
+    pub(super) fn start(config: &Config, state: &StateDir, inputs: &mut Inputs, client_id: String) -> Self {
         let (rng, ending) = (inputs.rng.fork(), Ending::default());
         let shared = shared(config, state, &inputs.clock, rng, &ending);
         let set = JoinSet::new();
-        let mut started = Self { shared, gateways: Vec::new(), publisher: None, set, written_to_stdout: 0 };
-        started.start_missing(config, inputs, client_id);
+        let mut started = Self {
+            shared,
+            gateways: Vec::new(),
+            publisher: None,
+            server: Server::default(),
+            set,
+            client_id,
+            written_to_stdout: 0,
+        };
+        started.start_missing(config, inputs);
         started
     }
 
     /// Starts the tasks of `config` that are not running.
-    fn start_missing(&mut self, config: &Config, inputs: &mut Inputs, client_id: &str) {
+    fn start_missing(&mut self, config: &Config, inputs: &mut Inputs) {
         let mut start = Instant::now();
         for gateway in &config.gateways {
             if !self.gateways.iter().any(|poller| poller.task.settings == *gateway) {
@@ -119,7 +112,7 @@ impl Tasks {
         if self.publisher.is_none()
             && let Some(published) = PublisherSettings::of(config)
         {
-            self.start_publisher(published, config, inputs.rng.fork(), client_id);
+            self.start_publisher(published, config, inputs.rng.fork());
         }
     }
 
@@ -129,14 +122,14 @@ impl Tasks {
         let reader = Reader::new(settings.clone(), self.shared.clone(), heartbeat.clone());
         // Boxed: otherwise the task stores the poller twice.
         let poller = Box::new(Poller::new(place, reader, start));
-        let task = self.start_task(settings, heartbeat, |stop| poller.run(stop));
+        let task = RunningTask::start(&mut self.set, settings, heartbeat, |stop| poller.run(stop));
         self.gateways.push(RunningPoller { place, task });
     }
 
-    fn start_publisher(&mut self, published: PublisherSettings, config: &Config, rng: Rng, client_id: &str) {
+    fn start_publisher(&mut self, published: PublisherSettings, config: &Config, rng: Rng) {
         let settings = &published.settings;
-        let options = outputs::broker(settings, client_id);
-        let content = outputs::content(settings, config, &self.shared, client_id);
+        let options = outputs::broker(settings, &self.client_id);
+        let content = outputs::content(settings, config, &self.shared, &self.client_id);
         let (latest, heartbeat) = (self.shared.latest.clone(), Heartbeat::new());
         let beats = heartbeat.clone();
         let publish = move |stop| async move {
@@ -144,30 +137,53 @@ impl Tasks {
             broker::run(options, content, &latest, &beats, rng, &caught_up, stop).await;
             None
         };
-        self.publisher = Some(self.start_task(published, heartbeat, publish));
+        self.publisher = Some(RunningTask::start(&mut self.set, published, heartbeat, publish));
     }
 
-    fn start_task<S, F>(
+    /// Starts the server on its open listeners.
+    pub(super) async fn serve(&mut self, listeners: Option<Listeners>, config: &Config, inputs: &mut Inputs) {
+        if let Some(listeners) = listeners {
+            let run = inputs.rng.u32(..);
+            self.server.start(&mut self.set, listeners, config, &self.shared, run).await;
+        }
+    }
+
+    /// Switches to `new`. Returns `false` if the server cannot listen at its new addresses: then everything stays as it was.
+    pub(super) async fn switch(
         &mut self,
-        settings: S,
-        heartbeat: Heartbeat,
-        work: impl FnOnce(Stopped) -> F,
-    ) -> RunningTask<S>
-    where
-        F: Future<Output = Option<Serial>> + Send + 'static,
-    {
-        let stop = watch::Sender::new(false);
-        let (tell, ended) = oneshot::channel();
-        let work = work(stopped(&stop));
-        self.set.spawn(async move {
-            // Without a receiver, all tasks are being stopped.
-            tell.send(work.await).unwrap_or_default();
-        });
-        RunningTask { settings, heartbeat, stop, ended }
+        (old, new): (&Config, &Config),
+        change: Change,
+        state: &StateDir,
+        inputs: &mut Inputs,
+        endings: &mut Vec<Ending>,
+    ) -> bool {
+        let everything = change == Change::Everything;
+        let mut opened = None;
+        if everything || old.server != new.server {
+            self.server.stop().await;
+            opened = match server::open(new, state).await {
+                Ok(opened) => opened,
+                Err(error) => {
+                    tracing::error!("{error}; keeping the old configuration");
+                    let before = server::open(old, state).await.ok().flatten();
+                    self.serve(before, old, inputs).await;
+                    return false;
+                }
+            };
+        }
+        if everything {
+            endings.retain(Ending::has_request);
+            endings.push(self.stop().await);
+            *self = Self::start(new, state, inputs, self.client_id.clone());
+        } else {
+            self.reconfigure(new, inputs).await;
+        }
+        self.serve(opened, new, inputs).await;
+        true
     }
 
     /// Switches to `new`, which has the same account. Tasks with unchanged settings keep running.
-    pub(super) async fn reconfigure(&mut self, new: &Config, inputs: &mut Inputs, client_id: &str) {
+    async fn reconfigure(&mut self, new: &Config, inputs: &mut Inputs) {
         let (stay, gone) = std::mem::take(&mut self.gateways)
             .into_iter()
             .partition(|poller| new.gateways.contains(&poller.task.settings));
@@ -183,7 +199,7 @@ impl Tasks {
         {
             publisher.stop().await;
         }
-        self.start_missing(new, inputs, client_id);
+        self.start_missing(new, inputs);
         while self.set.try_join_next().is_some() {}
         let (token_provider, places) = (Arc::clone(&self.shared.token_provider), places(new));
         // A login in progress may hold the lock for a while.
@@ -235,9 +251,10 @@ impl Tasks {
 
     /// Stops all tasks within two seconds, except for a request to the cloud that is in progress. Tasks that take longer
     /// are dropped, and then the broker publishes the last will. Returns a handle to wait for that request.
-    pub(super) async fn stop(mut self) -> Ending {
+    pub(super) async fn stop(&mut self) -> Ending {
         let stops = self.gateways.iter().map(|poller| &poller.task.stop);
-        for stop in stops.chain(self.publisher.iter().map(|task| &task.stop)) {
+        let others = self.publisher.iter().map(|task| &task.stop).chain(self.server.stop_signal());
+        for stop in stops.chain(others) {
             stop.send_replace(true);
         }
         self.shared.ending.begin();
@@ -249,15 +266,6 @@ impl Tasks {
         if timeout(STOP_TIMEOUT, ended).await.is_err() {
             tracing::debug!("some tasks did not stop in time");
         }
-        self.shared.ending
+        self.shared.ending.clone()
     }
-}
-
-/// A future that completes when a task has to stop.
-type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-fn stopped(stop: &watch::Sender<bool>) -> Stopped {
-    let mut stop = stop.subscribe();
-    // A dropped sender is a stop too.
-    Box::pin(async move { drop(stop.wait_for(|stop| *stop).await) })
 }

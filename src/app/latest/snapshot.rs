@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::token_report::TokenReport;
 use crate::base::reading::{Event, Reading, Serial};
 
@@ -40,13 +42,15 @@ pub struct Gateway {
 pub struct Numbered<T> {
     /// The number of the write.
     pub number: u64,
+    /// The time of the write.
+    pub at: Instant,
     /// The value.
     pub value: Arc<T>,
 }
 
 impl<T> Clone for Numbered<T> {
     fn clone(&self) -> Self {
-        Self { number: self.number, value: Arc::clone(&self.value) }
+        Self { number: self.number, at: self.at, value: Arc::clone(&self.value) }
     }
 }
 
@@ -77,6 +81,11 @@ impl Gateway {
     /// Returns the reading, unless the gateway has stopped responding since.
     pub fn fresh_reading(&self) -> Option<&Numbered<Reading>> {
         if self.availability.is_some() && !self.is_online() { None } else { self.reading.as_ref() }
+    }
+
+    /// Returns the number of its newest write.
+    pub const fn written(&self) -> u64 {
+        self.written
     }
 
     /// Returns whether the gateway has been read, and responds.
@@ -119,7 +128,7 @@ impl Snapshot {
 
     fn number<T>(&mut self, value: T) -> Numbered<T> {
         self.written += 1;
-        Numbered { number: self.written, value: Arc::new(value) }
+        Numbered { number: self.written, at: Instant::now(), value: Arc::new(value) }
     }
 
     /// Writes `value` to the field that `place` selects.
@@ -149,7 +158,7 @@ impl Snapshot {
 
     /// Adds an event of `serial`, and drops the oldest if there are too many.
     pub(super) fn add_event(&mut self, serial: &Serial, event: Event) {
-        let Numbered { number, value } = self.number(event);
+        let Numbered { number, value, .. } = self.number(event);
         if self.events.len() == EVENTS {
             self.events.pop_front();
         }

@@ -126,7 +126,7 @@ impl GatewayTopics {
             searched.entities = homeassistant::entities(&value, discovery);
             searched.is_news = self.announce(&value, &searched.entities, at);
         }
-        searched.reading = Some(Numbered { number: reading.number, value });
+        searched.reading = Some(Numbered { number: reading.number, at: reading.at, value });
         searched
     }
 

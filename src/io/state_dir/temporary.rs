@@ -23,7 +23,7 @@ pub(super) struct Temporary<'a> {
     directory: &'a File,
     /// Empty after the rename.
     pub(super) name: String,
-    /// Locked while it is written, so that [`Directory::sweep`] does not remove it.
+    /// Locked while it is written, so that a sweep does not remove it.
     pub(super) file: File,
 }
 

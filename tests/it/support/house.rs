@@ -10,14 +10,16 @@ use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
 use enphased::app::poller::{Poller, Shared};
+use enphased::app::server::Listeners;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
 use enphased::base::secrets::Secret;
+use enphased::io::http::Listen;
 use enphased::io::state_dir::{Disk, StateDir};
 use enphased::simulator::{CloudCounts, Fault, Simulation, SimulationOptions, responses};
 use fastrand::Rng;
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -82,13 +84,39 @@ impl House {
 
     /// Lets a daemon live whose state directory is on `disk`.
     pub(crate) async fn live_on(&self, disk: Disk, stop: impl Future<Output = ()> + Send) -> Vec<String> {
+        self.live_with(disk, None, stop).await
+    }
+
+    /// Lets a daemon with a server live until `visit` is done, which gets the addresses of the server.
+    pub(crate) async fn visited<T>(&self, visit: impl AsyncFnOnce(Vec<Listen>) -> T) -> T {
+        let state = StateDir::open(self.state()).unwrap();
+        let config = self.config();
+        let listeners = Listeners::open(config.server.as_ref().unwrap(), &state).await.unwrap();
+        let addresses = listeners.addresses().collect();
+        let (leave, left) = oneshot::channel::<()>();
+        let stop = async { drop(left.await) };
+        let living = self.live_with(Disk::inline(), Some(listeners), stop);
+        let visiting = async {
+            let result = visit(addresses).await;
+            leave.send(()).unwrap();
+            result
+        };
+        tokio::join!(living, visiting).1
+    }
+
+    async fn live_with(
+        &self,
+        disk: Disk,
+        listeners: Option<Listeners>,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Vec<String> {
         let (tell, mut told) = mpsc::unbounded_channel();
         let (_nobody, hangups) = mpsc::channel(1);
         let notify = Notify::Channel(tell, Some(3 * MINUTE));
         let clock = self.clock.clone();
         let state = StateDir::open(self.state()).unwrap().on(disk);
         let more_stops = mpsc::channel(1).1;
-        let inputs = Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops };
+        let inputs = Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops, listeners };
         daemon::run(self.config(), inputs, || Ok(self.config()), stop).await.unwrap();
         std::iter::from_fn(|| told.try_recv().ok()).collect()
     }

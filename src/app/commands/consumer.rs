@@ -1,0 +1,182 @@
+//! `enphased consumer`: the programs that ask the server, and their tokens.
+
+use std::io::Write;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use super::Context;
+use super::failure::{Code, Failure};
+use crate::app::server::registry::{Listed, Seen};
+use crate::app::server::tokens::ConsumerTokens;
+use crate::base::durations::length;
+use crate::base::printable::Printable;
+use crate::base::reading::Serial;
+use crate::io::gateway::pinned_key;
+use crate::io::state_dir::{Lock, StateDir};
+use crate::io::token::store;
+use crate::output::json;
+use crate::rules::access::consumers::Identity;
+
+/// The lock while the tokens are changed.
+const LOCK: &str = "consumers.lock";
+/// How long to wait for another command that changes the tokens.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The maximum number of characters of a name.
+const LONGEST_NAME: usize = 40;
+
+/// Creates a token and prints it once.
+pub async fn add(context: &mut Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let name = checked(name)?;
+    let state = context.state()?;
+    let _lock = lock(&state).await?;
+    let mut tokens = match ConsumerTokens::read(&state).await? {
+        Some(tokens) => tokens,
+        None => ConsumerTokens::empty()?,
+    };
+    if tokens.tokens().any(|entry| entry.name == name) {
+        let words =
+            format!("there is a consumer called {name} already; choose another name, or remove it first");
+        return Err(Failure::new(Code::Usage, words));
+    }
+    let serial = serial(context, &state).await;
+    let token = tokens.add(name, serial.as_ref(), context.clock.now())?;
+    tokens.write(&state).await?;
+    writeln!(out, "{}", token.expose())?;
+    if context.config.server.is_none() {
+        tracing::warn!("no server is configured: write listen below [server], see `enphased config example`");
+    }
+    Ok(())
+}
+
+/// Lists the consumers, as of the last time that the daemon has saved them.
+pub async fn list(context: &mut Context, as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let state = context.state()?;
+    let list = listed(&state).await?;
+    if as_json {
+        writeln!(out, "{}", json::one_line(&list))?;
+        return Ok(());
+    }
+    if list.is_empty() {
+        writeln!(out, "no program has asked yet, and no token was created")?;
+        return Ok(());
+    }
+    let now = context.clock.now();
+    writeln!(
+        out,
+        "{:<24} {:<8} {:<16} {:>9} {:>8} {:>8}  last seen",
+        "name", "kind", "address", "requests", "refused", "streams"
+    )?;
+    for one in list {
+        let seen = if one.requests == 0 { "never".to_owned() } else { ago(one.last_seen, now) };
+        writeln!(
+            out,
+            "{:<24} {:<8} {:<16} {:>9} {:>8} {:>8}  {seen}",
+            Printable(&one.name).to_string(),
+            one.kind,
+            one.address,
+            one.requests,
+            one.refused,
+            one.streams
+        )?;
+    }
+    Ok(())
+}
+
+/// Gives another name to a consumer.
+pub async fn rename(context: &mut Context, name: &str, new: &str) -> Result<(), Failure> {
+    let new = checked(new)?;
+    let state = context.state()?;
+    let _lock = lock(&state).await?;
+    let mut tokens = match ConsumerTokens::read(&state).await? {
+        Some(tokens) => tokens,
+        None => ConsumerTokens::empty()?,
+    };
+    if !tokens.rename(name, new) {
+        let seen = Seen::read(&state).await.consumers;
+        let mut programs =
+            seen.into_iter().filter(|usage| matches!(usage.identity, Identity::Program { .. }));
+        let found = programs.find(|usage| {
+            let known = tokens.name_of(&usage.identity);
+            Listed::new(usage, known, 0, false).name == name || usage.address.to_string() == name
+        });
+        let Some(usage) = found else { return Err(unknown(name)) };
+        tokens.name(usage.identity, new);
+    }
+    Ok(tokens.write(&state).await?)
+}
+
+/// Removes the token of a consumer. A running daemon ends its streams within a second.
+pub async fn remove(context: &mut Context, name: &str) -> Result<(), Failure> {
+    let state = context.state()?;
+    let _lock = lock(&state).await?;
+    let mut tokens = ConsumerTokens::read(&state).await?.ok_or_else(|| unknown(name))?;
+    if !tokens.remove(name, context.clock.now()) {
+        return Err(unknown(name));
+    }
+    Ok(tokens.write(&state).await?)
+}
+
+/// Returns the consumers that have asked, and those that have only a token.
+async fn listed(state: &StateDir) -> Result<Vec<Listed>, Failure> {
+    let (tokens, seen) = (ConsumerTokens::read(state).await?, Seen::read(state).await.consumers);
+    let name_of = |identity: &Identity| tokens.as_ref().and_then(|tokens| tokens.name_of(identity));
+    let mut list: Vec<Listed> =
+        seen.iter().map(|usage| Listed::new(usage, name_of(&usage.identity), 0, false)).collect();
+    for entry in tokens.iter().flat_map(ConsumerTokens::tokens) {
+        let is_seen = seen.iter().any(|usage| usage.identity == Identity::Token(entry.id.clone()));
+        if !is_seen {
+            list.push(Listed::unseen(&entry.name, entry.created_at));
+        }
+    }
+    list.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.name.cmp(&b.name)));
+    Ok(list)
+}
+
+/// Returns the gateway that a token is made for: the first one that is configured or known.
+async fn serial(context: &Context, state: &StateDir) -> Option<Serial> {
+    let configured = context.config.gateways.iter().find_map(|gateway| gateway.serial.clone());
+    if configured.is_some() {
+        return configured;
+    }
+    let with_token = store::serials(state).await.unwrap_or_default().into_iter().next();
+    if with_token.is_some() {
+        return with_token;
+    }
+    pinned_key::last_seen(state).await.ok()?.into_iter().map(|(serial, _)| serial).next()
+}
+
+async fn lock(state: &StateDir) -> Result<Lock, Failure> {
+    let start = Instant::now();
+    loop {
+        if let Some(lock) = state.try_lock(LOCK).await? {
+            return Ok(lock);
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(Failure::new(Code::TryLater, "another command is changing the consumers; try again"));
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn checked(name: &str) -> Result<&str, Failure> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+        let words = format!("a name has 1 to {LONGEST_NAME} characters, such as \"evcc\"");
+        return Err(Failure::new(Code::Usage, words));
+    }
+    Ok(name)
+}
+
+fn unknown(name: &str) -> Failure {
+    let words = format!("no consumer is called {}; `enphased consumer list` shows all", Printable(name));
+    Failure::new(Code::Data, words)
+}
+
+fn ago(then: Timestamp, now: Timestamp) -> String {
+    match Duration::try_from(now.duration_since(then)) {
+        Ok(passed) => format!("{} ago", length(passed)),
+        Err(_) => format!("{then:.0}"),
+    }
+}

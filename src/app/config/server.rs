@@ -1,0 +1,146 @@
+//! Checks and completes the table `[server]`.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::file::ServerTable;
+use super::findings::Findings;
+use super::settings::Server;
+use crate::io::http::Listen;
+use crate::rules::access::Limits;
+
+/// The networks that need no token by default: this machine.
+const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+/// The default maximum number of active consumers.
+const CONSUMERS: usize = 32;
+/// The default maximum number of streams.
+const STREAMS: usize = 16;
+/// The default maximum number of requests of one consumer per minute.
+const REQUESTS_PER_MINUTE: u32 = 600;
+/// What can be configured as a maximum. Each consumer takes memory, and each stream a connection of the 128.
+const MOST_CONSUMERS: usize = 200;
+const MOST_STREAMS: usize = 100;
+
+pub(super) fn server(table: ServerTable, findings: &mut Findings) -> Option<Server> {
+    let Some(listen) = table.listen.filter(|listen| !listen.is_empty()) else {
+        findings.problem("server listen", "write at least one address, such as [\"127.0.0.1:8480\"]");
+        return None;
+    };
+    let listen: Vec<Listen> =
+        listen.iter().filter_map(|text| findings.take("server listen", text.parse())).collect();
+    let twice = listen.iter().enumerate().any(|(n, address)| {
+        address.address.port() != 0 && listen.iter().skip(n + 1).any(|other| other.address == address.address)
+    });
+    if twice {
+        findings.problem("server listen", "the same address and port is there twice");
+    }
+    let open_to = table.open_to.unwrap_or_else(|| LOOPBACK.map(str::to_owned).to_vec());
+    let open_to: Vec<IpNet> =
+        open_to.iter().filter_map(|text| findings.take("server open_to", network(text))).collect();
+    warn(&listen, &open_to, findings);
+    let allow_origins = table.allow_origins.unwrap_or_default();
+    let allow_origins: Vec<String> =
+        allow_origins.iter().filter_map(|text| findings.take("server allow_origins", origin(text))).collect();
+    let mut most = |key: &str, value: Option<usize>, default: usize, most: usize| {
+        let value = value.unwrap_or(default);
+        if value == 0 || value > most {
+            findings.problem(key, &format!("write a number from 1 to {most}"));
+        }
+        value
+    };
+    let max_consumers = most("server max_consumers", table.max_consumers, CONSUMERS, MOST_CONSUMERS);
+    let max_streams = most("server max_streams", table.max_streams, STREAMS, MOST_STREAMS);
+    let requests_per_minute = table.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
+    if requests_per_minute == 0 {
+        findings.problem("server requests_per_minute", "write a number above 0");
+    }
+    Some(Server {
+        listen,
+        host_names: table.host_names.unwrap_or_default(),
+        allow_origins,
+        limits: Limits { open_to, max_consumers, max_streams, requests_per_minute },
+    })
+}
+
+/// Warns of a server that the whole internet may read, if the router lets it through.
+fn warn(listen: &[Listen], open_to: &[IpNet], findings: &mut Findings) {
+    let is_reachable = listen.iter().any(|listen| !listen.address.ip().is_loopback());
+    if is_reachable && open_to.iter().any(|network| network.prefix_len() == 0) {
+        findings.warnings.push(
+            "server open_to: every address may read without a token; write the network of your house instead"
+                .to_owned(),
+        );
+    }
+}
+
+/// Parses a network, or one address.
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    let text = text.trim();
+    let parsed = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    parsed.ok_or("write a network, such as \"192.168.1.0/24\", or an IP address")
+}
+
+/// Checks the origin of a web page.
+fn origin(text: &str) -> Result<String, &'static str> {
+    let text = text.trim().trim_end_matches('/');
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', ' ', '*']) => Ok(text.to_owned()),
+        _ => Err("write an origin, such as \"https://house.example.com\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::config;
+    use crate::app::config::environment::Environment;
+
+    fn complete(table: &str) -> Result<config::Config, config::Error> {
+        config::complete(&format!("[server]\n{table}"), None, &Environment::default())
+    }
+
+    #[test]
+    fn without_more_than_an_address_only_this_machine_may_read() {
+        let server = complete("listen = [\"0.0.0.0:8480\", \"tls://[::]:8443\"]").unwrap().server.unwrap();
+        let shown: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["http://0.0.0.0:8480", "https://[::]:8443"]);
+        let open: Vec<String> = server.limits.open_to.iter().map(ToString::to_string).collect();
+        assert_eq!(open, ["127.0.0.0/8", "::1/128"]);
+        assert_eq!(
+            (server.limits.max_consumers, server.limits.max_streams, server.limits.requests_per_minute),
+            (32, 16, 600)
+        );
+        assert!(config::complete("", None, &Environment::default()).unwrap().server.is_none());
+    }
+
+    #[test]
+    fn every_mistake_is_found_at_once() {
+        let error = complete(
+            "listen = [\"8480\", \"127.0.0.1:1\", \"tls://127.0.0.1:1\"]\nopen_to = [\"home\"]\nallow_origins = [\"*\"]\n\
+             max_streams = 0\nmax_consumers = 1000\nrequests_per_minute = 0\n",
+        )
+        .unwrap_err();
+        let error: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
+        let error = error.join("\n");
+        for part in [
+            "server listen: write an IP address",
+            "server listen: the same address",
+            "server open_to",
+            "server allow_origins",
+            "server max_streams",
+            "server max_consumers",
+            "server requests_per_minute",
+        ] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+        assert!(complete("").unwrap_err().problems()[0].to_string().contains("write at least one address"));
+    }
+
+    #[test]
+    fn a_server_that_is_open_to_everybody_is_warned_of() {
+        let config =
+            complete("listen = [\"0.0.0.0:8480\"]\nopen_to = [\"0.0.0.0/0\", \"192.168.1.9\"]").unwrap();
+        assert!(config.warnings.iter().any(|warning| warning.contains("every address may read")));
+    }
+}

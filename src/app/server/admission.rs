@@ -1,0 +1,156 @@
+//! What every request passes before it is answered: the name that it is addressed to, its origin, its consumer.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, COOKIE, HOST, ORIGIN, USER_AGENT, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::context::Context;
+use super::problem::Problem;
+use super::registry::OpenStream;
+use super::{health, live, socket};
+use crate::base::printable::is_printable;
+use crate::io::http::Peer;
+use crate::rules::access::consumers::{self, Identity, Presented};
+use crate::rules::access::host;
+use crate::rules::access::refusal::Refusal;
+
+/// The name of the cookie with a token.
+pub(super) const COOKIE_NAME: &str = "enphased";
+/// The maximum number of characters of a program's name to keep.
+const LONGEST_PROGRAM: usize = 80;
+
+/// The consumer of a request, as an extension.
+#[derive(Clone, Debug)]
+pub(super) struct Consumer(pub(super) Identity);
+
+/// Answers a request if its consumer is admitted.
+pub(super) async fn admit(
+    State(context): State<Arc<Context>>,
+    Extension(peer): Extension<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    if let Some(problem) = misdirected(headers, &context) {
+        return problem.into_response();
+    }
+    let origin = header(headers, &ORIGIN).map(str::to_owned);
+    let is_allowed = origin.as_ref().is_some_and(|origin| context.settings.allow_origins.contains(origin));
+    if request.method() == Method::OPTIONS && is_allowed {
+        return with_headers(StatusCode::NO_CONTENT.into_response(), origin.filter(|_| is_allowed));
+    }
+    let path = request.uri().path();
+    let response = if path == health::LIVE || path == health::READY {
+        next.run(request).await
+    } else {
+        match identify(&request, peer, &context, is_allowed) {
+            Ok(identity) => {
+                if is_stream(path) {
+                    // Counts until the last clone is dropped, also if the request turns out to be wrong.
+                    let open = OpenStream::new(context.registry.clone(), identity.clone());
+                    request.extensions_mut().insert(Arc::new(open));
+                }
+                request.extensions_mut().insert(Consumer(identity));
+                next.run(request).await
+            }
+            Err(problem) => problem.into_response(),
+        }
+    };
+    with_headers(response, origin.filter(|_| is_allowed))
+}
+
+/// Refuses a request that is addressed to a name of somebody else.
+fn misdirected(headers: &HeaderMap, context: &Context) -> Option<Problem> {
+    // Only programs that are no browser leave it out.
+    let host = headers.get(HOST)?;
+    if host.to_str().is_ok_and(|name| host::is_allowed(name, &context.names)) {
+        return None;
+    }
+    let detail =
+        "this name is not one of this machine: use its address, or add the name to host_names below [server]";
+    Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
+}
+
+fn identify(request: &Request, peer: Peer, context: &Context, is_allowed: bool) -> Result<Identity, Problem> {
+    let (headers, path) = (request.headers(), request.uri().path());
+    // A browser lets any page open a WebSocket, and sends the cookie of this server with it.
+    if path == socket::PATH && !is_allowed && is_foreign(headers) {
+        let detail = "this page may not open a socket: add its origin to allow_origins below [server]";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
+    // The link that a browser opens once.
+    let in_link = (path == "/").then(|| request.uri().query().and_then(token_in_link)).flatten();
+    let token = in_link.as_deref().or_else(|| token(headers));
+    if request.method() == Method::POST && token.is_none() {
+        return Err(Refusal::NotRecognised.into());
+    }
+    let asked = consumers::Request {
+        address: peer.address,
+        program: program(headers),
+        token: Presented::Nothing,
+        stream: is_stream(path),
+    };
+    Ok(context.registry.admit(token, asked)?)
+}
+
+fn is_stream(path: &str) -> bool {
+    path == live::PATH || path == socket::PATH
+}
+
+/// Returns `true` if a page of another server makes the request.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = header(headers, &ORIGIN) else { return false };
+    let host = header(headers, &HOST).unwrap_or_default();
+    origin.split_once("://").is_none_or(|(_, name)| !name.eq_ignore_ascii_case(host))
+}
+
+/// Returns the token of a request: in its header, otherwise in its cookie.
+pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
+    let bearer = header(headers, &AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    bearer.or_else(|| pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value))
+}
+
+/// Returns the token in the query of a link.
+pub(super) fn token_in_link(query: &str) -> Option<String> {
+    let (_, token) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token")?;
+    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (!token.is_empty() && token.chars().all(is_token)).then(|| token.into_owned())
+}
+
+/// Returns what the program calls itself, without what could control a terminal.
+fn program(headers: &HeaderMap) -> String {
+    let name = header(headers, &USER_AGENT).unwrap_or_default();
+    name.chars().filter(|c| is_printable(*c)).take(LONGEST_PROGRAM).collect()
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Adds the headers of every response.
+fn with_headers(mut response: Response, origin: Option<String>) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'self'"));
+    if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(&origin).ok()) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization"));
+        headers.insert(VARY, HeaderValue::from_static("Origin"));
+    }
+    response
+}

@@ -1,0 +1,217 @@
+//! The requests below `/api/v1`, and the first page.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+
+use super::admission::{COOKIE_NAME, Consumer, token_in_link};
+use super::context::Context;
+use super::problem::Problem;
+use super::registry::Listed;
+use crate::app::latest::{Availability, Gateway, TokenReport};
+use crate::app::requests::Request;
+use crate::base::reading::{Event, Serial};
+use crate::output::json;
+use crate::rules::access::consumers::Identity;
+
+/// The bytes of a hash that identify a response.
+const TAG_BYTES: usize = 12;
+
+/// A gateway in a list.
+#[derive(Debug, Serialize)]
+struct Listing {
+    serial: Serial,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<String>,
+    available: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The time of the newest reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<TokenReport>,
+}
+
+impl Listing {
+    fn new(serial: &Serial, gateway: &Gateway) -> Self {
+        let facts = gateway.reading.as_ref().map(|reading| &reading.value.gateway);
+        let (available, reason) = match gateway.availability.as_ref().map(|known| &*known.value) {
+            Some(Availability::Online) => (true, None),
+            Some(Availability::Offline(reason)) => (false, Some(reason.clone())),
+            None => (false, Some("not read yet".to_owned())),
+        };
+        Self {
+            serial: serial.clone(),
+            name: facts.and_then(|facts| facts.name.clone()),
+            firmware: facts.map(|facts| facts.firmware.clone()),
+            available,
+            reason,
+            read_at: gateway.reading.as_ref().map(|reading| reading.value.time),
+            token: gateway.token.as_ref().map(|token| TokenReport::clone(&token.value)),
+        }
+    }
+}
+
+/// The state of the daemon.
+#[derive(Debug, Serialize)]
+struct Status {
+    version: &'static str,
+    started_at: Timestamp,
+    time: Timestamp,
+    gateways: Vec<Listing>,
+    /// What each configured gateway is doing, in words.
+    summary: String,
+    /// Absent without a broker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<Broker>,
+    /// The last events, the newest first.
+    events: Vec<Event>,
+}
+
+#[derive(Debug, Serialize)]
+struct Broker {
+    connected: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// `GET /`: what is here. `GET /?token=…` turns a token into a cookie, so that it does not stay in the address.
+pub(super) async fn index(RawQuery(query): RawQuery) -> Response {
+    if let Some(token) = query.as_deref().and_then(token_in_link) {
+        let cookie = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=315360000");
+        let Ok(cookie) = HeaderValue::from_str(&cookie) else {
+            return Problem::new(StatusCode::BAD_REQUEST, "this is not a token").into_response();
+        };
+        return (StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static("/")), (SET_COOKIE, cookie)])
+            .into_response();
+    }
+    ([(CACHE_CONTROL, "no-store")], Html(include_str!("index.html"))).into_response()
+}
+
+/// `GET /api/v1/gateways`
+pub(super) async fn gateways(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
+    json(&headers, &listings(&context))
+}
+
+fn listings(context: &Context) -> Vec<Listing> {
+    let reader = context.latest.reader();
+    let snapshot = reader.borrow();
+    snapshot.gateways().map(|(serial, gateway)| Listing::new(serial, gateway)).collect()
+}
+
+/// `GET /api/v1/gateways/SERIAL/reading`: the document, the same as on MQTT.
+pub(super) async fn reading(
+    State(context): State<Arc<Context>>,
+    Path(serial): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let reader = context.latest.reader();
+    let snapshot = reader.borrow();
+    let Some(gateway) = Serial::parse(&serial).ok().and_then(|serial| snapshot.gateway(&serial).cloned())
+    else {
+        return no_gateway().into_response();
+    };
+    let Some(reading) = gateway.fresh_reading() else {
+        let reason = match gateway.availability.as_ref().map(|known| &*known.value) {
+            Some(Availability::Offline(reason)) => reason.clone(),
+            _ => "the gateway has not been read yet".to_owned(),
+        };
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
+    };
+    json(&headers, &*reading.value)
+}
+
+fn no_gateway() -> Problem {
+    Problem::not_found("no gateway with this serial number is known: /api/v1/gateways lists them")
+}
+
+/// `POST /api/v1/gateways/SERIAL/poll`: reads soon, under the same rules as a message over MQTT.
+pub(super) async fn poll(State(context): State<Arc<Context>>, Path(serial): Path<String>) -> Response {
+    let reader = context.latest.reader();
+    let serial = Serial::parse(&serial).ok().filter(|serial| reader.borrow().gateway(serial).is_some());
+    let Some(serial) = serial else { return no_gateway().into_response() };
+    context.requests.put(&serial, Request::Poll);
+    StatusCode::ACCEPTED.into_response()
+}
+
+/// `GET /api/v1/status`
+pub(super) async fn status(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
+    let reader = context.latest.reader();
+    let (problem, mut events): (Option<String>, Vec<Event>) = {
+        let snapshot = reader.borrow();
+        let events = snapshot.events_after(0).map(|event| Event::clone(&event.event)).collect();
+        (snapshot.broker_trouble().map(str::to_owned), events)
+    };
+    events.reverse();
+    let broker = context.has_broker.then(|| Broker { connected: problem.is_none(), problem });
+    json(
+        &headers,
+        &Status {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: context.started_at,
+            time: context.clock.now(),
+            gateways: listings(&context),
+            summary: crate::app::status::line(&context.statuses.reader().borrow()),
+            broker,
+            events,
+        },
+    )
+}
+
+/// `GET /api/v1/consumers`. Who has no token sees only itself.
+pub(super) async fn consumers(
+    State(context): State<Arc<Context>>,
+    Extension(Consumer(identity)): Extension<Consumer>,
+    headers: HeaderMap,
+) -> Response {
+    let mut list: Vec<Listed> = context.registry.list();
+    if let Identity::Program { address, program } = &identity
+        && !address.is_loopback()
+    {
+        list.retain(|listed| listed.address == address.to_string() && listed.program == *program);
+    }
+    json(&headers, &list)
+}
+
+/// Answers a request for a path that does not exist.
+pub(super) async fn unknown() -> Problem {
+    Problem::not_found("there is nothing at this path: /openapi.json describes what there is")
+}
+
+/// Answers a request with a method that the path does not have.
+pub(super) async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not have this method: see /openapi.json")
+}
+
+/// Answers with `value` as JSON, or with 304 if the client has it already.
+pub(super) fn json<T: Serialize>(headers: &HeaderMap, value: &T) -> Response {
+    let body = json::one_line(value);
+    let hash = digest(&SHA256, body.as_bytes());
+    let hash = hash.as_ref().get(..TAG_BYTES).unwrap_or_default();
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash));
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_known = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+    let mut response = if is_known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        (StatusCode::OK, body).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(ETAG, tag);
+    }
+    response
+}

@@ -1,0 +1,55 @@
+//! What the handlers of requests work with.
+
+use std::fs;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::registry::Registry;
+use crate::app::config;
+use crate::app::latest::Latest;
+use crate::app::requests::Requests;
+use crate::app::status::StatusList;
+use crate::base::clock::Clock;
+
+/// What the handlers of requests work with.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Context {
+    pub settings: config::Server,
+    pub latest: Latest,
+    pub statuses: StatusList,
+    pub requests: Requests,
+    pub registry: Registry,
+    pub clock: Clock,
+    pub zone: TimeZone,
+    /// The longest poll interval of the gateways.
+    pub interval: Duration,
+    /// Values are published to a broker.
+    pub has_broker: bool,
+    /// The names of this machine.
+    pub names: Vec<String>,
+    /// Identifies this run in the ids of streams.
+    pub run: u32,
+    pub started_at: Timestamp,
+    pub started: Instant,
+    /// Becomes `true` at a stop, and when the listeners close.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Context {
+    /// Waits until the server stops.
+    pub async fn stopped(&self) {
+        // A dropped sender is a stop too.
+        drop(self.stop.clone().wait_for(|stop| *stop).await);
+    }
+}
+
+/// Returns the name of this machine.
+pub fn host_name() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty() && name != "(none)")
+}

@@ -1,0 +1,193 @@
+//! A listening socket, and the connections that it accepts.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::listen::Listen;
+use super::progress::Progress;
+
+/// The maximum number of connections of all listeners.
+pub const MAX_CONNECTIONS: usize = 128;
+/// The maximum size of the head of a request in bytes.
+const LONGEST_HEAD: usize = 8 * 1024;
+/// The time limit for a handshake, and for the head of a request. An idle connection is closed after it too.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that connections get to end at a stop.
+const GRACE: Duration = Duration::from_millis(500);
+/// The delay after a failure to accept a connection: usually there are no file descriptors left for the moment.
+const ACCEPT_DELAY: Duration = Duration::from_millis(500);
+/// The number of connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 128;
+
+/// The client of a connection, as an extension of each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its address. An IPv4 address is one, even if the listener is for IPv6.
+    pub address: IpAddr,
+}
+
+/// The reason that nothing listens at an address.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another program listens there, or the address does not exist (yet). A later attempt may succeed.
+    #[error("cannot listen at {listen}: {source}; stop the other program, or change listen below [server]")]
+    Busy {
+        /// The address.
+        listen: Listen,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The system does not permit it, which a person has to change.
+    #[error(
+        "cannot listen at {listen}: {source}; ports below 1024 need a permission that the service does not have: choose \
+         another port below [server]"
+    )]
+    Forbidden {
+        /// The address.
+        listen: Listen,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    listen: Listen,
+    socket: TcpListener,
+}
+
+impl Listener {
+    /// Listens at `listen`. `only_ipv6` keeps an IPv6 socket from taking the port for IPv4 too.
+    pub fn open(listen: Listen, only_ipv6: bool) -> Result<Self, Error> {
+        let opened = match listen.address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        };
+        let opened = opened.and_then(|socket| {
+            socket.set_reuseaddr(true)?;
+            if listen.address.is_ipv6() {
+                rustix::net::sockopt::set_ipv6_v6only(&socket, only_ipv6)?;
+            }
+            socket.bind(listen.address)?;
+            socket.listen(BACKLOG)
+        });
+        let socket = opened.map_err(|source| match source.kind() {
+            ErrorKind::PermissionDenied => Error::Forbidden { listen, source },
+            _ => Error::Busy { listen, source },
+        })?;
+        let address = socket.local_addr().unwrap_or(listen.address);
+        Ok(Self { listen: Listen { address, ..listen }, socket })
+    }
+
+    /// Returns the address, with the port that the system chose if none was given.
+    pub const fn listen(&self) -> Listen {
+        self.listen
+    }
+
+    /// Serves connections until `stop` is `true`. `tls` is needed if the address is one for TLS.
+    pub async fn serve(
+        &self,
+        tls: Option<TlsAcceptor>,
+        router: Router,
+        permits: Arc<Semaphore>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut connections = JoinSet::new();
+        let stopped = stop.clone();
+        let mut ended = pin!(async move { drop(stop.wait_for(|stop| *stop).await) });
+        loop {
+            let next = async {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                (self.socket.accept().await, permit)
+            };
+            tokio::select! {
+                biased;
+                () = &mut ended => break,
+                Some(_) = connections.join_next() => {}
+                (accepted, permit) = next => match accepted {
+                    Ok((stream, peer)) => {
+                        let peer = Peer { address: peer.ip().to_canonical() };
+                        let served = serve_connection(stream, peer, tls.clone(), router.clone(), stopped.clone());
+                        connections.spawn(async move {
+                            served.await;
+                            drop(permit);
+                        });
+                    }
+                    Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        tracing::debug!(%error, listen = %self.listen, "cannot accept a connection");
+                        sleep(ACCEPT_DELAY).await;
+                    }
+                }
+            }
+        }
+        let all = async { while connections.join_next().await.is_some() {} };
+        // Those that remain are dropped.
+        timeout(GRACE, all).await.ok();
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    peer: Peer,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) {
+    // Without this, each response of several segments waits for an acknowledgement.
+    stream.set_nodelay(true).ok();
+    let stream = Progress::new(stream);
+    match tls {
+        None => serve_requests(stream, peer, router, stop).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(REQUEST_TIMEOUT, tls.accept(stream)).await {
+                serve_requests(stream, peer, router, stop).await;
+            }
+        }
+    }
+}
+
+async fn serve_requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_TIMEOUT)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+    tokio::select! {
+        // An error means that the client has gone, or did not keep to the protocol. It gets no response then.
+        _ = connection.as_mut() => return,
+        () = stopped => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await.ok();
+}

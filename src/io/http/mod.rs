@@ -1,0 +1,12 @@
+//! The HTTP server: listeners, TLS with a key of this daemon's own, and the limits of a connection.
+//!
+//! What is answered is decided elsewhere: a listener passes each request to a service.
+
+pub mod certificate;
+pub mod listen;
+pub mod listener;
+mod progress;
+
+pub use certificate::Certificate;
+pub use listen::Listen;
+pub use listener::{Error, Listener, Peer};

@@ -1,0 +1,166 @@
+//! The API: every response is as described, and the same as on MQTT.
+
+use serde_json::Value;
+
+use super::client::{get, ready, request};
+use super::{served, served_with};
+
+/// Compares `value` with a schema of the description. Only the words that the description uses are known.
+fn compare(value: &Value, schema: &Value, all: &Value, place: &str) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = all.pointer(name.strip_prefix('#').unwrap()).unwrap();
+        return compare(value, target, all, place);
+    }
+    let is_kind = match schema["type"].as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "boolean" => value.is_boolean(),
+        other => panic!("{place}: unknown type {other}"),
+    };
+    assert!(is_kind, "{place}: {value} is not {}", schema["type"]);
+    if let Some(words) = schema["enum"].as_array() {
+        assert!(words.contains(value), "{place}: {value} is not in {words:?}");
+    }
+    if schema["format"] == "date-time" {
+        assert!(value.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{place}: {value}");
+    }
+    for entry in value.as_array().into_iter().flatten() {
+        compare(entry, &schema["items"], all, &format!("{place}[]"));
+    }
+    let Some(fields) = value.as_object() else { return };
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(fields.contains_key(name.as_str().unwrap()), "{place}: {name} is missing");
+    }
+    for (name, value) in fields {
+        match schema["properties"].get(name) {
+            Some(schema) => compare(value, schema, all, &format!("{place}.{name}")),
+            None => assert_ne!(schema["additionalProperties"], false, "{place}.{name} is not described"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_response_is_as_described() {
+    let house = served();
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let description = get(at, "/openapi.json").await.json();
+            let gateways = get(at, "/api/v1/gateways").await.json();
+            let serials: Vec<&str> =
+                gateways.as_array().unwrap().iter().map(|one| one["serial"].as_str().unwrap()).collect();
+            assert_eq!(serials.len(), house.simulation.gateways.len());
+            let mut compared = 0;
+            for (path, methods) in description["paths"].as_object().unwrap() {
+                for (method, described) in methods.as_object().unwrap() {
+                    if path == "/api/v1/stream" || path == "/api/v1/socket" {
+                        continue;
+                    }
+                    for serial in serials.iter().chain(&["999"]) {
+                        let first = format!("{} {}", method.to_uppercase(), path.replace("{serial}", serial));
+                        let reply = request(at, &first, &[]).await;
+                        let response = &described["responses"][reply.status.to_string()];
+                        assert!(response.is_object(), "{first}: {} is not described", reply.status);
+                        let Some(content) = response["content"].as_object() else { continue };
+                        let (kind, schema) = content.iter().next().unwrap();
+                        let found = reply.header("content-type").unwrap();
+                        assert!(found.starts_with(kind.as_str()), "{first}: {found}");
+                        if schema["schema"].is_object() {
+                            compare(&reply.json(), &schema["schema"], &description, &first);
+                            compared += 1;
+                        }
+                    }
+                }
+            }
+            assert!(compared > 15, "{compared}");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_the_client_has_is_not_sent_again() {
+    served()
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let path = "/api/v1/gateways/122300000001/reading";
+            let first = get(at, path).await;
+            let tag = first.header("etag").unwrap().to_owned();
+            assert_eq!(first.header("cache-control"), Some("no-cache"));
+            let again = request(at, &format!("GET {path}"), &[&format!("If-None-Match: {tag}")]).await;
+            assert_eq!((again.status, again.body.as_str()), (304, ""));
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            let later = request(at, &format!("GET {path}"), &[&format!("If-None-Match: {tag}")]).await;
+            assert_eq!(later.status, 200);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_exist_is_a_problem_in_json() {
+    served()
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            for (first, status) in [
+                ("GET /nothing", 404),
+                ("GET /api/v1/gateways/1/reading", 404),
+                ("DELETE /api/v1/gateways", 405),
+                ("GET /api/v1/stream?groups=nonsense", 400),
+            ] {
+                let reply = request(at, first, &[]).await;
+                assert_eq!(reply.status, status, "{first}");
+                assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{first}");
+                assert!(reply.json()["detail"].as_str().unwrap().len() > 10, "{first}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_of_somebody_else_is_refused_and_a_configured_one_is_not() {
+    served_with("host_names = [\"sun.example.com\"]\n")
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            for (host, status) in [
+                ("evil.example.com", 421),
+                ("evil.example.com:8480", 421),
+                ("sun.example.com", 200),
+                ("127.0.0.1:8480", 200),
+                ("pi.local", 200),
+            ] {
+                let reply = request(at, "GET /livez", &[&format!("Host: {host}")]).await;
+                assert_eq!(reply.status, status, "{host}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_configured_origin_may_read_from_elsewhere() {
+    served_with("allow_origins = [\"https://house.example.com\"]\n")
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            let allowed = |origin: &'static str| async move {
+                let reply = request(at, "GET /api/v1/gateways", &[&format!("Origin: {origin}")]).await;
+                reply.header("access-control-allow-origin").map(str::to_owned)
+            };
+            assert_eq!(
+                allowed("https://house.example.com").await.as_deref(),
+                Some("https://house.example.com")
+            );
+            assert_eq!(allowed("https://evil.example.com").await, None);
+            let lines = [
+                "Origin: https://evil.example.com",
+                "Connection: Upgrade",
+                "Upgrade: websocket",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            ];
+            assert_eq!(request(at, "GET /api/v1/socket", &lines).await.status, 403);
+        })
+        .await;
+}

@@ -1,0 +1,110 @@
+//! A client that shows exactly what was sent and received.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A response.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    head: String,
+    pub(super) body: String,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.head.lines().filter_map(|line| line.split_once(": "));
+        pairs.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Returns the code of a refusal.
+    pub(super) fn code(&self) -> Option<u64> {
+        self.json()["code"].as_u64()
+    }
+}
+
+/// Sends a request with these lines after its first one.
+pub(super) async fn request(at: SocketAddr, first: &str, lines: &[&str]) -> Reply {
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    send(&mut stream, first, lines).await;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+async fn send(stream: &mut TcpStream, first: &str, lines: &[&str]) {
+    let host = if lines.iter().any(|line| line.starts_with("Host:")) { "" } else { "Host: localhost\r\n" };
+    let lines = [lines, &["", ""]].concat().join("\r\n");
+    let text = format!("{first} HTTP/1.1\r\n{host}Connection: close\r\n{lines}");
+    stream.write_all(text.as_bytes()).await.unwrap();
+}
+
+pub(super) async fn get(at: SocketAddr, path: &str) -> Reply {
+    request(at, &format!("GET {path}"), &[]).await
+}
+
+/// Waits until every gateway was read.
+pub(super) async fn ready(at: SocketAddr) {
+    while get(at, "/readyz").await.status != 200 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// An open stream of server-sent events.
+pub(super) struct Stream {
+    stream: TcpStream,
+    text: String,
+}
+
+impl Stream {
+    pub(super) async fn open(at: SocketAddr, path: &str, lines: &[&str]) -> Self {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        send(&mut stream, &format!("GET {path}"), lines).await;
+        Self { stream, text: String::new() }
+    }
+
+    /// Returns the next event: its name, its data and its id; or `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<(String, Value, Option<String>)> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.text = rest;
+                let field =
+                    |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
+                    return Some((name, serde_json::from_str(&data).unwrap(), field("id: ")));
+                }
+            }
+            let mut buffer = vec![0; 64 * 1024];
+            let length = self.stream.read(&mut buffer).await.ok()?;
+            if length == 0 {
+                return None;
+            }
+            // The sizes of chunks are lines of their own, and disappear with the carriage returns around them.
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            self.text.push_str(&without_chunks(&text));
+        }
+    }
+}
+
+/// Removes the sizes of chunks, which are lines that end with a carriage return; events have none.
+fn without_chunks(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        if !line.ends_with("\r\n") {
+            out.push_str(line);
+        }
+    }
+    out
+}

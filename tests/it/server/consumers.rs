@@ -1,0 +1,172 @@
+//! Consumers: who is admitted, who is refused with which code, and what survives a restart.
+
+use enphased::app::server::registry::Seen;
+use enphased::app::server::tokens::ConsumerTokens;
+use enphased::base::secrets::Secret;
+use enphased::io::state_dir::StateDir;
+use jiff::Timestamp;
+
+use super::client::{Stream, get, ready, request};
+use super::served_with;
+use crate::support::house::House;
+
+/// A network to which nobody in a test belongs.
+const CLOSED: &str = "open_to = [\"192.0.2.0/24\"]\n";
+
+async fn add(house: &House, name: &str) -> Secret {
+    let state = StateDir::open(house.state()).unwrap();
+    let mut tokens = match ConsumerTokens::read(&state).await.unwrap() {
+        Some(tokens) => tokens,
+        None => ConsumerTokens::empty().unwrap(),
+    };
+    let token = tokens.add(name, None, Timestamp::UNIX_EPOCH).unwrap();
+    tokens.write(&state).await.unwrap();
+    token
+}
+
+async fn remove(house: &House, name: &str) {
+    let state = StateDir::open(house.state()).unwrap();
+    let mut tokens = ConsumerTokens::read(&state).await.unwrap().unwrap();
+    assert!(tokens.remove(name, Timestamp::UNIX_EPOCH));
+    tokens.write(&state).await.unwrap();
+}
+
+fn bearer(token: &Secret) -> String {
+    format!("Authorization: Bearer {}", token.expose())
+}
+
+#[tokio::test(start_paused = true)]
+async fn outside_the_open_networks_a_token_is_needed_and_removal_ends_its_streams() {
+    let house = served_with(CLOSED);
+    let token = add(&house, "evcc").await;
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let none = get(at, "/api/v1/gateways").await;
+            assert_eq!((none.status, none.code()), (401, Some(4002)));
+            assert!(none.header("www-authenticate").is_some());
+            let path = "GET /api/v1/gateways";
+            assert_eq!(request(at, path, &[&bearer(&token)]).await.status, 200);
+            let cookie = format!("Cookie: other=1; enphased={}", token.expose());
+            assert_eq!(request(at, path, &[&cookie]).await.status, 200);
+            let mut stream = Stream::open(at, "/api/v1/stream", &[&bearer(&token)]).await;
+            assert!(stream.next().await.is_some());
+            let before = tokio::time::Instant::now();
+            remove(&house, "evcc").await;
+            while stream.next().await.is_some() {}
+            assert!(before.elapsed().as_secs() <= 2, "{:?}", before.elapsed());
+            let removed = request(at, path, &[&bearer(&token)]).await;
+            assert_eq!((removed.status, removed.code()), (401, Some(4003)));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_added_works_without_a_restart_and_a_browser_turns_it_into_a_cookie() {
+    let house = served_with(CLOSED);
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            let token = add(&house, "browser").await;
+            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            assert_eq!(request(at, "GET /api/v1/status", &[&bearer(&token)]).await.status, 200);
+            let reply = get(at, &format!("/?token={}", token.expose())).await;
+            assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
+            let cookie = reply.header("set-cookie").unwrap();
+            assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite"), "{cookie}");
+            let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
+            assert_eq!(request(at, "GET /api/v1/status", &[&cookie]).await.status, 200);
+            let poll = "POST /api/v1/gateways/122300000001/poll";
+            assert_eq!(request(at, poll, &[]).await.status, 401);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_needs_a_token_and_obeys_the_limits_of_every_poll() {
+    let house = served_with("");
+    let token = add(&house, "script").await;
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let before = house.polls();
+            let poll = "POST /api/v1/gateways/122300000001/poll";
+            assert_eq!(request(at, poll, &[]).await.code(), Some(4002), "even on this machine");
+            for _ in 0..20 {
+                assert_eq!(request(at, poll, &[&bearer(&token)]).await.status, 202);
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            assert!(house.polls() <= before + 2, "{} polls", house.polls() - before);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_limit_has_its_code() {
+    let limits = "max_consumers = 2\nmax_streams = 1\nrequests_per_minute = 5\n";
+    served_with(limits)
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            let from = |program: &'static str| async move {
+                request(at, "GET /api/v1/gateways", &[&format!("User-Agent: {program}")]).await
+            };
+            assert_eq!(from("a").await.status, 200);
+            assert_eq!(from("b").await.status, 200);
+            let third = from("c").await;
+            assert_eq!((third.status, third.code()), (429, Some(4001)));
+            let mut last = from("a").await;
+            for _ in 0..10 {
+                last = from("a").await;
+            }
+            assert_eq!((last.status, last.code()), (429, Some(4004)));
+            let wait: u64 = last.header("retry-after").unwrap().parse().unwrap();
+            tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+            assert_eq!(from("a").await.status, 200, "after Retry-After");
+            let _open = Stream::open(at, "/api/v1/stream", &["User-Agent: b"]).await;
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            let second = request(at, "GET /api/v1/stream", &["User-Agent: b"]).await;
+            assert_eq!((second.status, second.code()), (429, Some(4001)));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_no_stream_after_all_is_not_counted() {
+    served_with("max_streams = 1\n")
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            for first in ["GET /api/v1/stream?groups=x", "GET /api/v1/socket", "POST /api/v1/stream"] {
+                for _ in 0..3 {
+                    let status = request(at, first, &[]).await.status;
+                    assert!(status != 429, "{first}: {status}");
+                }
+            }
+            drop(Stream::open(at, "/api/v1/stream", &[]).await);
+            tokio::time::sleep(std::time::Duration::from_secs(40)).await;
+            let list = get(at, "/api/v1/consumers").await.json();
+            assert_eq!(list[0]["streams"], 0, "{list}");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_consumers_did_survives_a_restart() {
+    let house = served_with("");
+    for expected in [2, 4] {
+        house
+            .visited(async |addresses| {
+                let at = addresses[0].address;
+                for _ in 0..2 {
+                    request(at, "GET /api/v1/gateways", &["User-Agent: evcc"]).await;
+                }
+                let list = get(at, "/api/v1/consumers").await.json();
+                let evcc = list.as_array().unwrap().iter().find(|one| one["program"] == "evcc").unwrap();
+                assert_eq!(evcc["requests"], expected);
+            })
+            .await;
+        let seen = Seen::read(&StateDir::open(house.state()).unwrap()).await;
+        assert!(seen.consumers.iter().any(|one| one.program == "evcc" && one.requests == expected));
+    }
+}

@@ -1,0 +1,60 @@
+//! Runs each `curl` line of docs/server.md against a daemon.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use enphased::app::server::tokens::ConsumerTokens;
+use enphased::io::state_dir::StateDir;
+use enphased::simulator::SimulationOptions;
+use jiff::Timestamp;
+use tokio::process::Command;
+
+use super::client::ready;
+use crate::support::house::House;
+
+#[tokio::test]
+async fn each_line_of_the_documentation_works() {
+    if Command::new("curl").arg("--version").stdout(Stdio::null()).status().await.is_err() {
+        println!("skipped: curl is not installed");
+        return;
+    }
+    let server = "\n[server]\nlisten = [\"127.0.0.1:0\", \"tls://127.0.0.1:0\"]\n";
+    let house = House::new(SimulationOptions::default()).with(server);
+    let state = StateDir::open(house.state()).unwrap();
+    let mut tokens = ConsumerTokens::empty().unwrap();
+    let token = tokens.add("docs", None, Timestamp::UNIX_EPOCH).unwrap();
+    tokens.write(&state).await.unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/server.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    house
+        .visited(async |addresses| {
+            ready(addresses[0].address).await;
+            let mut tried = 0;
+            for line in page.lines().filter_map(|line| line.strip_prefix("    curl ")) {
+                let line = line
+                    .replace("http://pi.lan:8480", &addresses[0].to_string())
+                    .replace("https://pi.lan:8443", &addresses[1].to_string())
+                    .replace("SERIAL", "122300000001")
+                    .replace("TOKEN", token.expose());
+                let is_endless = line.contains("-N ");
+                let limit = if is_endless { "--max-time 2 " } else { "" };
+                let ended = Command::new("sh")
+                    .arg("-c")
+                    .arg(format!("curl -sS -w '\n%{{http_code}}' {limit}{line}"))
+                    .stdin(Stdio::null())
+                    .output();
+                let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+                let (out, log) =
+                    (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+                // 28: the time of a stream was over.
+                let expected = if is_endless { 28 } else { 0 };
+                assert_eq!(ended.status.code(), Some(expected), "curl {line}: {out}{log}");
+                let status = out.lines().last().unwrap();
+                assert!(["200", "202", "303"].contains(&status), "curl {line}: {status}: {out}");
+                tried += 1;
+            }
+            assert!(tried >= 12, "{tried} lines");
+        })
+        .await;
+}

@@ -1,0 +1,23 @@
+//! Tests the server of a daemon in a simulated house, in virtual time.
+
+mod api;
+mod client;
+mod consumers;
+mod documentation;
+mod listeners;
+mod live;
+
+use enphased::simulator::SimulationOptions;
+
+use crate::support::house::House;
+
+/// A house whose daemon serves this machine.
+fn served() -> House {
+    served_with("")
+}
+
+/// A house whose daemon has `keys` below `[server]`.
+fn served_with(keys: &str) -> House {
+    let server = format!("\n[server]\nlisten = [\"127.0.0.1:0\"]\n{keys}");
+    House::new(SimulationOptions::default()).with(&server)
+}
