@@ -66,7 +66,7 @@ impl BatteryPower {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn power(watts: f64, second: u32) -> BatteryPower {
@@ -97,9 +97,9 @@ mod tests {
         assert_eq!(earlier.energy_since(&later), BatteryEnergy::default());
     }
 
-    /// A day of a house with a battery that evens out its load: clouds every 30 seconds, and 120 appliances of up to 2.5 kW
-    /// that run for minutes. Returns the largest error of both energies in percent, with a poll every `interval` seconds.
-    fn error_of_a_day(seed: u64, interval: u32) -> f64 {
+    /// Returns the power at each second of a day of a battery that evens out the load of a house: clouds every 30 seconds,
+    /// and 120 appliances of up to 2.5 kW that run for minutes.
+    pub(in crate::rules::counters) fn busy_day(seed: u64) -> Vec<f64> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut load = vec![400.0; 86_400];
         for _ in 0..120 {
@@ -107,14 +107,22 @@ mod tests {
             let power = 100.0 + 2_400.0 * rng.f64();
             load.iter_mut().skip(start).take(length).for_each(|watts| *watts += power);
         }
-        let (mut clouds, mut last) = (1.0_f64, None::<BatteryPower>);
-        let (mut truth, mut estimate) = (BatteryEnergy::default(), BatteryEnergy::default());
-        for (second, load) in (0_u32..).zip(load) {
-            if second % 30 == 0 {
+        let mut clouds = 1.0_f64;
+        let battery = |(second, load): (u32, f64)| {
+            if second.is_multiple_of(30) {
                 clouds = (clouds + 0.4 * rng.f64() - 0.2).clamp(0.2, 1.0);
             }
             let height = (f64::from(second) / 86_400.0 - 0.25) * std::f64::consts::TAU;
-            let watts = (load - 4_000.0 * height.sin().max(0.0) * clouds).clamp(-3_800.0, 3_800.0);
+            (load - 4_000.0 * height.sin().max(0.0) * clouds).clamp(-3_800.0, 3_800.0)
+        };
+        (0..).zip(load).map(battery).collect()
+    }
+
+    /// Returns the largest error of both energies in percent, with a poll every `interval` seconds.
+    fn error_of_a_day(seed: u64, interval: u32) -> f64 {
+        let mut last = None::<BatteryPower>;
+        let (mut truth, mut estimate) = (BatteryEnergy::default(), BatteryEnergy::default());
+        for (second, watts) in (0_u32..).zip(busy_day(seed)) {
             truth.charged += (-watts).max(0.0) / 3600.0;
             truth.discharged += watts.max(0.0) / 3600.0;
             if second % interval == 7 {
