@@ -108,7 +108,8 @@ fn yields(site: &Site<'_>, route: Route, value: Value) -> bool {
             reports.is_some_and(|kept| named(kept) || !site.past.served(value, route))
         }
         (Value::Batteries, route) => {
-            site.pages.has(route.page()) && (site.has_ensemble() || !site.past.served(value, route))
+            let is_whole = site.has_ensemble() && !site.misses_iq_batteries();
+            site.pages.has(route.page()) && (is_whole || !site.past.served(value, route))
         }
         (_, route) => route.pages().iter().all(|page| site.pages.has(*page)),
     }

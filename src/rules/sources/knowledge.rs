@@ -12,7 +12,7 @@ use super::past::Past;
 use super::request_log::{Failure, RequestLog, RequestTime};
 use super::site::{Metering, Site};
 use super::values::Value;
-use super::{Level, Options, Refusal};
+use super::{Level, Options, Refusal, acb};
 use crate::io::gateway::Endpoint;
 use crate::io::gateway::info::Info;
 use crate::io::gateway::wire::{self, Malformed};
@@ -30,6 +30,8 @@ pub(super) struct Knowledge {
     pub(super) requests: RequestLog,
     pub(super) past: Past,
     pub(super) cycle: u64,
+    /// `true` if batteries count as removed since the last call of [`Self::take_removed_batteries`].
+    removed_batteries: bool,
     /// The time of the identification.
     since: Instant,
     /// The current time, as of the last call.
@@ -47,6 +49,7 @@ impl Knowledge {
             requests: RequestLog::default(),
             past: Past::default(),
             cycle: 0,
+            removed_batteries: false,
             since: now,
             now,
         }
@@ -97,6 +100,13 @@ impl Knowledge {
             self.failed(endpoint, failure, malformed.to_string());
             return Err(malformed);
         }
+        self.removed_batteries |= match endpoint {
+            Endpoint::EnsembleInventory => self.past.record_iq(self.site().batteries_listed() > 0),
+            Endpoint::DeviceData if !self.site().device_data_has_no_room() => {
+                self.past.record_acb(acb::known(&self.pages))
+            }
+            _ => false,
+        };
         self.past.record_numbers(endpoint, wire::contains_non_numbers(body));
         // If batteries have disappeared, the page is requested as often as before.
         let empty = !self.site().has_ensemble() && !self.past.had(Value::Batteries);
@@ -116,6 +126,11 @@ impl Knowledge {
         self.past.meter_seen |= endpoint == Endpoint::ProductionJson && meter;
         self.oddity(endpoint).into_iter().for_each(|oddity| notices.oddity(oddity));
         Ok(())
+    }
+
+    /// Returns whether batteries have been found to be removed since the last call.
+    pub(super) fn take_removed_batteries(&mut self) -> bool {
+        std::mem::take(&mut self.removed_batteries)
     }
 
     /// Returns `true` if the list of meters in `body` is empty and not trusted yet.

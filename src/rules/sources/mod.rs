@@ -146,6 +146,13 @@ impl Sources {
             Ok(body) => {
                 let stored = self.known.store(endpoint, body, &mut self.notices);
                 self.progress.respond(stored.is_ok());
+                if self.known.take_removed_batteries() {
+                    let message = "the gateway has listed no battery for a day, so the batteries count as removed: the house is \
+                                   computed without them";
+                    self.notices.add(Level::Info, "batteries_removed", message.to_owned());
+                    // It does not work again: nothing is expected of it any more.
+                    self.page_failures.forget(Endpoint::EnsembleInventory);
+                }
                 stored.err()
             }
             Err(error) => {

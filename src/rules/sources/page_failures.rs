@@ -71,6 +71,11 @@ impl PageFailures {
         self.0.retain(|_, failure| failure.is_recent(now));
         notices
     }
+
+    /// Ends the failure of `endpoint` without a notice.
+    pub(super) fn forget(&mut self, endpoint: Endpoint) {
+        self.0.remove(&endpoint);
+    }
 }
 
 impl PageFailure {

@@ -12,11 +12,36 @@ const NO_BATTERIES: u32 = 3;
 /// The number of empty lists of meters, one per minute, after which a model with meters has none in use.
 const NO_METERS: u32 = 5;
 
+/// The number of pages, one every five minutes, without a battery after which the batteries count as removed: a day. An
+/// update of the firmware takes an hour or two.
+const REMOVED: u32 = 288;
+
+/// The batteries of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BatteryKind {
+    /// `true` if a reading had such batteries, and they have not been removed since.
+    pub(super) had: bool,
+    /// The number of consecutive pages without such batteries.
+    pages_without: u32,
+}
+
+impl BatteryKind {
+    /// Records a page that lists such batteries, or none. Returns `true` if they count as removed from now on.
+    fn record(&mut self, listed: bool) -> bool {
+        self.pages_without = if self.had && !listed { self.pages_without + 1 } else { 0 };
+        let removed = self.pages_without >= REMOVED;
+        if removed {
+            *self = Self::default();
+        }
+        removed
+    }
+}
+
 /// The kinds of batteries on the site.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Batteries {
-    pub(super) iq: bool,
-    pub(super) acb: bool,
+    pub(super) iq: BatteryKind,
+    pub(super) acb: BatteryKind,
 }
 
 /// The facts learned about one gateway.
@@ -28,7 +53,7 @@ pub(super) struct Past {
     pub(super) meter_seen: bool,
     /// The last list of meters has a source of the house that is not in `production.json`.
     pub(super) hidden_feed: bool,
-    /// The kinds of batteries in any reading so far.
+    /// The kinds of batteries in the readings so far.
     pub(super) had: Batteries,
     /// The number of consecutive empty lists of meters.
     empty_lists: u32,
@@ -58,7 +83,8 @@ impl Past {
     /// Records the routes of the values in `reading`.
     pub(super) fn learn(&mut self, routes: impl Iterator<Item = (Value, Option<Route>)>, reading: &Reading) {
         let has = |kind: &str| reading.batteries.iter().any(|battery| battery.kind == kind);
-        self.had = Batteries { iq: self.had.iq || has("encharge"), acb: self.had.acb || has("acb") };
+        self.had.iq.had |= has("encharge");
+        self.had.acb.had |= has("acb");
         let is_empty = |value: Value| match value {
             // An empty list is valid, and must not be missed later.
             Value::Batteries => reading.batteries.is_empty() && reading.grid_connection.is_none(),
@@ -67,6 +93,28 @@ impl Past {
         };
         let routes = routes.filter_map(|(value, route)| Some((value, route?)));
         self.served.extend(routes.filter(|(value, _)| !is_empty(*value)));
+    }
+
+    /// Records whether the inventory lists IQ Batteries. Returns `true` if they count as removed from now on.
+    pub(super) fn record_iq(&mut self, listed: bool) -> bool {
+        let removed = self.had.iq.record(listed);
+        if removed {
+            self.forget(&[Value::Batteries, Value::BatteryTotals, Value::BatteryPowers]);
+        }
+        removed
+    }
+
+    /// Records whether the complete list of devices has AC batteries. Returns `true` if they count as removed from now on.
+    pub(super) fn record_acb(&mut self, listed: bool) -> bool {
+        let removed = self.had.acb.record(listed);
+        if removed {
+            self.forget(&[Value::AcBatteries, Value::AcBatteryTotals]);
+        }
+        removed
+    }
+
+    fn forget(&mut self, values: &[Value]) {
+        self.served.retain(|(value, _)| !values.contains(value));
     }
 
     /// Records a list of meters. Returns `true` if it can be trusted.
@@ -115,6 +163,20 @@ mod tests {
         assert_eq!(believed, [false, false, false, false, false, true]);
         assert!(past.trusts_list(false, None));
         assert!(!past.trusts_list(true, Some(false)));
+    }
+
+    #[test]
+    fn batteries_are_removed_after_a_day_without_any_and_not_before() {
+        let mut past = Past::default();
+        assert!((0..1000).all(|_| !past.record_iq(false)), "there was none");
+        past.had.iq.had = true;
+        for _ in 0..3 {
+            assert!((1..REMOVED).all(|_| !past.record_iq(false)));
+            assert!(!past.record_iq(true) && past.had.iq.had);
+        }
+        assert!((1..REMOVED).all(|_| !past.record_iq(false)));
+        assert!(past.record_iq(false) && !past.had.iq.had);
+        assert!((0..1000).all(|_| !past.record_iq(false)), "once");
     }
 
     #[test]

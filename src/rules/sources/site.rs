@@ -236,7 +236,12 @@ impl<'a> Site<'a> {
 
     /// Returns `true` if batteries of a kind have disappeared, so that values of all batteries are unknown.
     pub(super) fn misses_batteries(&self) -> bool {
-        (self.past.had.iq && self.batteries_listed() == 0) || (self.past.had.acb && !acb::known(self.pages))
+        self.misses_iq_batteries() || (self.past.had.acb.had && !acb::known(self.pages))
+    }
+
+    /// Returns `true` if the IQ Batteries have disappeared.
+    pub(super) fn misses_iq_batteries(&self) -> bool {
+        self.past.had.iq.had && self.batteries_listed() == 0
     }
 
     fn has_controller(&self) -> bool {

@@ -604,6 +604,43 @@ fn batteries_that_are_gone_are_not_said_to_be_back_before_they_are() {
 }
 
 #[test]
+fn batteries_that_are_removed_leave_the_house_after_a_day() {
+    for empty in ["[]", r#"[{"type":"ENPOWER","devices":[{"serial_num":"122320000501"}]}]"#] {
+        let removed = |endpoint| match endpoint {
+            Endpoint::EnsembleInventory => Ok(empty),
+            Endpoint::EnsemblePower | Endpoint::EnsembleSecctrl => failing(endpoint, "404"),
+            _ => well(endpoint).ok_or(Error::Missing { path: endpoint.path() }),
+        };
+        let (mut sources, start) = (metered(), Instant::now());
+        let house = |reading: Option<Reading>| reading.unwrap().consumption.and_then(|house| house.power_w);
+        let at = |minute: u32| start + MINUTE * minute;
+        let with = house(poll(&mut sources, at(0), with_battery).1);
+        assert_eq!(with, Watts::new(1302.5));
+        for minute in 5..23 * 60 {
+            let house = house(poll(&mut sources, at(minute), removed).1);
+            assert_eq!(house, None, "{empty} {minute}");
+        }
+        let warned = sources.notices();
+        assert!(warned.len() == 1 && warned[0].message.ends_with("batteries missing"), "{warned:?}");
+        for minute in 23 * 60..26 * 60 {
+            poll(&mut sources, at(minute), removed);
+        }
+        let notices: Vec<_> = sources.notices().into_iter().map(|notice| notice.kind).collect();
+        assert_eq!(notices, ["batteries_removed"], "{empty}");
+        let (_, reading) = poll(&mut sources, at(26 * 60), removed);
+        let reading = reading.unwrap();
+        assert_eq!((reading.storage.clone(), reading.batteries.len()), (None, 0));
+        assert_eq!(house(Some(reading)), Watts::new(802.5), "{empty}");
+        // They may come back.
+        for minute in 26 * 60..29 * 60 {
+            poll(&mut sources, at(minute), with_battery);
+        }
+        assert_eq!(house(poll(&mut sources, at(29 * 60), with_battery).1), with);
+        assert!(sources.notices().is_empty());
+    }
+}
+
+#[test]
 fn a_page_that_stands_still_from_the_start_is_not_said_to_be_back_because_it_is_forgotten() {
     let info = Info {
         time: Timestamp::from_second(NOW + 900).ok(),
