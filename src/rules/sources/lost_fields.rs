@@ -121,15 +121,21 @@ fn of_phase(reading: &Reading, choices: &Choices, index: usize, fields: &mut Vec
     ] {
         let empty = PhaseValues::default();
         let shown = values.unwrap_or(&empty);
-        let energies =
-            [shown.energy_wh, shown.import_wh, shown.export_wh, shown.charged_wh, shown.discharged_wh];
-        let shown = [
+        let energies = match of {
+            "grid" => vec![("import", shown.import_wh), ("export", shown.export_wh)],
+            "storage" => {
+                vec![("charged energy", shown.charged_wh), ("discharged energy", shown.discharged_wh)]
+            }
+            _ => vec![("energy", shown.energy_wh)],
+        };
+        let energies = energies.into_iter().map(|(name, energy)| (name, energy.is_some()));
+        let electrical = [
             ("power", shown.power_w.is_some()),
-            ("energy", energies.iter().any(Option::is_some)),
             ("voltage", shown.voltage_v.is_some()),
             ("current", shown.current_a.is_some()),
             ("frequency", shown.frequency_hz.is_some()),
         ];
+        let shown = electrical.into_iter().chain(energies);
         fields.extend(shown.map(|(name, shown)| Field {
             page: route.map(Route::page),
             name: (name, of),

@@ -537,6 +537,18 @@ fn a_field_that_a_page_no_longer_shows_is_said_to_be_missing_and_to_be_back() {
     for (page, from, to, words) in [
         (Endpoint::MeterReadings, r#""voltage":230"#, r#""voltage":7"#, "power of production on L1"),
         (Endpoint::MeterReadings, r#""voltage":230"#, r#""voltage":null"#, "voltage of production on L1"),
+        (
+            Endpoint::MeterReadings,
+            r#""actEnergyRcvd":5000000,"voltage""#,
+            r#""voltage""#,
+            "export of grid on L1",
+        ),
+        (
+            Endpoint::MeterReadings,
+            r#""actEnergyDlvd":4000000,"actEnergyRcvd":5000000,"voltage""#,
+            r#""actEnergyRcvd":5000000,"voltage""#,
+            "import of grid on L1",
+        ),
         (Endpoint::EnsembleSecctrl, "1680", "-1", "available energy of storage"),
         (Endpoint::EnsembleSecctrl, "1680", r#""n/a""#, "available energy of storage"),
         (Endpoint::EnsemblePower, "500000", "99999999999", "power of storage, power of each battery"),
