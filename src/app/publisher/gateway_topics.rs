@@ -11,9 +11,9 @@ use super::options::{Domoticz, Options};
 use crate::app::latest::{Gateway, Numbered};
 use crate::base::message::Message;
 use crate::base::rate_limit::RateLimit;
-use crate::base::reading::{Reading, Serial};
+use crate::base::reading::{GatewayFacts, Reading, Serial};
 use crate::output::domoticz;
-use crate::output::homeassistant::{self, Entity};
+use crate::output::homeassistant::{self, Entity, gateway_name};
 use crate::output::topics;
 
 /// The topics of one gateway.
@@ -41,6 +41,8 @@ pub(super) struct GatewayTopics {
 pub(super) struct Circumstances<'a> {
     pub(super) options: &'a Options,
     pub(super) now: Instant,
+    /// `true` if another gateway would have the same name.
+    pub(super) is_ambiguous: bool,
     /// `true` to send the value of every Domoticz device with each reading, even if it is unchanged.
     pub(super) repeat_devices: bool,
 }
@@ -133,12 +135,17 @@ impl GatewayTopics {
     /// Adds the entities of a reading to those that are announced. Returns whether a message is new or has changed.
     fn announce(&mut self, reading: &Reading, entities: &[Entity], at: Circumstances<'_>) -> bool {
         let Some(discovery) = &at.options.homeassistant else { return false };
-        let shape = shape(reading, entities);
+        let facts = if at.is_ambiguous {
+            &gateway_name::with_more_digits(&reading.gateway)
+        } else {
+            &reading.gateway
+        };
+        let shape = shape(facts, entities);
         if self.shape == Some(shape) {
             return false;
         }
         self.shape = Some(shape);
-        let is_news = self.announced.add_entities(entities, &reading.gateway, discovery);
+        let is_news = self.announced.add_entities(entities, facts, discovery);
         self.absent = self.announced.absent(&self.serial, entities);
         is_news
     }
@@ -224,9 +231,9 @@ impl GatewayTopics {
 }
 
 /// Returns a hash of the gateway's facts and of which entities have a value.
-fn shape(reading: &Reading, entities: &[Entity]) -> u64 {
+fn shape(facts: &GatewayFacts, entities: &[Entity]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    reading.gateway.hash(&mut hasher);
+    facts.hash(&mut hasher);
     for entity in entities {
         entity.hash_identity(&mut hasher);
         (entity.is_known(), entity.has_value()).hash(&mut hasher);

@@ -11,6 +11,7 @@ use super::gateway_topics::GatewayTopics;
 use crate::app::latest::Snapshot;
 use crate::base::rate_limit::RateLimit;
 use crate::base::reading::Serial;
+use crate::output::homeassistant::gateway_name;
 
 /// The number of writes of a gateway's record that are not delayed. The first readings announce most entities, and what is
 /// announced has to be known after a power cut.
@@ -55,6 +56,11 @@ impl Gateways {
     /// Iterates over the serial numbers.
     pub(super) fn serials(&self) -> impl Iterator<Item = &Serial> {
         self.topics.keys()
+    }
+
+    /// Returns whether another gateway has the same name by default.
+    pub(super) fn has_alike(&self, serial: &Serial) -> bool {
+        self.topics.keys().any(|other| other != serial && gateway_name::are_alike(other, serial))
     }
 
     /// Returns whether another gateway announces an entity under `topic`, such as an inverter that was moved to it.

@@ -236,8 +236,11 @@ impl Outbox {
     fn begin_gateway(&mut self, snapshot: &Snapshot, now: Instant) -> bool {
         let Some(serial) = self.gateways.next_due() else { return false };
         let Some(known) = snapshot.gateway(&serial) else { return true };
+        let several = self.options.homeassistant.as_ref().is_some_and(|discovery| discovery.several);
+        let is_ambiguous = several && self.gateways.has_alike(&serial);
         let gateway = self.gateways.get_or_new(&serial, &self.options.prefix);
-        let searched = gateway.search(known, circumstances(&self.options, self.repeat_devices, now));
+        let at = circumstances(&self.options, self.repeat_devices, now);
+        let searched = gateway.search(known, Circumstances { is_ambiguous, ..at });
         if searched.is_news {
             self.announcer.announce(&serial);
         }
@@ -265,7 +268,8 @@ impl Outbox {
 }
 
 fn circumstances(options: &Options, repeat_devices: Option<Instant>, now: Instant) -> Circumstances<'_> {
-    Circumstances { options, now, repeat_devices: repeat_devices.is_some_and(|until| now <= until) }
+    let repeat_devices = repeat_devices.is_some_and(|until| now <= until);
+    Circumstances { options, now, is_ambiguous: false, repeat_devices }
 }
 
 #[cfg(test)]

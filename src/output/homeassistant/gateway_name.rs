@@ -3,7 +3,7 @@
 //! Domoticz shows an entity as `Device (Entity)` and has room for [`ROOM`] characters. It takes a name only once, when it
 //! creates a device.
 
-use crate::base::reading::GatewayFacts;
+use crate::base::reading::{GatewayFacts, Serial};
 
 /// The number of characters that fit on Domoticz's tab *Utility* beside a power of four digits (tested with V2025.1).
 pub const ROOM: usize = 26;
@@ -56,6 +56,17 @@ pub(super) fn name(gateway: &GatewayFacts, several: bool) -> String {
     }
 }
 
+/// Returns whether two gateways without a configured name would have the same name.
+pub fn are_alike(one: &Serial, other: &Serial) -> bool {
+    end(one.as_str(), LONGEST - "Envoy ".len()) == end(other.as_str(), LONGEST - "Envoy ".len())
+}
+
+/// Returns the facts of a gateway with a name of as many digits as fit, unless it has a configured one.
+pub fn with_more_digits(gateway: &GatewayFacts) -> GatewayFacts {
+    let default = || format!("E{}", end(gateway.serial.as_str(), LONGEST - "E".len()));
+    GatewayFacts { name: Some(gateway.name.clone().unwrap_or_else(default)), ..gateway.clone() }
+}
+
 /// Returns the last `count` characters of `text`.
 pub(super) fn end(text: &str, count: usize) -> &str {
     let before = text.chars().count().saturating_sub(count);
@@ -97,6 +108,20 @@ mod tests {
         gateway.name = Some("East".to_owned());
         assert_eq!((name(&gateway, false), name(&gateway, true)), ("East".to_owned(), "East".to_owned()));
         assert!(name(&test_readings::bare().gateway, true).chars().count() <= LONGEST);
+    }
+
+    #[test]
+    fn gateways_with_the_same_end_have_names_with_more_digits() {
+        let serial = |text: &str| Serial::parse(text).unwrap();
+        assert!(are_alike(&serial("122300000003"), &serial("121400000003")));
+        assert!(!are_alike(&serial("122300000003"), &serial("122300000002")));
+        let mut gateway = test_readings::full().gateway;
+        gateway.serial = serial("122300000003");
+        assert_eq!(name(&with_more_digits(&gateway), true), "E300000003");
+        gateway.serial = serial("121400000003");
+        assert_eq!(name(&with_more_digits(&gateway), true), "E400000003");
+        gateway.name = Some("East".to_owned());
+        assert_eq!(name(&with_more_digits(&gateway), true), "East");
     }
 
     #[test]

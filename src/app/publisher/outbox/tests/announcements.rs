@@ -253,3 +253,42 @@ fn a_consumer_of_ten_announcements_a_second_has_all_values_two_seconds_after_the
         assert_eq!(late(&sent), [""; 0], "{inverters} inverters");
     }
 }
+
+/// Returns the names of the devices of gateways in the announcements that are sent at `second`.
+fn gateway_names(
+    outbox: &mut Outbox,
+    snapshot: &watch::Receiver<Snapshot>,
+    start: Instant,
+    second: u64,
+) -> BTreeSet<String> {
+    let all = drained(outbox, snapshot, start + Duration::from_secs(second));
+    let configs = all.into_iter().filter(|(_, message)| message.topic.starts_with("homeassistant/"));
+    let devices = configs.map(|(_, message)| {
+        serde_json::from_str::<serde_json::Value>(&message.payload).unwrap()["device"].take()
+    });
+    let gateways = devices.filter(|device| device["model"] == "Gateway");
+    gateways.map(|device| device["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_names_of_several_gateways_differ_and_a_configured_one_is_announced_again() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let mut options = discovery();
+    options.homeassistant.as_mut().unwrap().several = true;
+    let (latest, snapshot, mut outbox) = bench(options);
+    let start = Instant::now();
+    outbox.connected();
+    latest.put_reading(reading("122300000003", 0));
+    latest.put_reading(reading("122300000005", 0));
+    assert_eq!(gateway_names(&mut outbox, &snapshot, start, 0), names(&["Envoy 0003", "Envoy 0005"]));
+    // Two that end with the same digits.
+    latest.put_reading(reading("121400000003", 0));
+    latest.put_reading(reading("122300000003", 1));
+    assert_eq!(gateway_names(&mut outbox, &snapshot, start, 100), names(&["E300000003", "E400000003"]));
+    let mut third = reading("122300000005", 1);
+    third.gateway.name = Some("East".to_owned());
+    latest.put_reading(third);
+    assert_eq!(gateway_names(&mut outbox, &snapshot, start, 200), names(&["East"]));
+    latest.put_reading(reading("121400000003", 1));
+    assert_eq!(gateway_names(&mut outbox, &snapshot, start, 300), names(&[]), "nothing has changed");
+}
