@@ -55,7 +55,7 @@ struct Case {
     document: Value,
 }
 
-fn settings(details: bool) -> Discovery {
+pub(crate) fn settings(details: bool) -> Discovery {
     Discovery {
         discovery_prefix: "homeassistant".to_owned(),
         prefix: "enphased".to_owned(),

@@ -10,6 +10,7 @@ use enphased::base::reading::{Reading, Serial};
 use enphased::base::units::WattHours;
 use enphased::io::gateway::Endpoint;
 use enphased::io::state_dir::StateDir;
+use enphased::output::homeassistant;
 use enphased::simulator::{Answer, Fault, GatewayOptions, Pages, SimulationOptions};
 use fastrand::Rng;
 use serde_json::Value;
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::discovery::settings;
 use crate::support::house::{HOUR, House, MINUTE};
 
 /// A house with a poller, whose readings are inspected.
@@ -125,6 +127,20 @@ fn true_energies(house: &House) -> Vec<f64> {
     world.inverters.iter().map(|report| report.energy.value()).collect()
 }
 
+/// Returns the number of energies in kWh that are announced under a matching topic.
+fn announced(reading: &Reading, matches: impl Fn(&str) -> bool) -> usize {
+    let messages = homeassistant::discovery(reading, &settings(false));
+    let energies = messages.iter().filter(|message| message.payload.contains(r#""kWh""#));
+    energies.filter(|message| matches(&message.topic)).count()
+}
+
+fn announced_energies(reading: &Reading) -> usize {
+    let serials: Vec<&str> = reading.inverters.iter().map(|inverter| inverter.serial.as_str()).collect();
+    announced(reading, |topic| {
+        topic.contains("energy") && serials.iter().any(|serial| topic.contains(serial))
+    })
+}
+
 fn percent_off(estimate: f64, truth: f64) -> f64 {
     100.0 * (estimate - truth).abs() / truth
 }
@@ -149,6 +165,7 @@ async fn inverters_without_a_counter_have_the_energy_of_their_reports() {
         assert!(inverter.energy_estimated);
         worst = worst.max(percent_off(inverter.energy_wh.unwrap().value(), after - before));
     }
+    assert_eq!(announced_energies(&reading), serials.len(), "each is announced");
     println!("inverters: at most {worst:.2} % off, {} writes in 15 h", watched.writes);
     assert!(worst < 2.0, "{worst} % off");
 
@@ -210,6 +227,9 @@ async fn batteries_without_a_meter_have_the_energy_of_their_power() {
     let charged = percent_off(storage.charged_wh.unwrap().value(), grown(now.charged, before.charged));
     let discharged =
         percent_off(storage.discharged_wh.unwrap().value(), grown(now.discharged, before.discharged));
+    let reading = watched.reading().unwrap();
+    let counters = announced(&reading, |topic| topic.contains("storage_") && topic.contains("charge_energy"));
+    assert_eq!(counters, 2, "both are announced");
     println!(
         "batteries: {charged:.2} % and {discharged:.2} % off, {} writes in 15 h of {} and {} Wh",
         watched.writes,

@@ -63,12 +63,15 @@ pub(super) struct Estimates {
     storage: BTreeMap<Counter, EstimatedTotal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     battery_power: Option<BatteryPower>,
+    /// The number of gaps in a row between two readings with the power of the batteries.
+    #[serde(skip)]
+    gaps: u32,
 }
 
 impl Estimates {
     /// Returns `true` if there are none.
     pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.inverters.is_empty() && self.storage.is_empty() && self.battery_power.is_none()
     }
 
     /// Returns the published total of the batteries.
@@ -147,7 +150,8 @@ impl Estimates {
     }
 
     /// Fills in the energy of the batteries if no meter counts it. `known` returns the last total of a meter, and
-    /// `is_reset` whether the operator has reset the total.
+    /// `is_reset` whether the operator has reset the total. If the readings are too far apart to estimate the energy, it is
+    /// absent.
     pub(super) fn apply_to_storage(
         &mut self,
         storage: &mut Storage,
@@ -158,17 +162,18 @@ impl Estimates {
     ) {
         let energy = if counted.charged && counted.discharged {
             self.battery_power = None;
-            BatteryEnergy::default()
+            None
         } else {
             self.energy(storage.power_w, now)
         };
+        let (is_countable, energy) = (energy.is_some(), energy.unwrap_or_default());
         let both = [
             (Counter::Charged, &mut storage.charged_wh, counted.charged, energy.charged),
             (Counter::Discharged, &mut storage.discharged_wh, counted.discharged, energy.discharged),
         ];
         let mut is_estimated = false;
         for (counter, total, is_counted, wh) in both {
-            if !is_counted && self.battery_power.is_some() && !self.storage.contains_key(&counter) {
+            if !is_counted && is_countable && !self.storage.contains_key(&counter) {
                 let begun = if is_reset(counter) {
                     EstimatedTotal::reset(now)
                 } else {
@@ -179,6 +184,9 @@ impl Estimates {
             let Some(estimate) = self.storage.get_mut(&counter) else { continue };
             if !is_counted {
                 estimate.add(wh);
+                if self.gaps > 1 {
+                    continue;
+                }
             } else if let Some(counted) = *total {
                 if estimate.waits(now) {
                     self.storage.remove(&counter);
@@ -199,12 +207,13 @@ impl Estimates {
         storage.energy_estimated = is_estimated;
     }
 
-    /// Returns the energy since the last known power.
-    fn energy(&mut self, power: Option<Watts>, now: GuardTime) -> BatteryEnergy {
-        let Some(power) = power else { return BatteryEnergy::default() };
-        let current = BatteryPower::new(power, now);
-        let before = self.battery_power.replace(current);
-        before.map(|before| current.energy_since(&before)).unwrap_or_default()
+    /// Returns the energy since the last known power, or `None` after a gap.
+    fn energy(&mut self, power: Option<Watts>, now: GuardTime) -> Option<BatteryEnergy> {
+        let current = BatteryPower::new(power?, now);
+        let before = self.battery_power.replace(current)?;
+        let energy = current.energy_since(&before);
+        self.gaps = if energy.is_some() { 0 } else { self.gaps + 1 };
+        energy
     }
 
     /// Returns `true` if more has been published than the bounds in the file.
@@ -225,7 +234,7 @@ impl Estimates {
             let growth = if *counter == Counter::Charged { growth.charged } else { growth.discharged };
             (*counter, total.bounded(growth + BATTERY_BOUND_WH))
         });
-        Self { inverters: inverters.collect(), storage: storage.collect(), battery_power: self.battery_power }
+        Self { inverters: inverters.collect(), storage: storage.collect(), ..self.clone() }
     }
 }
 
@@ -410,6 +419,21 @@ mod tests {
         assert!(continued[1].unwrap() < 20.0, "{continued:?}");
         house.guard.reset(&Counter::ALL);
         assert_eq!(live(&mut house, 1, 0.0, 0.0)[1..], [Some(70.0), Some(90.0)]);
+    }
+
+    #[test]
+    fn readings_too_far_apart_give_no_energy_of_batteries() {
+        let mut house = House::new();
+        for _ in 0..20 {
+            house.pass(600, 0.0, 1_200.0);
+            assert_eq!(house.poll()[1..], [None, None]);
+        }
+        live(&mut house, 60, 0.0, 1_200.0);
+        house.pass(600, 0.0, 1_200.0);
+        assert!(house.poll()[2].is_some(), "one gap");
+        house.pass(600, 0.0, 1_200.0);
+        assert_eq!(house.poll()[2], None);
+        assert!(live(&mut house, 1, 0.0, 1_200.0)[2].is_some());
     }
 
     #[test]
