@@ -51,7 +51,6 @@ pub(super) struct Announcer {
 #[derive(Debug)]
 struct Turn {
     serial: Serial,
-    round: u64,
     topics: vec::IntoIter<String>,
 }
 
@@ -114,7 +113,7 @@ impl Announcer {
                 continue;
             };
             let gateway = gateways.get_mut(&turn.serial)?;
-            if let Some(message) = gateway.announced.send(&topic, turn.round, discovery) {
+            if let Some(message) = gateway.announced.send(&topic, self.round, discovery) {
                 return Some(message);
             }
         }
@@ -126,7 +125,7 @@ impl Announcer {
         self.announcing.remove(&serial);
         self.last = Some(serial.clone());
         let topics = gateways.get_mut(&serial).map(|gateway| gateway.announced.unsent(self.round));
-        Some(Turn { serial, round: self.round, topics: topics.unwrap_or_default().into_iter() })
+        Some(Turn { serial, topics: topics.unwrap_or_default().into_iter() })
     }
 
     /// Ends the turn of a gateway. Its document is sent again now, and when the slowest consumer has processed all
@@ -184,5 +183,105 @@ impl Announcer {
         let is_pending = self.turn.is_some() || !self.announcing.is_empty() || !self.removing.is_empty();
         let limited = is_pending.then(|| self.rate_limit.opens());
         limited.into_iter().chain(self.settling.first().map(|(at, _)| *at)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::test_readings;
+    use crate::output::homeassistant::{self, PREFIX};
+
+    fn discovery() -> Discovery {
+        Discovery {
+            discovery_prefix: PREFIX.to_owned(),
+            prefix: "e".to_owned(),
+            expire_after: Duration::from_secs(300),
+            inverters: true,
+            details: true,
+            several: true,
+            configuration_url: None,
+        }
+    }
+
+    fn serial(gateway: u8) -> Serial {
+        Serial::parse(&gateway.to_string()).unwrap()
+    }
+
+    /// Returns gateways that announce a different number of entities.
+    fn gateways() -> (Gateways, usize) {
+        let (mut gateways, mut count) = (Gateways::default(), 0);
+        for gateway in 1..=3_u8 {
+            let mut reading = test_readings::bare();
+            reading.gateway.serial = serial(gateway);
+            reading.inverters.clear();
+            let entities = homeassistant::entities(&reading, &discovery());
+            let known = entities.into_iter().filter(homeassistant::Entity::is_known);
+            let some: Vec<_> = known.take(usize::from(gateway) * 3).collect();
+            count += some.len();
+            let topics = gateways.get_or_new(&serial(gateway), "e");
+            topics.announced.add_entities(&some, &reading.gateway, &discovery());
+        }
+        (gateways, count)
+    }
+
+    /// Returns the topic of the next announcement at a time when the rate limit allows it.
+    fn next(announcer: &mut Announcer, gateways: &mut Gateways, now: &mut Instant) -> Option<String> {
+        *now += GAP;
+        Some(announcer.next(gateways, *now)?.topic)
+    }
+
+    #[test]
+    fn everything_is_announced_although_a_round_begins_before_each_message() {
+        let (mut gateways, all) = gateways();
+        let mut now = Instant::now();
+        let mut announcer = Announcer::new(Some(discovery()), now);
+        let mut sent = BTreeSet::new();
+        for _ in 0..all {
+            announcer.begin_round(&gateways);
+            sent.extend(next(&mut announcer, &mut gateways, &mut now));
+        }
+        assert_eq!(sent.len(), all);
+    }
+
+    proptest! {
+        /// Each announcement comes once for each round, at the latest when all others have come twice.
+        #[test]
+        fn no_announcement_is_lost_or_waits_for_long(steps in prop::collection::vec(0..30_u8, 0..60)) {
+            let (mut gateways, all) = gateways();
+            let mut now = Instant::now();
+            let mut announcer = Announcer::new(Some(discovery()), now);
+            announcer.begin_round(&gateways);
+            // The messages since each topic was sent last, for the topics that are pending.
+            let mut waiting: BTreeMap<String, usize> = (1..=3_u8)
+                .flat_map(|gateway| gateways.get_mut(&serial(gateway)).unwrap().announced.unsent(1))
+                .map(|topic| (topic, 0))
+                .collect();
+            let topics: Vec<String> = waiting.keys().cloned().collect();
+            prop_assert_eq!(topics.len(), all);
+            for step in steps {
+                if step == 0 {
+                    announcer.begin_round(&gateways);
+                    for topic in &topics {
+                        waiting.entry(topic.clone()).or_default();
+                    }
+                    continue;
+                }
+                for _ in 0..step {
+                    let Some(topic) = next(&mut announcer, &mut gateways, &mut now) else { break };
+                    prop_assert!(waiting.remove(&topic).is_some(), "{} again", topic);
+                    waiting.values_mut().for_each(|messages| *messages += 1);
+                    prop_assert!(waiting.values().all(|messages| *messages < 2 * all));
+                }
+            }
+            while let Some(topic) = next(&mut announcer, &mut gateways, &mut now) {
+                waiting.remove(&topic);
+            }
+            prop_assert!(waiting.is_empty(), "{:?} were not sent", waiting);
+        }
     }
 }

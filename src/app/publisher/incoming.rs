@@ -24,7 +24,8 @@ const LONGEST: usize = 64;
 pub enum Meaning {
     /// Home Assistant or Domoticz has started: everything has to be sent again.
     Birth,
-    /// Another client published on the status topic that this daemon is offline, which is corrected.
+    /// Another client published on the status topic that this daemon is offline, which is corrected. It is not another
+    /// daemon that was reported.
     DeclaredOffline,
     /// Another daemon, with this client id, publishes under the same prefix. Reported once for each.
     OtherDaemon(String),
@@ -107,7 +108,9 @@ impl Incoming {
         }
         if payload == b"offline" && is_status {
             self.status.owe();
-            return Meaning::DeclaredOffline;
+            // Another daemon that stops declares this one offline; it was reported already.
+            let is_explained = !self.duplicates.others.is_empty();
+            return if is_explained { Meaning::Nothing } else { Meaning::DeclaredOffline };
         }
         if topic == topics::instance_topic(&options.prefix) {
             return self.other_daemon(payload, &options.instance);

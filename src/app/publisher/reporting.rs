@@ -171,3 +171,25 @@ impl Reporting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declaration_is_reported_only_if_the_connection_lasts() {
+        let (mut reporting, start) = (Reporting::default(), Instant::now());
+        let lost = Error::Flood { broker: "mqtt://localhost".parse().unwrap() };
+        reporting.declared_offline("e/status", start);
+        reporting.passed(start + ENDING / 2);
+        reporting.lost(&lost, start + ENDING / 2);
+        reporting.passed(start + 2 * ENDING);
+        assert!(reporting.wakes().is_none() && reporting.declared_offline.happened(start), "not reported");
+
+        let mut reporting = Reporting::default();
+        reporting.declared_offline("e/status", start);
+        assert_eq!(reporting.wakes(), Some(start + ENDING));
+        reporting.passed(start + ENDING);
+        assert!(reporting.wakes().is_none() && !reporting.declared_offline.happened(start), "reported");
+    }
+}

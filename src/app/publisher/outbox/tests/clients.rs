@@ -39,6 +39,12 @@ fn another_daemon_is_reported_once_and_receives_our_client_id() {
     let told = (0..1000)
         .filter(|n| outbox.incoming("e/instance", format!("them{n}").as_bytes(), false) != Meaning::Nothing);
     assert!(told.count() < crate::app::publisher::incoming::MAX_OTHERS);
+    assert_eq!(
+        outbox.incoming("e/status", b"offline", false),
+        Meaning::Nothing,
+        "one of them has stopped; it was reported"
+    );
+    assert_eq!(sent(&mut outbox, &snapshot, now + Duration::from_secs(60))[0], "e/status online");
 }
 
 #[test]
