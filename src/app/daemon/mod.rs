@@ -3,6 +3,7 @@
 //! The daemon ends at a stop signal, or when the reader of its only output has gone. It keeps running while a gateway, the cloud
 //! or a broker is unreachable.
 
+mod daemon_lock;
 mod inputs;
 mod last_requests;
 pub mod notify;
@@ -23,7 +24,8 @@ use std::path::PathBuf;
 use std::pin::pin;
 
 use crate::app::config::{self, Config};
-use crate::io::state_dir::{self, Lock, StateDir};
+use crate::io::state_dir;
+use daemon_lock::DaemonLock;
 use tasks::{AcrossReloads, Next, Stop, Tasks};
 
 pub use inputs::Inputs;
@@ -31,9 +33,6 @@ pub use last_requests::last_requests;
 pub use once::run_once;
 pub use running::refusal;
 pub use shared::shared;
-
-/// The lock that a daemon holds, so that a second one on the same directory is detected.
-const LOCK: &str = "daemon.lock";
 
 /// The reason that a daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +59,8 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
     let state = inputs.state.clone().reporting();
-    let _lock = lock(&state).await?;
+    let mut lock =
+        DaemonLock::acquire(&state).await.ok_or_else(|| Error::Running(state.path().to_owned()))?;
     state.sweep().await;
     let client_id = format!("enphased-{:08x}", inputs.rng.u32(..));
     let mut kept = AcrossReloads::default();
@@ -78,7 +78,8 @@ pub async fn run(
     inputs.notify.ready();
     loop {
         running::record(&state, &config).await;
-        let next = tasks.run(&config, &mut inputs, &mut kept, &reload, stop.as_mut()).await;
+        let run = tasks.run(&config, &mut inputs, &mut kept, &reload, stop.as_mut());
+        let next = lock.during(run).await;
         let Next::Reload(new, change) = next else { break };
         if tasks.switch((&config, &new), change, &state, &mut inputs, &mut endings).await {
             config = *new;
@@ -89,17 +90,4 @@ pub async fn run(
     last_requests(endings, &mut inputs.more_stops).await;
     inputs.notify.retry_now(false);
     Ok(())
-}
-
-/// Locks the state directory. If nothing can be written there, polling continues without a lock, which is harmless.
-async fn lock(state: &StateDir) -> Result<Option<Lock>, Error> {
-    match state.try_lock(LOCK).await {
-        Ok(Some(lock)) => Ok(Some(lock)),
-        Ok(None) => Err(Error::Running(state.path().to_owned())),
-        Err(error) => {
-            // The state directory reports its own problems.
-            tracing::debug!("{error}; continuing without a lock");
-            Ok(None)
-        }
-    }
 }

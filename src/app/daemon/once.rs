@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::daemon_lock::DaemonLock;
 use super::shared::shared;
-use super::{Error, lock, outputs};
+use super::{Error, outputs};
 use crate::app::config::Config;
 use crate::app::poller::{Poller, Reader, Shared};
 use crate::app::publisher::output::Output;
@@ -36,7 +37,7 @@ pub async fn run_once(
     ending: &Ending,
 ) -> Result<bool, Error> {
     let state = &state.clone().reporting();
-    let _lock = lock(state).await?;
+    let _lock = DaemonLock::acquire(state).await.ok_or_else(|| Error::Running(state.path().to_owned()))?;
     state.sweep().await;
     let shared = shared(config, state, clock, rng.fork(), ending);
     let mut pollers = JoinSet::new();
