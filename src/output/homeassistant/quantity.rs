@@ -9,7 +9,7 @@ pub(super) enum Quantity {
     Power,
     /// In kWh, of a guarded counter that never decreases.
     Total,
-    /// In kWh, of a counter that may decrease.
+    /// In kWh, of the guarded counter of an inverter. A new gateway may begin it again.
     Counter,
     /// In kWh, since midnight.
     Today,
@@ -67,7 +67,7 @@ impl Quantity {
             // Home Assistant interprets a decrease of `total_increasing` as a new meter that began at 0, so only guarded
             // counters may have this class.
             Self::Total => Nature::number(Some("kWh"), Some("energy"), "total_increasing", 0),
-            Self::Counter => Nature::number(Some("kWh"), Some("energy"), "total", 1),
+            Self::Counter => Nature::number(Some("kWh"), Some("energy"), "total_increasing", 1),
             Self::Today => Nature::number(Some("kWh"), Some("energy"), "total_increasing", 2),
             Self::Stored => Nature::measured("kWh", Some("energy_storage"), 2),
             Self::Charge => Nature::measured("%", Some("battery"), 0),

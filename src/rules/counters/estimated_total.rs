@@ -64,8 +64,7 @@ impl EstimatedTotal {
         self.wh += wh.max(0.0);
     }
 
-    /// Continues with a total of the counter.
-    pub(super) fn count(&mut self, counter: WattHours) {
+    fn count(&mut self, counter: WattHours) {
         let counter = counter.value();
         let is_same = self.counter.is_some_and(|before| {
             let estimated = self.wh - (before + self.base);
@@ -78,13 +77,23 @@ impl EstimatedTotal {
         self.wh = counter + self.base;
     }
 
+    /// Continues with a total of the counter. Returns `true` if the estimate is over: nothing of it has been published, or
+    /// the total is the counter's again.
+    pub(super) fn is_over_with(&mut self, counter: WattHours, now: GuardTime) -> bool {
+        if self.waits(now) {
+            return true;
+        }
+        self.count(counter);
+        self.is_counted()
+    }
+
     /// Returns `true` if nothing has been published yet.
     pub(super) fn waits(&self, now: GuardTime) -> bool {
         now.running < self.from
     }
 
     /// Returns `true` if the total is the counter's again.
-    pub(super) fn is_counted(&self) -> bool {
+    fn is_counted(&self) -> bool {
         is_zero(&self.base) && self.counter.is_some_and(|counter| counter >= self.shown)
     }
 

@@ -2,6 +2,7 @@
 //! and the energy of the batteries, from their power.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -109,16 +110,11 @@ impl Estimates {
     fn count_inverter(&mut self, inverter: &mut Inverter, now: GuardTime) {
         let Some(counter) = inverter.energy_wh else { return };
         let Some(estimate) = self.inverters.get_mut(&inverter.serial) else { return };
-        let total = &mut estimate.total;
-        let is_over = total.waits(now) || {
-            total.count(counter);
-            total.is_counted()
-        };
-        if is_over {
+        if estimate.total.is_over_with(counter, now) {
             self.inverters.remove(&inverter.serial);
             return;
         }
-        inverter.energy_wh = total.publish(now);
+        inverter.energy_wh = estimate.total.publish(now);
         inverter.energy_estimated = true;
     }
 
@@ -166,45 +162,53 @@ impl Estimates {
         } else {
             self.energy(storage.power_w, now)
         };
-        let (is_countable, energy) = (energy.is_some(), energy.unwrap_or_default());
+        let begin = |counter| match energy {
+            None => None,
+            Some(_) if is_reset(counter) => Some(EstimatedTotal::reset(now)),
+            Some(_) => Some(EstimatedTotal::new(known(counter), now)),
+        };
+        let energy = energy.unwrap_or_default();
         let both = [
             (Counter::Charged, &mut storage.charged_wh, counted.charged, energy.charged),
             (Counter::Discharged, &mut storage.discharged_wh, counted.discharged, energy.discharged),
         ];
-        let mut is_estimated = false;
         for (counter, total, is_counted, wh) in both {
-            if !is_counted && is_countable && !self.storage.contains_key(&counter) {
-                let begun = if is_reset(counter) {
-                    EstimatedTotal::reset(now)
-                } else {
-                    EstimatedTotal::new(known(counter), now)
-                };
-                self.storage.insert(counter, begun);
-            }
-            let Some(estimate) = self.storage.get_mut(&counter) else { continue };
-            if !is_counted {
-                estimate.add(wh);
-                if self.gaps > 1 {
-                    continue;
-                }
-            } else if let Some(counted) = *total {
-                if estimate.waits(now) {
-                    self.storage.remove(&counter);
-                    continue;
-                }
-                estimate.count(counted);
-                if estimate.is_counted() {
-                    self.storage.remove(&counter);
-                    continue;
-                }
+            let estimated = if is_counted {
+                total.and_then(|total| self.count_storage(counter, total, now))
             } else {
-                // The guard holds the meter's total back.
-                continue;
+                self.estimate_storage(counter, begin, wh, now)
+            };
+            if estimated.is_some() {
+                *total = estimated;
+                storage.energy_estimated = true;
             }
-            *total = estimate.publish(now);
-            is_estimated |= total.is_some();
         }
-        storage.energy_estimated = is_estimated;
+    }
+
+    /// Returns the total to publish for one that a meter counts, if it contains an estimate.
+    fn count_storage(&mut self, counter: Counter, total: WattHours, now: GuardTime) -> Option<WattHours> {
+        let estimate = self.storage.get_mut(&counter)?;
+        if estimate.is_over_with(total, now) {
+            self.storage.remove(&counter);
+            return None;
+        }
+        estimate.publish(now)
+    }
+
+    /// Returns the total to publish for one that no meter counts, after `wh` more.
+    fn estimate_storage(
+        &mut self,
+        counter: Counter,
+        begin: impl Fn(Counter) -> Option<EstimatedTotal>,
+        wh: f64,
+        now: GuardTime,
+    ) -> Option<WattHours> {
+        let estimate = match self.storage.entry(counter) {
+            Entry::Occupied(estimate) => estimate.into_mut(),
+            Entry::Vacant(place) => place.insert(begin(counter)?),
+        };
+        estimate.add(wh);
+        if self.gaps > 1 { None } else { estimate.publish(now) }
     }
 
     /// Returns the energy since the last known power, or `None` after a gap.
