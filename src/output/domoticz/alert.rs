@@ -27,7 +27,7 @@ pub struct Situation<'a> {
 
 /// Returns the level of the worst problem, and a description of all.
 pub fn alert(situation: &Situation<'_>) -> (u8, String) {
-    let gateway = situation.unavailable.map(|why| (RED, format!("the gateway is away: {why}")));
+    let gateway = situation.unavailable.map(|why| (RED, why.to_owned()));
     let token = situation.token.and_then(|(state, message)| {
         let level = match state {
             "valid" => return None,

@@ -87,7 +87,7 @@ fn the_alert_follows_the_gateway_even_while_it_is_away() {
     assert_eq!(alerts(1), [r#"{"idx":13,"nvalue":1,"svalue":"no problems"}"#]);
     let serial = reading("1", 0).gateway.serial;
     latest.put_availability(&serial, Availability::Offline("it did not respond".to_owned()));
-    let away = r#"{"idx":13,"nvalue":4,"svalue":"the gateway is away: it did not respond"}"#;
+    let away = r#"{"idx":13,"nvalue":4,"svalue":"it did not respond"}"#;
     assert_eq!(alerts(600), [away]);
     assert_eq!(alerts(1200), [""; 0]);
     latest.put_reading(reading("1", 1));
