@@ -17,7 +17,7 @@ use super::house::{DAY, House};
 
 const INTERVAL: Duration = Duration::from_secs(12 * 3600);
 /// The time before and after a poll that is not skipped.
-const AROUND: Duration = Duration::from_secs(90);
+const AROUND: Duration = Duration::from_secs(150);
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -54,7 +54,7 @@ fn listen() {
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
-/// Runs until a minute and a half after a poll of that day; the time between polls is skipped.
+/// Runs until two and a half minutes after a poll of that day, so that one during the restart is repeated; the time between polls is skipped.
 async fn until(house: &House, start: Timestamp, day: u32) {
     while house.clock.now() < start + day * DAY {
         tokio::time::advance(INTERVAL.saturating_sub(2 * AROUND)).await;
