@@ -137,10 +137,13 @@ impl Announcer {
         }
     }
 
-    /// Removes and returns a gateway whose document has to be sent again `now`.
-    pub(super) fn take_settled(&mut self, now: Instant) -> Option<Serial> {
-        let (at, _) = self.settling.first()?;
-        if *at <= now { self.settling.pop_first().map(|(_, serial)| serial) } else { None }
+    /// Makes the documents due that have to be sent again by `now`.
+    pub(super) fn settle(&mut self, gateways: &mut Gateways, now: Instant) {
+        while self.settling.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, serial)) = self.settling.pop_first() {
+                gateways.forget_document(serial);
+            }
+        }
     }
 
     fn removal(&mut self, gateways: &mut Gateways) -> Option<Message> {

@@ -158,9 +158,8 @@ impl GatewayTopics {
         at: Circumstances<'_>,
     ) -> Vec<Message> {
         let mut messages = Vec::new();
-        if known.availability.is_some() {
-            messages.extend(self.availability(Some(known), at));
-        }
+        let availability =
+            if known.availability.is_some() { self.availability(Some(known), at) } else { None };
         if let Some(token) = &known.token {
             let message = topics::token(&at.options.prefix, &self.serial, &*token.value);
             messages.extend(self.news(message, at));
@@ -175,6 +174,9 @@ impl GatewayTopics {
             messages.extend(self.plain_values(&reading.value, at));
             messages.extend(self.devices(&reading.value, at));
         }
+        // A gateway that returns is online after its new values, so that the old ones do not look current.
+        let place = if known.is_online() { messages.len() } else { 0 };
+        messages.splice(place..place, availability);
         messages
     }
 

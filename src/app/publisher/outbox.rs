@@ -98,11 +98,6 @@ impl Outbox {
         self.unpublished.take()
     }
 
-    /// Returns the number of waiting orders, which does not grow during an outage.
-    pub fn waiting(&self) -> usize {
-        self.begun.len()
-    }
-
     /// Records a new connection. The broker may have lost everything.
     pub fn connected(&mut self) {
         self.connected = true;
@@ -145,7 +140,8 @@ impl Outbox {
             self.owe_everything(now);
         }
         loop {
-            self.find_due(snapshot, now);
+            self.gateways.find_due(snapshot);
+            self.announcer.settle(&mut self.gateways, now);
             match self.pick(now) {
                 Some(Command::Publish(message)) if !self.unpublished.fits(&message) => {}
                 Some(order) => return Some(order),
@@ -214,14 +210,6 @@ impl Outbox {
         }
         self.begun.push_back(self.online());
         self.begun.extend(subscriptions(&self.options).map(Command::Subscribe));
-    }
-
-    /// Finds the gateways with new values, and those whose document is sent again.
-    fn find_due(&mut self, snapshot: &Snapshot, now: Instant) {
-        self.gateways.find_due(snapshot);
-        while let Some(serial) = self.announcer.take_settled(now) {
-            self.gateways.forget_document(serial);
-        }
     }
 
     fn begin_event(&mut self, snapshot: &Snapshot) -> bool {

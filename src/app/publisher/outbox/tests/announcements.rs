@@ -8,11 +8,12 @@ fn configurations_come_before_the_state_and_again_at_a_birth() {
     let now = Instant::now();
     latest.put_reading(reading("1", 0));
     outbox.connected();
+    let end = ["e/1/reading", "e/1/availability online"].map(str::to_owned);
     let first = sent(&mut outbox, &snapshot, now);
     let all = configurations(&first);
     assert!(all > 0);
     assert!(first.contains(&"? homeassistant/status".to_owned()));
-    assert_eq!(first.last().unwrap(), "e/1/reading");
+    assert!(first.ends_with(&end), "{first:?}");
 
     latest.put_reading(reading("1", 30));
     assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/reading"]);
@@ -21,7 +22,7 @@ fn configurations_come_before_the_state_and_again_at_a_birth() {
     assert_eq!(outbox.incoming("homeassistant/status", b"online", false), Meaning::Birth);
     let again = sent(&mut outbox, &snapshot, now + Duration::from_secs(60));
     assert_eq!(configurations(&again), all);
-    assert_eq!(again.last().unwrap(), "e/1/reading");
+    assert!(again.ends_with(&end), "{again:?}");
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn many_configurations_are_spread_out_and_do_not_delay_the_state() {
     outbox.connected();
     let burst = sent(&mut outbox, &snapshot, now);
     assert_eq!(configurations(&burst), 100);
-    assert!(burst.last().unwrap().ends_with("/reading"), "the state is not delayed");
+    assert!(burst[burst.len() - 2].ends_with("/reading"), "the state is not delayed");
 
     let (mut later, mut rest) = (now, Vec::new());
     while let Some(wake) = outbox.wakes() {
@@ -74,7 +75,7 @@ fn consumers_that_start_every_second_delay_nothing() {
                 others += 1;
             }
         }
-        assert_eq!(outbox.waiting(), 0);
+        assert_eq!(outbox.begun.len(), 0);
     }
     let all = 60 * 5;
     assert!(configurations.len() > all, "{} are announced", configurations.len());

@@ -14,7 +14,7 @@ fn nothing_is_sent_without_a_connection_and_everything_with_one() {
     assert_eq!(outbox.next(&snapshot.borrow(), now).map(drop), None);
     outbox.connected();
     let all = sent(&mut outbox, &snapshot, now);
-    assert_eq!(all, [&GREETING[..], &["e/1/availability online", "e/1/reading"]].concat());
+    assert_eq!(all, [&GREETING[..], &["e/1/reading", "e/1/availability online"]].concat());
     assert_eq!(sent(&mut outbox, &snapshot, now), Vec::<String>::new());
     outbox.lost();
     outbox.connected();
@@ -47,7 +47,7 @@ fn an_old_reading_of_a_silent_gateway_is_not_sent_again() {
     outbox.connected();
     assert_eq!(sent(&mut outbox, &snapshot, now)[3..], ["e/1/availability offline"]);
     latest.put_reading(reading("1", 30));
-    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/availability online", "e/1/reading"]);
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/reading", "e/1/availability online"]);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn gateways_that_were_not_read_yet_are_declared_offline_before_the_daemon_is_onl
     for _ in 0..2 {
         outbox.connected();
         let sent = sent(&mut outbox, &snapshot, now);
-        assert_eq!(sent, [&offline[..], &GREETING, &["e/2/availability online", "e/2/reading"]].concat());
+        assert_eq!(sent, [&offline[..], &GREETING, &["e/2/reading", "e/2/availability online"]].concat());
         outbox.lost();
     }
     latest.put_reading(reading("1", 0));
