@@ -13,6 +13,7 @@ pub mod rate_limit;
 pub mod reading;
 pub mod secrets;
 pub mod similar;
+pub mod tally;
 #[cfg(test)]
 pub mod test_readings;
 pub mod units;

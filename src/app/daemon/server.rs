@@ -79,6 +79,7 @@ async fn context(
         requests: shared.requests.clone(),
         registry: Registry::open(settings.limits.clone(), &shared.state, &shared.clock).await,
         clock: shared.clock.clone(),
+        tally: shared.tally.clone(),
         zone: shared.zone.clone(),
         interval: config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default(),
         has_broker: config.mqtt.is_some(),

@@ -157,6 +157,14 @@ impl Login {
     }
 
     fn report_outcome(&mut self, outcome: Outcome) -> Decision {
+        let word = match &outcome {
+            Outcome::NothingSent(_) => None,
+            Outcome::Arrived(_) => Some("ok"),
+            Outcome::Failed { .. } => Some("failed"),
+        };
+        if let Some(word) = word {
+            self.shared.tally.count("enphased_logins_total", &[("outcome", word)]);
+        }
         match outcome {
             Outcome::NothingSent(decision) => decision,
             Outcome::Arrived(token) => {

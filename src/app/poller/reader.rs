@@ -207,7 +207,11 @@ impl Reader {
             let odd = sources.take(endpoint, response.as_deref(), Instant::now());
             let odd =
                 odd.map(|why| gateway::Error::Malformed { path: endpoint.path(), why: why.to_string() });
-            failure = gateway::Error::main_cause(failure, response.err().or(odd));
+            let error = response.err().or(odd);
+            let outcome = error.as_ref().map_or("ok", gateway::Error::kind);
+            let labels = [("path", endpoint.path()), ("outcome", outcome)];
+            self.shared.tally.count("enphased_page_requests_total", &labels);
+            failure = gateway::Error::main_cause(failure, error);
         }
         if sources.wants_stream(Instant::now()) {
             let (path, json) = livedata::STREAM;

@@ -84,6 +84,7 @@ impl Reports {
             self.serial = serial.cloned();
             self.silence.restart(now);
         }
+        self.count(&polled);
         match polled {
             Ok(None) => {}
             Ok(Some(reading)) => {
@@ -100,6 +101,17 @@ impl Reports {
                 }
             }
         }
+    }
+
+    fn count(&self, polled: &Result<Option<Reading>, Trouble>) {
+        let outcome = match polled {
+            // Nothing was due.
+            Ok(None) => return,
+            Ok(Some(_)) => "ok",
+            Err(trouble) => trouble.kind(),
+        };
+        let serial = self.serial.as_ref().map(Serial::as_str).unwrap_or_default();
+        self.shared.tally.count("enphased_polls_total", &[("serial", serial), ("outcome", outcome)]);
     }
 
     /// Logs the end of an outage.

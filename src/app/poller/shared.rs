@@ -13,6 +13,7 @@ use crate::app::token_provider::TokenProvider;
 use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
 use crate::base::reading::{Event, Serial};
+use crate::base::tally::Tally;
 use crate::io::state_dir::StateDir;
 
 /// The state that the pollers of a daemon share.
@@ -35,6 +36,8 @@ pub struct Shared {
     pub requests: Requests,
     /// The `[[gateway]]` table that polls each gateway.
     pub claims: Claims,
+    /// Counts polls, requests and logins.
+    pub tally: Tally,
 }
 
 impl Shared {

@@ -14,6 +14,7 @@ use crate::app::latest::Latest;
 use crate::app::requests::Requests;
 use crate::app::status::StatusList;
 use crate::base::clock::Clock;
+use crate::base::tally::Tally;
 
 /// What the handlers of requests work with.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub struct Context {
     pub requests: Requests,
     pub registry: Registry,
     pub clock: Clock,
+    pub tally: Tally,
     pub zone: TimeZone,
     /// The longest poll interval of the gateways.
     pub interval: Duration,

@@ -30,6 +30,7 @@ fn families(context: &Context) -> Families {
         let connected = f64::from(u8::from(snapshot.broker_trouble().is_none()));
         families.gauge("enphased_broker_connected", "1 while the MQTT broker is connected.", &[], connected);
     }
+    events(context, &mut families);
     consumers(context, &mut families);
     daemon(context, &mut families);
     families
@@ -50,11 +51,32 @@ fn gateway(serial: &Serial, gateway: &Gateway, families: &mut Families) {
             let help = "Time at which the token expires, in seconds since 1970.";
             families.gauge("enphased_token_expiry_timestamp_seconds", help, &labels, seconds);
         }
-        let labels = [labels[0], ("state", token.value.state)];
+        if let Some(next) = token.value.next_login_at {
+            let help = "Time of the next planned or possible login, in seconds since 1970.";
+            let seconds = next.as_duration().as_secs_f64();
+            families.gauge("enphased_next_login_timestamp_seconds", help, &labels, seconds);
+        }
+        let labels = [("serial", serial.as_str()), ("state", token.value.state)];
         families.gauge("enphased_token_state", "State of the token as a label; always 1.", &labels, 1.0);
     }
     if let Some(reading) = gateway.fresh_reading() {
         metrics::reading::add(&reading.value, families);
+    }
+}
+
+/// Adds what was counted since the start.
+#[expect(clippy::cast_precision_loss, reason = "the numbers are far below 2^53")]
+fn events(context: &Context, families: &mut Families) {
+    for ((name, labels), count) in context.tally.all() {
+        let help = match name {
+            "enphased_polls_total" => "Polls by outcome: ok, or why there was no reading.",
+            "enphased_page_requests_total" => "Requests of the gateway's pages by outcome.",
+            "enphased_logins_total" => "Attempts at the Enphase cloud by outcome.",
+            _ => "Events since the start.",
+        };
+        let labels: Vec<(&str, &str)> =
+            labels.iter().map(|(label, value)| (*label, value.as_str())).collect();
+        families.counter(name, help, &labels, count as f64);
     }
 }
 

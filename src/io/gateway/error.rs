@@ -158,6 +158,20 @@ impl Error {
         }
     }
 
+    /// Returns a stable identifier for metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Busy { .. } => "busy",
+            Self::Failing { .. } => "failing",
+            Self::TokenRefused | Self::NoToken => "token_refused",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Missing { .. } => "missing",
+            Self::Moved { .. } | Self::Malformed { .. } | Self::TooLarge { .. } => "invalid",
+            _ => "other",
+        }
+    }
+
     /// Returns the failure that better explains a failed poll. This is the first, unless the second concerns every
     /// page, or the first only says that a page is missing.
     pub fn main_cause(first: Option<Self>, second: Option<Self>) -> Option<Self> {

@@ -164,3 +164,44 @@ async fn only_a_configured_origin_may_read_from_elsewhere() {
         })
         .await;
 }
+
+/// What is seen at one place is what is seen at the other.
+#[tokio::test(start_paused = true)]
+async fn metrics_show_what_the_document_shows_and_what_the_daemon_did() {
+    let house = served();
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+            let reading = get(at, "/api/v1/gateways/122300000001/reading").await.json();
+            let metrics = get(at, "/metrics").await.body;
+            let sample = |start: &str| -> f64 {
+                let line = metrics.lines().find(|line| line.starts_with(start));
+                let line = line.unwrap_or_else(|| panic!("{start} is not in {metrics}"));
+                line.rsplit_once(' ').unwrap().1.parse().unwrap()
+            };
+            let serial = "{serial=\"122300000001\"";
+            let power = sample(&format!("enphased_production_power_watts{serial}"));
+            assert_eq!(Some(power), reading["production"]["power_w"].as_f64());
+            let energy = sample(&format!("enphased_production_energy_joules_total{serial}"));
+            assert_eq!(Some(energy / 3600.0), reading["production"]["energy_wh"].as_f64());
+            let polls = sample(&format!("enphased_polls_total{serial},outcome=\"ok\"}}"));
+            assert!((10.0..=12.0).contains(&polls), "{polls}");
+            assert_eq!(sample("enphased_logins_total{outcome=\"ok\"}") as u64, house.cloud().tokens);
+            let path = "enphased_page_requests_total{path=\"/ivp/meters/readings\",outcome=\"ok\"}";
+            assert!(sample(path) >= 10.0);
+            house.simulation.gateways[0].set_condition(enphased::simulator::Condition::Refusing);
+            tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+            let later = get(at, "/metrics").await.body;
+            assert!(
+                !later.contains(&format!("enphased_production_power_watts{serial}")),
+                "a stale value is left out"
+            );
+            let age =
+                later.lines().find(|line| line.starts_with(&format!("enphased_reading_age_seconds{serial}")));
+            let age: f64 = age.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap();
+            assert!((590.0..640.0).contains(&age), "{age}");
+        })
+        .await;
+}
