@@ -46,13 +46,14 @@ pub(super) async fn admit(
     if request.method() == Method::OPTIONS && is_allowed {
         return with_headers(StatusCode::NO_CONTENT.into_response(), origin.filter(|_| is_allowed));
     }
-    let path = request.uri().path();
+    let path = request.uri().path().to_owned();
     let response = if path == health::LIVE || path == health::READY {
         next.run(request).await
     } else {
-        match identify(&request, peer, &context, is_allowed) {
+        let asked = asked(&request, peer, is_allowed);
+        match identify(asked, &context).await {
             Ok(identity) => {
-                if is_stream(path) {
+                if is_stream(&path) {
                     // Counts until the last clone is dropped, also if the request turns out to be wrong.
                     let open = OpenStream::new(context.registry.clone(), identity.clone());
                     request.extensions_mut().insert(Arc::new(open));
@@ -78,7 +79,12 @@ fn misdirected(headers: &HeaderMap, context: &Context) -> Option<Problem> {
     Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
 }
 
-fn identify(request: &Request, peer: Peer, context: &Context, is_allowed: bool) -> Result<Identity, Problem> {
+/// Returns the token of a request, and what its admission depends on.
+fn asked(
+    request: &Request,
+    peer: Peer,
+    is_allowed: bool,
+) -> Result<(Option<String>, consumers::Request), Problem> {
     let (headers, path) = (request.headers(), request.uri().path());
     // A browser lets any page open a WebSocket, and sends the cookie of this server with it.
     if path == socket::PATH && !is_allowed && is_foreign(headers) {
@@ -87,7 +93,7 @@ fn identify(request: &Request, peer: Peer, context: &Context, is_allowed: bool) 
     }
     // The link that a browser opens once.
     let in_link = (path == "/").then(|| request.uri().query().and_then(token_in_link)).flatten();
-    let token = in_link.as_deref().or_else(|| token(headers));
+    let token = in_link.or_else(|| token(headers).map(str::to_owned));
     if request.method() == Method::POST && token.is_none() {
         return Err(Refusal::NotRecognised.into());
     }
@@ -97,7 +103,16 @@ fn identify(request: &Request, peer: Peer, context: &Context, is_allowed: bool) 
         token: Presented::Nothing,
         stream: is_stream(path),
     };
-    Ok(context.registry.admit(token, asked)?)
+    Ok((token, asked))
+}
+
+/// Decides whether the request is answered.
+async fn identify(
+    asked: Result<(Option<String>, consumers::Request), Problem>,
+    context: &Context,
+) -> Result<Identity, Problem> {
+    let (token, asked) = asked?;
+    Ok(context.registry.admit(token.as_deref(), asked).await?)
 }
 
 fn is_stream(path: &str) -> bool {

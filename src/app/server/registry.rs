@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
-use tokio::time::{Instant, interval};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
 
 use super::tokens::{self, ConsumerTokens, Index};
 use crate::base::clock::Clock;
@@ -17,8 +17,11 @@ use crate::rules::access::refusal::Refusal;
 
 /// The name of the file with what consumers have done.
 pub const NAME: &str = "consumers.json";
-/// How often the file with the tokens is looked at. A removed token ends its streams within this time.
+/// How often the file with the tokens is looked at while requests or streams depend on it. A removed token ends its streams
+/// within this time.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked at otherwise, so that an idle server wakes nobody.
+const IDLE: Duration = Duration::from_secs(60);
 /// How often the file with the consumers is written, if there is news.
 const SAVE: Duration = Duration::from_secs(15 * 60);
 
@@ -100,6 +103,8 @@ impl Listed {
 struct Known {
     /// Identifies the file that was read.
     stamp: Option<Stamp>,
+    /// When the file was last looked at.
+    looked: Option<Instant>,
     tokens: Option<ConsumerTokens>,
     index: Index,
 }
@@ -111,6 +116,8 @@ pub struct Registry {
     known: Arc<Mutex<Known>>,
     /// Changes with each change of the tokens.
     changed: watch::Sender<()>,
+    /// Wakes the look at the tokens when a stream begins that depends on them.
+    stream_began: Arc<Notify>,
     clock: Clock,
     state: StateDir,
 }
@@ -123,6 +130,7 @@ impl Registry {
             consumers: Arc::new(Mutex::new(Consumers::new(limits, earlier, Instant::now()))),
             known: Arc::default(),
             changed: watch::Sender::new(()),
+            stream_began: Arc::default(),
             clock: clock.clone(),
             state: state.clone(),
         };
@@ -133,14 +141,15 @@ impl Registry {
     /// Follows changes of the tokens, and saves what consumers have done. Never ends.
     pub async fn keep(&self) {
         let saver = Saver::new(NAME.to_owned());
-        let (mut look, mut last) = (interval(LOOK), Instant::now());
+        let mut last = Instant::now();
         let mut written = self.requests();
         loop {
-            look.tick().await;
-            let known = lock(&self.known).stamp;
-            if self.stamp().await != known {
-                self.read_tokens().await;
+            let has_streams = lock(&self.consumers).has_token_streams();
+            tokio::select! {
+                () = sleep(if has_streams { LOOK } else { IDLE }) => {}
+                () = self.stream_began.notified() => {}
             }
+            self.look().await;
             if last.elapsed() >= SAVE {
                 last = Instant::now();
                 let requests = self.requests();
@@ -164,6 +173,16 @@ impl Registry {
         }
     }
 
+    /// Reads the tokens again if they have changed.
+    async fn look(&self) {
+        let known = lock(&self.known).stamp;
+        if self.stamp().await == known {
+            lock(&self.known).looked = Some(Instant::now());
+        } else {
+            self.read_tokens().await;
+        }
+    }
+
     async fn stamp(&self) -> Option<Stamp> {
         // A disk that does not respond changes no token.
         self.state.stamp(tokens::NAME).await.ok().flatten()
@@ -175,7 +194,7 @@ impl Registry {
         match ConsumerTokens::read(&self.state).await {
             Ok(tokens) => {
                 let index = tokens.as_ref().map(ConsumerTokens::index).unwrap_or_default();
-                *lock(&self.known) = Known { stamp, tokens, index };
+                *lock(&self.known) = Known { stamp, looked: Some(Instant::now()), tokens, index };
                 self.changed.send_replace(());
             }
             Err(error) => tracing::debug!(%error, "cannot read the tokens of consumers"),
@@ -183,9 +202,17 @@ impl Registry {
     }
 
     /// Decides whether a request with this token is answered.
-    pub fn admit(&self, token: Option<&str>, mut request: Request) -> Result<Identity, Refusal> {
+    pub async fn admit(&self, token: Option<&str>, mut request: Request) -> Result<Identity, Refusal> {
+        let looked = lock(&self.known).looked;
+        if token.is_some() && looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            self.look().await;
+        }
         request.token = lock(&self.known).index.look_up(token);
-        lock(&self.consumers).admit(&request, self.clock.now(), Instant::now())
+        let admitted = lock(&self.consumers).admit(&request, self.clock.now(), Instant::now());
+        if request.stream {
+            self.stream_began.notify_one();
+        }
+        admitted
     }
 
     /// Records that a stream has ended.

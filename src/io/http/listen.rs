@@ -1,7 +1,7 @@
 //! An address to listen at.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// An address to listen at, e.g. `0.0.0.0:8480` or `tls://[::]:8443`.
@@ -17,6 +17,18 @@ pub struct Listen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write an IP address and a port, such as \"0.0.0.0:8480\", \"[::]:8480\" or \"tls://0.0.0.0:8443\"")]
 pub struct NotAnAddress;
+
+impl Listen {
+    /// Returns an address of this machine at which a program on it reaches the listener.
+    pub fn reachable(&self) -> SocketAddr {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.address.port())
+    }
+}
 
 impl FromStr for Listen {
     type Err = NotAnAddress;

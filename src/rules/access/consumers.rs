@@ -210,6 +210,12 @@ impl Consumers {
         self.known.values().map(|consumer| consumer.streams).sum()
     }
 
+    /// Returns whether a stream is open that depends on a token.
+    pub fn has_token_streams(&self) -> bool {
+        let mut tokens = self.known.iter().filter(|(identity, _)| matches!(identity, Identity::Token(_)));
+        tokens.any(|(_, consumer)| consumer.streams > 0)
+    }
+
     /// Returns the number of refused requests since the start that belong to no known consumer.
     pub const fn refused_strangers(&self) -> u64 {
         self.strangers

@@ -98,7 +98,7 @@ impl House {
             statuses: StatusList::new(),
             requests: enphased::app::requests::Requests::new(),
             claims: Claims::default(),
-            tally: Default::default(),
+            tally: enphased::base::tally::Tally::default(),
         }
     }
 

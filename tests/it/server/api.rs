@@ -188,7 +188,8 @@ async fn metrics_show_what_the_document_shows_and_what_the_daemon_did() {
             assert_eq!(Some(energy / 3600.0), reading["production"]["energy_wh"].as_f64());
             let polls = sample(&format!("enphased_polls_total{serial},outcome=\"ok\"}}"));
             assert!((10.0..=12.0).contains(&polls), "{polls}");
-            assert_eq!(sample("enphased_logins_total{outcome=\"ok\"}") as u64, house.cloud().tokens);
+            let logins = sample("enphased_logins_total{outcome=\"ok\"}");
+            assert_eq!(logins.to_string(), house.cloud().tokens.to_string());
             let path = "enphased_page_requests_total{path=\"/ivp/meters/readings\",outcome=\"ok\"}";
             assert!(sample(path) >= 10.0);
             house.simulation.gateways[0].set_condition(enphased::simulator::Condition::Refusing);

@@ -5,20 +5,17 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use enphased::app::server::tokens::ConsumerTokens;
+use enphased::base::clock::Clock;
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::SimulationOptions;
 use jiff::Timestamp;
 use tokio::process::Command;
 
-use super::client::ready;
+use super::client::{get, ready};
 use crate::support::house::House;
 
 #[tokio::test]
 async fn each_line_of_the_documentation_works() {
-    if Command::new("curl").arg("--version").stdout(Stdio::null()).status().await.is_err() {
-        println!("skipped: curl is not installed");
-        return;
-    }
     let server = "\n[server]\nlisten = [\"127.0.0.1:0\", \"tls://127.0.0.1:0\"]\n";
     let house = House::new(SimulationOptions::default()).with(server);
     let state = StateDir::open(house.state()).unwrap();
@@ -55,6 +52,36 @@ async fn each_line_of_the_documentation_works() {
                 tried += 1;
             }
             assert!(tried >= 12, "{tried} lines");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_metric_of_the_dashboard_exists() {
+    let server = "\n[server]\nlisten = [\"127.0.0.1:0\"]\n";
+    let house = House::new(SimulationOptions::demo()).with(server);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grafana.json");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut names: Vec<&str> = page
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("enphased_"))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert!(names.len() > 10, "{names:?}");
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            // The energy of a day is known from its midnight on.
+            let Clock::Simulated(clock) = &house.clock else { unreachable!() };
+            clock.set("2026-06-21T23:55:00Z".parse().unwrap());
+            tokio::time::sleep(Duration::from_secs(1200)).await;
+            ready(at).await;
+            let metrics = get(at, "/metrics").await.body;
+            let missing: Vec<&&str> =
+                names.iter().filter(|name| !metrics.contains(&format!("# TYPE {name} "))).collect();
+            assert!(missing.is_empty(), "{missing:?}");
         })
         .await;
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Stream, get, ready};
 use super::{served, served_with};
@@ -104,4 +106,33 @@ async fn streams_end_promptly_when_the_daemon_stops() {
         })
         .await;
     while stream.next().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_has_the_same_values_and_ends_when_its_pings_are_not_answered() {
+    served()
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let url = format!("ws://{at}/api/v1/socket?groups=gateways,production&serial=122300000001");
+            let stream = TcpStream::connect(at).await.unwrap();
+            let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+            let mut groups = Vec::new();
+            while groups.len() < 12 {
+                // Reading also answers the pings.
+                if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+                    let message: serde_json::Value = serde_json::from_str(&text).unwrap();
+                    groups.push(message["group"].as_str().unwrap().to_owned());
+                }
+            }
+            assert_eq!(groups[..2], ["gateways", "production"]);
+            assert!(groups.contains(&"ping".to_owned()));
+            let list = get(at, "/api/v1/consumers").await.json();
+            assert!(list.as_array().unwrap().iter().any(|one| one["streams"] == 1), "{list}");
+            // Nobody reads any more.
+            tokio::time::sleep(Duration::from_secs(200)).await;
+            let list = get(at, "/api/v1/consumers").await.json();
+            assert!(list.as_array().unwrap().iter().all(|one| one["streams"] == 0), "{list}");
+        })
+        .await;
 }
