@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::app::config::{Config, Format, Mqtt, Stdout};
+use crate::app::config::{self, Config, Format, Mqtt, Stdout};
 use crate::app::poller::Shared;
 use crate::app::publisher::{self, stdout};
+use crate::app::server::host_name;
+use crate::io::http::Listen;
 use crate::io::mqtt;
 use crate::output::domoticz;
 use crate::output::homeassistant::Discovery;
@@ -36,6 +38,19 @@ pub fn broker(settings: &Mqtt, client_id: &str) -> mqtt::Options {
     }
 }
 
+/// Returns the address of the server for browsers in the house: that of a plain listener which others can reach.
+pub(super) fn page(server: &config::Server) -> Option<String> {
+    let reachable =
+        |listen: &&Listen| !listen.tls && !listen.address.ip().is_loopback() && listen.address.port() != 0;
+    let listen = server.listen.iter().find(reachable)?;
+    let port = listen.address.port();
+    if !listen.address.ip().is_unspecified() {
+        return Some(format!("{listen}/"));
+    }
+    let host = server.host_names.first().cloned().or_else(host_name)?;
+    Some(format!("http://{host}:{port}/"))
+}
+
 /// Returns the options of the publisher that connects as `client_id`.
 pub fn content(settings: &Mqtt, config: &Config, shared: &Shared, client_id: &str) -> publisher::Options {
     let interval = config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default();
@@ -46,7 +61,7 @@ pub fn content(settings: &Mqtt, config: &Config, shared: &Shared, client_id: &st
         inverters: settings.inverters,
         details: settings.details,
         several: config.gateways.len() > 1,
-        configuration_url: None,
+        configuration_url: config.server.as_ref().and_then(page),
     });
     let domoticz = publisher::Domoticz { topic: domoticz::TOPIC.to_owned(), idx: settings.idx.clone() };
     publisher::Options {
@@ -58,5 +73,28 @@ pub fn content(settings: &Mqtt, config: &Config, shared: &Shared, client_id: &st
         instance: client_id.to_owned(),
         requests: settings.commands.then(|| shared.requests.clone()),
         state: Some(shared.state.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::config::environment::Environment;
+
+    fn page_of(listen: &str) -> Option<String> {
+        let text = format!("[server]\nhost_names = [\"pi.lan\"]\nlisten = [{listen}]\n");
+        page(&config::complete(&text, None, &Environment::default()).unwrap().server.unwrap())
+    }
+
+    #[test]
+    fn devices_link_to_a_page_that_others_can_reach() {
+        assert_eq!(page_of("\"0.0.0.0:8480\"").as_deref(), Some("http://pi.lan:8480/"));
+        assert_eq!(
+            page_of("\"tls://0.0.0.0:1\", \"192.168.1.5:8480\"").as_deref(),
+            Some("http://192.168.1.5:8480/")
+        );
+        for unreachable in ["\"127.0.0.1:8480\"", "\"tls://0.0.0.0:8443\"", "\"0.0.0.0:0\""] {
+            assert_eq!(page_of(unreachable), None, "{unreachable}");
+        }
     }
 }

@@ -71,6 +71,8 @@ struct PublisherSettings {
     longest_interval: Duration,
     /// Determines the names of gateways without a configured one.
     several: bool,
+    /// The page that devices in Home Assistant link to.
+    page: Option<String>,
 }
 
 impl PublisherSettings {
@@ -78,7 +80,8 @@ impl PublisherSettings {
         let longest_interval =
             config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default();
         let several = config.gateways.len() > 1;
-        config.mqtt.clone().map(|settings| Self { settings, longest_interval, several })
+        let page = config.server.as_ref().and_then(outputs::page);
+        config.mqtt.clone().map(|settings| Self { settings, longest_interval, several, page })
     }
 }
 

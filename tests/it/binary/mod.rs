@@ -4,6 +4,7 @@ mod bundle;
 mod cloud;
 mod commands;
 mod concurrency;
+mod consumers;
 mod disk;
 mod hostile_text;
 mod kills;
