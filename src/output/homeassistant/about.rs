@@ -20,7 +20,7 @@ pub(super) struct About {
     /// The entity serves only diagnosis.
     pub(super) is_diagnostic: bool,
     pub(super) enabled: Enabled,
-    /// Domoticz creates a device. It would misinterpret the others: see [`Self::only_home_assistant`].
+    /// Domoticz creates a device. It would misinterpret the others: see `only_home_assistant`.
     pub(super) in_domoticz: bool,
     /// For entities without a class, and for enumerations, for which Home Assistant shows an eye.
     pub(super) icon: Option<&'static str>,

@@ -43,7 +43,7 @@ pub fn discovery(reading: &Reading, settings: &Discovery) -> Vec<Message> {
     known.map(|entity| config::message(&entity, &reading.gateway, settings)).collect()
 }
 
-/// Creates the state document with the values of the [`entities`] of a reading, and null for each name in `absent`: the
+/// Creates the state document with the values of the [`entities()`] of a reading, and null for each name in `absent`: the
 /// announced entities without a value.
 pub fn document(
     reading: &Reading,

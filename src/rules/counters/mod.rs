@@ -4,7 +4,7 @@
 //! The damage to a year of statistics could not be repaired later. So every total passes the guard before it is
 //! published: see [`guarded_total`] for the rules.
 //!
-//! Where a gateway has no counter for the energy of its inverters or batteries, it is estimated: see [`estimated_total`].
+//! Where a gateway has no counter for the energy of its inverters or batteries, it is estimated: see `estimated_total.rs`.
 
 mod battery_power;
 mod counter;
