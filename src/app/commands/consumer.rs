@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Context;
 use super::failure::{Code, Failure};
-use crate::app::server::registry::{Listed, Seen};
+use crate::app::server::listed::{Listed, Seen};
 use crate::app::server::tokens::ConsumerTokens;
 use crate::base::durations::length;
 use crate::base::printable::Printable;

@@ -7,6 +7,7 @@ mod api;
 mod context;
 pub mod feed;
 mod health;
+pub mod listed;
 mod live;
 mod metrics;
 mod openapi;

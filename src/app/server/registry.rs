@@ -3,100 +3,26 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
+use super::listed::{Listed, NAME, Seen};
 use super::tokens::{self, ConsumerTokens, Index};
 use crate::base::clock::Clock;
-use crate::io::state_dir::{Saver, Stamp, StateDir, Stored};
+use crate::io::state_dir::{Saver, Stamp, StateDir};
 use crate::rules::access::Limits;
-use crate::rules::access::consumers::{Consumers, Identity, Request, Usage};
+use crate::rules::access::consumers::{Consumers, Identity, Request};
 use crate::rules::access::refusal::Refusal;
 
-/// The name of the file with what consumers have done.
-pub const NAME: &str = "consumers.json";
 /// How often the file with the tokens is looked at while requests or streams depend on it. A removed token ends its streams
 /// within this time.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it is looked at otherwise, so that an idle server wakes nobody.
 const IDLE: Duration = Duration::from_secs(60);
+/// How often wrong tokens are reported at most.
+const GUESSES: Duration = Duration::from_secs(3600);
 /// How often the file with the consumers is written, if there is news.
 const SAVE: Duration = Duration::from_secs(15 * 60);
-
-/// The content of the file with what consumers have done.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Seen {
-    /// The consumers.
-    pub consumers: Vec<Usage>,
-}
-
-impl Seen {
-    /// Reads the file. One that is missing or damaged counts as empty: nothing depends on it but a list for people.
-    pub async fn read(state: &StateDir) -> Self {
-        match state.read(NAME).await {
-            Ok(Stored::Found(seen)) => seen,
-            Ok(Stored::Absent | Stored::Damaged(_)) | Err(_) => Self::default(),
-        }
-    }
-}
-
-/// A consumer as others see it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Listed {
-    pub name: String,
-    /// `token` or `program`.
-    pub kind: &'static str,
-    pub address: String,
-    pub program: String,
-    pub first_seen: Timestamp,
-    pub last_seen: Timestamp,
-    pub requests: u64,
-    pub refused: u64,
-    pub streams: usize,
-    pub active: bool,
-}
-
-impl Listed {
-    /// Describes a consumer that has a token and has not asked yet.
-    pub fn unseen(name: &str, created_at: Timestamp) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind: "token",
-            address: String::new(),
-            program: String::new(),
-            first_seen: created_at,
-            last_seen: created_at,
-            requests: 0,
-            refused: 0,
-            streams: 0,
-            active: false,
-        }
-    }
-
-    /// Describes a consumer. One without a name is called by its program, or by its address.
-    pub fn new(usage: &Usage, name: Option<&str>, streams: usize, active: bool) -> Self {
-        let address = usage.address.to_string();
-        let own = if usage.program.is_empty() { address.as_str() } else { usage.program.as_str() };
-        Self {
-            name: name.unwrap_or(own).to_owned(),
-            kind: match usage.identity {
-                Identity::Token(_) => "token",
-                Identity::Program { .. } => "program",
-            },
-            address,
-            program: usage.program.clone(),
-            first_seen: usage.first_seen,
-            last_seen: usage.last_seen,
-            requests: usage.requests,
-            refused: usage.refused,
-            streams,
-            active,
-        }
-    }
-}
 
 /// What is known about the tokens.
 #[derive(Debug, Default)]
@@ -116,6 +42,8 @@ pub struct Registry {
     known: Arc<Mutex<Known>>,
     /// Changes with each change of the tokens.
     changed: watch::Sender<()>,
+    /// When wrong tokens were last reported.
+    guesses_reported: Arc<Mutex<Option<Instant>>>,
     /// Wakes the look at the tokens when a stream begins that depends on them.
     stream_began: Arc<Notify>,
     clock: Clock,
@@ -130,6 +58,7 @@ impl Registry {
             consumers: Arc::new(Mutex::new(Consumers::new(limits, earlier, Instant::now()))),
             known: Arc::default(),
             changed: watch::Sender::new(()),
+            guesses_reported: Arc::default(),
             stream_began: Arc::default(),
             clock: clock.clone(),
             state: state.clone(),
@@ -212,7 +141,19 @@ impl Registry {
         if request.stream {
             self.stream_began.notify_one();
         }
+        if let Err(Refusal::TooManyGuesses { .. }) = admitted {
+            self.report_guesses(&request);
+        }
         admitted
+    }
+
+    fn report_guesses(&self, request: &Request) {
+        let mut reported = lock(&self.guesses_reported);
+        if reported.is_none_or(|reported| reported.elapsed() >= GUESSES) {
+            *reported = Some(Instant::now());
+            let (address, program) = (request.address, &request.program);
+            tracing::warn!(%address, program, "ten wrong tokens within a minute; the tokens of this address are ignored for a while");
+        }
     }
 
     /// Records that a stream has ended.

@@ -62,7 +62,8 @@ async fn a_stream_resumes_without_a_gap_and_an_id_of_another_run_begins_anew() {
         .await;
 }
 
-/// The daemon's own work does not depend on readers: polls stay on their grid, and who comes back gets the newest.
+/// Of 200 readers, 100 get a stream and the others are refused or wait. The daemon's own work does not depend on them: polls
+/// stay on their grid, and who comes back gets the newest.
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_readers_that_do_not_read_delays_no_poll() {
     let house = served_with("max_streams = 100\nmax_consumers = 200\nrequests_per_minute = 6000\n");
@@ -71,7 +72,7 @@ async fn an_hour_of_readers_that_do_not_read_delays_no_poll() {
             let at = addresses[0].address;
             ready(at).await;
             let mut readers = Vec::new();
-            for _ in 0..100 {
+            for _ in 0..200 {
                 let mut stream = TcpStream::connect(at).await.unwrap();
                 let text = "GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
                 stream.write_all(text.as_bytes()).await.unwrap();
