@@ -53,7 +53,7 @@ impl Latest {
     }
 
     /// Adds an event of a gateway.
-    pub fn tell(&self, serial: &Serial, event: Event) {
+    pub fn put_event(&self, serial: &Serial, event: Event) {
         self.0.send_modify(|snapshot| snapshot.add_event(serial, event));
     }
 
@@ -170,11 +170,11 @@ mod tests {
     fn a_reader_receives_missed_events_and_old_ones_are_dropped() {
         let latest = Latest::new();
         let serial = Serial::parse("1").unwrap();
-        latest.tell(&serial, event("0"));
+        latest.put_event(&serial, event("0"));
         let reader = latest.reader();
         let seen = reader.borrow().written();
         for n in 1..=EVENTS + 5 {
-            latest.tell(&serial, event(&n.to_string()));
+            latest.put_event(&serial, event(&n.to_string()));
         }
         let snapshot = reader.borrow();
         let missed: Vec<String> =

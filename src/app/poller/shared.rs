@@ -48,6 +48,6 @@ impl Shared {
 
     /// Publishes an event of the gateway `serial`.
     pub(super) fn event(&self, serial: &Serial, kind: &'static str, message: String) {
-        self.latest.tell(serial, Event { time: self.clock.now(), kind, message });
+        self.latest.put_event(serial, Event { time: self.clock.now(), kind, message });
     }
 }

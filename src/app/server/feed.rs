@@ -228,7 +228,7 @@ mod tests {
         let serial = Serial::parse("1").unwrap();
         for _ in 0..3 {
             latest.put_reading(reading("1"));
-            latest.tell(&serial, event("old"));
+            latest.put_event(&serial, event("old"));
         }
         let mut feed = Feed::new(latest.reader(), Choice::default(), 0);
         let first = ["gateways 1", "production 1", "inverters 1", "batteries 1", "events 1"];
@@ -237,7 +237,7 @@ mod tests {
         latest.put_availability(&serial, Availability::Offline("no response".to_owned()));
         assert_eq!(all_now(&mut feed).await, ["gateways 1"]);
         for kind in ["a", "b"] {
-            latest.tell(&serial, event(kind));
+            latest.put_event(&serial, event(kind));
         }
         assert_eq!(all_now(&mut feed).await, ["events 1", "events 1"]);
     }

@@ -55,7 +55,7 @@ fn an_event_is_sent_once_even_if_the_connection_breaks() {
     let (latest, snapshot, mut outbox) = bench(options());
     let now = Instant::now();
     let serial = Serial::parse("1").unwrap();
-    latest.tell(&serial, event("while the broker is away"));
+    latest.put_event(&serial, event("while the broker is away"));
     outbox.connected();
     assert!(sent(&mut outbox, &snapshot, now).contains(&"e/1/event".to_owned()));
     outbox.lost();
