@@ -23,6 +23,8 @@ use crate::output::domoticz::measured::{filters, is_measured};
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of messages that may arrive at once: Domoticz publishes every device, configured here or not.
 const BURST: u32 = 10_000;
+/// How often a device is asked for within the time limit.
+const ATTEMPTS: u32 = 4;
 /// The length of the longest key.
 const WIDTH: usize = 19;
 
@@ -96,33 +98,52 @@ async fn ask(context: &mut Context, idx: &Idx, limit: Duration) -> Result<Respon
     let filters: BTreeSet<String> =
         idx.devices().flat_map(|(device, _)| filters(device.key, &settings.prefix)).collect();
     with_connection(context, &settings, Some(BURST), async |mut connection| {
-        request(&connection.session, &filters, &wanted).await;
-        receive(&mut connection.events, &wanted, limit).await
+        subscribe(&connection.session, &filters).await;
+        ask_for(&connection.session, &wanted).await;
+        receive(&connection.session, &mut connection.events, &wanted, limit).await
     })
     .await
 }
 
-async fn request(session: &Session, filters: &BTreeSet<String>, wanted: &[u32]) {
-    let questions = wanted.iter().map(|idx| Command::Publish(question(*idx)));
+async fn subscribe(session: &Session, filters: &BTreeSet<String>) {
     // The values are retained, so they come before the first answer of Domoticz.
-    let subscriptions = filters.iter().cloned().chain([ANSWERS.to_owned()]).map(Command::Subscribe);
-    for order in subscriptions.chain(questions) {
+    send(session, filters.iter().cloned().chain([ANSWERS.to_owned()]).map(Command::Subscribe)).await;
+}
+
+async fn ask_for(session: &Session, wanted: &[u32]) {
+    send(session, wanted.iter().map(|idx| Command::Publish(question(*idx)))).await;
+}
+
+async fn send(session: &Session, commands: impl Iterator<Item = Command>) {
+    for command in commands {
         if session.ready().await {
-            session.send(order);
+            session.send(command);
         }
     }
 }
 
-/// Receives responses until every device was described, or none was for as long as `limit`.
+/// Receives responses until every device was described, or none was for as long as `limit`. Asks again meanwhile, because
+/// Domoticz answers without an acknowledgement, so that an answer can be lost.
 async fn receive(
+    session: &Session,
     events: &mut mpsc::Receiver<BrokerEvent>,
     wanted: &[u32],
     limit: Duration,
 ) -> Result<Responses, Failure> {
     let mut responses = Responses::default();
     let mut until = Instant::now() + limit;
-    while wanted.iter().any(|idx| !responses.devices.contains_key(idx)) {
-        let Ok(event) = timeout_at(until, events.recv()).await else { break };
+    let mut again = Instant::now() + limit / ATTEMPTS;
+    loop {
+        let missing: Vec<u32> =
+            wanted.iter().copied().filter(|idx| !responses.devices.contains_key(idx)).collect();
+        if missing.is_empty() || Instant::now() >= until {
+            break;
+        }
+        let Ok(event) = timeout_at(until.min(again), events.recv()).await else {
+            again = Instant::now() + limit / ATTEMPTS;
+            ask_for(session, &missing).await;
+            continue;
+        };
         match event {
             Some(BrokerEvent::Incoming { topic, .. }) if !is_answer(&topic) => {
                 responses.topics.insert(topic);
