@@ -52,8 +52,12 @@ pub(super) async fn admit(
     } else {
         let asked = asked(&request, peer, is_allowed);
         match identify(asked, &context).await {
+            // What changes something needs a token that is known, in an open network too.
+            Ok(Identity::Program { .. }) if request.method() == Method::POST => {
+                Problem::from(Refusal::NotRecognised).into_response()
+            }
             Ok(identity) => {
-                if is_stream(&path) {
+                if is_stream(&request) {
                     // Counts until the last clone is dropped, also if the request turns out to be wrong.
                     let open = OpenStream::new(context.registry.clone(), identity.clone());
                     request.extensions_mut().insert(Arc::new(open));
@@ -101,7 +105,7 @@ fn asked(
         address: peer.address,
         program: program(headers),
         token: Presented::Nothing,
-        stream: is_stream(path),
+        stream: is_stream(request),
     };
     Ok((token, asked))
 }
@@ -115,8 +119,10 @@ async fn identify(
     Ok(context.registry.admit(token.as_deref(), asked).await?)
 }
 
-fn is_stream(path: &str) -> bool {
-    path == live::PATH || path == socket::PATH
+/// Returns whether the request may open a stream. All that depends on this must agree, or streams would be counted wrongly.
+fn is_stream(request: &Request) -> bool {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    is_read && [live::PATH, socket::PATH].contains(&request.uri().path())
 }
 
 /// Returns `true` if a page of another server makes the request.

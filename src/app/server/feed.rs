@@ -149,7 +149,8 @@ fn of_gateway(choice: &Choice, done: u64, serial: &Serial, gateway: &Gateway) ->
         let data = json!({"serial": serial, "available": reason.is_none(), "reason": reason});
         updates.push((Group::Gateways, data));
     }
-    if let Some(reading) = newer(gateway.reading.as_ref(), done) {
+    // The last reading of a gateway that does not respond would look like a new one.
+    if let Some(reading) = newer(gateway.fresh_reading(), done) {
         updates.extend(parts(reading));
     }
     if let Some(token) = newer(gateway.token.as_ref(), done) {
@@ -271,6 +272,19 @@ mod tests {
         let names = all_now(&mut resumed).await;
         assert!(names.contains(&"production 2".to_owned()), "{names:?}");
         assert!(!names.contains(&"production 1".to_owned()), "{names:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reading_of_a_gateway_that_does_not_respond_is_not_sent() {
+        let latest = Latest::new();
+        latest.put_reading(reading("1"));
+        let serial = Serial::parse("1").unwrap();
+        latest.put_availability(&serial, Availability::Offline("no response".to_owned()));
+        let mut feed = Feed::new(latest.reader(), Choice::default(), 0);
+        assert_eq!(all_now(&mut feed).await, ["gateways 1"]);
+        latest.put_reading(reading("1"));
+        let again = ["gateways 1", "production 1", "inverters 1", "batteries 1"];
+        assert_eq!(all_now(&mut feed).await, again);
     }
 
     #[tokio::test(start_paused = true)]

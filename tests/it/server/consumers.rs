@@ -94,6 +94,12 @@ async fn a_poll_needs_a_token_and_obeys_the_limits_of_every_poll() {
             let before = house.polls();
             let poll = "POST /api/v1/gateways/122300000001/poll";
             assert_eq!(request(at, poll, &[]).await.code(), Some(4002), "even on this machine");
+            let unknown = request(at, poll, &["Authorization: Bearer nonsense"]).await;
+            assert_eq!(
+                (unknown.status, unknown.code()),
+                (401, Some(4002)),
+                "a token that nobody made is none"
+            );
             for _ in 0..20 {
                 assert_eq!(request(at, poll, &[&bearer(&token)]).await.status, 202);
             }
@@ -139,7 +145,7 @@ async fn a_stream_that_is_no_stream_after_all_is_not_counted() {
             let at = addresses[0].address;
             for first in ["GET /api/v1/stream?groups=x", "GET /api/v1/socket", "POST /api/v1/stream"] {
                 for _ in 0..3 {
-                    let status = request(at, first, &[]).await.status;
+                    let status = request(at, first, &["Authorization: Bearer nonsense"]).await.status;
                     assert!(status != 429, "{first}: {status}");
                 }
             }
