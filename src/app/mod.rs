@@ -3,8 +3,10 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod consumers;
 pub mod daemon;
 pub mod latest;
+pub mod listeners;
 pub mod poller;
 pub mod publisher;
 pub mod requests;

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use super::Context;
 use super::failure::{Code, Failure};
-use crate::app::server::listed::{Listed, Seen};
-use crate::app::server::tokens::ConsumerTokens;
+use crate::app::consumers::listed::{Listed, Seen};
+use crate::app::consumers::tokens::ConsumerTokens;
 use crate::base::durations::length;
 use crate::base::printable::Printable;
 use crate::base::reading::Serial;

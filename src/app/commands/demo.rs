@@ -12,7 +12,7 @@ use crate::app::config::environment::Environment;
 use crate::app::config::{self, Config};
 use crate::app::daemon::notify::Notify;
 use crate::app::daemon::{self, Inputs};
-use crate::app::server::Listeners;
+use crate::app::listeners::Listeners;
 use crate::base::clock::Clock;
 use crate::base::secrets::Secret;
 use crate::io::state_dir::StateDir;
@@ -57,12 +57,8 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     let (_sender, hangups) = mpsc::channel(1);
     let state = StateDir::open(directory.path())?;
     let (stop, more_stops) = stop_signals()?;
-    let listeners = match &config.server {
-        Some(settings) => Some(Listeners::open(settings, &state).await.map_err(daemon::Error::from)?),
-        None => None,
-    };
-    let addresses = listeners.iter().flat_map(Listeners::addresses);
-    for address in addresses {
+    let listeners = Some(Listeners::open(&config, &state).await.map_err(daemon::Error::from)?);
+    for (_, address) in listeners.iter().flat_map(Listeners::addresses) {
         writeln!(out, "Look at it in a browser: {address}/\n")?;
     }
     out.flush()?;

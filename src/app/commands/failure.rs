@@ -6,10 +6,10 @@ use rustix::io::Errno;
 
 use crate::app::config;
 use crate::app::config::secret::UnreadableSecret;
+use crate::app::consumers::tokens::NoRandomness;
 use crate::app::daemon;
+use crate::app::listeners;
 use crate::app::poller::trouble::Trouble;
-use crate::app::server;
-use crate::app::server::tokens::NoRandomness;
 use crate::app::token_provider;
 use crate::base::printable::one_line;
 use crate::io::files;
@@ -159,7 +159,7 @@ impl From<daemon::Error> for Failure {
             }
             daemon::Error::Output(_) => Code::InputOutput,
             daemon::Error::State(error) => state_code(error),
-            daemon::Error::Server(server::Error::Listen(http::Error::Forbidden { .. })) => {
+            daemon::Error::Server(listeners::Error::Listen(http::Error::Forbidden { .. })) => {
                 Code::Configuration
             }
             daemon::Error::Server(_) => Code::Unavailable,

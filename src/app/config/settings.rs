@@ -40,7 +40,7 @@ pub struct Config {
     pub stdout: Option<Stdout>,
     /// The output of readings to a broker.
     pub mqtt: Option<Mqtt>,
-    /// The HTTP server; `None` for no server.
+    /// The HTTP server, and who may ask it or a proxy; `None` if there is neither.
     pub server: Option<Server>,
     /// The configured files that contain a password or a key.
     pub secret_files: Vec<PathBuf>,
@@ -49,6 +49,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Returns every address to listen at, with the service that answers there.
+    pub fn listens(&self) -> impl Iterator<Item = (Service, Listen)> {
+        self.server.iter().flat_map(|server| &server.listen).map(|listen| (Service::Server, *listen))
+    }
+
     /// Reads the passwords into memory, for a process that is about to lose the permission to read them. A password that
     /// cannot be read is reported where it is needed.
     pub fn load_passwords(&mut self) {
@@ -152,6 +157,13 @@ pub struct Mqtt {
     pub idx: Idx,
     /// `true` if MQTT messages may request a poll or a check of the token.
     pub commands: bool,
+}
+
+/// What answers at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The server.
+    Server,
 }
 
 /// The settings of the HTTP server.

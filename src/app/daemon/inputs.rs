@@ -4,7 +4,7 @@ use fastrand::Rng;
 use tokio::sync::mpsc;
 
 use super::notify::Notify;
-use crate::app::server::Listeners;
+use crate::app::listeners::Listeners;
 use crate::base::clock::Clock;
 use crate::io::state_dir::StateDir;
 
@@ -20,6 +20,6 @@ pub struct Inputs {
     pub hangups: mpsc::Receiver<()>,
     /// Receives a message for each stop signal after the first, which means that there is no time to wait.
     pub more_stops: mpsc::Receiver<()>,
-    /// The listeners of the server, if they are open already. Otherwise the daemon opens those of its configuration.
+    /// The listeners, if they are open already. Otherwise the daemon opens those of its configuration.
     pub listeners: Option<Listeners>,
 }

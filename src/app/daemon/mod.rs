@@ -43,9 +43,9 @@ pub enum Error {
     /// Another daemon uses the state directory.
     #[error("another enphased is using {}; stop it, or set a different state_dir", .0.display())]
     Running(PathBuf),
-    /// The server cannot listen.
+    /// The server or a proxy cannot listen.
     #[error(transparent)]
-    Server(#[from] crate::app::server::Error),
+    Server(#[from] crate::app::listeners::Error),
     /// `run --once` could not write its readings.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),

@@ -6,23 +6,24 @@ use tokio::time::Instant;
 
 use super::running_task::{RunningTask, Stopped};
 use crate::app::config::{self, Config};
+use crate::app::consumers::registry::Registry;
+use crate::app::listeners::{Error, Listeners, names};
 use crate::app::poller::Shared;
-use crate::app::server::registry::Registry;
-use crate::app::server::{Context, Error, Listeners, host_name};
+use crate::app::server::{Context, router};
 use crate::base::heartbeat::Heartbeat;
 use crate::io::state_dir::StateDir;
 
-/// Opens the listeners of the server, if there is one.
+/// Opens the configured listeners, if there are any.
 pub(super) async fn open(config: &Config, state: &StateDir) -> Result<Option<Listeners>, Error> {
     match &config.server {
-        Some(settings) => Ok(Some(Listeners::open(settings, state).await?)),
+        Some(_) => Ok(Some(Listeners::open(config, state).await?)),
         None => Ok(None),
     }
 }
 
 /// The running server, if there is one.
 #[derive(Default)]
-pub(super) struct Server(Option<RunningTask<config::Server>>);
+pub(super) struct Server(Option<RunningTask<()>>);
 
 impl Server {
     /// Starts on open listeners. `run` identifies this run of the server.
@@ -34,20 +35,30 @@ impl Server {
         shared: &Shared,
         run: u32,
     ) {
-        let settings = listeners.settings().clone();
+        let Some(settings) = &config.server else { return };
         let (sender, stop) = watch::channel(false);
-        let context = context(&settings, config, shared, run, stop.clone()).await;
-        let addresses: Vec<String> = listeners.addresses().map(|listen| listen.to_string()).collect();
+        let registry = Registry::open(settings.limits.clone(), &shared.state, &shared.clock).await;
+        let context = context(settings, config, shared, &registry, run, stop.clone());
+        let addresses: Vec<String> = listeners.addresses().map(|(_, listen)| listen.to_string()).collect();
         tracing::info!("serving at {}", addresses.join(" and "));
         let serve = move |stopped: Stopped| async move {
             let stopping = async {
                 stopped.await;
                 sender.send_replace(true);
             };
-            tokio::join!(listeners.serve(context, stop), stopping);
+            let router = router(context);
+            let serving = listeners.serve(|_| router.clone(), stop);
+            let serving = async {
+                tokio::select! {
+                    () = serving => {}
+                    () = registry.keep() => {}
+                }
+                registry.save().await;
+            };
+            tokio::join!(serving, stopping);
             None
         };
-        self.0 = Some(RunningTask::start(set, settings, Heartbeat::new(), serve));
+        self.0 = Some(RunningTask::start(set, (), Heartbeat::new(), serve));
     }
 
     /// Stops, and closes the listeners.
@@ -64,26 +75,26 @@ impl Server {
 }
 
 /// Creates what the handlers of the server work with. `run` identifies this run of the server.
-async fn context(
+fn context(
     settings: &config::Server,
     config: &Config,
     shared: &Shared,
+    registry: &Registry,
     run: u32,
     stop: watch::Receiver<bool>,
 ) -> Context {
-    let names = host_name().into_iter().chain(settings.host_names.iter().cloned()).collect();
     Context {
         settings: settings.clone(),
         latest: shared.latest.clone(),
         statuses: shared.statuses.clone(),
         requests: shared.requests.clone(),
-        registry: Registry::open(settings.limits.clone(), &shared.state, &shared.clock).await,
+        registry: registry.clone(),
         clock: shared.clock.clone(),
         tally: shared.tally.clone(),
         zone: shared.zone.clone(),
         interval: config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default(),
         has_broker: config.mqtt.is_some(),
-        names,
+        names: names(config),
         run,
         started_at: shared.clock.now(),
         started: Instant::now(),

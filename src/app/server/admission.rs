@@ -5,26 +5,23 @@ use std::sync::Arc;
 use axum::extract::{Extension, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    AUTHORIZATION, CONTENT_SECURITY_POLICY, COOKIE, HOST, ORIGIN, USER_AGENT, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, HOST, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::context::Context;
 use super::problem::Problem;
-use super::registry::OpenStream;
 use super::{health, live, socket};
-use crate::base::printable::is_printable;
+use crate::app::consumers::registry::OpenStream;
+use crate::app::consumers::request::{self, header, program};
 use crate::io::http::Peer;
 use crate::rules::access::consumers::{self, Identity, Presented};
-use crate::rules::access::host;
 use crate::rules::access::refusal::Refusal;
 
 /// The name of the cookie with a token.
 pub(super) const COOKIE_NAME: &str = "enphased";
-/// The maximum number of characters of a program's name to keep.
-const LONGEST_PROGRAM: usize = 80;
 
 /// The consumer of a request, as an extension.
 #[derive(Clone, Debug)]
@@ -73,14 +70,8 @@ pub(super) async fn admit(
 
 /// Refuses a request that is addressed to a name of somebody else.
 fn misdirected(headers: &HeaderMap, context: &Context) -> Option<Problem> {
-    // Only programs that are no browser leave it out.
-    let host = headers.get(HOST)?;
-    if host.to_str().is_ok_and(|name| host::is_allowed(name, &context.names)) {
-        return None;
-    }
-    let detail =
-        "this name is not one of this machine: use its address, or add the name to host_names below [server]";
-    Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
+    let refused = request::is_misdirected(headers, &context.names);
+    refused.then(|| Problem::new(StatusCode::MISDIRECTED_REQUEST, request::MISDIRECTED))
 }
 
 /// Returns the token of a request, and what its admission depends on.
@@ -134,13 +125,7 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 
 /// Returns the token of a request: in its header, otherwise in its cookie.
 pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
-    let bearer = header(headers, &AUTHORIZATION).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    bearer.or_else(|| pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value))
+    request::bearer(headers).or_else(|| request::cookies(headers, COOKIE_NAME).next())
 }
 
 /// Returns the token in the query of a link.
@@ -148,16 +133,6 @@ pub(super) fn token_in_link(query: &str) -> Option<String> {
     let (_, token) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token")?;
     let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     (!token.is_empty() && token.chars().all(is_token)).then(|| token.into_owned())
-}
-
-/// Returns what the program calls itself, without what could control a terminal.
-fn program(headers: &HeaderMap) -> String {
-    let name = header(headers, &USER_AGENT).unwrap_or_default();
-    name.chars().filter(|c| is_printable(*c)).take(LONGEST_PROGRAM).collect()
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// Adds the headers of every response.

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use super::admission::{COOKIE_NAME, Consumer, token_in_link};
 use super::context::Context;
-use super::listed::Listed;
 use super::problem::Problem;
+use crate::app::consumers::listed::Listed;
 use crate::app::latest::{Availability, Gateway, TokenReport};
 use crate::app::requests::Request;
 use crate::base::reading::{Event, Serial};

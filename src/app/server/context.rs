@@ -1,6 +1,5 @@
 //! What the handlers of requests work with.
 
-use std::fs;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,8 +7,8 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::registry::Registry;
 use crate::app::config;
+use crate::app::consumers::registry::Registry;
 use crate::app::latest::Latest;
 use crate::app::requests::Requests;
 use crate::app::status::StatusList;
@@ -48,10 +47,4 @@ impl Context {
         // A dropped sender is a stop too.
         drop(self.stop.clone().wait_for(|stop| *stop).await);
     }
-}
-
-/// Returns the name of this machine.
-pub fn host_name() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty() && name != "(none)")
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use super::context::Context;
 use super::feed::{Choice, Feed, Group, Update};
 use super::problem::Problem;
-use super::registry::OpenStream;
+use crate::app::consumers::registry::OpenStream;
 use crate::base::reading::Serial;
 
 /// The path.

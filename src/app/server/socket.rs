@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::context::Context;
 use super::live::{HEARTBEAT, Source, Woken, choice};
-use super::registry::OpenStream;
+use crate::app::consumers::registry::OpenStream;
 
 /// The path.
 pub(super) const PATH: &str = "/api/v1/socket";

@@ -3,10 +3,12 @@
 //! What is answered is decided elsewhere: a listener passes each request to a service.
 
 pub mod certificate;
+mod host_name;
 pub mod listen;
 pub mod listener;
 mod progress;
 
 pub use certificate::Certificate;
+pub use host_name::host_name;
 pub use listen::Listen;
 pub use listener::{Error, Listener, Peer};

@@ -1,7 +1,7 @@
 //! Consumers: who is admitted, who is refused with which code, and what survives a restart.
 
-use enphased::app::server::listed::Seen;
-use enphased::app::server::tokens::ConsumerTokens;
+use enphased::app::consumers::listed::Seen;
+use enphased::app::consumers::tokens::ConsumerTokens;
 use enphased::base::secrets::Secret;
 use enphased::io::state_dir::StateDir;
 use jiff::Timestamp;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use enphased::app::server::tokens::ConsumerTokens;
+use enphased::app::consumers::tokens::ConsumerTokens;
 use enphased::base::clock::Clock;
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::SimulationOptions;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use enphased::app::server::{Error, Listeners};
+use enphased::app::listeners::{Error, Listeners};
 use enphased::io::http::Error as ListenError;
 use enphased::io::state_dir::StateDir;
 use enphased::io::tls::{Check, gateway_config};
@@ -53,7 +53,7 @@ async fn an_address_in_use_is_named() {
     let house = House::new(SimulationOptions::default())
         .with(&format!("\n[server]\nlisten = [\"{}\"]\n", taken.local_addr().unwrap()));
     let state = StateDir::open(house.state()).unwrap();
-    let error = Listeners::open(&house.config().server.unwrap(), &state).await.unwrap_err();
+    let error = Listeners::open(&house.config(), &state).await.unwrap_err();
     assert!(matches!(error, Error::Listen(ListenError::Busy { .. })), "{error:?}");
     let address = taken.local_addr().unwrap().to_string();
     assert!(error.to_string().contains(&address), "{error}");

@@ -9,8 +9,8 @@ use enphased::app::config::environment::Environment;
 use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
+use enphased::app::listeners::Listeners;
 use enphased::app::poller::{Poller, Shared};
-use enphased::app::server::Listeners;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
 use enphased::base::secrets::Secret;
@@ -91,8 +91,8 @@ impl House {
     pub(crate) async fn visited<T>(&self, visit: impl AsyncFnOnce(Vec<Listen>) -> T) -> T {
         let state = StateDir::open(self.state()).unwrap();
         let config = self.config();
-        let listeners = Listeners::open(config.server.as_ref().unwrap(), &state).await.unwrap();
-        let addresses = listeners.addresses().collect();
+        let listeners = Listeners::open(&config, &state).await.unwrap();
+        let addresses = listeners.addresses().map(|(_, listen)| listen).collect();
         let (leave, left) = oneshot::channel::<()>();
         let stop = async { drop(left.await) };
         let living = self.live_with(Disk::inline(), Some(listeners), stop);
