@@ -8,9 +8,8 @@ use axum::Router;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::app::config::{Config, Service};
+use crate::app::config::{Config, MAX_CONNECTIONS, Service};
 use crate::io::http::certificate::{self, Certificate};
-use crate::io::http::listener::MAX_CONNECTIONS;
 use crate::io::http::{self, Listen, Listener, host_name};
 use crate::io::state_dir::StateDir;
 
@@ -30,6 +29,7 @@ pub enum Error {
 pub struct Listeners {
     open: Vec<(Service, Listener)>,
     certificate: Option<Certificate>,
+    max_connections: usize,
 }
 
 impl Listeners {
@@ -45,7 +45,8 @@ impl Listeners {
         }
         let uses_tls = wanted.iter().any(|(_, listen)| listen.tls);
         let certificate = if uses_tls { Some(Certificate::of(state, &names(config)).await?) } else { None };
-        Ok(Self { open, certificate })
+        let max_connections = config.server.as_ref().map_or(MAX_CONNECTIONS, |server| server.max_connections);
+        Ok(Self { open, certificate, max_connections })
     }
 
     /// Returns the addresses, with the ports that the system chose.
@@ -55,7 +56,7 @@ impl Listeners {
 
     /// Serves until `stop` is `true`. `router` returns the routes of each service.
     pub async fn serve(self, router: impl Fn(Service) -> Router, stop: watch::Receiver<bool>) {
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(http::possible_connections(self.max_connections)));
         let mut tasks = JoinSet::new();
         for (service, listener) in self.open {
             let tls = self.certificate.as_ref().filter(|_| listener.listen().tls).map(Certificate::acceptor);

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The maximum number of different things to count, so that memory is bounded whatever they are called.
 const MOST: usize = 10_000;
 
+/// The name of the count of requests to gateways, by path and outcome.
+pub const GATEWAY_REQUESTS: &str = "enphased_page_requests_total";
+
 /// What is counted: its name, and the values of its labels.
 pub type Counted = (&'static str, Vec<(&'static str, String)>);
 
@@ -23,6 +26,11 @@ impl Tally {
         if !is_full || counts.contains_key(&thing) {
             *counts.entry(thing).or_default() += 1;
         }
+    }
+
+    /// Counts a request to a gateway.
+    pub fn count_request(&self, path: &str, outcome: &str) {
+        self.count(GATEWAY_REQUESTS, &[("path", path), ("outcome", outcome)]);
     }
 
     /// Returns all counts, sorted by name and labels.

@@ -25,7 +25,7 @@ use findings::Failure;
 use error::MAX_PROBLEMS;
 pub use error::{Error, Problem};
 pub use file::EXAMPLE;
-pub use settings::{Config, Format, Gateway, Mqtt, Server, Service, Stdout};
+pub use settings::{Config, Format, Gateway, MAX_CONNECTIONS, Mqtt, Server, Service, Stdout};
 
 /// The maximum size of a configuration file. A thousand gateways take a tenth of it.
 const MAX_SIZE: u64 = 1 << 20;

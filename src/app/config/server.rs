@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::file::ServerTable;
 use super::findings::Findings;
-use super::settings::Server;
+use super::settings::{MAX_CONNECTIONS, Server};
 use crate::io::http::Listen;
 use crate::rules::access::Limits;
 
@@ -18,9 +18,8 @@ const CONSUMERS: usize = 32;
 const STREAMS: usize = 16;
 /// The default maximum number of requests of one consumer per minute.
 const REQUESTS_PER_MINUTE: u32 = 600;
-/// What can be configured as a maximum. Each consumer takes memory, and each stream a connection of the 128.
-const MOST_CONSUMERS: usize = 200;
-const MOST_STREAMS: usize = 100;
+/// The largest maximum that can be configured: each connection takes memory and a file descriptor.
+const MOST: usize = 4096;
 
 pub(super) fn server(table: ServerTable, findings: &mut Findings) -> Option<Server> {
     let Some(listen) = table.listen.filter(|listen| !listen.is_empty()) else {
@@ -42,15 +41,22 @@ pub(super) fn server(table: ServerTable, findings: &mut Findings) -> Option<Serv
     let allow_origins = table.allow_origins.unwrap_or_default();
     let allow_origins: Vec<String> =
         allow_origins.iter().filter_map(|text| findings.take("server allow_origins", origin(text))).collect();
-    let mut most = |key: &str, value: Option<usize>, default: usize, most: usize| {
+    let mut most = |key: &str, value: Option<usize>, default: usize| {
         let value = value.unwrap_or(default);
-        if value == 0 || value > most {
-            findings.problem(key, &format!("write a number from 1 to {most}"));
+        if value == 0 || value > MOST {
+            findings.problem(key, &format!("write a number from 1 to {MOST}"));
         }
         value
     };
-    let max_consumers = most("server max_consumers", table.max_consumers, CONSUMERS, MOST_CONSUMERS);
-    let max_streams = most("server max_streams", table.max_streams, STREAMS, MOST_STREAMS);
+    let max_connections = most("server max_connections", table.max_connections, MAX_CONNECTIONS);
+    let max_consumers = most("server max_consumers", table.max_consumers, CONSUMERS);
+    let max_streams = most("server max_streams", table.max_streams, STREAMS.min(max_connections));
+    if max_streams > max_connections {
+        let words = format!(
+            "each stream takes a connection: write at most {max_connections}, or raise max_connections"
+        );
+        findings.problem("server max_streams", &words);
+    }
     let requests_per_minute = table.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
     if requests_per_minute == 0 {
         findings.problem("server requests_per_minute", "write a number above 0");
@@ -59,6 +65,7 @@ pub(super) fn server(table: ServerTable, findings: &mut Findings) -> Option<Serv
         listen,
         host_names: table.host_names.unwrap_or_default(),
         allow_origins,
+        max_connections,
         limits: Limits { open_to, max_consumers, max_streams, requests_per_minute },
     })
 }
@@ -118,7 +125,7 @@ mod tests {
     fn every_mistake_is_found_at_once() {
         let error = complete(
             "listen = [\"8480\", \"127.0.0.1:1\", \"tls://127.0.0.1:1\"]\nopen_to = [\"home\"]\nallow_origins = [\"*\"]\n\
-             max_streams = 0\nmax_consumers = 1000\nrequests_per_minute = 0\n",
+             max_streams = 0\nmax_consumers = 4097\nmax_connections = 0\nrequests_per_minute = 0\n",
         )
         .unwrap_err();
         let error: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
@@ -130,11 +137,26 @@ mod tests {
             "server allow_origins",
             "server max_streams",
             "server max_consumers",
+            "server max_connections",
             "server requests_per_minute",
         ] {
             assert!(error.contains(part), "{part} in {error}");
         }
         assert!(complete("").unwrap_err().problems()[0].to_string().contains("write at least one address"));
+    }
+
+    #[test]
+    fn there_are_connections_enough_for_the_streams() {
+        let listen = "listen = [\"127.0.0.1:0\"]\n";
+        let streams = |keys: &str| {
+            let server = complete(&format!("{listen}{keys}"))?.server.unwrap();
+            Ok::<_, config::Error>((server.max_connections, server.limits.max_streams))
+        };
+        assert_eq!(streams("").unwrap(), (128, 16));
+        assert_eq!(streams("max_connections = 8").unwrap(), (8, 8));
+        assert_eq!(streams("max_connections = 4096\nmax_streams = 4096").unwrap(), (4096, 4096));
+        let error = streams("max_streams = 129").unwrap_err().problems()[0].to_string();
+        assert!(error.contains("write at most 128, or raise max_connections"), "{error}");
     }
 
     #[test]

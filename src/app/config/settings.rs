@@ -166,6 +166,9 @@ pub enum Service {
     Server,
 }
 
+/// The default maximum number of connections of all listeners.
+pub const MAX_CONNECTIONS: usize = 128;
+
 /// The settings of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -175,6 +178,15 @@ pub struct Server {
     pub host_names: Vec<String>,
     /// The origins of web pages elsewhere that may read.
     pub allow_origins: Vec<String>,
+    /// The maximum number of connections.
+    pub max_connections: usize,
     /// Who may ask, and how much.
     pub limits: Limits,
+}
+
+impl Server {
+    /// Returns whether an address is for TLS.
+    pub fn uses_tls(&self) -> bool {
+        self.listen.iter().any(|listen| listen.tls)
+    }
 }

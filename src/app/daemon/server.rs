@@ -11,7 +11,9 @@ use crate::app::listeners::{Error, Listeners, names};
 use crate::app::poller::Shared;
 use crate::app::server::{Context, router};
 use crate::base::heartbeat::Heartbeat;
+use crate::base::reading::Serial;
 use crate::io::state_dir::StateDir;
+use crate::rules::logins::clocks::GatewayTime;
 
 /// Opens the configured listeners, if there are any.
 pub(super) async fn open(config: &Config, state: &StateDir) -> Result<Option<Listeners>, Error> {
@@ -37,6 +39,7 @@ impl Server {
     ) {
         let Some(settings) = &config.server else { return };
         let (sender, stop) = watch::channel(false);
+        publish_cloud(shared).await;
         let registry = Registry::open(settings.limits.clone(), &shared.state, &shared.clock).await;
         let context = context(settings, config, shared, &registry, run, stop.clone());
         let addresses: Vec<String> = listeners.addresses().map(|(_, listen)| listen.to_string()).collect();
@@ -71,6 +74,20 @@ impl Server {
     /// Returns what stops the server.
     pub(super) fn stop_signal(&self) -> Option<&watch::Sender<bool>> {
         self.0.as_ref().map(|running| &running.stop)
+    }
+}
+
+/// Publishes the last contact with the cloud, which is known before a gateway responds.
+async fn publish_cloud(shared: &Shared) {
+    // During a login, the poller that waits for it publishes the outcome.
+    let Ok(mut token_provider) = shared.token_provider.try_lock() else { return };
+    let (Ok(any), clocks) = (Serial::parse("0"), token_provider.clocks(GatewayTime::NoResponse)) else {
+        return;
+    };
+    match token_provider.record(&any, &clocks).await {
+        Ok(_) => shared.latest.put_cloud(token_provider.cloud_report()),
+        // The state directory logs its errors itself.
+        Err(error) => tracing::debug!("{error}"),
     }
 }
 

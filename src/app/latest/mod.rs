@@ -1,12 +1,14 @@
 //! The newest reading, availability and token report of every gateway, for the outputs. Writers replace the old values and
 //! never wait. A slow reader finds the newest values and misses those between, except for the last few events.
 
+mod cloud_report;
 mod snapshot;
 mod token_report;
 
 use tokio::sync::watch;
 
 use crate::base::reading::{Event, Reading, Serial};
+pub use cloud_report::CloudReport;
 pub use snapshot::{Availability, Gateway, Numbered, NumberedEvent, Snapshot};
 pub use token_report::TokenReport;
 
@@ -55,6 +57,11 @@ impl Latest {
     /// Adds an event of a gateway.
     pub fn put_event(&self, serial: &Serial, event: Event) {
         self.0.send_modify(|snapshot| snapshot.add_event(serial, event));
+    }
+
+    /// Writes the last contact with the cloud, if it has changed.
+    pub fn put_cloud(&self, report: CloudReport) {
+        self.0.send_if_modified(|snapshot| snapshot.set_cloud(report));
     }
 
     /// Sets or clears the current problem with the broker.

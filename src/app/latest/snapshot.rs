@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::cloud_report::CloudReport;
 use super::token_report::TokenReport;
 use crate::base::reading::{Event, Reading, Serial};
 
@@ -21,6 +22,7 @@ pub struct Snapshot {
     newest: BTreeMap<u64, Serial>,
     events: VecDeque<NumberedEvent>,
     broker_trouble: Option<Arc<str>>,
+    cloud: Option<Arc<CloudReport>>,
     written: u64,
 }
 
@@ -121,6 +123,11 @@ impl Snapshot {
         self.broker_trouble.as_deref()
     }
 
+    /// Returns the last contact with the cloud; `None` before the record of logins was read.
+    pub fn cloud(&self) -> Option<&CloudReport> {
+        self.cloud.as_deref()
+    }
+
     /// Returns the number of the newest write.
     pub const fn written(&self) -> u64 {
         self.written
@@ -163,6 +170,15 @@ impl Snapshot {
             self.events.pop_front();
         }
         self.events.push_back(NumberedEvent { number, serial: serial.clone(), event: value });
+    }
+
+    /// Writes the last contact with the cloud; returns whether it has changed.
+    pub(super) fn set_cloud(&mut self, report: CloudReport) -> bool {
+        let changed = self.cloud() != Some(&report);
+        if changed {
+            self.cloud = Some(Arc::new(report));
+        }
+        changed
     }
 
     /// Sets or clears the current problem with the broker; returns whether it has changed.

@@ -15,6 +15,9 @@ pub struct TokenReport {
     /// The role, `owner` or `installer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The origin of the token: `login` or `import`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The time at which the cloud issued the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
@@ -36,6 +39,7 @@ impl TokenReport {
             return Self {
                 state: "missing",
                 role: None,
+                source: None,
                 issued_at: None,
                 expires_at: None,
                 next_login_at: next_login(decision, None, now),
@@ -67,6 +71,7 @@ impl TokenReport {
         Self {
             state,
             role: Some(token.role.to_string()),
+            source: Some(kept.origin.clone().into()),
             issued_at: Some(token.issued_at),
             expires_at: Some(token.expires_at),
             next_login_at: next_login(decision, token.is_long_lived().then(|| facts.renewal_opens()), now),

@@ -118,6 +118,7 @@ impl Access {
             self.tokens = token_provider.tokens(&self.serial).await?;
             self.stamp = token_provider.stamp(&self.serial).await;
         }
+        self.shared.latest.put_cloud(token_provider.cloud_report());
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use crate::app::config;
 use crate::base::reading::Serial;
 use crate::io::gateway::pinned_key::PinnedKeys;
-use crate::io::gateway::{self, Connected};
+use crate::io::gateway::{self, Connected, OpenError, info};
 
 /// The interval at which `/info` of a responding gateway is read again, to detect a new firmware.
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(3600);
@@ -84,7 +84,11 @@ impl PolledGateway {
         self.keys.catch_up().await;
         if self.connected.is_none() {
             let now = self.shared.clock.now();
-            self.connected = Some(gateway::open(&self.settings.target(), &mut self.keys, now).await?);
+            let opened = gateway::open(&self.settings.target(), &mut self.keys, now).await;
+            if let Some(outcome) = info_outcome(&opened) {
+                self.shared.tally.count_request(info::PATH, outcome);
+            }
+            self.connected.insert(opened?).count_in(&self.shared.tally);
         }
         self.must_identify = false;
         Ok(())
@@ -147,5 +151,14 @@ impl PolledGateway {
         let may_move = self.settings.address.as_ref().is_none_or(|address| address.ip().is_none());
         let lost = matches!(error, gateway::Error::Unreachable { .. } | gateway::Error::Unidentified { .. });
         error.is_about_identity() || (may_move && lost)
+    }
+}
+
+/// Returns the outcome of reading `/info` of a gateway to open, or `None` if it was not read.
+const fn info_outcome(opened: &Result<Connected, OpenError>) -> Option<&'static str> {
+    match opened {
+        Ok(_) | Err(OpenError::OtherGateway { .. } | OpenError::SeveralKeys { .. }) => Some("ok"),
+        Err(OpenError::Gateway(error)) => Some(error.kind()),
+        Err(_) => None,
     }
 }

@@ -209,8 +209,7 @@ impl Reader {
                 odd.map(|why| gateway::Error::Malformed { path: endpoint.path(), why: why.to_string() });
             let error = response.err().or(odd);
             let outcome = error.as_ref().map_or("ok", gateway::Error::kind);
-            let labels = [("path", endpoint.path()), ("outcome", outcome)];
-            self.shared.tally.count("enphased_page_requests_total", &labels);
+            self.shared.tally.count_request(endpoint.path(), outcome);
             failure = gateway::Error::main_cause(failure, error);
         }
         if sources.wants_stream(Instant::now()) {

@@ -278,6 +278,7 @@ mod tests {
         let token = TokenReport {
             state: "valid",
             role: None,
+            source: None,
             issued_at: None,
             expires_at: None,
             next_login_at: None,

@@ -16,7 +16,7 @@ use super::admission::{COOKIE_NAME, Consumer, token_in_link};
 use super::context::Context;
 use super::problem::Problem;
 use crate::app::consumers::listed::Listed;
-use crate::app::latest::{Availability, Gateway, TokenReport};
+use crate::app::latest::{Availability, CloudReport, Gateway, TokenReport};
 use crate::app::requests::Request;
 use crate::base::reading::{Event, Serial};
 use crate::output::json;
@@ -72,6 +72,9 @@ struct Status {
     gateways: Vec<Listing>,
     /// What each configured gateway is doing, in words.
     summary: String,
+    /// The last contact with the Enphase cloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud: Option<CloudReport>,
     /// Absent without a broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<Broker>,
@@ -148,10 +151,10 @@ pub(super) async fn poll(State(context): State<Arc<Context>>, Path(serial): Path
 /// `GET /api/v1/status`
 pub(super) async fn status(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
     let reader = context.latest.reader();
-    let (problem, mut events): (Option<String>, Vec<Event>) = {
+    let (problem, cloud, mut events): (Option<String>, Option<CloudReport>, Vec<Event>) = {
         let snapshot = reader.borrow();
         let events = snapshot.events_after(0).map(|event| Event::clone(&event.event)).collect();
-        (snapshot.broker_trouble().map(str::to_owned), events)
+        (snapshot.broker_trouble().map(str::to_owned), snapshot.cloud().cloned(), events)
     };
     events.reverse();
     let broker = context.has_broker.then(|| Broker { connected: problem.is_none(), problem });
@@ -163,6 +166,7 @@ pub(super) async fn status(State(context): State<Arc<Context>>, headers: HeaderM
             time: context.clock.now(),
             gateways: listings(&context),
             summary: crate::app::status::line(&context.statuses.reader().borrow()),
+            cloud,
             broker,
             events,
         },

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::context::Context;
 use super::live::{HEARTBEAT, Source, Woken, choice};
 use crate::app::consumers::registry::OpenStream;
+use crate::io::http::Slot;
 
 /// The path.
 pub(super) const PATH: &str = "/api/v1/socket";
@@ -24,17 +25,19 @@ const LONGEST: usize = 4 * 1024;
 pub(super) async fn socket(
     State(context): State<Arc<Context>>,
     Extension(open): Extension<Arc<OpenStream>>,
+    Extension(slot): Extension<Slot>,
     RawQuery(query): RawQuery,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     match choice(query.as_deref().unwrap_or_default()) {
         Ok(choice) => {
             let source = Source::new(context, open, choice, 0);
-            upgrade
-                .max_message_size(LONGEST)
-                .max_frame_size(LONGEST)
-                .write_buffer_size(0)
-                .on_upgrade(|socket| serve(socket, source))
+            upgrade.max_message_size(LONGEST).max_frame_size(LONGEST).write_buffer_size(0).on_upgrade(
+                |socket| async move {
+                    serve(socket, source).await;
+                    drop(slot);
+                },
+            )
         }
         Err(problem) => problem.into_response(),
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::config::secret::Account;
+use crate::app::latest::CloudReport;
 use crate::base::clock::Clock;
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
@@ -115,6 +116,11 @@ impl TokenProvider {
         clocks: &Clocks,
     ) -> Result<Arc<Record>, state_dir::Error> {
         self.record_file.read(serial, clocks).await
+    }
+
+    /// Describes the last contact with the cloud, by the record that was read last. Reads no file.
+    pub fn cloud_report(&self) -> CloudReport {
+        CloudReport::new(self.record_file.last(), &self.clocks(GatewayTime::NoResponse))
     }
 
     /// Decides what to do about the token of `serial` now. Sends no request.

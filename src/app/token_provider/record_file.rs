@@ -32,6 +32,11 @@ impl RecordFile {
         Self { lock: LoginLock::new(state.clone()), state, seen: None, directory }
     }
 
+    /// Returns the record that was read last.
+    pub fn last(&self) -> Option<&Record> {
+        self.seen.as_ref().map(|(_, record)| &**record)
+    }
+
     /// Returns the current record in order to change it. Always reads the file, because two writes within one tick of the
     /// file system's clock may leave the same stamp.
     pub async fn read_under(

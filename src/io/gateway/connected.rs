@@ -22,6 +22,7 @@ use super::response::Response;
 use super::session::{Session, TokenVerdict};
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
+use crate::base::tally::Tally;
 use crate::io::tls::Fingerprint;
 use crate::io::token::Token;
 
@@ -75,6 +76,11 @@ impl Connected {
     /// The number of requests sent so far.
     pub fn requests(&self) -> u64 {
         self.contact.gateway.connection.requests()
+    }
+
+    /// Counts the following requests for `/info` and `/auth/check_jwt` in `tally`.
+    pub fn count_in(&mut self, tally: &Tally) {
+        self.contact.tally = tally.clone();
     }
 
     /// Uses `token` for the following requests. A token that differs from the previous one begins a new session. The

@@ -7,12 +7,14 @@ use super::credentials::Credentials;
 use super::error::{Error, Stage};
 use super::http::Request;
 use super::identify::Identified;
+use super::info;
 use super::peer::BoundSecret;
 use super::recipient::SendError;
 use super::response::Response;
 use super::wire::inverters::Inverters;
 use super::wire::meters::Meters;
 use super::wire::production::Production;
+use crate::base::tally::Tally;
 
 /// The page that returns whether the gateway accepts a token.
 pub(super) const CHECK_JWT: &str = "/auth/check_jwt";
@@ -31,17 +33,24 @@ fn is_page(endpoint: Endpoint, body: &[u8]) -> bool {
     }
 }
 
+/// Returns the outcome of a request as a word for metrics.
+pub(super) fn outcome<T>(result: &Result<T, Error>) -> &'static str {
+    result.as_ref().map_or_else(Error::kind, |_| "ok")
+}
+
 /// An identified gateway and the credentials for it.
 #[derive(Debug)]
 pub(super) struct Contact {
     pub(super) gateway: Identified,
     pub(super) credentials: Credentials,
+    /// Counts the requests for `/info` and [`CHECK_JWT`].
+    pub(super) tally: Tally,
 }
 
 impl Contact {
     pub(super) fn new(gateway: Identified) -> Self {
         let credentials = Credentials::needed_by(&gateway.info, &gateway.peer);
-        Self { gateway, credentials }
+        Self { gateway, credentials, tally: Tally::default() }
     }
 
     /// Returns the gateway's address, as configured or announced.
@@ -53,6 +62,7 @@ impl Contact {
     pub(super) async fn confirm(&mut self) -> Result<(), Error> {
         let needed_token = self.gateway.info.needs_token();
         let confirmed = self.gateway.confirm().await;
+        self.tally.count_request(info::PATH, outcome(&confirmed));
         if let Err(Error::Replaced { .. }) = confirmed {
             self.credentials = Credentials::Nothing;
         } else if self.gateway.info.needs_token() != needed_token {
@@ -79,6 +89,12 @@ impl Contact {
 
     /// Sends `token` without a cookie, which would be accepted in its place; returns the cookie of the new session.
     pub(super) async fn check_jwt(&mut self, token: &BoundSecret) -> Result<Option<BoundSecret>, Error> {
+        let checked = self.ask_check_jwt(token).await;
+        self.tally.count_request(CHECK_JWT, outcome(&checked));
+        checked
+    }
+
+    async fn ask_check_jwt(&mut self, token: &BoundSecret) -> Result<Option<BoundSecret>, Error> {
         let mut request = Request::get(CHECK_JWT, SHORT_RESPONSE);
         request.put(AUTHORIZATION, token.clone());
         let response = self.send(&request).await?;

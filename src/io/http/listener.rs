@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -23,8 +23,6 @@ use tokio_rustls::TlsAcceptor;
 use super::listen::Listen;
 use super::progress::Progress;
 
-/// The maximum number of connections of all listeners.
-pub const MAX_CONNECTIONS: usize = 128;
 /// The maximum size of the head of a request in bytes.
 const LONGEST_HEAD: usize = 8 * 1024;
 /// The time limit for a handshake, and for the head of a request. An idle connection is closed after it too.
@@ -35,6 +33,9 @@ const GRACE: Duration = Duration::from_millis(500);
 const ACCEPT_DELAY: Duration = Duration::from_millis(500);
 /// The number of connections that the kernel keeps until they are accepted.
 const BACKLOG: u32 = 128;
+/// The size in bytes of the kernel's buffer for what is sent on a connection. By default it grows to megabytes, in which an
+/// hour of values would queue up for a slow reader.
+const SEND_BUFFER: u32 = 64 * 1024;
 
 /// The client of a connection, as an extension of each request.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,13 @@ pub struct Peer {
     /// Its address. An IPv4 address is one, even if the listener is for IPv6.
     pub address: IpAddr,
 }
+
+/// The share of a connection in the maximum number of connections, as an extension of each request. What outlives the
+/// requests of its connection, such as a WebSocket, keeps it.
+#[derive(Clone, Debug)]
+pub struct Slot(
+    #[expect(dead_code, reason = "it counts as long as it is not dropped")] Arc<OwnedSemaphorePermit>,
+);
 
 /// The reason that nothing listens at an address.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +94,8 @@ impl Listener {
             if listen.address.is_ipv6() {
                 rustix::net::sockopt::set_ipv6_v6only(&socket, only_ipv6)?;
             }
+            // Connections inherit it.
+            socket.set_send_buffer_size(SEND_BUFFER)?;
             socket.bind(listen.address)?;
             socket.listen(BACKLOG)
         });
@@ -122,14 +132,10 @@ impl Listener {
                 biased;
                 () = &mut ended => break,
                 Some(_) = connections.join_next() => {}
-                (accepted, permit) = next => match accepted {
+                (accepted, Ok(permit)) = next => match accepted {
                     Ok((stream, peer)) => {
-                        let peer = Peer { address: peer.ip().to_canonical() };
-                        let served = serve_connection(stream, peer, tls.clone(), router.clone(), stopped.clone());
-                        connections.spawn(async move {
-                            served.await;
-                            drop(permit);
-                        });
+                        let client = Client { peer: Peer { address: peer.ip().to_canonical() }, slot: Slot(Arc::new(permit)) };
+                        connections.spawn(serve_connection(stream, client, tls.clone(), router.clone(), stopped.clone()));
                     }
                     Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                     Err(error) => {
@@ -145,9 +151,15 @@ impl Listener {
     }
 }
 
+/// The extensions of the requests of a connection.
+struct Client {
+    peer: Peer,
+    slot: Slot,
+}
+
 async fn serve_connection(
     stream: TcpStream,
-    peer: Peer,
+    client: Client,
     tls: Option<TlsAcceptor>,
     router: Router,
     stop: watch::Receiver<bool>,
@@ -156,10 +168,10 @@ async fn serve_connection(
     stream.set_nodelay(true).ok();
     let stream = Progress::new(stream);
     match tls {
-        None => serve_requests(stream, peer, router, stop).await,
+        None => serve_requests(stream, client, router, stop).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(REQUEST_TIMEOUT, tls.accept(stream)).await {
-                serve_requests(stream, peer, router, stop).await;
+                serve_requests(stream, client, router, stop).await;
             }
         }
     }
@@ -167,13 +179,14 @@ async fn serve_connection(
 
 async fn serve_requests(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: Peer,
+    client: Client,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(client.peer);
+        request.extensions_mut().insert(client.slot.clone());
         router.call(request)
     });
     let connection = http1::Builder::new()

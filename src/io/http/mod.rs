@@ -3,12 +3,14 @@
 //! What is answered is decided elsewhere: a listener passes each request to a service.
 
 pub mod certificate;
+mod connection_limit;
 mod host_name;
 pub mod listen;
 pub mod listener;
 mod progress;
 
 pub use certificate::Certificate;
+pub use connection_limit::possible_connections;
 pub use host_name::host_name;
 pub use listen::Listen;
-pub use listener::{Error, Listener, Peer};
+pub use listener::{Error, Listener, Peer, Slot};

@@ -12,7 +12,7 @@ use super::guesses::Guesses;
 use super::refusal::Refusal;
 use super::{INACTIVE, Limits};
 
-/// The maximum number of consumers to remember; the one that was silent for longest is forgotten.
+/// The maximum number of consumers to remember, unless more may be active; the one that was silent for longest is forgotten.
 const MOST: usize = 256;
 
 /// The identity of a consumer.
@@ -166,7 +166,7 @@ impl Consumers {
     }
 
     fn add(&mut self, identity: &Identity, request: &Request, wall: Timestamp, now: Instant) {
-        if self.known.len() >= MOST {
+        if self.known.len() >= MOST.max(self.limits.max_consumers) {
             let silent = self.known.iter().filter(|(_, consumer)| !consumer.is_active(now));
             let oldest =
                 silent.min_by_key(|(_, consumer)| consumer.usage.last_seen).map(|(key, _)| key.clone());

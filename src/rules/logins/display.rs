@@ -91,15 +91,21 @@ impl fmt::Display for Decision {
     }
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Login => "login",
+            Self::Token => "request for the token",
+            Self::OtherToken => "request for the token at the other endpoint",
+            Self::Code => "login with a code",
+            Self::AnotherCode => "request for another code",
+        })
+    }
+}
+
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let step = match self.step {
-            Step::Login => "login",
-            Step::Token => "request for the token",
-            Step::OtherToken => "request for the token at the other endpoint",
-            Step::Code => "login with a code",
-            Step::AnotherCode => "request for another code",
-        };
+        let step = self.step;
         match &self.outcome {
             None => write!(f, "{step}, because {}: interrupted", self.reason),
             Some(Outcome::Success) => write!(f, "{step}, because {}: succeeded", self.reason),

@@ -2,6 +2,9 @@
 
 use std::net::TcpListener;
 
+use enphased::io::http::Certificate;
+use enphased::io::state_dir::StateDir;
+
 use super::site::{Site, text};
 
 const SERVER: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n";
@@ -70,4 +73,16 @@ async fn an_address_in_use_ends_the_start_with_the_reason() {
     assert_eq!(site.logins(), (0, 0, 0));
     let check = text(&site.run(&["check"]).await.stdout);
     assert!(check.contains("stop the other program, or change listen"), "{check}");
+}
+
+#[tokio::test]
+async fn the_fingerprint_of_the_tls_key_is_shown_beside_the_token() {
+    let site = Site::new();
+    site.configure("[server]\nlisten = [\"tls://127.0.0.1:0\"]\n");
+    let state = StateDir::open(&site.path("state")).unwrap();
+    let key = Certificate::of(&state, &["solarpi".to_owned()]).await.unwrap().fingerprint().unwrap();
+    for command in [&["token", "status"] as &[&str], &["check"]] {
+        let said = text(&site.run(command).await.stdout);
+        assert!(said.contains(&format!("its TLS key has the fingerprint {key}")), "{command:?}: {said}");
+    }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::client::{get, ready, request};
 use super::{served, served_with};
+use enphased::simulator::responses;
 
 /// Compares `value` with a schema of the description. Only the words that the description uses are known.
 fn compare(value: &Value, schema: &Value, all: &Value, place: &str) {
@@ -11,7 +12,13 @@ fn compare(value: &Value, schema: &Value, all: &Value, place: &str) {
         let target = all.pointer(name.strip_prefix('#').unwrap()).unwrap();
         return compare(value, target, all, place);
     }
-    let is_kind = match schema["type"].as_str().unwrap() {
+    // `["string", "null"]`
+    let kind = match &schema["type"] {
+        Value::Array(_) if value.is_null() => return,
+        Value::Array(kinds) => kinds[0].as_str(),
+        kind => kind.as_str(),
+    };
+    let is_kind = match kind.unwrap() {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
@@ -165,6 +172,49 @@ async fn only_a_configured_origin_may_read_from_elsewhere() {
         .await;
 }
 
+/// The owner sees when and why the cloud was contacted, what it returned, and until when it is left alone.
+#[tokio::test(start_paused = true)]
+async fn the_status_explains_the_last_contact_with_the_cloud() {
+    let house = served();
+    house.simulation.cloud.fail(responses::too_many_sessions(200));
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            let cloud = |status: Value| status["cloud"].clone();
+            let first = cloud(get(at, "/api/v1/status").await.json());
+            assert_eq!(first["message"], "the Enphase cloud has not been contacted yet");
+            tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+            let status = get(at, "/api/v1/status").await.json();
+            let description = get(at, "/openapi.json").await.json();
+            compare(&status, &description["components"]["schemas"]["Status"], &description, "status");
+            assert_eq!(status["gateways"][0]["token"]["expires_at"], Value::Null);
+            let held = cloud(status);
+            assert_eq!(held["reason"], "there is no token yet");
+            assert_eq!(held["held_off_because"], "the cloud reported too many active sessions");
+            let time = |field: &str| held[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+            let hours = time("held_off_until").duration_since(time("contacted_at")).as_secs_f64() / 3600.0;
+            assert!((23.9..24.1).contains(&hours), "{hours} h");
+            let words = held["message"].as_str().unwrap();
+            assert!(words.contains("login, because there is no token yet"), "{words}");
+        })
+        .await;
+    house.simulation.cloud.heal();
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            let held = get(at, "/api/v1/status").await.json();
+            assert!(held["cloud"]["held_off_until"].is_string(), "known before a gateway responds: {held}");
+            tokio::time::sleep(std::time::Duration::from_secs(25 * 3600)).await;
+            let status = get(at, "/api/v1/status").await.json();
+            let cloud = &status["cloud"];
+            assert_eq!((&cloud["outcome"], &cloud["logins_in_30_days"]), (&"succeeded".into(), &1.into()));
+            assert!(cloud.get("held_off_until").is_none(), "{cloud}");
+            let token = &status["gateways"][0]["token"];
+            assert_eq!((&token["state"], &token["source"]), (&"valid".into(), &"login".into()), "{token}");
+        })
+        .await;
+}
+
 /// What is seen at one place is what is seen at the other.
 #[tokio::test(start_paused = true)]
 async fn metrics_show_what_the_document_shows_and_what_the_daemon_did() {
@@ -192,9 +242,18 @@ async fn metrics_show_what_the_document_shows_and_what_the_daemon_did() {
             assert_eq!(logins.to_string(), house.cloud().tokens.to_string());
             let path = "enphased_page_requests_total{path=\"/ivp/meters/readings\",outcome=\"ok\"}";
             assert!(sample(path) >= 10.0);
+            for path in ["/info", "/auth/check_jwt"] {
+                let received: u64 =
+                    house.simulation.gateways.iter().map(|one| one.counts().paths[path]).sum();
+                let counted =
+                    sample(&format!("enphased_page_requests_total{{path=\"{path}\",outcome=\"ok\"}}"));
+                assert_eq!(counted.to_string(), received.to_string(), "{path}");
+            }
             house.simulation.gateways[0].set_condition(enphased::simulator::Condition::Refusing);
             tokio::time::sleep(std::time::Duration::from_secs(600)).await;
             let later = get(at, "/metrics").await.body;
+            let failed = "enphased_page_requests_total{path=\"/info\",outcome=\"unreachable\"}";
+            assert!(later.contains(failed), "{later}");
             assert!(
                 !later.contains(&format!("enphased_production_power_watts{serial}")),
                 "a stale value is left out"

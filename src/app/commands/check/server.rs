@@ -27,8 +27,7 @@ pub(super) async fn check(
     for listen in &settings.listen {
         address(*listen, report).await?;
     }
-    let uses_tls = settings.listen.iter().any(|listen| listen.tls);
-    if let (true, Some(state)) = (uses_tls, state) {
+    if let (true, Some(state)) = (settings.uses_tls(), state) {
         let stored = Certificate::stored(state).await.ok().flatten();
         if let Some(fingerprint) = stored.and_then(|key| key.fingerprint().ok()) {
             report.good("server", &format!("its TLS key has the fingerprint {fingerprint}"))?;

@@ -13,6 +13,7 @@ use super::gateway_time;
 use crate::base::durations::length;
 use crate::base::printable::Printable;
 use crate::base::reading::Serial;
+use crate::io::http::Certificate;
 use crate::io::token::store::{Origin, StoredToken};
 use crate::rules::logins::clocks::GatewayTime;
 use crate::rules::logins::decision::Decision;
@@ -52,6 +53,12 @@ pub async fn status(
     }
     let decision = token_provider.consider(&serial, gateway_time, Operator::Absent).await?;
     writeln!(out, "next       {}", next(&decision, tokens.in_use(), now))?;
+    if context.config.listens().any(|(_, listen)| listen.tls)
+        && let Some(key) = Certificate::stored(&state).await.ok().flatten()
+        && let Ok(fingerprint) = key.fingerprint()
+    {
+        writeln!(out, "server     its TLS key has the fingerprint {fingerprint}")?;
+    }
     Ok(())
 }
 

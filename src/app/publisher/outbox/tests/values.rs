@@ -72,6 +72,7 @@ fn a_token_report_is_sent_when_it_changes() {
     let report = TokenReport {
         state: "valid",
         role: Some("owner".to_owned()),
+        source: None,
         issued_at: None,
         expires_at: None,
         next_login_at: None,
