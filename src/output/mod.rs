@@ -4,6 +4,7 @@ pub mod domoticz;
 pub mod homeassistant;
 pub mod influx;
 pub mod json;
+pub mod meter_stream;
 pub mod metrics;
 pub mod text;
 pub mod topics;

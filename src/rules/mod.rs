@@ -1,4 +1,4 @@
-//! Decisions as pure functions: who may ask the server, when the cloud may be contacted, which page yields which value,
+//! Decisions as pure functions: who may ask the server, what a program gets of a gateway's pages, when the cloud may be contacted, which page yields which value,
 //! which totals are plausible, when to poll again.
 
 pub mod access;
@@ -6,6 +6,7 @@ pub mod counters;
 pub mod inverter_health;
 pub mod logins;
 pub mod production_meter;
+pub mod proxy;
 pub mod readiness;
 pub mod schedule;
 pub mod silence;

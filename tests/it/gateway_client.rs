@@ -95,8 +95,8 @@ async fn one_check_opens_a_session_that_all_pages_use_on_one_connection() {
     let server = Server::https(modern(|_| None)).await;
     let mut client = modern_client(&server).await;
     for _ in 0..3 {
-        assert_eq!(client.get(Endpoint::MeterReadings).await.unwrap(), b"[]");
-        assert_eq!(client.get(Endpoint::Inverters).await.unwrap(), b"[]");
+        assert_eq!(client.get(Endpoint::MeterReadings).await.unwrap(), "[]");
+        assert_eq!(client.get(Endpoint::Inverters).await.unwrap(), "[]");
     }
     let seen = server.seen();
     assert_eq!(server.paths()[..3], ["/info", CHECK, READINGS]);
@@ -209,7 +209,7 @@ async fn a_check_that_is_never_answered_does_not_stop_the_pages() {
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(61)).await;
         tokio::time::resume();
-        assert_eq!(reading.await.unwrap().unwrap(), b"[]");
+        assert_eq!(reading.await.unwrap().unwrap(), "[]");
     }
 }
 
@@ -430,7 +430,7 @@ async fn a_connection_that_the_gateway_closes_after_its_answer_is_not_asked_agai
         .await;
         let mut client = modern_client(&server).await;
         for _ in 0..2 {
-            assert_eq!(client.get(Endpoint::MeterReadings).await.unwrap(), b"[]", "{answer}");
+            assert_eq!(client.get(Endpoint::MeterReadings).await.unwrap(), "[]", "{answer}");
         }
         let asked: Vec<_> = server.seen().iter().map(|seen| seen.connection).collect();
         assert_eq!(asked, [1, 1, 1, 2], "{answer}");
@@ -462,7 +462,7 @@ async fn a_header_that_is_none_is_passed_over() {
         (seen.path == READINGS).then(|| Reply::Raw(answer.to_owned()))
     }))
     .await;
-    assert_eq!(modern_client(&server).await.get(Endpoint::MeterReadings).await.unwrap(), b"[]");
+    assert_eq!(modern_client(&server).await.get(Endpoint::MeterReadings).await.unwrap(), "[]");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::environment::Environment;
 use super::error::Problem;
-use super::file::{File, GatewayTable, MqttTable, StdoutTable};
+use super::file::{File, GatewayTable, MqttTable, ServerTable, StdoutTable};
 use super::findings::{Failure, Findings};
 use super::same_gateway::duplicates;
 use super::secret::Account;
@@ -15,6 +15,7 @@ use super::server::server;
 use super::settings::{Config, Gateway};
 use super::tables::{addresses, broker, gateway, standard_output, username};
 use super::zone;
+use crate::base::reading::Serial;
 use crate::output::homeassistant::gateway_name;
 
 /// Checks and completes `file`. `problems` are the mistakes that the parser found. A key with such a mistake counts as not
@@ -56,7 +57,9 @@ pub(super) fn check(
     let stdout = if has_output { file.stdout } else { Some(StdoutTable::default()) };
     let stdout = stdout.and_then(|table| standard_output(table, is_complete, &mut findings));
     let mqtt = file.mqtt.and_then(|table| broker(table, environment, &mut findings));
-    let server = file.server.and_then(|table| server(table, &mut findings));
+    let has_proxy = gateways.iter().any(|gateway| !gateway.proxy.is_empty());
+    let table = file.server.or_else(|| has_proxy.then(ServerTable::default));
+    let server = table.and_then(|table| server(table, &gateways, &mut findings));
     if !findings.problems.is_empty() {
         return Err(Failure::Problems(findings.problems));
     }
@@ -102,6 +105,7 @@ fn check_together(
         );
         findings.problem("gateway", &message);
     }
+    check_proxy_serials(gateways, findings);
     let mut names = BTreeSet::new();
     for name in gateways.iter().filter_map(|gateway| gateway.name.as_ref()) {
         if !names.insert(gateway_name::identifying(name)) {
@@ -109,6 +113,23 @@ fn check_together(
                 "gateway name",
                 &format!("two gateways are called \"{name}\"; give each its own name"),
             );
+        }
+    }
+}
+
+/// Checks that each gateway has a serial number of its own for other programs, and one that is shown.
+fn check_proxy_serials(gateways: &[Gateway], findings: &mut Findings) {
+    let mut serials: BTreeSet<&str> =
+        gateways.iter().filter_map(|gateway| gateway.serial.as_ref()).map(Serial::as_str).collect();
+    for gateway in gateways {
+        let Some(serial) = &gateway.proxy_serial else { continue };
+        if gateway.proxy.is_empty() {
+            let words = "it has no effect without proxy; add the addresses, or remove it";
+            findings.warnings.push(format!("gateway proxy_serial: {words}"));
+        }
+        if !serials.insert(serial.as_str()) {
+            let words = format!("a gateway has the serial number {serial} already; choose another one");
+            findings.problem("gateway proxy_serial", &words);
         }
     }
 }

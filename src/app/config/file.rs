@@ -60,6 +60,8 @@ pub(super) struct GatewayTable {
     pub(super) livedata: Option<bool>,
     pub(super) user: Option<String>,
     pub(super) password_file: Option<PathBuf>,
+    pub(super) proxy: Option<Vec<String>>,
+    pub(super) proxy_serial: Option<String>,
 }
 
 /// `[stdout]`

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::file::ServerTable;
 use super::findings::Findings;
-use super::settings::{MAX_CONNECTIONS, Server};
+use super::settings::{Gateway, MAX_CONNECTIONS, Server};
 use crate::io::http::Listen;
 use crate::rules::access::Limits;
 
@@ -21,23 +21,21 @@ const REQUESTS_PER_MINUTE: u32 = 600;
 /// The largest maximum that can be configured: each connection takes memory and a file descriptor.
 const MOST: usize = 4096;
 
-pub(super) fn server(table: ServerTable, findings: &mut Findings) -> Option<Server> {
-    let Some(listen) = table.listen.filter(|listen| !listen.is_empty()) else {
+/// Completes the table. The proxies of `gateways` need only its limits.
+pub(super) fn server(table: ServerTable, gateways: &[Gateway], findings: &mut Findings) -> Option<Server> {
+    let listen = table.listen.unwrap_or_default();
+    if listen.is_empty() && gateways.iter().all(|gateway| gateway.proxy.is_empty()) {
         findings.problem("server listen", "write at least one address, such as [\"127.0.0.1:8480\"]");
         return None;
-    };
+    }
     let listen: Vec<Listen> =
         listen.iter().filter_map(|text| findings.take("server listen", text.parse())).collect();
-    let twice = listen.iter().enumerate().any(|(n, address)| {
-        address.address.port() != 0 && listen.iter().skip(n + 1).any(|other| other.address == address.address)
-    });
-    if twice {
-        findings.problem("server listen", "the same address and port is there twice");
-    }
+    check_addresses(&listen, gateways, findings);
     let open_to = table.open_to.unwrap_or_else(|| LOOPBACK.map(str::to_owned).to_vec());
     let open_to: Vec<IpNet> =
         open_to.iter().filter_map(|text| findings.take("server open_to", network(text))).collect();
-    warn(&listen, &open_to, findings);
+    let all = listen.iter().chain(gateways.iter().flat_map(|gateway| &gateway.proxy));
+    warn(all, &open_to, findings);
     let allow_origins = table.allow_origins.unwrap_or_default();
     let allow_origins: Vec<String> =
         allow_origins.iter().filter_map(|text| findings.take("server allow_origins", origin(text))).collect();
@@ -70,9 +68,22 @@ pub(super) fn server(table: ServerTable, findings: &mut Findings) -> Option<Serv
     })
 }
 
+/// Finds addresses that cannot both be listened at, in the table and among the proxies.
+fn check_addresses(listen: &[Listen], gateways: &[Gateway], findings: &mut Findings) {
+    let proxies = gateways.iter().flat_map(|gateway| &gateway.proxy).map(|at| ("gateway proxy", at));
+    let all: Vec<(&str, &Listen)> = listen.iter().map(|at| ("server listen", at)).chain(proxies).collect();
+    for (n, (key, address)) in all.iter().enumerate() {
+        let mut before = all.iter().take(n);
+        if let Some((other, same)) = before.find(|(_, other)| other.conflicts_with(address)) {
+            let words = format!("{address} is there twice, as {same} at {other}; choose another port");
+            findings.problem(key, &words);
+        }
+    }
+}
+
 /// Warns of a server that the whole internet may read, if the router lets it through.
-fn warn(listen: &[Listen], open_to: &[IpNet], findings: &mut Findings) {
-    let is_reachable = listen.iter().any(|listen| !listen.address.ip().is_loopback());
+fn warn<'a>(mut listen: impl Iterator<Item = &'a Listen>, open_to: &[IpNet], findings: &mut Findings) {
+    let is_reachable = listen.any(|listen| !listen.address.ip().is_loopback());
     if is_reachable && open_to.iter().any(|network| network.prefix_len() == 0) {
         findings.warnings.push(
             "server open_to: every address may read without a token; write the network of your house instead"
@@ -132,7 +143,7 @@ mod tests {
         let error = error.join("\n");
         for part in [
             "server listen: write an IP address",
-            "server listen: the same address",
+            "server listen: https://127.0.0.1:1 is there twice",
             "server open_to",
             "server allow_origins",
             "server max_streams",
@@ -143,6 +154,62 @@ mod tests {
             assert!(error.contains(part), "{part} in {error}");
         }
         assert!(complete("").unwrap_err().problems()[0].to_string().contains("write at least one address"));
+    }
+
+    /// Returns the problems with a configuration, or its warnings.
+    fn findings(text: &str) -> String {
+        match config::complete(text, None, &Environment::default()) {
+            Ok(config) => config.warnings.join("\n"),
+            Err(error) => error.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        }
+    }
+
+    #[test]
+    fn a_proxy_needs_no_server_and_takes_its_limits() {
+        let text = "[[gateway]]\nproxy = [\"0.0.0.0:8081\", \"tls://0.0.0.0:8444\"]\n";
+        let config = config::complete(text, None, &Environment::default()).unwrap();
+        let listens: Vec<String> = config.listens().map(|(at, listen)| format!("{at:?} {listen}")).collect();
+        assert_eq!(listens, ["Proxy(0) http://0.0.0.0:8081", "Proxy(0) https://0.0.0.0:8444"]);
+        let open = config.server.unwrap().limits.open_to;
+        assert!(open.iter().all(|network| network.addr().is_loopback()));
+        assert_eq!(findings(&format!("{text}[server]\nopen_to = [\"192.168.1.0/24\"]\n")), "");
+        assert!(findings(&format!("{text}[server]\nopen_to = [\"::/0\"]\n")).contains("every address"));
+    }
+
+    #[test]
+    fn an_address_is_for_one_service_only() {
+        let gateways = |one: &str, two: &str| {
+            format!(
+                "[[gateway]]\naddress = \"a\"\nproxy = [{one}]\n[[gateway]]\naddress = \"b\"\nproxy = [{two}]\n"
+            )
+        };
+        for (text, problem) in [
+            (gateways("\"[::]:8081\"", "\"0.0.0.0:8081\""), ""),
+            (
+                gateways("\"0.0.0.0:8081\"", "\"127.0.0.1:8081\""),
+                "gateway proxy: http://127.0.0.1:8081 is there twice",
+            ),
+            (
+                gateways("\"0.0.0.0:8480\"", "") + "[server]\nlisten = [\"tls://0.0.0.0:8480\"]",
+                "gateway proxy: http://0.0.0.0:8480 is there twice, as https://0.0.0.0:8480 at server listen",
+            ),
+            (gateways("\"8081\"", ""), "gateway proxy: write an IP address and a port"),
+            (
+                "[[gateway]]\nproxy_serial = \"1234\"".to_owned(),
+                "gateway proxy_serial: it has no effect without proxy",
+            ),
+            (
+                "[[gateway]]\nserial = \"12\"\nproxy = [\"0.0.0.0:1\"]\nproxy_serial = \"12\"".to_owned(),
+                "gateway proxy_serial: a gateway has the serial number 12 already",
+            ),
+            (
+                "[[gateway]]\nproxy = [\"0.0.0.0:1\"]\nproxy_serial = \"1 2\"".to_owned(),
+                "gateway proxy_serial: ",
+            ),
+        ] {
+            let found = findings(&text);
+            assert!(found.starts_with(problem) && found.is_empty() == problem.is_empty(), "{text}: {found}");
+        }
     }
 
     #[test]

@@ -51,7 +51,11 @@ pub struct Config {
 impl Config {
     /// Returns every address to listen at, with the service that answers there.
     pub fn listens(&self) -> impl Iterator<Item = (Service, Listen)> {
-        self.server.iter().flat_map(|server| &server.listen).map(|listen| (Service::Server, *listen))
+        let server = self.server.iter().flat_map(|server| &server.listen);
+        let proxies = self.gateways.iter().enumerate();
+        let proxies = proxies.flat_map(|(place, gateway)| gateway.proxy.iter().map(move |at| (place, at)));
+        let server = server.map(|listen| (Service::Server, *listen));
+        server.chain(proxies.map(|(place, listen)| (Service::Proxy(place), *listen)))
     }
 
     /// Reads the passwords into memory, for a process that is about to lose the permission to read them. A password that
@@ -81,6 +85,10 @@ pub struct Gateway {
     pub user: Option<String>,
     /// The password for firmware before 7, in place of the last six digits of the serial number.
     pub password: Option<SecretSource>,
+    /// The addresses at which other programs get the gateway's pages.
+    pub proxy: Vec<Listen>,
+    /// The serial number that `/info` shows there, in place of the gateway's own.
+    pub proxy_serial: Option<Serial>,
 }
 
 impl fmt::Display for Gateway {
@@ -164,6 +172,8 @@ pub struct Mqtt {
 pub enum Service {
     /// The server.
     Server,
+    /// The proxy for the gateway at this index.
+    Proxy(usize),
 }
 
 /// The default maximum number of connections of all listeners.
@@ -172,7 +182,7 @@ pub const MAX_CONNECTIONS: usize = 128;
 /// The settings of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// The addresses to listen at, at least one.
+    /// The addresses to listen at; none if only proxies are configured.
     pub listen: Vec<Listen>,
     /// Names of this machine, besides its own, under which it may be asked.
     pub host_names: Vec<String>,

@@ -13,6 +13,7 @@ use super::settings::{Format, Gateway, Mqtt, Stdout};
 use crate::base::reading::Serial;
 use crate::base::secrets::Secret;
 use crate::io::cloud::Addresses;
+use crate::io::http::Listen;
 use crate::io::mqtt;
 use crate::output::homeassistant::gateway_name;
 use crate::output::topics;
@@ -75,7 +76,17 @@ pub(super) fn gateway(table: GatewayTable, findings: &mut Findings) -> Option<Ga
         live_data: table.livedata.unwrap_or(false),
         user: table.user,
         password: table.password_file.map(SecretSource::File),
+        proxy: proxy(table.proxy.as_deref().unwrap_or_default(), findings),
+        proxy_serial: match table.proxy_serial.as_deref().map(|text| Serial::parse(text.trim())) {
+            None => None,
+            Some(parsed) => Some(findings.take("gateway proxy_serial", parsed)?),
+        },
     })
+}
+
+/// Parses the addresses of a proxy.
+fn proxy(written: &[String], findings: &mut Findings) -> Vec<Listen> {
+    written.iter().filter_map(|text| findings.take("gateway proxy", text.parse())).collect()
 }
 
 fn interval(text: Option<&str>) -> Result<Duration, String> {

@@ -11,7 +11,7 @@ use super::tokens::{self, ConsumerTokens, Index};
 use crate::base::clock::Clock;
 use crate::io::state_dir::{Saver, Stamp, StateDir};
 use crate::rules::access::Limits;
-use crate::rules::access::consumers::{Consumers, Identity, Request};
+use crate::rules::access::consumers::{Consumers, Identity, Presented, Request};
 use crate::rules::access::refusal::Refusal;
 
 /// How often the file with the tokens is looked at while requests or streams depend on it. A removed token ends its streams
@@ -33,6 +33,24 @@ struct Known {
     looked: Option<Instant>,
     tokens: Option<ConsumerTokens>,
     index: Index,
+}
+
+impl Known {
+    /// Returns what a token and sessions are together.
+    fn presented(&self, token: Option<&str>, sessions: &[&str]) -> Presented {
+        let token = self.index.look_up(token);
+        let sessions = || sessions.iter().map(|session| self.index.look_up_session(session));
+        match &token {
+            Presented::Known(_) => token,
+            _ => match sessions().find(|session| matches!(session, Presented::Known(_))) {
+                Some(known) => known,
+                None if token == Presented::Nothing => {
+                    sessions().find(|session| *session == Presented::Removed).unwrap_or(token)
+                }
+                None => token,
+            },
+        }
+    }
 }
 
 /// The consumers of the running server. Clones share them.
@@ -131,12 +149,23 @@ impl Registry {
     }
 
     /// Decides whether a request with this token is answered.
-    pub async fn admit(&self, token: Option<&str>, mut request: Request) -> Result<Identity, Refusal> {
+    pub async fn admit(&self, token: Option<&str>, request: Request) -> Result<Identity, Refusal> {
+        self.admit_with(token, &[], request).await
+    }
+
+    /// Decides whether a request with this token and these sessions is answered. One that is known is sufficient.
+    pub async fn admit_with(
+        &self,
+        token: Option<&str>,
+        sessions: &[&str],
+        mut request: Request,
+    ) -> Result<Identity, Refusal> {
         let looked = lock(&self.known).looked;
-        if token.is_some() && looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+        let presents = token.is_some() || !sessions.is_empty();
+        if presents && looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             self.look().await;
         }
-        request.token = lock(&self.known).index.look_up(token);
+        request.token = lock(&self.known).presented(token, sessions);
         let admitted = lock(&self.consumers).admit(&request, self.clock.now(), Instant::now());
         if request.stream {
             self.stream_began.notify_one();
@@ -154,6 +183,12 @@ impl Registry {
             let (address, program) = (request.address, &request.program);
             tracing::warn!(%address, program, "ten wrong tokens within a minute; the tokens of this address are ignored for a while");
         }
+    }
+
+    /// Returns the session of a consumer with a token.
+    pub fn session(&self, identity: &Identity) -> Option<String> {
+        let Identity::Token(id) = identity else { return None };
+        lock(&self.known).tokens.as_ref()?.session(id)
     }
 
     /// Records that a stream has ended.

@@ -111,9 +111,7 @@ impl ConsumerTokens {
     fn signed(&self, claims: &str) -> String {
         let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"HS256"}"#);
         let text = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
-        let signature =
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.key.expose().as_bytes()), text.as_bytes());
-        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+        format!("{text}.{}", self.mac(&text))
     }
 
     /// Removes the tokens called `name` or with this id. Returns `false` if there is none.
@@ -161,7 +159,7 @@ impl ConsumerTokens {
         }
     }
 
-    /// Returns an index of the tokens by their hash.
+    /// Returns an index of the tokens, and of their sessions, by their hash.
     pub fn index(&self) -> Index {
         let index = self.tokens.iter().map(|entry| {
             let known = if entry.removed_at.is_some() {
@@ -171,7 +169,25 @@ impl ConsumerTokens {
             };
             (entry.hash.clone(), known)
         });
-        Index(index.collect())
+        let sessions = index.clone().map(|(text, known)| (hash(&self.session_of(&text)), known));
+        Index { sessions: sessions.collect(), tokens: index.collect() }
+    }
+
+    /// Returns the session that a program gets for the token with this id: the value of a cookie. It is derived, so that it
+    /// survives a restart and ends with the token.
+    pub fn session(&self, id: &str) -> Option<String> {
+        self.tokens().find(|entry| entry.id == id).map(|entry| self.session_of(&entry.hash))
+    }
+
+    /// Derives the session of the token with this hash.
+    fn session_of(&self, hash: &str) -> String {
+        self.mac(&format!("session {hash}"))
+    }
+
+    /// Returns the signature of a text with the daemon's own key.
+    fn mac(&self, text: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.expose().as_bytes());
+        URL_SAFE_NO_PAD.encode(hmac::sign(&key, text.as_bytes()).as_ref())
     }
 }
 
@@ -181,23 +197,31 @@ impl Entry {
     }
 }
 
-/// The tokens by their hash. What is compared is a hash of what was presented, so the time that a look-up takes reveals
-/// nothing about a token.
+/// The tokens and their sessions by their hash. What is compared is a hash of what was presented, so the time that a look-up
+/// takes reveals nothing about a token.
 #[derive(Debug, Default)]
-pub struct Index(BTreeMap<String, Presented>);
+pub struct Index {
+    tokens: BTreeMap<String, Presented>,
+    sessions: BTreeMap<String, Presented>,
+}
 
 impl Index {
     /// Returns what a presented token is.
     pub fn look_up(&self, token: Option<&str>) -> Presented {
         match token {
             None => Presented::Nothing,
-            Some(token) => self.0.get(&hash(token)).cloned().unwrap_or(Presented::Unknown),
+            Some(token) => self.tokens.get(&hash(token)).cloned().unwrap_or(Presented::Unknown),
         }
+    }
+
+    /// Returns what a presented session is. An unknown one may be that of the gateway itself, which a program has kept.
+    pub fn look_up_session(&self, session: &str) -> Presented {
+        self.sessions.get(&hash(session)).cloned().unwrap_or(Presented::Nothing)
     }
 
     /// Returns `true` if the token with this id is there and not removed.
     pub fn contains(&self, id: &str) -> bool {
-        self.0.values().any(|known| matches!(known, Presented::Known(known) if known == id))
+        self.tokens.values().any(|known| matches!(known, Presented::Known(known) if known == id))
     }
 }
 
@@ -236,6 +260,25 @@ mod tests {
         assert!(tokens.remove("wallbox", NOW) && !tokens.remove("wallbox", NOW));
         assert_eq!(tokens.index().look_up(Some(token.expose())), Presented::Removed);
         assert_eq!(tokens.tokens().count(), 0);
+    }
+
+    #[test]
+    fn a_session_is_derived_from_its_token_and_ends_with_it() {
+        let mut tokens = ConsumerTokens::empty().unwrap();
+        let token = tokens.add("evcc", None, NOW).unwrap();
+        tokens.add("else", None, NOW).unwrap();
+        let ids: Vec<String> = tokens.tokens().map(|entry| entry.id.clone()).collect();
+        let session = tokens.session(&ids[0]).unwrap();
+        assert_ne!(tokens.session(&ids[1]).unwrap(), session);
+        let stored = serde_json::to_string(&tokens).unwrap();
+        assert!(!stored.contains(&session), "{stored}");
+        let mut restarted: ConsumerTokens = serde_json::from_str(&stored).unwrap();
+        assert_eq!(restarted.index().look_up_session(&session), Presented::Known(ids[0].clone()));
+        assert_eq!(restarted.index().look_up(Some(&session)), Presented::Unknown, "it is not a token");
+        assert_eq!(restarted.index().look_up_session(token.expose()), Presented::Nothing);
+        assert!(restarted.remove("evcc", NOW));
+        assert_eq!(restarted.index().look_up_session(&session), Presented::Removed);
+        assert_eq!(restarted.session(&ids[0]), None);
     }
 
     #[test]

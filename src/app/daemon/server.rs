@@ -1,15 +1,18 @@
 //! Connects the server to the tasks of the daemon.
 
+use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::running_task::{RunningTask, Stopped};
-use crate::app::config::{self, Config};
+use crate::app::config::{self, Config, Service};
 use crate::app::consumers::registry::Registry;
 use crate::app::listeners::{Error, Listeners, names};
+use crate::app::page_cache::PageCache;
 use crate::app::poller::Shared;
-use crate::app::server::{Context, router};
+use crate::app::proxy;
+use crate::app::server::{self, Context};
 use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::Serial;
 use crate::io::state_dir::StateDir;
@@ -35,6 +38,7 @@ impl Server {
         listeners: Listeners,
         config: &Config,
         shared: &Shared,
+        pages: &[Option<PageCache>],
         run: u32,
     ) {
         let Some(settings) = &config.server else { return };
@@ -42,6 +46,10 @@ impl Server {
         publish_cloud(shared).await;
         let registry = Registry::open(settings.limits.clone(), &shared.state, &shared.clock).await;
         let context = context(settings, config, shared, &registry, run, stop.clone());
+        let routers = Routers {
+            server: server::router(context),
+            proxies: proxies(config, shared, &registry, pages, &stop),
+        };
         let addresses: Vec<String> = listeners.addresses().map(|(_, listen)| listen.to_string()).collect();
         tracing::info!("serving at {}", addresses.join(" and "));
         let serve = move |stopped: Stopped| async move {
@@ -49,8 +57,7 @@ impl Server {
                 stopped.await;
                 sender.send_replace(true);
             };
-            let router = router(context);
-            let serving = listeners.serve(|_| router.clone(), stop);
+            let serving = listeners.serve(|service| routers.of(service), stop);
             let serving = async {
                 tokio::select! {
                     () = serving => {}
@@ -89,6 +96,45 @@ async fn publish_cloud(shared: &Shared) {
         // The state directory logs its errors itself.
         Err(error) => tracing::debug!("{error}"),
     }
+}
+
+/// The routes of each service.
+struct Routers {
+    server: Router,
+    /// Those of each gateway; empty for a gateway without a proxy.
+    proxies: Vec<Router>,
+}
+
+impl Routers {
+    fn of(&self, service: Service) -> Router {
+        match service {
+            Service::Server => self.server.clone(),
+            Service::Proxy(place) => self.proxies.get(place).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// Creates the proxies of all gateways.
+fn proxies(
+    config: &Config,
+    shared: &Shared,
+    registry: &Registry,
+    pages: &[Option<PageCache>],
+    stop: &watch::Receiver<bool>,
+) -> Vec<Router> {
+    let proxy = |(gateway, pages): (&config::Gateway, &Option<PageCache>)| {
+        let Some(pages) = pages else { return Router::new() };
+        proxy::router(proxy::Context {
+            pages: pages.clone(),
+            registry: registry.clone(),
+            interval: gateway.interval,
+            names: names(config),
+            serial: gateway.proxy_serial.clone(),
+            tally: shared.tally.clone(),
+            stop: stop.clone(),
+        })
+    };
+    config.gateways.iter().zip(pages).map(proxy).collect()
 }
 
 /// Creates what the handlers of the server work with. `run` identifies this run of the server.

@@ -19,6 +19,7 @@ use super::{Inputs, outputs, systemd};
 use crate::app::config::{self, Config, Mqtt};
 use crate::app::latest::Availability;
 use crate::app::listeners::Listeners;
+use crate::app::page_cache::PageCache;
 use crate::app::poller::{Poller, Reader, Shared};
 use crate::app::publisher::broker;
 use crate::app::status::Status;
@@ -60,6 +61,8 @@ pub(super) struct Tasks {
 /// The poller of one gateway, and the gateway's index in the status list.
 struct RunningPoller {
     place: usize,
+    /// The pages for the gateway's proxy, if it has one.
+    pages: Option<PageCache>,
     task: RunningTask<config::Gateway>,
 }
 
@@ -83,6 +86,11 @@ impl PublisherSettings {
         let page = config.server.as_ref().and_then(outputs::page);
         config.mqtt.clone().map(|settings| Self { settings, longest_interval, several, page })
     }
+}
+
+/// Returns the gateways with a proxy. With another poller it has other pages, so it starts again.
+fn proxied(config: &Config) -> Vec<&config::Gateway> {
+    config.gateways.iter().filter(|gateway| !gateway.proxy.is_empty()).collect()
 }
 
 impl Tasks {
@@ -122,11 +130,15 @@ impl Tasks {
     fn start_poller(&mut self, settings: config::Gateway, start: Instant) {
         let place = self.shared.statuses.open();
         let heartbeat = Heartbeat::new();
-        let reader = Reader::new(settings.clone(), self.shared.clone(), heartbeat.clone());
+        let mut reader = Reader::new(settings.clone(), self.shared.clone(), heartbeat.clone());
+        let pages = (!settings.proxy.is_empty()).then(|| PageCache::new(settings.interval));
+        if let Some(pages) = &pages {
+            reader = reader.with_pages(pages.clone());
+        }
         // Boxed: otherwise the task stores the poller twice.
         let poller = Box::new(Poller::new(place, reader, start));
         let task = RunningTask::start(&mut self.set, settings, heartbeat, |stop| poller.run(stop));
-        self.gateways.push(RunningPoller { place, task });
+        self.gateways.push(RunningPoller { place, pages, task });
     }
 
     fn start_publisher(&mut self, published: PublisherSettings, config: &Config, rng: Rng) {
@@ -143,12 +155,22 @@ impl Tasks {
         self.publisher = Some(RunningTask::start(&mut self.set, published, heartbeat, publish));
     }
 
-    /// Starts the server on its open listeners.
+    /// Starts the server and the proxies on their open listeners.
     pub(super) async fn serve(&mut self, listeners: Option<Listeners>, config: &Config, inputs: &mut Inputs) {
         if let Some(listeners) = listeners {
             let run = inputs.rng.u32(..);
-            self.server.start(&mut self.set, listeners, config, &self.shared, run).await;
+            let pages = self.pages(config);
+            self.server.start(&mut self.set, listeners, config, &self.shared, &pages, run).await;
         }
+    }
+
+    /// Returns the pages of each gateway of `config` that has a proxy.
+    fn pages(&self, config: &Config) -> Vec<Option<PageCache>> {
+        let pages = |gateway: &config::Gateway| {
+            let poller = self.gateways.iter().find(|poller| poller.task.settings == *gateway)?;
+            poller.pages.clone()
+        };
+        config.gateways.iter().map(pages).collect()
     }
 
     /// Switches to `new`. Returns `false` if the server cannot listen at its new addresses: then everything stays as it was.
@@ -162,7 +184,7 @@ impl Tasks {
     ) -> bool {
         let everything = change == Change::Everything;
         let mut opened = None;
-        if everything || old.server != new.server {
+        if everything || old.server != new.server || proxied(old) != proxied(new) {
             self.server.stop().await;
             opened = match server::open(new, state).await {
                 Ok(opened) => opened,

@@ -11,6 +11,7 @@ pub mod gateway_time;
 mod guarded_totals;
 mod login;
 mod newcomers;
+mod page_desk;
 mod polled_gateway;
 mod reader;
 mod reports;
@@ -32,7 +33,7 @@ use crate::rules::schedule::{Failure, Schedule};
 use crate::rules::silence::Silence;
 pub use reader::Reader;
 use reports::Reports;
-use request_desk::RequestDesk;
+use request_desk::{Due, RequestDesk};
 pub use shared::Shared;
 use trouble::Trouble;
 
@@ -77,13 +78,18 @@ impl Poller {
         self.reader.serial().cloned()
     }
 
-    /// Polls at the next scheduled time or at a request, and reports the result.
+    /// Polls at the next scheduled time or at a request, and reports the result; or requests one page that a program wants
+    /// before then.
     async fn turn(&mut self) {
-        let wait = self.requests.wait(&self.schedule, self.reader.last_serial());
-        let request = self.reports.watch(wait).await;
+        let wait = self.requests.wait(&self.schedule, self.reader.last_serial(), self.reader.pages());
+        let request = match self.reports.watch(wait).await {
+            Due::Poll(request) => request,
+            Due::Page(page) => return Box::pin(self.reports.watch(self.reader.fetch(page))).await,
+        };
         // Boxed, so that a poll takes memory only while it runs: most of the time all pollers wait.
         let polled = Box::pin(self.reports.watch(self.reader.poll())).await;
         self.reader.heartbeat().beat();
+        self.reader.pages().record_poll(&polled);
         self.reschedule(&polled);
         if let Some(request) = request {
             self.requests.report(request, &polled, self.reader.serial());

@@ -66,6 +66,11 @@ impl PolledGateway {
         Ok((self.connected.as_mut().ok_or(Trouble::Nothing)?, &self.settings))
     }
 
+    /// Returns whether `/info` must be read again before any other page.
+    pub(super) const fn must_identify(&self) -> bool {
+        self.must_identify
+    }
+
     /// Connects to the gateway, or reads `/info` again if that is due.
     pub(super) async fn connect(&mut self) -> Result<(), Trouble> {
         if let Some(gateway) = &mut self.connected

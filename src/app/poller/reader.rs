@@ -9,14 +9,17 @@ use super::Shared;
 use super::access::{Access, Changed};
 use super::counter_file::CounterFile;
 use super::guarded_totals::GuardedTotals;
+use super::page_desk::PageDesk;
 use super::polled_gateway::PolledGateway;
 use super::trouble::Trouble;
 use crate::app::config;
 use crate::app::latest::Availability;
+use crate::app::page_cache::PageCache;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::io::gateway::wire::livedata;
-use crate::io::gateway::{self, Stage};
+use crate::io::gateway::{self, Fetched, Stage};
+use crate::rules::proxy::pages::Page;
 use crate::rules::sources::{Cycle, Notice, Options, Sources};
 
 /// The time limit for opening a gateway. It covers the wait for an mDNS announcement, the attempts at several addresses
@@ -34,6 +37,7 @@ pub struct Reader {
     access: Option<Access>,
     sources: Option<Sources>,
     totals: GuardedTotals,
+    pages: PageDesk,
 }
 
 impl Reader {
@@ -46,8 +50,20 @@ impl Reader {
             access: None,
             sources: None,
             totals: GuardedTotals::new(Arc::clone(&shared)),
+            pages: PageDesk::default(),
             shared,
         }
+    }
+
+    /// Puts every page into `cache`, and requests those that programs want.
+    #[must_use]
+    pub fn with_pages(mut self, cache: PageCache) -> Self {
+        self.pages = PageDesk::new(cache);
+        self
+    }
+
+    pub(super) const fn pages(&self) -> &PageDesk {
+        &self.pages
     }
 
     pub(super) const fn shared(&self) -> &Arc<Shared> {
@@ -146,6 +162,7 @@ impl Reader {
         }
         let live_data = self.gateway.settings().live_data;
         let gateway = self.gateway.connected()?;
+        self.pages.record_info(gateway);
         let (info, identified_at) = (gateway.info().clone(), gateway.identified_at());
         match &mut self.sources {
             Some(sources) => sources.identified(info, identified_at),
@@ -157,6 +174,7 @@ impl Reader {
     /// Discards the state of the gateway `before`, which another one has replaced, and reports that.
     fn replaced(&mut self, before: &Serial) {
         self.totals.gateway_replaced();
+        self.pages.clear();
         (self.sources, self.access) = (None, None);
         let Ok(gateway) = self.gateway.connected() else { return };
         let (serial, address) = (gateway.serial().clone(), gateway.address());
@@ -182,6 +200,7 @@ impl Reader {
             && let Some(sources) = &mut self.sources
         {
             sources.role_changed();
+            self.pages.role_changed();
         }
         Ok(())
     }
@@ -202,8 +221,10 @@ impl Reader {
         let mut failure = None;
         sources.begin_cycle(Instant::now());
         while let Some(endpoint) = sources.next(Instant::now()) {
-            let response = gateway.get(endpoint).await;
+            let fetched = gateway.fetch(endpoint).await;
             self.heartbeat.beat();
+            self.pages.record(endpoint, &fetched);
+            let response = fetched.and_then(Fetched::into_body);
             let odd = sources.take(endpoint, response.as_deref(), Instant::now());
             let odd =
                 odd.map(|why| gateway::Error::Malformed { path: endpoint.path(), why: why.to_string() });
@@ -229,6 +250,25 @@ impl Reader {
             }
             Cycle::Nothing => Err(failure.map_or(Trouble::Nothing, Trouble::Gateway)),
         }
+    }
+
+    /// Requests a page that another program wants, from a gateway that responded to the last poll.
+    pub(super) async fn fetch(&mut self, page: Page) {
+        let ready = self.identify_again().await;
+        match (ready, self.gateway.connected()) {
+            (Ok(()), Ok(gateway)) => self.pages.fetch(page, gateway, &self.shared.tally).await,
+            (Ok(()) | Err(_), _) => self.pages.lost(),
+        }
+        self.heartbeat.beat();
+    }
+
+    /// Reads `/info` again after a poll that yielded no production.
+    async fn identify_again(&mut self) -> Result<(), Trouble> {
+        if self.gateway.must_identify() {
+            self.heartbeat.during(LONGEST_OPENING, self.gateway.connect()).await?;
+            self.identified()?;
+        }
+        Ok(())
     }
 
     /// Returns the reading with the configured name, guarded totals and the energy of the day.

@@ -7,15 +7,26 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
+use super::page_desk::PageDesk;
 use super::trouble::Trouble;
 use crate::app::requests::Request;
 use crate::base::durations::length;
 use crate::base::heartbeat::{BEAT, Heartbeat};
 use crate::base::reading::{Reading, Serial};
+use crate::rules::proxy::pages::Page;
 use crate::rules::schedule::{OnDemand, Schedule};
 
 /// The shortest interval between two reported refusals, so that refusals do not displace the other events of a gateway.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What is due.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// A poll, perhaps because of a request.
+    Poll(Option<Request>),
+    /// A page that a program wants.
+    Page(Page),
+}
 
 /// Accepts and answers the requests for one gateway.
 #[derive(Debug)]
@@ -31,8 +42,14 @@ impl RequestDesk {
         Self { shared, heartbeat, refused: None }
     }
 
-    /// Waits for the next scheduled poll, or for a request for `serial` that can be carried out now.
-    pub(super) async fn wait(&mut self, schedule: &Schedule, serial: Option<&Serial>) -> Option<Request> {
+    /// Waits for the next scheduled poll, for a request for `serial` that can be carried out now, or for a page that a
+    /// program wants. A poll that is due comes first.
+    pub(super) async fn wait(
+        &mut self,
+        schedule: &Schedule,
+        serial: Option<&Serial>,
+        pages: &PageDesk,
+    ) -> Due {
         while Instant::now() < schedule.next() {
             let beat = schedule.next().min(Instant::now() + BEAT);
             tokio::select! {
@@ -40,14 +57,15 @@ impl RequestDesk {
                 () = sleep_until(beat) => {}
                 request = self.shared.requests.next(serial) => {
                     match granted(request, schedule.early(Instant::now())) {
-                        Ok(()) => return Some(request),
+                        Ok(()) => return Due::Poll(Some(request)),
                         Err(why) => self.refuse(request, serial, &why),
                     }
                 }
+                page = pages.next() => return Due::Page(page),
             }
             self.heartbeat.beat();
         }
-        None
+        Due::Poll(None)
     }
 
     fn refuse(&mut self, request: Request, serial: Option<&Serial>, why: &str) {

@@ -97,6 +97,7 @@ fn asked(
         program: program(headers),
         token: Presented::Nothing,
         stream: is_stream(request),
+        port: Some(peer.port),
     };
     Ok((token, asked))
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, COOKIE};
 use tokio::time::Instant;
 
@@ -17,6 +18,7 @@ use super::error::Error;
 use super::http::Request;
 use super::identify::Identified;
 use super::info::Info;
+use super::page::{Fetched, Page};
 use super::peer::BoundSecret;
 use super::response::Response;
 use super::session::{Session, TokenVerdict};
@@ -146,23 +148,44 @@ impl Connected {
     }
 
     /// Reads the body of a page.
-    pub async fn get(&mut self, endpoint: Endpoint) -> Result<Vec<u8>, Error> {
+    pub async fn get(&mut self, endpoint: Endpoint) -> Result<Bytes, Error> {
+        self.fetch(endpoint).await?.into_body()
+    }
+
+    /// Requests a page, and returns whatever the gateway returned.
+    pub async fn fetch(&mut self, endpoint: Endpoint) -> Result<Fetched, Error> {
         self.request(Request::get(endpoint.path(), endpoint.page().limit)).await
     }
 
-    /// Posts `json` to `path`, for example to start the stream of live values; returns the body of the response.
-    pub async fn post(&mut self, path: &'static str, json: &str) -> Result<Vec<u8>, Error> {
-        self.request(Request::post(path, json, SHORT_RESPONSE)).await
+    /// Requests a page of at most `limit` bytes for another program. What the gateway refuses then says nothing about the
+    /// token: only the poller's own requests lead to a verdict (L2). That it accepts the token counts.
+    pub async fn fetch_for_program(&mut self, path: &'static str, limit: usize) -> Result<Fetched, Error> {
+        let before = self.verdict;
+        let fetched = self.request(Request::get(path, limit)).await;
+        if self.verdict.refused {
+            self.verdict = before;
+        }
+        fetched
     }
 
-    async fn request(&mut self, request: Request<'_>) -> Result<Vec<u8>, Error> {
+    /// Returns the last response to `/info`, once.
+    pub fn take_info_page(&mut self) -> Option<Page> {
+        self.contact.gateway.page.take()
+    }
+
+    /// Posts `json` to `path`, for example to start the stream of live values; returns the body of the response.
+    pub async fn post(&mut self, path: &'static str, json: &str) -> Result<Bytes, Error> {
+        self.request(Request::post(path, json, SHORT_RESPONSE)).await?.into_body()
+    }
+
+    async fn request(&mut self, request: Request<'_>) -> Result<Fetched, Error> {
         let path = request.path;
         let response = match &self.contact.credentials {
             Credentials::Token(_) => self.request_with_token(request).await?,
             Credentials::Digest(_) => self.request_with_digest(request).await?,
             Credentials::Nothing => return Err(Error::NoToken),
         };
-        response.into_body(path)
+        Ok(Fetched::new(response, path))
     }
 
     /// Sends a request with token and cookie. A 401 may mean that the session has ended (a restart, 10 minutes without

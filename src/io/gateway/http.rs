@@ -141,7 +141,7 @@ async fn request(
 }
 
 /// Reads a body in pieces, so that an endless one costs no memory.
-async fn read_body(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Failure> {
+async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         return Err(Failure::TooLarge);
@@ -161,7 +161,8 @@ async fn read_body(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Failure>
         }
         whole.extend_from_slice(&piece);
     }
-    Ok(whole)
+    // Without the spare room of a growing vector, because the proxy keeps bodies.
+    Ok(whole.into_boxed_slice().into())
 }
 
 /// Awaits `future` for at most `limit`.

@@ -8,6 +8,7 @@ use super::error::{Error, Stage};
 use super::http::Request;
 use super::info::{self, Info};
 use super::location::Location;
+use super::page::Page;
 use super::peer::{Peer, Proof};
 use super::recipient::SendError;
 use super::response::Response;
@@ -22,6 +23,8 @@ pub(super) struct Identified {
     pub(super) connection: Connection,
     pub(super) peer: Peer,
     pub(super) info: Info,
+    /// The response that `info` was read from, until somebody takes it.
+    pub(super) page: Option<Page>,
     pub(super) seen_at: Instant,
 }
 
@@ -40,12 +43,12 @@ pub(super) async fn identify(location: Location, check: Check) -> Result<Identif
     }
     let response =
         response.map_err(Error::from).map_err(|error| not_an_info_page(error, connection.location()))?;
-    let info = parse(response, connection.location())?;
+    let (info, page) = parse(response, connection.location())?;
     let seen_at = Instant::now();
     let peer = connection.identified_as(&info.serial, seen_at);
     let peer = peer.ok_or(Error::Setup { why: "a response arrived without a connection".to_owned() })?;
     refuse_token_over_http(&info, &peer, connection.location())?;
-    Ok(Identified { connection, peer, info, seen_at })
+    Ok(Identified { connection, peer, info, page: Some(page), seen_at })
 }
 
 impl Identified {
@@ -54,7 +57,7 @@ impl Identified {
         let request = Request::get(info::PATH, info::LIMIT);
         let response = self.connection.request_same_proof(&self.peer, &request).await;
         let response = response.map_err(|error| not_an_info_page(error, self.connection.location()))?;
-        let info = parse(response, self.connection.location())?;
+        let (info, page) = parse(response, self.connection.location())?;
         let seen_at = Instant::now();
         let peer = self.connection.identified_as(&info.serial, seen_at);
         if peer.as_ref() != Some(&self.peer) {
@@ -62,7 +65,7 @@ impl Identified {
             return Err(Error::Replaced { address, was: self.peer.serial.clone(), is: info.serial });
         }
         let over_http = refuse_token_over_http(&info, &self.peer, self.connection.location());
-        (self.info, self.seen_at) = (info, seen_at);
+        (self.info, self.page, self.seen_at) = (info, Some(page), seen_at);
         over_http
     }
 }
@@ -79,15 +82,18 @@ fn not_an_info_page(error: Error, location: &Location) -> Error {
     }
 }
 
-/// Parses the `/info` page of the device at `location`.
-fn parse(response: Response, location: &Location) -> Result<Info, Error> {
+/// Parses the `/info` page of the device at `location`, and returns it.
+fn parse(response: Response, location: &Location) -> Result<(Info, Page), Error> {
     let invalid = |why| Error::Unidentified { address: location.address.to_string(), why };
-    let page = response.into_body(info::PATH).map_err(|error| match error {
-        Error::Missing { .. } | Error::Forbidden { .. } => invalid(info::NO_INFO_PAGE.to_owned()),
-        Error::Malformed { why, .. } => invalid(why),
-        other => other,
-    })?;
-    Info::parse(&page).map_err(invalid)
+    if let Some(error) = response.error(info::PATH) {
+        return Err(match error {
+            Error::Missing { .. } | Error::Forbidden { .. } => invalid(info::NO_INFO_PAGE.to_owned()),
+            Error::Malformed { why, .. } => invalid(why),
+            other => other,
+        });
+    }
+    let page = Page::from(response);
+    Ok((Info::parse(&page.body).map_err(invalid)?, page))
 }
 
 /// Refuses to read a gateway over http that requires a token, because nothing would protect the token.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::header::{HeaderMap, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
@@ -13,7 +14,7 @@ use crate::base::secrets::Secret;
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
 }
 
 impl Response {
@@ -44,29 +45,34 @@ impl Response {
     }
 
     /// Returns the body if the status is a success, or the error for `path`.
-    pub(crate) fn into_body(self, path: &'static str) -> Result<Vec<u8>, Error> {
+    pub(crate) fn into_body(self, path: &'static str) -> Result<Bytes, Error> {
+        self.error(path).map_or(Ok(self.body), Err)
+    }
+
+    /// Returns the error for `path`, unless the status is a success.
+    pub(crate) fn error(&self, path: &'static str) -> Option<Error> {
         let status = self.status;
         if !matches!(status, 200..=299) && self.too_many_sessions() {
-            return Err(Error::Busy { status, path, retry_after: self.retry_after() });
+            return Some(Error::Busy { status, path, retry_after: self.retry_after() });
         }
         match status {
-            200..=299 => self.checked_body(path),
-            300..=399 => Err(Error::Moved { path }),
-            401 | 403 => Err(Error::Forbidden { status, path }),
-            404 => Err(Error::Missing { path }),
-            429 | 503 => Err(Error::Busy { status, path, retry_after: self.retry_after() }),
-            500..=599 => Err(Error::Failing { status, path }),
-            _ => Err(Error::Malformed { path, why: format!("its HTTP status is {status}") }),
+            200..=299 => self.error_inside(path),
+            300..=399 => Some(Error::Moved { path }),
+            401 | 403 => Some(Error::Forbidden { status, path }),
+            404 => Some(Error::Missing { path }),
+            429 | 503 => Some(Error::Busy { status, path, retry_after: self.retry_after() }),
+            500..=599 => Some(Error::Failing { status, path }),
+            _ => Some(Error::Malformed { path, why: format!("its HTTP status is {status}") }),
         }
     }
 
-    /// Returns the body of a success, unless it contains another status.
-    fn checked_body(self, path: &'static str) -> Result<Vec<u8>, Error> {
+    /// Returns the error that the body of a success contains.
+    fn error_inside(&self, path: &'static str) -> Option<Error> {
         // Firmware 3.8.10 sends the status as plain text.
         if self.body.trim_ascii().starts_with(b"Error: 401") {
-            return Err(Error::Forbidden { status: 401, path });
+            return Some(Error::Forbidden { status: 401, path });
         }
-        if not_found(&self.body) { Err(Error::Missing { path }) } else { Ok(self.body) }
+        not_found(&self.body).then_some(Error::Missing { path })
     }
 
     /// Returns whether this is the page, or a redirect to it, of a gateway that has too many sessions open.
@@ -117,17 +123,17 @@ mod tests {
         let headers = headers.iter().map(|(name, value)| {
             (hyper::header::HeaderName::from_static(name), HeaderValue::from_static(value))
         });
-        Response { status, headers: headers.collect(), body: body.as_bytes().to_vec() }
+        Response { status, headers: headers.collect(), body: Bytes::copy_from_slice(body.as_bytes()) }
     }
 
-    fn body_of(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Result<Vec<u8>, Error> {
+    fn body_of(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Result<Bytes, Error> {
         response(status, headers, body).into_body("/production.json")
     }
 
     #[test]
     fn each_status_becomes_the_error_that_the_caller_needs() {
-        assert_eq!(body_of(200, &[], "{}").unwrap(), b"{}");
-        assert_eq!(body_of(204, &[], "").unwrap(), b"");
+        assert_eq!(body_of(200, &[], "{}").unwrap(), "{}");
+        assert_eq!(body_of(204, &[], "").unwrap(), "");
         for (status, expected) in [
             (301, "Moved"),
             (401, "Forbidden"),

@@ -19,6 +19,15 @@ pub struct Listen {
 pub struct NotAnAddress;
 
 impl Listen {
+    /// Returns `true` if the system cannot listen at both addresses.
+    pub fn conflicts_with(&self, other: &Self) -> bool {
+        let (one, two) = (self.address.ip(), other.address.ip());
+        let overlap = one == two || one.is_unspecified() || two.is_unspecified();
+        let port = self.address.port();
+        // An IPv6 socket leaves IPv4 to one of its own.
+        port != 0 && port == other.address.port() && one.is_ipv4() == two.is_ipv4() && overlap
+    }
+
     /// Returns an address of this machine at which a program on it reaches the listener.
     pub fn reachable(&self) -> SocketAddr {
         let ip = match self.address.ip() {
@@ -56,6 +65,19 @@ impl fmt::Display for Listen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_conflicts_with_itself_and_with_every_address_of_its_kind() {
+        let conflict = |one: &str, two: &str| {
+            let (one, two): (Listen, Listen) = (one.parse().unwrap(), two.parse().unwrap());
+            assert_eq!(one.conflicts_with(&two), two.conflicts_with(&one));
+            one.conflicts_with(&two)
+        };
+        assert!(conflict("127.0.0.1:1", "tls://127.0.0.1:1") && conflict("0.0.0.0:1", "192.168.1.5:1"));
+        assert!(conflict("[::]:1", "[::1]:1"));
+        assert!(!conflict("0.0.0.0:1", "[::]:1") && !conflict("127.0.0.1:1", "127.0.0.1:2"));
+        assert!(!conflict("127.0.0.1:1", "192.168.1.5:1") && !conflict("127.0.0.1:0", "127.0.0.1:0"));
+    }
 
     #[test]
     fn plain_and_tls_addresses_of_both_kinds_are_understood() {

@@ -42,6 +42,8 @@ const SEND_BUFFER: u32 = 64 * 1024;
 pub struct Peer {
     /// Its address. An IPv4 address is one, even if the listener is for IPv6.
     pub address: IpAddr,
+    /// The port of the listener.
+    pub port: u16,
 }
 
 /// The share of a connection in the maximum number of connections, as an extension of each request. What outlives the
@@ -55,7 +57,7 @@ pub struct Slot(
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another program listens there, or the address does not exist (yet). A later attempt may succeed.
-    #[error("cannot listen at {listen}: {source}; stop the other program, or change listen below [server]")]
+    #[error("cannot listen at {listen}: {source}; stop the other program, or choose another address")]
     Busy {
         /// The address.
         listen: Listen,
@@ -65,7 +67,7 @@ pub enum Error {
     /// The system does not permit it, which a person has to change.
     #[error(
         "cannot listen at {listen}: {source}; ports below 1024 need a permission that the service does not have: choose \
-         another port below [server]"
+         another port"
     )]
     Forbidden {
         /// The address.
@@ -134,7 +136,8 @@ impl Listener {
                 Some(_) = connections.join_next() => {}
                 (accepted, Ok(permit)) = next => match accepted {
                     Ok((stream, peer)) => {
-                        let client = Client { peer: Peer { address: peer.ip().to_canonical() }, slot: Slot(Arc::new(permit)) };
+                        let peer = Peer { address: peer.ip().to_canonical(), port: self.listen.address.port() };
+                        let client = Client { peer, slot: Slot(Arc::new(permit)) };
                         connections.spawn(serve_connection(stream, client, tls.clone(), router.clone(), stopped.clone()));
                     }
                     Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}

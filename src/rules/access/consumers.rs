@@ -1,6 +1,6 @@
 //! The consumers: who asks, how much, and who is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -47,6 +47,9 @@ pub struct Usage {
     pub requests: u64,
     /// The number of refused requests.
     pub refused: u64,
+    /// The ports of the listeners that it has asked.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ports: BTreeSet<u16>,
 }
 
 /// A consumer in memory.
@@ -87,6 +90,8 @@ pub struct Request {
     pub token: Presented,
     /// The request opens a stream.
     pub stream: bool,
+    /// The port of the listener at which the request arrived.
+    pub port: Option<u16>,
 }
 
 /// The consumers, and the rules that admit them.
@@ -180,6 +185,7 @@ impl Consumers {
             last_seen: wall,
             requests: 0,
             refused: 0,
+            ports: BTreeSet::new(),
         };
         let bucket = Bucket::full(self.limits.requests_per_minute, now);
         let mut consumer = Consumer { usage, bucket, last: None, streams: 0 };
@@ -232,6 +238,7 @@ impl Consumer {
         self.usage.last_seen = wall;
         self.usage.address = request.address;
         self.usage.program.clone_from(&request.program);
+        self.usage.ports.extend(request.port);
         self.last = Some(now);
         self.streams += usize::from(request.stream);
     }
@@ -262,6 +269,7 @@ mod tests {
             program: program.to_owned(),
             token: Presented::Nothing,
             stream: false,
+            port: None,
         }
     }
 

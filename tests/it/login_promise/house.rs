@@ -113,6 +113,8 @@ impl House {
             live_data: false,
             user: None,
             password: None,
+            proxy: Vec::new(),
+            proxy_serial: None,
         };
         Reader::new(gateway, shared, Heartbeat::new())
     }
