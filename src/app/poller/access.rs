@@ -113,10 +113,10 @@ impl Access {
     /// Loads tokens that this or another process has stored since the last poll.
     async fn reload(&mut self) -> Result<(), Trouble> {
         let Some(mut token_provider) = self.shared.free_token_provider() else { return Ok(()) };
-        let stamp = token_provider.stamp(&self.serial).await;
+        let stamp = token_provider.known_stamp(&self.serial);
         if stamp != self.stamp || stamp.is_none() {
             self.tokens = token_provider.tokens(&self.serial).await?;
-            self.stamp = token_provider.stamp(&self.serial).await;
+            self.stamp = stamp;
         }
         self.shared.latest.put_cloud(token_provider.cloud_report());
         Ok(())

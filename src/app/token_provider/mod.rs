@@ -28,7 +28,7 @@ use crate::base::secrets::Secret;
 use crate::io::cloud::Kind;
 use crate::io::state_dir::{self, Stamp, StateDir};
 use crate::io::token::Token;
-use crate::io::token::store::{Origin, Tokens};
+use crate::io::token::store::{self, Origin, Tokens};
 use crate::rules::logins::attempt::Step;
 use crate::rules::logins::clocks::{Clocks, GatewayTime};
 use crate::rules::logins::decision::Decision;
@@ -53,6 +53,7 @@ use stored_tokens::StoredTokens;
 /// Provides the gateways of one account with tokens.
 #[derive(Debug)]
 pub struct TokenProvider {
+    state: StateDir,
     clock: Clock,
     lock: LoginLock,
     record_file: RecordFile,
@@ -72,7 +73,7 @@ impl TokenProvider {
             verdicts: GatewayVerdicts::new(lock.clone()),
             decider: Decider {
                 account: LoginAccount::new(settings.account),
-                known_gateways: KnownGateways::new(state),
+                known_gateways: KnownGateways::new(state.clone()),
                 renew_short_tokens: settings.renew_short_tokens,
             },
             cloud: CloudRequests {
@@ -85,6 +86,7 @@ impl TokenProvider {
             },
             lock,
             clock,
+            state,
         }
     }
 
@@ -139,13 +141,20 @@ impl TokenProvider {
         clocks: &Clocks,
         operator: Operator,
     ) -> Result<Decision, Error> {
-        let mut record = self.record_file.read(serial, clocks).await?;
+        let [of_record, of_tokens] = self.stamps(serial).await;
+        let mut record = self.record_file.read_at(of_record, serial, clocks).await?;
         if self.verdicts.completes(serial, &record) {
             self.verdicts.complete(serial, Arc::make_mut(&mut record));
         }
-        let facts = self.stored.known_facts(serial).await?;
+        let facts = self.stored.facts_at(of_tokens, serial).await?;
         let question = Question { serial, clocks, operator, asked: self.asked() };
         Ok(self.decider.decide(&record, &facts, self.verdicts.in_memory(), &question).await?.0)
+    }
+
+    /// Returns the stamps of the record and of the tokens of `serial`. A file without a stamp is read, which reports errors.
+    async fn stamps(&self, serial: &Serial) -> [Option<Stamp>; 2] {
+        let names = [record_file::RECORD.to_owned(), store::name(serial)];
+        self.state.stamps(names).await.unwrap_or_default()
     }
 
     /// Returns the uptime when the operator made the request: the start of the command.
@@ -156,7 +165,7 @@ impl TokenProvider {
     /// Records the time that the gateway reported, if it may be needed after the next boot.
     pub async fn keep_time(&mut self, serial: &Serial, gateway_time: GatewayTime) -> Result<(), Error> {
         let clocks = self.clocks(gateway_time);
-        if !self.record_file.read(serial, &clocks).await?.wants_time(&clocks) {
+        if !self.record_file.recent(serial, &clocks).await?.wants_time(&clocks) {
             return Ok(());
         }
         let lock = self.lock.acquire(Duration::ZERO).await?;
@@ -257,9 +266,9 @@ impl TokenProvider {
         self.stored.tokens(serial).await
     }
 
-    /// Returns a stamp that changes with the stored tokens. Does not read the file.
-    pub async fn stamp(&self, serial: &Serial) -> Option<Stamp> {
-        self.stored.stamp(serial).await
+    /// Returns the stamp of the stored tokens that were considered last, or `None` if they have changed since.
+    pub fn known_stamp(&self, serial: &Serial) -> Option<Stamp> {
+        self.stored.known_stamp(serial)
     }
 
     /// Stores a token that a person imports.

@@ -55,6 +55,16 @@ impl RecordFile {
     /// Returns the current record. A damaged record is set aside, and replaced by one that counts as a login made now.
     pub async fn read(&mut self, serial: &Serial, clocks: &Clocks) -> Result<Arc<Record>, Error> {
         let stamp = self.stamp().await;
+        self.read_at(stamp, serial, clocks).await
+    }
+
+    /// Returns the current record. `stamp` is the present stamp of the file: a record with this stamp is in memory already.
+    pub(super) async fn read_at(
+        &mut self,
+        stamp: Option<Stamp>,
+        serial: &Serial,
+        clocks: &Clocks,
+    ) -> Result<Arc<Record>, Error> {
         if let Some((known, record)) = &self.seen
             && *known == stamp
             && stamp.is_some()
@@ -69,6 +79,14 @@ impl RecordFile {
             // A change of the record fails (L4). For reading, the record in memory is sufficient.
             Err(error) => self.seen.as_ref().map(|(_, record)| Arc::clone(record)).ok_or(error),
             read => read,
+        }
+    }
+
+    /// Returns the record that was read last, or the current one if none has been read.
+    pub(super) async fn recent(&mut self, serial: &Serial, clocks: &Clocks) -> Result<Arc<Record>, Error> {
+        match &self.seen {
+            Some((_, record)) => Ok(Arc::clone(record)),
+            None => self.read(serial, clocks).await,
         }
     }
 

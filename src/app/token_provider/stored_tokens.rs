@@ -174,14 +174,22 @@ impl StoredTokens {
         Ok(())
     }
 
-    /// Returns a stamp that changes with the stored tokens. Does not read the file.
-    pub(super) async fn stamp(&self, serial: &Serial) -> Option<Stamp> {
-        store::stamp(&self.state, serial).await.ok().flatten()
+    async fn stamp(&self, serial: &Serial) -> Option<Stamp> {
+        self.state.stamp(&store::name(serial)).await.ok().flatten()
     }
 
-    /// Returns the facts about the stored tokens. Reads the file only if it has changed, because each poll calls this.
-    pub(super) async fn known_facts(&mut self, serial: &Serial) -> Result<Vec<TokenFacts>, state_dir::Error> {
-        let stamp = self.stamp(serial).await;
+    /// Returns the stamp of the tokens in memory, or `None` if they have to be read again.
+    pub(super) fn known_stamp(&self, serial: &Serial) -> Option<Stamp> {
+        self.cached.get(serial).and_then(|cached| cached.stamp)
+    }
+
+    /// Returns the facts about the stored tokens. `stamp` is the present stamp of the file, which is read only if it has
+    /// changed, because each poll calls this.
+    pub(super) async fn facts_at(
+        &mut self,
+        stamp: Option<Stamp>,
+        serial: &Serial,
+    ) -> Result<Vec<TokenFacts>, state_dir::Error> {
         match self.cached.get(serial) {
             Some(cached) if stamp.is_some() && cached.stamp == stamp => Ok(cached.facts.clone()),
             _ => self.read_facts(serial).await,
@@ -250,6 +258,12 @@ mod tests {
 
     use super::*;
 
+    /// Returns the facts that a poll sees.
+    async fn known_facts(stored: &mut StoredTokens) -> Vec<TokenFacts> {
+        let stamp = stored.stamp(&serial()).await;
+        stored.facts_at(stamp, &serial()).await.unwrap()
+    }
+
     fn serial() -> Serial {
         Serial::parse("122300000001").unwrap()
     }
@@ -314,11 +328,11 @@ mod tests {
         let Process { state, mut stored, first, _outer } = setup().await;
         fs::remove_dir_all(state.path()).unwrap();
         for _ in 0..2 {
-            assert_eq!(stored.known_facts(&serial()).await.unwrap().len(), 1);
+            assert_eq!(known_facts(&mut stored).await.len(), 1);
             assert_eq!(stored.tokens(&serial()).await.unwrap(), first);
         }
         fs::write(state.path(), "no directory").unwrap();
-        assert_eq!(stored.known_facts(&serial()).await.unwrap().len(), 1, "one that cannot be read");
+        assert_eq!(known_facts(&mut stored).await.len(), 1, "one that cannot be read");
         assert!(
             StoredTokens::new(state.clone()).tokens(&serial()).await.is_err(),
             "an error without tokens in memory"
@@ -334,9 +348,9 @@ mod tests {
         assert_eq!(stored.tokens(&serial()).await.unwrap(), second);
         stored.read_facts(&serial()).await.unwrap();
         store::forget(&state, &serial()).await.unwrap();
-        assert!(stored.known_facts(&serial()).await.unwrap().is_empty());
+        assert!(known_facts(&mut stored).await.is_empty());
         remove_all(&state).await;
-        assert!(stored.known_facts(&serial()).await.unwrap().is_empty(), "it does not come back from memory");
+        assert!(known_facts(&mut stored).await.is_empty(), "it does not come back from memory");
     }
 
     #[tokio::test]
@@ -355,7 +369,7 @@ mod tests {
         assert!(!stored.take_back(&serial(), |_| true).await.unwrap(), "nothing has changed");
         store::save(&state, &serial(), &backup).await.unwrap();
         assert_eq!(stored.read_facts(&serial()).await.unwrap().len(), 1);
-        assert_eq!(stored.known_facts(&serial()).await.unwrap().len(), 1);
+        assert_eq!(known_facts(&mut stored).await.len(), 1);
         assert!(stored.take_back(&serial(), |token| *token == in_use).await.unwrap());
         assert_eq!(on_disk(&state).await.current.unwrap().token, in_use);
         assert_eq!(on_disk(&state).await.candidate, backup.candidate, "nothing is lost");

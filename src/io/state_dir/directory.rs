@@ -166,11 +166,25 @@ impl Directory {
 
     /// Returns the identity and age of the file `name`, or `None` if it is missing.
     pub(super) fn stamp(&self, name: &str) -> Result<Option<Stamp>, Error> {
-        match look(&self.handle()?, name) {
+        self.stamp_in(&self.handle()?, name)
+    }
+
+    fn stamp_in(&self, directory: &File, name: &str) -> Result<Option<Stamp>, Error> {
+        match look(directory, name) {
             Ok(data) => Ok(Some(Stamp(data.ino(), data.mtime(), data.mtime_nsec(), data.len()))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::Unreadable { path: self.path.join(name), source }),
         }
+    }
+
+    /// Returns the stamps of several files, or an error if one of the files cannot be looked at.
+    pub(super) fn stamps<const N: usize>(&self, names: &[String; N]) -> Result<[Option<Stamp>; N], Error> {
+        let directory = self.handle()?;
+        let mut stamps = [None; N];
+        for (stamp, name) in stamps.iter_mut().zip(names) {
+            *stamp = self.stamp_in(&directory, name)?;
+        }
+        Ok(stamps)
     }
 
     /// Returns the file names that begin with `prefix` and end with `suffix`, sorted.

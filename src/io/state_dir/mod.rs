@@ -196,6 +196,11 @@ impl StateDir {
         self.run(Act::Look, name, Directory::stamp).await
     }
 
+    /// Returns the stamps of several files, with one access to the disk.
+    pub async fn stamps<const N: usize>(&self, names: [String; N]) -> Result<[Option<Stamp>; N], Error> {
+        self.run(Act::Look, "", move |directory, _| directory.stamps(&names)).await
+    }
+
     /// Returns the file names that begin with `prefix` and end with `suffix`, sorted.
     pub async fn names(&self, prefix: &'static str, suffix: &'static str) -> Result<Vec<String>, Error> {
         self.run(Act::Look, "", move |directory, _| directory.names(prefix, suffix)).await

@@ -13,7 +13,7 @@ use super::readable::readable;
 pub use super::tokens::{Origin, StoredToken, Tokens};
 use crate::base::reading::Serial;
 use crate::base::secrets::{self, Secret};
-use crate::io::state_dir::{Error, Stamp, StateDir, Stored};
+use crate::io::state_dir::{Error, StateDir, Stored};
 
 #[derive(Serialize, Deserialize)]
 struct OnDisk {
@@ -76,7 +76,8 @@ pub struct Loaded {
     pub damaged: Option<PathBuf>,
 }
 
-fn name(serial: &Serial) -> String {
+/// Returns the name of the main file of `serial`. Its stamp changes when another process stores tokens.
+pub fn name(serial: &Serial) -> String {
     format!("token-{serial}.json")
 }
 
@@ -163,11 +164,6 @@ struct Forgotten {}
 
 fn forgotten_name(serial: &Serial) -> String {
     format!("forgotten-{serial}.json")
-}
-
-/// Returns the stamp of the main file, which changes when another process stores tokens. Fast enough for every poll.
-pub async fn stamp(state: &StateDir, serial: &Serial) -> Result<Option<Stamp>, Error> {
-    state.stamp(&name(serial)).await
 }
 
 /// Returns the gateways with stored tokens.
