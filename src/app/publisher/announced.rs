@@ -186,6 +186,11 @@ impl AnnouncedTopics {
         self.changed = true;
     }
 
+    /// Returns whether the file differs from the record.
+    pub(super) const fn is_unsaved(&self) -> bool {
+        self.changed
+    }
+
     /// Returns whether the file has to be written, and records it as written.
     pub(super) fn take_change(&mut self) -> bool {
         if !self.changed || !self.obsolete.is_empty() {

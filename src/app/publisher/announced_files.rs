@@ -1,6 +1,6 @@
 //! The state files `announced-SERIAL.json`, with the record of the retained topics of each gateway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -40,6 +40,8 @@ pub(super) async fn load(state: &StateDir) -> Vec<(Serial, AnnouncedTopics)> {
 pub(super) struct Files {
     state: StateDir,
     savers: BTreeMap<Serial, Saver>,
+    /// The records that are being written.
+    pending: BTreeSet<Serial>,
     /// The number of times that the state directory was replaced.
     directory: u64,
     /// The time of the first failed write that has not been retried.
@@ -50,7 +52,7 @@ impl Files {
     /// Creates the files of the records in `state`, without reading or writing one.
     pub(super) fn new(state: StateDir) -> Self {
         let directory = state.replaced();
-        Self { state, savers: BTreeMap::new(), directory, failed: None }
+        Self { state, savers: BTreeMap::new(), pending: BTreeSet::new(), directory, failed: None }
     }
 
     /// Starts to write the record of `serial`.
@@ -58,16 +60,21 @@ impl Files {
         let name = || format!("{BEGINNING}{}{END}", topics::level(serial.as_str()));
         let saver = self.savers.entry(serial.clone()).or_insert_with(|| Saver::new(name()));
         saver.save(&self.state, announced);
+        self.pending.insert(serial.clone());
     }
 
     /// Returns whether all files have to be written again, because the directory was replaced or a write has failed.
     pub(super) fn are_lost(&mut self, now: Instant) -> bool {
-        for saver in self.savers.values() {
+        self.pending.retain(|serial| {
+            let Some(saver) = self.savers.get(serial) else { return false };
+            // Asked first: an outcome that arrives in between is found the next time.
+            let is_idle = saver.is_idle();
             if let Some(Err(error)) = saver.outcome() {
                 tracing::debug!(%error, "cannot write the record of announced topics");
                 self.failed.get_or_insert(now);
             }
-        }
+            !is_idle
+        });
         let directory = self.state.replaced();
         let is_new = self.directory != directory;
         self.directory = directory;

@@ -156,7 +156,7 @@ impl Publisher<'_> {
             if now.is_some_and(|now| files.are_lost(now)) {
                 self.outbox.rewrite();
             }
-            self.outbox.unwritten(now).for_each(|(serial, it)| files.save(serial, it));
+            self.outbox.save(now, |serial, announced| files.save(serial, announced));
         }
     }
 

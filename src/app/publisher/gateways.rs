@@ -23,6 +23,8 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug, Default)]
 pub(super) struct Gateways {
     topics: BTreeMap<Serial, GatewayTopics>,
+    /// The gateways whose record may have changed since it was written.
+    touched: BTreeSet<Serial>,
     /// The gateways with values to send.
     due: BTreeSet<Serial>,
     /// The gateway that was served last.
@@ -34,22 +36,32 @@ pub(super) struct Gateways {
 impl Gateways {
     /// Adds the stored record of a gateway.
     pub(super) fn remember(&mut self, serial: Serial, announced: AnnouncedTopics) {
+        self.touched.insert(serial.clone());
         self.topics.insert(serial.clone(), GatewayTopics::new(serial, announced));
     }
 
     /// Returns the topics of a gateway.
     pub(super) fn get_mut(&mut self, serial: &Serial) -> Option<&mut GatewayTopics> {
+        self.touch(serial);
         self.topics.get_mut(serial)
+    }
+
+    fn touch(&mut self, serial: &Serial) {
+        if !self.touched.contains(serial) {
+            self.touched.insert(serial.clone());
+        }
     }
 
     /// Returns the topics of a gateway, which may be new.
     pub(super) fn get_or_new(&mut self, serial: &Serial, prefix: &str) -> &mut GatewayTopics {
+        self.touch(serial);
         let new = || GatewayTopics::new(serial.clone(), AnnouncedTopics::new(prefix));
         self.topics.entry(serial.clone()).or_insert_with(new)
     }
 
     /// Iterates over the gateways.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Serial, &mut GatewayTopics)> {
+        self.touched.extend(self.topics.keys().cloned());
         self.topics.iter_mut()
     }
 
@@ -68,29 +80,24 @@ impl Gateways {
         self.topics.iter().any(|(other, it)| other != serial && it.announced.has_entity(topic))
     }
 
-    /// Returns the records to write at `now`, or all changed ones if `now` is `None`; marks them as written.
-    pub(super) fn unwritten(
-        &mut self,
-        now: Option<Instant>,
-    ) -> impl Iterator<Item = (&Serial, &AnnouncedTopics)> {
-        self.topics.iter_mut().filter_map(move |(serial, gateway)| {
-            if let Some(now) = now {
-                let new = || RateLimit::new(WRITES, WRITE_INTERVAL, now);
-                let writes = gateway.writes.get_or_insert_with(new);
-                if writes.opens() > now || !gateway.announced.take_change() {
-                    return None;
+    /// Passes the records to write at `now` to `save`, or all changed ones if `now` is `None`; marks them as written.
+    pub(super) fn save(&mut self, now: Option<Instant>, mut save: impl FnMut(&Serial, &AnnouncedTopics)) {
+        // Only the touched ones are looked at: a thousand others have not changed.
+        self.touched.retain(|serial| {
+            let Some(gateway) = self.topics.get_mut(serial) else { return false };
+            if is_due(&mut gateway.writes, now) && gateway.announced.take_change() {
+                save(serial, &gateway.announced);
+                if let (Some(now), Some(writes)) = (now, &mut gateway.writes) {
+                    writes.take(now);
                 }
-                writes.take(now);
-            } else if !gateway.announced.take_change() {
-                return None;
             }
-            Some((serial, &gateway.announced))
-        })
+            gateway.announced.is_unsaved()
+        });
     }
 
     /// Records that the stored records were lost, so that they are written again.
     pub(super) fn rewrite(&mut self) {
-        for gateway in self.topics.values_mut() {
+        for (_, gateway) in self.iter_mut() {
             gateway.writes = None;
             gateway.announced.mark_unsaved();
         }
@@ -98,7 +105,7 @@ impl Gateways {
 
     /// Makes every value due again.
     pub(super) fn forget(&mut self) {
-        self.topics.values_mut().for_each(GatewayTopics::forget);
+        self.iter_mut().for_each(|(_, gateway)| gateway.forget());
         self.seen = 0;
     }
 
@@ -123,6 +130,13 @@ impl Gateways {
         self.served = Some(serial.clone());
         Some(serial)
     }
+}
+
+/// Returns whether a record may be written at `now`; one of the last writes before the end always may.
+fn is_due(writes: &mut Option<RateLimit>, now: Option<Instant>) -> bool {
+    now.is_none_or(|now| {
+        writes.get_or_insert_with(|| RateLimit::new(WRITES, WRITE_INTERVAL, now)).opens() <= now
+    })
 }
 
 /// Returns the first of `serials` after `last`, or the first of all if there is none.

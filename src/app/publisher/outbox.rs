@@ -83,9 +83,9 @@ impl Outbox {
         self.gateways.remember(serial, announced);
     }
 
-    /// Returns the records to write at `now`, or all changed ones if `now` is `None`; marks them as written.
-    pub fn unwritten(&mut self, now: Option<Instant>) -> impl Iterator<Item = (&Serial, &AnnouncedTopics)> {
-        self.gateways.unwritten(now)
+    /// Passes the records to write at `now` to `save`, or all changed ones if `now` is `None`; marks them as written.
+    pub fn save(&mut self, now: Option<Instant>, save: impl FnMut(&Serial, &AnnouncedTopics)) {
+        self.gateways.save(now, save);
     }
 
     /// Records that the stored records were lost, so that they are written again.

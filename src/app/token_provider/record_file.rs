@@ -82,7 +82,8 @@ impl RecordFile {
         }
     }
 
-    /// Returns the record that was read last, or the current one if none has been read.
+    /// Returns the record that was read last, or the current one if none has been read. Sufficient where a change by another
+    /// process may be seen one poll later.
     pub(super) async fn recent(&mut self, serial: &Serial, clocks: &Clocks) -> Result<Arc<Record>, Error> {
         match &self.seen {
             Some((_, record)) => Ok(Arc::clone(record)),

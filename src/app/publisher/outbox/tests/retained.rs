@@ -98,9 +98,10 @@ impl World {
                 Some(Command::Publish(message)) => _ = self.retained.insert(message.topic, message.payload),
                 Some(Command::Subscribe(_)) => {}
                 None => {
-                    let records = self.outbox.unwritten(Some(self.now));
-                    let text = |it: &AnnouncedTopics| serde_json::to_string(it).unwrap();
-                    self.files.extend(records.map(|(serial, it)| (serial.clone(), text(it))));
+                    let files = &mut self.files;
+                    self.outbox.save(Some(self.now), |serial, announced| {
+                        files.insert(serial.clone(), serde_json::to_string(announced).unwrap());
+                    });
                     return;
                 }
             }
