@@ -1,5 +1,7 @@
 //! Connects the server to the tasks of the daemon.
 
+use std::sync::Arc;
+
 use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -149,6 +151,7 @@ fn context(
     Context {
         settings: settings.clone(),
         latest: shared.latest.clone(),
+        rendered: Arc::default(),
         statuses: shared.statuses.clone(),
         requests: shared.requests.clone(),
         registry: registry.clone(),

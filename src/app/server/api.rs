@@ -2,28 +2,23 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
 use super::admission::{COOKIE_NAME, Consumer, token_in_link};
 use super::context::Context;
 use super::problem::Problem;
+use super::rendered::Document;
 use crate::app::consumers::listed::Listed;
 use crate::app::latest::{Availability, CloudReport, Gateway, TokenReport};
 use crate::app::requests::Request;
 use crate::base::reading::{Event, Serial};
-use crate::output::json;
 use crate::rules::access::consumers::Identity;
-
-/// The bytes of a hash that identify a response.
-const TAG_BYTES: usize = 12;
 
 /// A gateway in a list.
 #[derive(Debug, Serialize)]
@@ -132,7 +127,7 @@ pub(super) async fn reading(
         };
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
     };
-    json(&headers, &*reading.value)
+    document(&headers, context.rendered.document(reading))
 }
 
 fn no_gateway() -> Problem {
@@ -200,21 +195,23 @@ pub(super) async fn wrong_method() -> Problem {
 
 /// Answers with `value` as JSON, or with 304 if the client has it already.
 pub(super) fn json<T: Serialize>(headers: &HeaderMap, value: &T) -> Response {
-    let body = json::one_line(value);
-    let hash = digest(&SHA256, body.as_bytes());
-    let hash = hash.as_ref().get(..TAG_BYTES).unwrap_or_default();
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash));
+    document(headers, Document::new(value))
+}
+
+/// Answers with a document, or with 304 if the client has it already.
+fn document(headers: &HeaderMap, Document { body, tag }: Document) -> Response {
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_known = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+    let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/").as_bytes());
+    let is_known = tag.as_ref().is_some_and(|tag| known.any(|known| known == tag.as_bytes()));
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        (StatusCode::OK, body).into_response()
+        (StatusCode::OK, Body::from(body)).into_response()
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Some(tag) = tag {
         headers.insert(ETAG, tag);
     }
     response

@@ -1,5 +1,6 @@
 //! What the handlers of requests work with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::rendered::Rendered;
 use crate::app::config;
 use crate::app::consumers::registry::Registry;
 use crate::app::latest::Latest;
@@ -21,6 +23,7 @@ use crate::base::tally::Tally;
 pub struct Context {
     pub settings: config::Server,
     pub latest: Latest,
+    pub rendered: Arc<Rendered>,
     pub statuses: StatusList,
     pub requests: Requests,
     pub registry: Registry,

@@ -4,54 +4,15 @@
 //! reader is ready. So nothing queues up for a slow reader, who misses what lay between.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 
+use super::group::Group;
+use super::rendered::{Message, Rendered};
 use crate::app::latest::{Availability, Gateway, Numbered, Snapshot};
-use crate::base::reading::{Reading, Serial};
-use crate::output::json::tree;
-
-/// A group of values that a stream can be limited to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Group {
-    Gateways,
-    Production,
-    Inverters,
-    Batteries,
-    Events,
-    Token,
-    Consumers,
-}
-
-impl Group {
-    /// All groups, in the order in which they are sent.
-    pub const ALL: [Self; 7] = [
-        Self::Gateways,
-        Self::Production,
-        Self::Inverters,
-        Self::Batteries,
-        Self::Token,
-        Self::Events,
-        Self::Consumers,
-    ];
-
-    /// Returns the name, by which it is chosen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Gateways => "gateways",
-            Self::Production => "production",
-            Self::Inverters => "inverters",
-            Self::Batteries => "batteries",
-            Self::Events => "events",
-            Self::Token => "token",
-            Self::Consumers => "consumers",
-        }
-    }
-}
+use crate::base::reading::Serial;
 
 /// What a stream is limited to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,20 +35,21 @@ impl Choice {
 }
 
 /// Values of one group and one gateway.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Update {
     /// The group.
     pub group: Group,
     /// The number of the write up to which everything was passed on, from which a stream can be resumed.
     pub id: u64,
     /// The values.
-    pub data: Value,
+    pub message: Message,
 }
 
 /// The state of one stream.
 #[derive(Debug)]
 pub struct Feed {
     reader: watch::Receiver<Snapshot>,
+    rendered: Arc<Rendered>,
     choice: Choice,
     /// All writes up to this one were passed on.
     done: u64,
@@ -97,8 +59,13 @@ pub struct Feed {
 
 impl Feed {
     /// Creates a feed of the writes after `after`; 0 is before the first.
-    pub const fn new(reader: watch::Receiver<Snapshot>, choice: Choice, after: u64) -> Self {
-        Self { reader, choice, done: after, passed: after }
+    pub const fn new(
+        reader: watch::Receiver<Snapshot>,
+        rendered: Arc<Rendered>,
+        choice: Choice,
+        after: u64,
+    ) -> Self {
+        Self { reader, rendered, choice, done: after, passed: after }
     }
 
     /// Waits for the next updates. Can be cancelled at any time.
@@ -120,7 +87,7 @@ impl Feed {
         let mut updates = Vec::new();
         for (serial, gateway) in snapshot.gateways_after(self.passed) {
             self.passed = gateway.written();
-            updates = of_gateway(&self.choice, self.done, serial, gateway);
+            updates = of_gateway(&self.choice, &self.rendered, self.done, serial, gateway);
             if !updates.is_empty() {
                 break;
             }
@@ -131,12 +98,18 @@ impl Feed {
             self.passed = self.done;
         }
         let id = self.done;
-        updates.into_iter().map(|(group, data)| Update { group, id, data }).collect()
+        updates.into_iter().map(|(group, message)| Update { group, id, message }).collect()
     }
 }
 
 /// Returns the values of a gateway that were written after `done`.
-fn of_gateway(choice: &Choice, done: u64, serial: &Serial, gateway: &Gateway) -> Vec<(Group, Value)> {
+fn of_gateway(
+    choice: &Choice,
+    rendered: &Rendered,
+    done: u64,
+    serial: &Serial,
+    gateway: &Gateway,
+) -> Vec<(Group, Message)> {
     if !choice.is_about(serial) {
         return Vec::new();
     }
@@ -147,60 +120,50 @@ fn of_gateway(choice: &Choice, done: u64, serial: &Serial, gateway: &Gateway) ->
             Availability::Offline(reason) => Some(reason),
         };
         let data = json!({"serial": serial, "available": reason.is_none(), "reason": reason});
-        updates.push((Group::Gateways, data));
+        updates.push(update(Group::Gateways, &data));
     }
     // The last reading of a gateway that does not respond would look like a new one.
-    if let Some(reading) = newer(gateway.fresh_reading(), done) {
-        updates.extend(parts(reading));
+    if let Some(reading) = gateway.fresh_reading().filter(|reading| reading.number > done) {
+        updates.extend_from_slice(&rendered.parts(reading));
     }
     if let Some(token) = newer(gateway.token.as_ref(), done) {
-        updates.push((Group::Token, json!({"serial": serial, "token": token})));
+        updates.push(update(Group::Token, &json!({"serial": serial, "token": token})));
     }
     updates.retain(|(group, _)| choice.has(*group));
     updates
+}
+
+fn update(group: Group, data: &serde_json::Value) -> (Group, Message) {
+    (group, Message::new(group.name(), data))
 }
 
 fn newer<T>(known: Option<&Numbered<T>>, done: u64) -> Option<&T> {
     known.filter(|known| known.number > done).map(|known| &*known.value)
 }
 
-/// Splits the document into the groups of a stream.
-fn parts(reading: &Reading) -> Vec<(Group, Value)> {
-    let mut fields = tree(reading);
-    let serial = Value::from(reading.gateway.serial.as_str());
-    let time = fields.get("time").cloned().unwrap_or_default();
-    let mut list = |group: Group| {
-        let entries = fields.remove(group.name())?;
-        let data: Map<String, Value> = [
-            ("serial".to_owned(), serial.clone()),
-            ("time".to_owned(), time.clone()),
-            (group.name().to_owned(), entries),
-        ]
-        .into_iter()
-        .collect();
-        Some((group, Value::Object(data)))
-    };
-    let (inverters, batteries) = (list(Group::Inverters), list(Group::Batteries));
-    let site = (Group::Production, Value::Object(fields));
-    [Some(site), inverters, batteries].into_iter().flatten().collect()
-}
-
 /// Returns the events after `done`. A stream that begins gets only the newest one.
-fn events(choice: &Choice, done: u64, snapshot: &Snapshot) -> Vec<(Group, Value)> {
+fn events(choice: &Choice, done: u64, snapshot: &Snapshot) -> Vec<(Group, Message)> {
     if !choice.has(Group::Events) {
         return Vec::new();
     }
     let wanted = snapshot.events_after(done).filter(|event| choice.is_about(&event.serial));
-    let updates = wanted.map(|event| (Group::Events, json!({"serial": event.serial, "event": *event.event})));
+    let updates =
+        wanted.map(|event| update(Group::Events, &json!({"serial": event.serial, "event": *event.event})));
     if done == 0 { updates.last().into_iter().collect() } else { updates.collect() }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::app::latest::Latest;
-    use crate::base::reading::Event;
+    use crate::base::reading::{Event, Reading};
     use crate::base::test_readings;
+
+    fn begin(latest: &Latest, choice: Choice, after: u64) -> Feed {
+        Feed::new(latest.reader(), Arc::default(), choice, after)
+    }
 
     fn reading(serial: &str) -> Reading {
         let mut reading = test_readings::full();
@@ -212,7 +175,8 @@ mod tests {
         let mut names = Vec::new();
         while let Ok(updates) = tokio::time::timeout(std::time::Duration::from_millis(1), feed.next()).await {
             names.extend(updates.iter().map(|update| {
-                let serial = update.data.get("serial").or_else(|| update.data.pointer("/gateway/serial"));
+                let data: Value = serde_json::from_slice(&update.message.data()).unwrap();
+                let serial = data.get("serial").or_else(|| data.pointer("/gateway/serial"));
                 format!("{} {}", update.group.name(), serial.and_then(Value::as_str).unwrap_or_default())
             }));
         }
@@ -231,7 +195,7 @@ mod tests {
             latest.put_reading(reading("1"));
             latest.put_event(&serial, event("old"));
         }
-        let mut feed = Feed::new(latest.reader(), Choice::default(), 0);
+        let mut feed = begin(&latest, Choice::default(), 0);
         let first = ["gateways 1", "production 1", "inverters 1", "batteries 1", "events 1"];
         assert_eq!(all_now(&mut feed).await, first);
         assert_eq!(all_now(&mut feed).await, [""; 0]);
@@ -250,7 +214,7 @@ mod tests {
             latest.put_reading(reading(serial));
         }
         let choice = Choice { groups: Some([Group::Production].into()), serial: None };
-        let mut feed = Feed::new(latest.reader(), choice, 0);
+        let mut feed = begin(&latest, choice, 0);
         let first = feed.next().await;
         assert_eq!(first.len(), 1);
         for _ in 0..50 {
@@ -265,10 +229,10 @@ mod tests {
     async fn a_resumed_stream_has_no_gap_in_the_newest_values() {
         let latest = Latest::new();
         latest.put_reading(reading("1"));
-        let mut feed = Feed::new(latest.reader(), Choice::default(), 0);
+        let mut feed = begin(&latest, Choice::default(), 0);
         let id = feed.next().await.last().unwrap().id;
         latest.put_reading(reading("2"));
-        let mut resumed = Feed::new(latest.reader(), Choice::default(), id);
+        let mut resumed = begin(&latest, Choice::default(), id);
         let names = all_now(&mut resumed).await;
         assert!(names.contains(&"production 2".to_owned()), "{names:?}");
         assert!(!names.contains(&"production 1".to_owned()), "{names:?}");
@@ -280,7 +244,7 @@ mod tests {
         latest.put_reading(reading("1"));
         let serial = Serial::parse("1").unwrap();
         latest.put_availability(&serial, Availability::Offline("no response".to_owned()));
-        let mut feed = Feed::new(latest.reader(), Choice::default(), 0);
+        let mut feed = begin(&latest, Choice::default(), 0);
         assert_eq!(all_now(&mut feed).await, ["gateways 1"]);
         latest.put_reading(reading("1"));
         let again = ["gateways 1", "production 1", "inverters 1", "batteries 1"];
@@ -295,7 +259,7 @@ mod tests {
         }
         let groups = Some([Group::Gateways, Group::Inverters].into());
         let choice = Choice { groups, serial: Some(Serial::parse("2").unwrap()) };
-        let mut feed = Feed::new(latest.reader(), choice, 0);
+        let mut feed = begin(&latest, choice, 0);
         assert_eq!(all_now(&mut feed).await, ["gateways 2", "inverters 2"]);
     }
 }

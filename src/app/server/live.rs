@@ -6,17 +6,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::context::Context;
-use super::feed::{Choice, Feed, Group, Update};
+use super::feed::{Choice, Feed, Update};
+use super::group::Group;
 use super::problem::Problem;
+use super::rendered::Message;
 use crate::app::consumers::registry::OpenStream;
 use crate::base::reading::Serial;
 
@@ -48,7 +51,7 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(context: Arc<Context>, open: Arc<OpenStream>, choice: Choice, after: u64) -> Self {
         let wants_consumers = choice.has(Group::Consumers);
-        let feed = Feed::new(context.latest.reader(), choice, after);
+        let feed = Feed::new(context.latest.reader(), Arc::clone(&context.rendered), choice, after);
         // The consumers are sent at once, and with each sign of life.
         let beat = if wants_consumers { Instant::now() } else { Instant::now() + HEARTBEAT };
         Self { context, feed, open, wants_consumers, beat }
@@ -69,11 +72,12 @@ impl Source {
     }
 
     /// Returns what is sent as a sign of life: the time, and the consumers if they are wanted.
-    pub(super) fn heartbeat(&self) -> Vec<(&'static str, Value)> {
-        let ping = ("ping", json!({"time": self.context.clock.now()}));
+    pub(super) fn heartbeat(&self) -> Vec<(&'static str, Message)> {
+        let message = |name, data: serde_json::Value| (name, Message::new(name, &data));
+        let ping = message("ping", json!({"time": self.context.clock.now()}));
         let consumers = self
             .wants_consumers
-            .then(|| (Group::Consumers.name(), json!({"consumers": self.context.registry.list()})));
+            .then(|| message(Group::Consumers.name(), json!({"consumers": self.context.registry.list()})));
         consumers.into_iter().chain([ping]).collect()
     }
 
@@ -97,8 +101,9 @@ pub(super) async fn stream(
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = resumed(&context, last);
     let source = Source::new(context, open, choice, after);
-    let headers = [("cache-control", "no-store"), ("x-accel-buffering", "no")];
-    (headers, Sse::new(events(source))).into_response()
+    let headers =
+        [("content-type", "text/event-stream"), ("cache-control", "no-store"), ("x-accel-buffering", "no")];
+    (headers, Body::from_stream(frames(source))).into_response()
 }
 
 /// Returns the write after which a stream continues, or 0 if the id is not of this run.
@@ -137,28 +142,30 @@ fn groups(names: &str) -> Result<BTreeSet<Group>, Problem> {
     names.split(',').filter(|name| !name.is_empty()).map(group).collect()
 }
 
-fn events(source: Source) -> impl Stream<Item = Result<Event, Infallible>> {
-    let first = VecDeque::from([Event::default().retry(RETRY).comment("enphased")]);
-    unfold((source, first), |(mut source, mut waiting)| async move {
+fn frames(source: Source) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let first = format!(": enphased\nretry: {}\n\n", RETRY.as_millis());
+    unfold((source, VecDeque::from([Bytes::from(first)])), |(mut source, mut waiting)| async move {
         loop {
-            if let Some(event) = waiting.pop_front() {
-                return Some((Ok(event), (source, waiting)));
+            if let Some(frame) = waiting.pop_front() {
+                return Some((Ok(frame), (source, waiting)));
             }
             match source.next().await {
                 Woken::Ended => return None,
                 Woken::Heartbeat => {
-                    waiting.extend(source.heartbeat().into_iter().map(|(name, data)| event(name, &data)));
+                    waiting
+                        .extend(source.heartbeat().iter().flat_map(|(name, data)| event(name, None, data)));
                 }
-                Woken::Updates(updates) => waiting.extend(
-                    updates
-                        .into_iter()
-                        .map(|update| event(update.group.name(), &update.data).id(source.id(update.id))),
-                ),
+                Woken::Updates(updates) => waiting.extend(updates.iter().flat_map(|update| {
+                    event(update.group.name(), Some(&source.id(update.id)), &update.message)
+                })),
             }
         }
     })
 }
 
-fn event(name: &str, data: &Value) -> Event {
-    Event::default().event(name).data(data.to_string())
+/// Returns an event. Its data, which are JSON without a line break, are shared by all streams.
+fn event(name: &str, id: Option<&str>, message: &Message) -> [Bytes; 3] {
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    let head = format!("event: {name}\n{id}data: ");
+    [head.into(), message.data(), Bytes::from_static(b"\n\n")]
 }

@@ -6,12 +6,14 @@ mod admission;
 mod api;
 mod context;
 pub mod feed;
+pub mod group;
 mod health;
 mod live;
 mod metrics;
 mod openapi;
 mod problem;
 mod process;
+pub mod rendered;
 mod socket;
 
 use std::sync::Arc;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{self, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::context::Context;
 use super::live::{HEARTBEAT, Source, Woken, choice};
+use super::rendered::Message;
 use crate::app::consumers::registry::OpenStream;
 use crate::io::http::Slot;
 
@@ -49,7 +49,7 @@ async fn serve(mut socket: WebSocket, mut source: Source) {
         let messages = tokio::select! {
             received = socket.recv() => match received {
                 // A pong, or whatever else shows life.
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(ws::Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {
                     heard = Instant::now();
                     continue;
@@ -57,17 +57,14 @@ async fn serve(mut socket: WebSocket, mut source: Source) {
             },
             woken = source.next() => match woken {
                 Woken::Ended => break,
-                Woken::Updates(updates) => updates
-                    .into_iter()
-                    .map(|update| json!({"group": update.group, "data": update.data}).to_string())
-                    .map(|text| Message::Text(text.into()))
-                    .collect(),
-                Woken::Heartbeat => source
-                    .heartbeat()
-                    .into_iter()
-                    .map(|(group, data)| Message::Text(json!({"group": group, "data": data}).to_string().into()))
-                    .chain([Message::Ping(Vec::new().into())])
-                    .collect::<Vec<_>>(),
+                Woken::Updates(updates) => {
+                    updates.iter().filter_map(|update| text(&update.message)).collect()
+                }
+                Woken::Heartbeat => {
+                    let texts = source.heartbeat();
+                    let texts = texts.iter().filter_map(|(_, message)| text(message));
+                    texts.chain([ws::Message::Ping(Vec::new().into())]).collect::<Vec<_>>()
+                }
             },
         };
         for message in messages {
@@ -77,5 +74,11 @@ async fn serve(mut socket: WebSocket, mut source: Source) {
         }
     }
     // The consumer may take it or not.
-    timeout(HEARTBEAT, socket.send(Message::Close(None))).await.ok();
+    timeout(HEARTBEAT, socket.send(ws::Message::Close(None))).await.ok();
+}
+
+/// Returns a message in the form that is sent.
+fn text(message: &Message) -> Option<ws::Message> {
+    // It is JSON, so it is UTF-8.
+    Utf8Bytes::try_from(message.text()).ok().map(ws::Message::Text)
 }

@@ -64,6 +64,8 @@ pub(super) async fn ready(at: SocketAddr) {
 /// An open stream of server-sent events.
 pub(super) struct Stream {
     stream: TcpStream,
+    has_head: bool,
+    raw: Vec<u8>,
     text: String,
 }
 
@@ -71,7 +73,7 @@ impl Stream {
     pub(super) async fn open(at: SocketAddr, path: &str, lines: &[&str]) -> Self {
         let mut stream = TcpStream::connect(at).await.unwrap();
         send(&mut stream, &format!("GET {path}"), lines).await;
-        Self { stream, text: String::new() }
+        Self { stream, has_head: false, raw: Vec::new(), text: String::new() }
     }
 
     /// Returns the next event: its name, its data and its id; or `None` at the end.
@@ -91,20 +93,28 @@ impl Stream {
             if length == 0 {
                 return None;
             }
-            // The sizes of chunks are lines of their own, and disappear with the carriage returns around them.
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            self.text.push_str(&without_chunks(&text));
+            self.raw.extend_from_slice(&buffer[..length]);
+            self.decode();
+        }
+    }
+
+    /// Moves what has arrived in whole chunks to the text.
+    fn decode(&mut self) {
+        if !self.has_head {
+            let Some(end) = position(&self.raw, b"\r\n\r\n") else { return };
+            let head = String::from_utf8(self.raw.drain(..end + 4).collect()).unwrap();
+            assert!(head.to_ascii_lowercase().contains("transfer-encoding: chunked"), "{head}");
+            self.has_head = true;
+        }
+        while let Some(end) = position(&self.raw, b"\r\n") {
+            let size = usize::from_str_radix(std::str::from_utf8(&self.raw[..end]).unwrap(), 16).unwrap();
+            let Some(chunk) = self.raw.get(end + 2..end + 4 + size) else { return };
+            self.text.push_str(std::str::from_utf8(&chunk[..size]).unwrap());
+            self.raw.drain(..end + 4 + size);
         }
     }
 }
 
-/// Removes the sizes of chunks, which are lines that end with a carriage return; events have none.
-fn without_chunks(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.split_inclusive('\n') {
-        if !line.ends_with("\r\n") {
-            out.push_str(line);
-        }
-    }
-    out
+fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|part| part == wanted)
 }
