@@ -15,15 +15,18 @@ const LENGTH: Duration = Duration::from_secs(10);
 /// What a number of consumers costs.
 pub(crate) struct Cost {
     pub(crate) consumers: usize,
-    /// Resident memory in MB, and what of it is the process's own.
-    pub(crate) resident: f64,
-    pub(crate) own: f64,
+    /// The resident memory without a consumer, in MB.
+    pub(crate) idle: f64,
+    /// What each consumer adds to the memory of the process, in kB.
+    pub(crate) each: f64,
     pub(crate) late: u64,
 }
 
-/// Measures the program with `consumers` streams of all groups.
+/// Measures the program before and with `consumers` streams of all groups.
 pub(crate) fn cost(consumers: usize) -> Cost {
     let served = Served::start();
+    let ((), late_before) = served.late_polls(|| sleep(LENGTH));
+    let (idle, before) = (memory(served.id(), "VmRSS:"), memory(served.id(), "RssAnon:"));
     let mut streams: Vec<TcpStream> = (0..consumers).map(|number| open(&served, number)).collect();
     let ((), late) = served.late_polls(|| {
         let begun = Instant::now();
@@ -32,8 +35,8 @@ pub(crate) fn cost(consumers: usize) -> Cost {
             sleep(Duration::from_millis(20));
         }
     });
-    let (resident, own) = (memory(served.id(), "VmRSS:"), memory(served.id(), "RssAnon:"));
-    Cost { consumers, resident, own, late }
+    let each = (memory(served.id(), "RssAnon:") - before) * 1e3 / consumers as f64;
+    Cost { consumers, idle, each, late: late + late_before }
 }
 
 /// Opens the stream of a program with a name of its own.

@@ -43,17 +43,16 @@ fn main() {
     let size = fs::metadata(rig::program()).unwrap().len() as f64 / 1e6;
     let consumers = env::var("ENPHASED_CONSUMERS").unwrap_or_else(|_| "1,10,100,1000".to_owned());
     let consumers: Vec<usize> = consumers.split(',').map(|number| number.parse().unwrap()).collect();
-    let idle = live::cost(0);
     let costs: Vec<live::Cost> = consumers.into_iter().map(live::cost).collect();
     let load = load::measure();
 
     println!("\n{:<62}{:>10}{:>10}", "the server", "figure", "goal");
     let row = |name: &str, figure: f64, goal: f64| println!("{name:<62}{figure:>10.2}{goal:>10.2}");
     row("size of the program, MB", size, 7.0);
-    row("resident memory without a consumer, MB", idle.resident, 7.0);
+    let idle = costs.iter().map(|cost| cost.idle).fold(0.0, f64::max);
+    row("resident memory without a consumer, MB", idle, 7.0);
     for cost in &costs {
-        let each = (cost.own - idle.own) * 1e3 / cost.consumers as f64;
-        row(&format!("memory for each of {} live consumers, kB", cost.consumers), each, 40.0);
+        row(&format!("memory for each of {} live consumers, kB", cost.consumers), cost.each, 40.0);
     }
     for cost in &costs {
         row(&format!("late polls with {} live consumers", cost.consumers), cost.late as f64, 0.0);

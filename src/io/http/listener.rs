@@ -35,7 +35,7 @@ const ACCEPT_DELAY: Duration = Duration::from_millis(500);
 const BACKLOG: u32 = 128;
 /// The size in bytes of the kernel's buffer for what is sent on a connection. By default it grows to megabytes, in which an
 /// hour of values would queue up for a slow reader.
-const SEND_BUFFER: u32 = 64 * 1024;
+const SEND_BUFFER: u32 = 32 * 1024;
 
 /// The client of a connection, as an extension of each request.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A response.
 #[derive(Debug)]
@@ -67,13 +67,42 @@ pub(super) struct Stream {
     has_head: bool,
     raw: Vec<u8>,
     text: String,
+    /// The number of bytes so far.
+    pub(super) received: usize,
 }
 
 impl Stream {
     pub(super) async fn open(at: SocketAddr, path: &str, lines: &[&str]) -> Self {
-        let mut stream = TcpStream::connect(at).await.unwrap();
+        Self::on(TcpStream::connect(at).await.unwrap(), path, lines).await
+    }
+
+    /// Opens a stream whose system keeps as little as it can of what is not read.
+    pub(super) async fn open_slow(at: SocketAddr, path: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(32 * 1024).unwrap();
+        Self::on(socket.connect(at).await.unwrap(), path, &[]).await
+    }
+
+    async fn on(mut stream: TcpStream, path: &str, lines: &[&str]) -> Self {
         send(&mut stream, &format!("GET {path}"), lines).await;
-        Self { stream, has_head: false, raw: Vec::new(), text: String::new() }
+        Self { stream, has_head: false, raw: Vec::new(), text: String::new(), received: 0 }
+    }
+
+    /// Reads at most `most` bytes of what has arrived, and drops the events in it.
+    pub(super) fn take(&mut self, most: usize) {
+        let mut buffer = vec![0; most];
+        while let Ok(length @ 1..) = self.stream.try_read(&mut buffer) {
+            self.received += length;
+            self.raw.extend_from_slice(&buffer[..length]);
+            if length == buffer.len() {
+                break;
+            }
+            buffer.truncate(buffer.len() - length);
+        }
+        self.decode();
+        if let Some(end) = self.text.rfind("\n\n") {
+            self.text.drain(..end + 2);
+        }
     }
 
     /// Returns the next event: its name, its data and its id; or `None` at the end.
@@ -93,6 +122,7 @@ impl Stream {
             if length == 0 {
                 return None;
             }
+            self.received += length;
             self.raw.extend_from_slice(&buffer[..length]);
             self.decode();
         }

@@ -1,14 +1,16 @@
 //! Live values: the newest first, heartbeats, resuming, and readers that do not read.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use enphased::simulator::{GatewayOptions, Pages, SimulationOptions};
 use futures_util::StreamExt;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Stream, get, ready};
-use super::{served, served_with};
+use super::served;
+use crate::support::house::House;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -62,34 +64,89 @@ async fn a_stream_resumes_without_a_gap_and_an_id_of_another_run_begins_anew() {
         .await;
 }
 
-/// Of 200 readers, 100 get a stream and the others are refused or wait. The daemon's own work does not depend on them: polls
-/// stay on their grid, and who comes back gets the newest.
+const MANY: &str =
+    "max_connections = 256\nmax_streams = 200\nmax_consumers = 250\nrequests_per_minute = 6000\n";
+
+/// A house with enough gateways that 200 readers cannot keep up with their values.
+fn busy() -> House {
+    let gateways = (0..6).map(|_| GatewayOptions::new(Pages::metered())).collect();
+    let server = format!("\n[server]\nlisten = [\"127.0.0.1:0\"]\n{MANY}");
+    House::new(SimulationOptions { gateways, ..SimulationOptions::default() }).with(&server)
+}
+
+async fn open_streams(at: SocketAddr) -> u64 {
+    let list = get(at, "/api/v1/consumers").await.json();
+    list.as_array().unwrap().iter().map(|one| one["streams"].as_u64().unwrap()).sum()
+}
+
+/// Returns the time of the newest reading of the first gateway.
+async fn newest(at: SocketAddr) -> String {
+    let reading = get(at, "/api/v1/gateways/122300000001/reading").await.json();
+    reading["time"].as_str().unwrap().to_owned()
+}
+
+/// Each reader takes a part of what there is, for an hour. Polls stay on their grid, nobody is disconnected, and nothing
+/// queues up but what the buffers of a connection hold: a reader that catches up finds the newest behind it.
 #[tokio::test(start_paused = true)]
-async fn an_hour_of_readers_that_do_not_read_delays_no_poll() {
-    let house = served_with("max_streams = 100\nmax_consumers = 200\nrequests_per_minute = 6000\n");
+async fn an_hour_of_slow_readers_delays_no_poll_and_queues_nothing() {
+    let house = busy();
     house
         .visited(async |addresses| {
             let at = addresses[0].address;
             ready(at).await;
             let mut readers = Vec::new();
             for _ in 0..200 {
-                let mut stream = TcpStream::connect(at).await.unwrap();
-                let text = "GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
-                stream.write_all(text.as_bytes()).await.unwrap();
-                readers.push(stream);
+                readers.push(Stream::open_slow(at, "/api/v1/stream").await);
+            }
+            assert_eq!(get(at, "/api/v1/stream").await.code(), Some(4001), "there are only 200 streams");
+            let before = house.polls();
+            for _ in 0..120 {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+                for reader in &mut readers {
+                    reader.take(24 * 1024);
+                }
+            }
+            assert_eq!(house.polls() - before, 120);
+            assert_eq!(open_streams(at).await, 200);
+            let newest = newest(at).await;
+            let mut most = 0;
+            for reader in &mut readers {
+                let taken = reader.received;
+                while !reader.next().await.is_some_and(|(name, data, _)| {
+                    name == "production" && data["time"].as_str().unwrap() >= newest.as_str()
+                }) {}
+                most = most.max(reader.received - taken);
+            }
+            // An hour of values is more than a megabyte.
+
+            assert!(most < 256 * 1024, "{most} bytes were queued");
+        })
+        .await;
+}
+
+/// Readers that take nothing are disconnected, and delay no poll until then.
+#[tokio::test(start_paused = true)]
+async fn readers_that_take_nothing_delay_no_poll_and_are_given_up() {
+    let house = busy();
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let mut readers = Vec::new();
+            for _ in 0..200 {
+                readers.push(Stream::open_slow(at, "/api/v1/stream").await);
             }
             let before = house.polls();
             tokio::time::sleep(HOUR).await;
             assert_eq!(house.polls() - before, 120);
+            assert_eq!(open_streams(at).await, 0);
+            let newest = newest(at).await;
+            let path = "/api/v1/stream?groups=production&serial=122300000001";
+            for _ in 0..200 {
+                let mut back = Stream::open(at, path, &[]).await;
+                assert_eq!(back.next().await.unwrap().1["time"].as_str(), Some(newest.as_str()));
+            }
             drop(readers);
-            tokio::time::sleep(Duration::from_secs(60)).await;
-            let newest = get(at, "/api/v1/gateways/122300000001/reading").await.json();
-            let mut back =
-                Stream::open(at, "/api/v1/stream?groups=production&serial=122300000001", &[]).await;
-            assert_eq!(back.next().await.unwrap().1["time"], newest["time"]);
-            let list = get(at, "/api/v1/consumers").await.json();
-            let open: u64 = list.as_array().unwrap().iter().map(|one| one["streams"].as_u64().unwrap()).sum();
-            assert_eq!(open, 1, "{list}");
         })
         .await;
 }
