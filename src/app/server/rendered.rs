@@ -79,7 +79,7 @@ pub struct Rendered {
 impl Rendered {
     /// Returns the document of a reading.
     pub(super) fn document(&self, reading: &Numbered<Reading>) -> Document {
-        self.documents.get(reading, |reading| Document::new(reading))
+        self.documents.get(reading, Document::new)
     }
 
     /// Returns the groups of a reading.
@@ -107,12 +107,12 @@ impl<T: Clone> Newest<T> {
         {
             return made.clone();
         }
-        let made = make(&reading.value);
+        let value = make(&reading.value);
         if known.len() >= GATEWAYS && !known.contains_key(serial) {
             known.clear();
         }
-        known.insert(serial.clone(), (reading.number, made.clone()));
-        made
+        known.insert(serial.clone(), (reading.number, value.clone()));
+        value
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn ready(at: SocketAddr) {
 
 /// An open stream of server-sent events.
 pub(super) struct Stream {
-    stream: TcpStream,
+    socket: TcpStream,
     has_head: bool,
     raw: Vec<u8>,
     text: String,
@@ -85,13 +85,13 @@ impl Stream {
 
     async fn on(mut stream: TcpStream, path: &str, lines: &[&str]) -> Self {
         send(&mut stream, &format!("GET {path}"), lines).await;
-        Self { stream, has_head: false, raw: Vec::new(), text: String::new(), received: 0 }
+        Self { socket: stream, has_head: false, raw: Vec::new(), text: String::new(), received: 0 }
     }
 
     /// Reads at most `most` bytes of what has arrived, and drops the events in it.
     pub(super) fn take(&mut self, most: usize) {
         let mut buffer = vec![0; most];
-        while let Ok(length @ 1..) = self.stream.try_read(&mut buffer) {
+        while let Ok(length @ 1..) = self.socket.try_read(&mut buffer) {
             self.received += length;
             self.raw.extend_from_slice(&buffer[..length]);
             if length == buffer.len() {
@@ -118,7 +118,7 @@ impl Stream {
                 }
             }
             let mut buffer = vec![0; 64 * 1024];
-            let length = self.stream.read(&mut buffer).await.ok()?;
+            let length = self.socket.read(&mut buffer).await.ok()?;
             if length == 0 {
                 return None;
             }
