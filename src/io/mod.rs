@@ -1,9 +1,10 @@
 //! A module for each external thing: files and streams, the state directory, host names, TLS, tokens, the cloud, the
-//! gateway, the broker, the HTTP server. None of them decides when something happens.
+//! gateway, the history, the broker, the HTTP server. None of them decides when something happens.
 
 pub mod cloud;
 pub mod files;
 pub mod gateway;
+pub mod history;
 pub mod http;
 pub mod mqtt;
 pub mod resolve;

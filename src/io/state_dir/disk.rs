@@ -50,9 +50,14 @@ impl Disk {
 
     /// Creates a disk whose jobs run on a separate thread, or on the calling thread if no thread can be started.
     pub fn thread() -> Self {
+        Self::thread_named("disk")
+    }
+
+    /// Creates a disk like [`Self::thread`], whose thread has this name.
+    pub fn thread_named(name: &str) -> Self {
         let (sender, jobs) = sync_channel::<Job>(WAITING);
         let work = move || jobs.into_iter().for_each(|job| job());
-        match thread::Builder::new().name("disk".to_owned()).spawn(work) {
+        match thread::Builder::new().name(name.to_owned()).spawn(work) {
             Ok(_ends_with_the_sender) => Self::new(Arc::new(Thread(sender))),
             Err(error) => {
                 tracing::warn!(%error, "cannot start a thread for the disk, so polls wait for it; raise TasksMax= or ulimit -u");
@@ -62,7 +67,7 @@ impl Disk {
     }
 
     /// Queues `job`. Returns `false` if it will not run.
-    pub(super) fn start(&self, job: impl FnOnce() + Send + 'static) -> bool {
+    pub fn start(&self, job: impl FnOnce() + Send + 'static) -> bool {
         let stalled = Arc::clone(&self.stalled);
         self.worker.submit(Box::new(move || {
             job();

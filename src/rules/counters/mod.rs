@@ -218,7 +218,7 @@ impl Guard {
 }
 
 /// Returns the newest timestamp of the gateway's measurements.
-fn newest_stamp(reading: &Reading) -> Option<Timestamp> {
+pub(crate) fn newest_stamp(reading: &Reading) -> Option<Timestamp> {
     let stamps = [
         reading.production.as_ref().and_then(|production| production.measured_at),
         reading.consumption.as_ref().and_then(|house| house.measured_at),

@@ -1,0 +1,74 @@
+//! Reads the history page by page. Each page opens the file for reading and closes it again, so that a slow consumer holds
+//! no lock, and a file that was replaced is found.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::Error;
+use super::file::HistoryFile;
+use super::rows::{Day, Kind, Sample};
+use super::stored;
+use crate::base::reading::Serial;
+
+/// The rows of a page: about 100 kB.
+const ROWS: u32 = 1000;
+
+/// Returns the gateways that have a history, in the order in which they were first seen.
+pub fn gateways(file: &HistoryFile) -> Result<Vec<Serial>, Error> {
+    stored::gateways(&file.open_for_reading()?)
+}
+
+/// The samples of a gateway in a range of time.
+#[derive(Debug)]
+pub struct Samples {
+    file: HistoryFile,
+    gateway: Serial,
+    /// `None` after the last page.
+    next: Option<i64>,
+    to: i64,
+}
+
+impl Samples {
+    /// Selects the samples that begin at `from` or later, and before `to`.
+    pub fn new(file: HistoryFile, gateway: Serial, from: Timestamp, to: Timestamp) -> Self {
+        Self { file, gateway, next: Some(from.as_second()), to: to.as_second() }
+    }
+
+    /// Reads the next page; an empty one is the end.
+    pub fn page(&mut self) -> Result<Vec<Sample>, Error> {
+        let Some(from) = self.next else { return Ok(Vec::new()) };
+        let connection = self.file.open_for_reading()?;
+        let page = stored::samples(&connection, &self.gateway, from, self.to, ROWS)?;
+        let last = page.last().filter(|_| u32::try_from(page.len()).is_ok_and(|length| length == ROWS));
+        self.next = last.map(|sample| sample.start.as_second() + 1);
+        Ok(page)
+    }
+}
+
+/// The days of a gateway in a range of dates.
+#[derive(Debug)]
+pub struct Days {
+    file: HistoryFile,
+    gateway: Serial,
+    kind: Kind,
+    /// The date and the number of the series of the last row; `None` after the last page.
+    after: Option<(String, i64)>,
+    to: Date,
+}
+
+impl Days {
+    /// Selects the days of the counters of `kind` from `from` to `to`, both included.
+    pub fn new(file: HistoryFile, gateway: Serial, kind: Kind, from: Date, to: Date) -> Self {
+        Self { file, gateway, kind, after: Some((from.to_string(), i64::MIN)), to }
+    }
+
+    /// Reads the next page. Returns `None` after the last one.
+    pub fn page(&mut self) -> Result<Option<Vec<Day>>, Error> {
+        let Some((date, series)) = self.after.take() else { return Ok(None) };
+        let connection = self.file.open_for_reading()?;
+        let position = (self.kind, (date.as_str(), series), self.to);
+        let (page, last) = stored::days(&connection, &self.gateway, position, ROWS)?;
+        self.after = last;
+        Ok(Some(page))
+    }
+}
