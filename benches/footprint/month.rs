@@ -16,7 +16,7 @@ use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
 use enphased::base::clock::Clock;
 use enphased::base::secrets::Secret;
-use enphased::io::state_dir::StateDir;
+use enphased::io::state_dir::{Disk, StateDir};
 use enphased::simulator::{GatewayOptions, Pages, Simulation, SimulationOptions};
 use fastrand::Rng;
 use tokio::runtime;
@@ -46,7 +46,16 @@ async fn live(days: u32) {
     let state = StateDir::open(dir.path()).unwrap();
     let more_stops = mpsc::channel(1).1;
     let (rng, notify) = (Rng::with_seed(1), Notify::Disabled);
-    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops, listeners: None };
+    let inputs = Inputs {
+        state,
+        clock,
+        rng,
+        notify,
+        hangups,
+        more_stops,
+        listeners: None,
+        history_disk: Disk::inline(),
+    };
     let reload = || Ok(configuration(dir.path(), &simulation));
     println!(
         "\n{:<46}{:>12}{:>12}{:>12}{:>12}",

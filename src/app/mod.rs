@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod consumers;
 pub mod daemon;
+pub mod history;
 pub mod latest;
 pub mod listeners;
 pub mod page_cache;

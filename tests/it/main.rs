@@ -28,6 +28,7 @@ mod gateway_absence;
 mod gateway_client;
 mod gateway_trust;
 mod hanging_disk;
+mod history;
 mod homeassistant;
 mod hostile_broker;
 mod hostile_gateway;

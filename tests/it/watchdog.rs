@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
-use enphased::io::state_dir::StateDir;
+use enphased::io::state_dir::{Disk, StateDir};
 use enphased::simulator::{Answer, Fault, GatewayOptions, LOGIN, Pages, SimulationOptions, TOKENS};
 use fastrand::Rng;
 use tokio::sync::mpsc;
@@ -23,8 +23,16 @@ async fn longest_silence(house: &House, length: Duration) -> Duration {
     let notify = Notify::Channel(tell, Some(WATCHDOG));
     let state = StateDir::open(house.state()).unwrap();
     let clock = house.clock.clone();
-    let inputs =
-        Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops, listeners: None };
+    let inputs = Inputs {
+        state,
+        clock,
+        rng: Rng::with_seed(5),
+        notify,
+        hangups,
+        more_stops,
+        listeners: None,
+        history_disk: Disk::inline(),
+    };
     let listen = tokio::spawn(async move {
         let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
         while let Some(line) = told.recv().await {

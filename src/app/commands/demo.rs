@@ -15,7 +15,7 @@ use crate::app::daemon::{self, Inputs};
 use crate::app::listeners::Listeners;
 use crate::base::clock::Clock;
 use crate::base::secrets::Secret;
-use crate::io::state_dir::StateDir;
+use crate::io::state_dir::{Disk, StateDir};
 use crate::simulator::{Simulation, SimulationOptions};
 
 /// The poll interval.
@@ -62,7 +62,16 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
         writeln!(out, "Look at it in a browser: {address}/\n")?;
     }
     out.flush()?;
-    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops, listeners };
+    let inputs = Inputs {
+        state,
+        clock,
+        rng,
+        notify,
+        hangups,
+        more_stops,
+        listeners,
+        history_disk: Disk::thread_named("history"),
+    };
     daemon::run(config, inputs, load, stop).await?;
     let counts = simulation.cloud.counts();
     writeln!(

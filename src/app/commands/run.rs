@@ -26,8 +26,16 @@ pub async fn run(mut context: Context, path: Option<PathBuf>) -> Result<(), Fail
     let state = context.state()?.on(Disk::thread());
     let Context { config, environment, clock, rng, .. } = context;
     let (stop, more_stops) = stop_signals()?;
-    let inputs =
-        Inputs { state, clock, rng, notify: Notify::new(&environment), hangups, more_stops, listeners: None };
+    let inputs = Inputs {
+        state,
+        clock,
+        rng,
+        notify: Notify::new(&environment),
+        hangups,
+        more_stops,
+        listeners: None,
+        history_disk: Disk::thread_named("history"),
+    };
     let reload = || config::load(path.as_deref(), &environment);
     daemon::run(config, inputs, reload, stop).await?;
     Ok(())

@@ -9,6 +9,7 @@ use super::environment::Environment;
 use super::error::Problem;
 use super::file::{File, GatewayTable, MqttTable, ServerTable, StdoutTable};
 use super::findings::{Failure, Findings};
+use super::history::history;
 use super::same_gateway::duplicates;
 use super::secret::Account;
 use super::server::server;
@@ -60,6 +61,7 @@ pub(super) fn check(
     let has_proxy = gateways.iter().any(|gateway| !gateway.proxy.is_empty());
     let table = file.server.or_else(|| has_proxy.then(ServerTable::default));
     let server = table.and_then(|table| server(table, &gateways, &mut findings));
+    let history = history(file.history.as_ref(), &mut findings);
     if !findings.problems.is_empty() {
         return Err(Failure::Problems(findings.problems));
     }
@@ -78,6 +80,7 @@ pub(super) fn check(
         stdout,
         mqtt,
         server,
+        history,
         secret_files,
         warnings: findings.warnings,
     })

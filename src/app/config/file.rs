@@ -24,6 +24,7 @@ pub(super) struct File {
     pub(super) stdout: Option<StdoutTable>,
     pub(super) mqtt: Option<MqttTable>,
     pub(super) server: Option<ServerTable>,
+    pub(super) history: Option<HistoryTable>,
 }
 
 impl File {
@@ -104,6 +105,14 @@ pub(super) struct ServerTable {
     pub(super) max_consumers: Option<usize>,
     pub(super) max_streams: Option<usize>,
     pub(super) requests_per_minute: Option<u32>,
+}
+
+/// `[history]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct HistoryTable {
+    pub(super) enabled: Option<bool>,
+    pub(super) keep: Option<String>,
 }
 
 /// Parses a configuration file. Returns the values that could be read, and all mistakes: a value of a wrong type does not

@@ -8,6 +8,7 @@ pub mod environment;
 mod error;
 mod file;
 mod findings;
+mod history;
 mod same_gateway;
 pub mod secret;
 mod server;
@@ -25,7 +26,7 @@ use findings::Failure;
 use error::MAX_PROBLEMS;
 pub use error::{Error, Problem};
 pub use file::EXAMPLE;
-pub use settings::{Config, Format, Gateway, MAX_CONNECTIONS, Mqtt, Server, Service, Stdout};
+pub use settings::{Config, Format, Gateway, History, MAX_CONNECTIONS, Mqtt, Server, Service, Stdout};
 
 /// The maximum size of a configuration file. A thousand gateways take a tenth of it.
 const MAX_SIZE: u64 = 1 << 20;

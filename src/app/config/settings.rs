@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::secret::{Account, SecretSource};
@@ -42,6 +43,8 @@ pub struct Config {
     pub mqtt: Option<Mqtt>,
     /// The HTTP server, and who may ask it or a proxy; `None` if there is neither.
     pub server: Option<Server>,
+    /// The history; `None` if it is switched off.
+    pub history: Option<History>,
     /// The configured files that contain a password or a key.
     pub secret_files: Vec<PathBuf>,
     /// Settings that are allowed but not recommended.
@@ -112,6 +115,13 @@ impl Gateway {
             has_password: self.password.is_some(),
         }
     }
+}
+
+/// The settings of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// The time for which 5-minute samples are kept. Days are kept for ever.
+    pub keep: SignedDuration,
 }
 
 /// The formats of standard output.

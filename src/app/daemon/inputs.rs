@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::notify::Notify;
 use crate::app::listeners::Listeners;
 use crate::base::clock::Clock;
-use crate::io::state_dir::StateDir;
+use crate::io::state_dir::{Disk, StateDir};
 
 /// Everything that the daemon needs besides its configuration.
 #[derive(Debug)]
@@ -22,4 +22,6 @@ pub struct Inputs {
     pub more_stops: mpsc::Receiver<()>,
     /// The listeners, if they are open already. Otherwise the daemon opens those of its configuration.
     pub listeners: Option<Listeners>,
+    /// The worker that writes the history. A thread of its own, because another program may lock the file for minutes.
+    pub history_disk: Disk,
 }

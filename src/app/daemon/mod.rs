@@ -4,6 +4,7 @@
 //! or a broker is unreachable.
 
 mod daemon_lock;
+mod history;
 mod inputs;
 mod last_requests;
 pub mod notify;

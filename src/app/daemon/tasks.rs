@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::history::History;
 use super::reload::{Change, ReloadLimit, reloaded};
 use super::running_task::{RunningTask, STOP_TIMEOUT};
 use super::server::{self, Server};
@@ -51,6 +52,7 @@ pub(super) struct Tasks {
     gateways: Vec<RunningPoller>,
     publisher: Option<RunningTask<PublisherSettings>>,
     server: Server,
+    history: History,
     set: JoinSet<()>,
     /// Unique at the broker.
     client_id: String,
@@ -103,6 +105,7 @@ impl Tasks {
             gateways: Vec::new(),
             publisher: None,
             server: Server::default(),
+            history: History::default(),
             set,
             client_id,
             written_to_stdout: 0,
@@ -125,6 +128,7 @@ impl Tasks {
         {
             self.start_publisher(published, config, inputs.rng.fork());
         }
+        self.history.start(&mut self.set, config, &self.shared, inputs);
     }
 
     fn start_poller(&mut self, settings: config::Gateway, start: Instant) {
@@ -224,6 +228,7 @@ impl Tasks {
         {
             publisher.stop().await;
         }
+        self.history.stop_unless(new).await;
         self.start_missing(new, inputs);
         while self.set.try_join_next().is_some() {}
         let (token_provider, places) = (Arc::clone(&self.shared.token_provider), places(new));
@@ -279,6 +284,7 @@ impl Tasks {
     pub(super) async fn stop(&mut self) -> Ending {
         let stops = self.gateways.iter().map(|poller| &poller.task.stop);
         let others = self.publisher.iter().map(|task| &task.stop).chain(self.server.stop_signal());
+        let others = others.chain(self.history.stop_signal());
         for stop in stops.chain(others) {
             stop.send_replace(true);
         }

@@ -53,7 +53,7 @@ impl History {
     }
 
     /// Writes `batches` in one transaction. After `Ok` they survive a power cut.
-    pub async fn write(&self, batches: Vec<Batch>) -> Result<(), Error> {
+    pub async fn write(&self, batches: Arc<Vec<Batch>>) -> Result<(), Error> {
         self.run(move |writer| writer.write(&batches)).await
     }
 

@@ -71,24 +71,27 @@ fn sample(row: &Row<'_>) -> rusqlite::Result<Option<Sample>> {
     Ok(Some(Sample { start, seconds: row.get(1)?, power, energy: energies, soc, estimated }))
 }
 
+/// Days, and the date and series of the last of them, after which the next page begins.
+pub(super) type Page = (Vec<Day>, Option<(String, i64)>);
+
 /// Returns up to `limit` days of `gateway` after `date` and `series`, up to the date `to`, and the position of the last.
 pub(super) fn days(
     connection: &Connection,
     gateway: &Serial,
     (kind, after, to): (Kind, (&str, i64), Date),
     limit: u32,
-) -> Result<(Vec<Day>, Option<(String, i64)>), Error> {
+) -> Result<Page, Error> {
     let Some(gateway) = id_of_gateway(connection, gateway)? else { return Ok((Vec::new(), None)) };
     let table = if kind == Kind::Site { "site_day" } else { "device_day" };
     // `+` keeps SQLite from searching by series, of which there may be hundreds: the days are in the order of their dates.
-    let mut list = connection.prepare(&format!(
+    let mut select = connection.prepare(&format!(
         "SELECT kind, device, quantity, date, wh, since, until, estimated, days.series
          FROM {table} AS days CROSS JOIN series ON series.id = days.series
          WHERE (date, days.series) > (?1, ?2) AND date <= ?3 AND +series.gateway = ?4 AND +series.kind = ?5
          ORDER BY date, days.series LIMIT ?6"
     ))?;
     let parameters = params![after.0, after.1, to.to_string(), gateway, kind.name(), limit];
-    let mut rows = list.query(parameters)?;
+    let mut rows = select.query(parameters)?;
     let (mut days, mut last) = (Vec::new(), None);
     while let Some(row) = rows.next()? {
         last = Some((row.get(3)?, row.get(8)?));

@@ -71,7 +71,7 @@ impl Outer {
     }
 
     async fn write(&self, samples: Vec<Sample>, steps: Vec<Step>) -> Result<(), Error> {
-        self.history.write(vec![batch(samples, steps)]).await
+        self.history.write(Arc::new(vec![batch(samples, steps)])).await
     }
 
     fn samples(&self) -> Vec<Sample> {
@@ -143,7 +143,7 @@ async fn each_gateway_has_a_history_of_its_own() {
         gateway: other.clone(),
         ..batch(vec![sample(0, 300, 7.0)], vec![step(production(), None, 7.0, 900)])
     };
-    outer.history.write(vec![batch]).await.unwrap();
+    outer.history.write(Arc::new(vec![batch])).await.unwrap();
     assert_eq!(outer.samples(), [sample(0, 300, 5.0)]);
     assert_eq!(outer.history.totals(&other).await.unwrap()[0].total, wh(7.0));
     assert_eq!(gateways(&HistoryFile::inside(outer.dir.path())).unwrap(), [serial(), other]);
@@ -208,7 +208,7 @@ async fn a_damaged_file_is_set_aside_and_a_new_one_begins() {
         // As after a power cut: the log of the last writes is there.
         fs::write(outer.path("history.db-wal"), b"").unwrap();
         let history = History::new(outer.dir.path(), Disk::inline());
-        history.write(vec![batch(vec![sample(300, 300, 6.0)], Vec::new())]).await.unwrap();
+        history.write(Arc::new(vec![batch(vec![sample(300, 300, 6.0)], Vec::new())])).await.unwrap();
         assert_eq!(fs::read(outer.path("history.db.damaged")).unwrap(), bytes, "{n}");
         assert_eq!(outer.samples(), [sample(300, 300, 6.0)], "{n}");
     }
@@ -258,7 +258,11 @@ async fn old_samples_are_deleted_at_most_thirty_days_at_once() {
     outer.write(samples, Vec::new()).await.unwrap();
     for left in [70, 40, 20, 20] {
         let keep_from = Some(time(86_400 * 80));
-        outer.history.write(vec![Batch { keep_from, ..batch(Vec::new(), Vec::new()) }]).await.unwrap();
+        outer
+            .history
+            .write(Arc::new(vec![Batch { keep_from, ..batch(Vec::new(), Vec::new()) }]))
+            .await
+            .unwrap();
         assert_eq!(outer.samples().len(), left);
     }
 }

@@ -10,6 +10,7 @@ use super::file::{HistoryFile, Identity};
 use super::rows::{Batch, Counted, Growth, Kind, Sample, Series, Step};
 use super::stored::{counted, id_of_gateway};
 use crate::base::reading::Serial;
+use crate::base::units::{Percent, WattHours, Watts};
 
 /// The longest time whose samples are deleted at once, in seconds: 30 days. A shorter `keep` frees the file little by
 /// little, and a clock that is years ahead deletes little.
@@ -110,10 +111,10 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
     transaction.execute("INSERT INTO gateway (serial) VALUES (?1) ON CONFLICT DO NOTHING", [serial])?;
     let mut insert = transaction.prepare(SAMPLE)?;
     for Sample { start, seconds, power, energy, soc, estimated } in &batch.samples {
-        let [production, consumption, grid, storage] = power.map(|power| power.map(|power| power.whole()));
+        let [production, consumption, grid, storage] = power.map(|power| power.map(Watts::whole));
         let [produced, consumed, import, export, charged, discharged] =
-            energy.map(|energy| energy.map(|energy| energy.whole()));
-        let soc = soc.map(|soc| soc.published());
+            energy.map(|energy| energy.map(WattHours::whole));
+        let soc = soc.map(Percent::published);
         insert.execute(params![
             serial,
             start.as_second(),

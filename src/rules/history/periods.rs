@@ -74,14 +74,8 @@ impl Periods {
         let start = self.length.start(day.growth.date);
         let ended = if self.start == Some(start) { Vec::new() } else { self.finish() };
         self.start = Some(start);
-        match self.sums.get_mut(&day.series.device) {
-            Some(sum) => sum.add(day.series.quantity, &day.growth),
-            None => {
-                let mut sum = Sum::new(start, day);
-                sum.add(day.series.quantity, &day.growth);
-                self.sums.insert(day.series.device.clone(), sum);
-            }
-        }
+        let sum = self.sums.entry(day.series.device.clone()).or_insert_with(|| Sum::new(start, day));
+        sum.add(day.series.quantity, &day.growth);
         ended
     }
 
@@ -153,8 +147,10 @@ mod tests {
         Day { series: Series { kind, device: device.into(), quantity }, growth }
     }
 
-    /// Returns start, device, production, import and days of each period.
-    fn summed(length: Length, days: &[Day]) -> Vec<(String, String, Option<i64>, Option<i64>, i64)> {
+    /// The start, the device, production, import and days of a period.
+    type Row = (String, String, Option<i64>, Option<i64>, i64);
+
+    fn summed(length: Length, days: &[Day]) -> Vec<Row> {
         let mut periods = Periods::new(length);
         let mut all: Vec<Period> = days.iter().flat_map(|day| periods.push(day)).collect();
         all.extend(periods.finish());
@@ -167,13 +163,7 @@ mod tests {
             .collect()
     }
 
-    fn row(
-        start: &str,
-        device: &str,
-        production: Option<i64>,
-        import: Option<i64>,
-        days: i64,
-    ) -> (String, String, Option<i64>, Option<i64>, i64) {
+    fn row(start: &str, device: &str, production: Option<i64>, import: Option<i64>, days: i64) -> Row {
         (start.to_owned(), device.to_owned(), production, import, days)
     }
 

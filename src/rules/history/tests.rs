@@ -545,7 +545,7 @@ proptest! {
         house.live(30);
         house.write(true);
         house.assert_complete(5_000_000);
-        let made = house.made as i64 - 5_000_000;
+        let made = WattHours::new(house.made).unwrap().whole() - 5_000_000;
         prop_assert!((house.disk.sum(&Series::site(Quantity::Production)) - made).abs() <= 1);
         for sample in house.disk.samples.values() {
             prop_assert!(sample.seconds <= 300);

@@ -34,6 +34,7 @@ pub(crate) struct House {
     state: tempfile::TempDir,
     password: String,
     extra: String,
+    has_history: bool,
 }
 
 impl House {
@@ -42,12 +43,25 @@ impl House {
         let clock = Clock::simulated("2026-06-21T06:00:00Z".parse().unwrap());
         let simulation = Simulation::start(&clock, options).unwrap();
         let password = Simulation::PASSWORD.to_owned();
-        Self { clock, simulation, state: tempfile::tempdir().unwrap(), password, extra: String::new() }
+        Self {
+            clock,
+            simulation,
+            state: tempfile::tempdir().unwrap(),
+            password,
+            extra: String::new(),
+            has_history: false,
+        }
     }
 
     /// Adds lines at the end of the configuration.
     pub(crate) fn with(mut self, extra: &str) -> Self {
         extra.clone_into(&mut self.extra);
+        self
+    }
+
+    /// Keeps a history. Without it, a year of virtual time does not wait for 35,000 transactions on the disk.
+    pub(crate) fn with_history(mut self) -> Self {
+        self.has_history = true;
         self
     }
 
@@ -70,7 +84,8 @@ impl House {
 
     pub(crate) fn config(&self) -> Config {
         let config = config::complete(&self.toml(), None, &self.environment()).unwrap();
-        Config { stdout: None, zone: TimeZone::UTC, ..config }
+        let history = config.history.clone().filter(|_| self.has_history);
+        Config { stdout: None, zone: TimeZone::UTC, history, ..config }
     }
 
     /// Runs a daemon for `length`; returns its notifications to systemd.
@@ -84,7 +99,16 @@ impl House {
 
     /// Lets a daemon live whose state directory is on `disk`.
     pub(crate) async fn live_on(&self, disk: Disk, stop: impl Future<Output = ()> + Send) -> Vec<String> {
-        self.live_with(disk, None, stop).await
+        self.live_with(disk, Disk::inline(), None, stop).await
+    }
+
+    /// Lets a daemon live whose history is on `disk`.
+    pub(crate) async fn live_recording(
+        &self,
+        disk: Disk,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Vec<String> {
+        self.live_with(Disk::inline(), disk, None, stop).await
     }
 
     /// Lets a daemon with a server live until `visit` is done, which gets the addresses of the server.
@@ -95,7 +119,7 @@ impl House {
         let addresses = listeners.addresses().map(|(_, listen)| listen).collect();
         let (leave, left) = oneshot::channel::<()>();
         let stop = async { drop(left.await) };
-        let living = self.live_with(Disk::inline(), Some(listeners), stop);
+        let living = self.live_with(Disk::inline(), Disk::inline(), Some(listeners), stop);
         let visiting = async {
             let result = visit(addresses).await;
             leave.send(()).unwrap();
@@ -107,6 +131,7 @@ impl House {
     async fn live_with(
         &self,
         disk: Disk,
+        history_disk: Disk,
         listeners: Option<Listeners>,
         stop: impl Future<Output = ()> + Send,
     ) -> Vec<String> {
@@ -116,7 +141,16 @@ impl House {
         let clock = self.clock.clone();
         let state = StateDir::open(self.state()).unwrap().on(disk);
         let more_stops = mpsc::channel(1).1;
-        let inputs = Inputs { state, clock, rng: Rng::with_seed(5), notify, hangups, more_stops, listeners };
+        let inputs = Inputs {
+            state,
+            clock,
+            rng: Rng::with_seed(5),
+            notify,
+            hangups,
+            more_stops,
+            listeners,
+            history_disk,
+        };
         daemon::run(self.config(), inputs, || Ok(self.config()), stop).await.unwrap();
         std::iter::from_fn(|| told.try_recv().ok()).collect()
     }

@@ -1,0 +1,3 @@
+//! The history: the task that records it, and the requests that read it.
+
+pub mod recorder;
