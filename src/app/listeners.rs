@@ -41,7 +41,8 @@ impl Listeners {
             let beside_ipv4 = wanted
                 .iter()
                 .any(|(_, other)| other.address.is_ipv4() && other.address.port() == listen.address.port());
-            open.push((*service, Listener::open(*listen, beside_ipv4)?));
+            let listener = Listener::open(*listen, beside_ipv4)?;
+            open.push((*service, listener.with_exact_targets(*service != Service::Server)));
         }
         let uses_tls = wanted.iter().any(|(_, listen)| listen.tls);
         let certificate = if uses_tls { Some(Certificate::of(state, &names(config)).await?) } else { None };

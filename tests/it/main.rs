@@ -38,6 +38,7 @@ mod layers;
 mod login_promise;
 mod mosquitto;
 mod mqtt_requests;
+mod proxy;
 mod recordings;
 mod refresh_prompt;
 mod refresh_terminal;

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::exact_targets::ExactTargets;
 use super::listen::Listen;
 use super::progress::Progress;
 
@@ -82,6 +83,7 @@ pub enum Error {
 pub struct Listener {
     listen: Listen,
     socket: TcpListener,
+    exact_targets: bool,
 }
 
 impl Listener {
@@ -106,7 +108,13 @@ impl Listener {
             _ => Error::Busy { listen, source },
         })?;
         let address = socket.local_addr().unwrap_or(listen.address);
-        Ok(Self { listen: Listen { address, ..listen }, socket })
+        Ok(Self { listen: Listen { address, ..listen }, socket, exact_targets: false })
+    }
+
+    /// Keeps the library from cutting off the fragment of a request target, so that another target is not taken for a page.
+    #[must_use]
+    pub fn with_exact_targets(self, exact: bool) -> Self {
+        Self { exact_targets: exact, ..self }
     }
 
     /// Returns the address, with the port that the system chose if none was given.
@@ -137,7 +145,8 @@ impl Listener {
                 (accepted, Ok(permit)) = next => match accepted {
                     Ok((stream, peer)) => {
                         let peer = Peer { address: peer.ip().to_canonical(), port: self.listen.address.port() };
-                        let client = Client { peer, slot: Slot(Arc::new(permit)) };
+                        let client =
+                            Client { peer, slot: Slot(Arc::new(permit)), exact_targets: self.exact_targets };
                         connections.spawn(serve_connection(stream, client, tls.clone(), router.clone(), stopped.clone()));
                     }
                     Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -154,10 +163,11 @@ impl Listener {
     }
 }
 
-/// The extensions of the requests of a connection.
+/// What is known of the client of a connection.
 struct Client {
     peer: Peer,
     slot: Slot,
+    exact_targets: bool,
 }
 
 async fn serve_connection(
@@ -186,6 +196,7 @@ async fn serve_requests(
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
+    let stream = ExactTargets::new(stream, client.exact_targets);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(client.peer);

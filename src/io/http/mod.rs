@@ -4,6 +4,7 @@
 
 pub mod certificate;
 mod connection_limit;
+mod exact_targets;
 mod host_name;
 pub mod listen;
 pub mod listener;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
+
 use super::pages::Page;
 use crate::io::gateway::{Error, Fetched, Stage};
 
@@ -28,9 +30,8 @@ impl Outcome {
     pub fn of(page: &Page, result: Result<&Fetched, &Error>) -> Self {
         match result {
             Ok(fetched) => match &fetched.error {
-                None if page.is_json() && fetched.page.body.trim_ascii_start().starts_with(b"<") => {
-                    Self::Failing
-                }
+                // A gateway that is starting sends HTML in place of other pages, or only a part of them.
+                None if page.is_json() && !is_json(&fetched.page.body) => Self::Failing,
                 None => Self::Good,
                 Some(error) => Self::of_error(error),
             },
@@ -47,4 +48,8 @@ impl Outcome {
             _ => Self::Unreachable,
         }
     }
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }

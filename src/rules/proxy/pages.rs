@@ -124,7 +124,7 @@ impl Page {
         }
     }
 
-    /// Returns `true` if the page is JSON, so that HTML in its place is the page of a gateway that is starting.
+    /// Returns `true` if the page is JSON.
     pub fn is_json(&self) -> bool {
         ["/ivp/", "/api/", "/admin/lib/"].iter().any(|start| self.path.starts_with(start))
             || self.path.contains(".json")

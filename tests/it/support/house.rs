@@ -33,6 +33,8 @@ pub(crate) struct House {
     pub(crate) simulation: Simulation,
     state: tempfile::TempDir,
     password: String,
+    /// Lines of each `[[gateway]]` table.
+    gateway: String,
     extra: String,
     has_history: bool,
 }
@@ -43,14 +45,15 @@ impl House {
         let clock = Clock::simulated("2026-06-21T06:00:00Z".parse().unwrap());
         let simulation = Simulation::start(&clock, options).unwrap();
         let password = Simulation::PASSWORD.to_owned();
-        Self {
-            clock,
-            simulation,
-            state: tempfile::tempdir().unwrap(),
-            password,
-            extra: String::new(),
-            has_history: false,
-        }
+        let state = tempfile::tempdir().unwrap();
+        let (gateway, extra) = (String::new(), String::new());
+        Self { clock, simulation, state, password, gateway, extra, has_history: false }
+    }
+
+    /// Adds lines to each `[[gateway]]` table of the configuration.
+    pub(crate) fn with_gateway(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.gateway);
+        self
     }
 
     /// Adds lines at the end of the configuration.
@@ -79,7 +82,7 @@ impl House {
     }
 
     pub(crate) fn toml(&self) -> String {
-        self.simulation.config_toml(self.state.path(), "") + &self.extra
+        self.simulation.config_toml(self.state.path(), &self.gateway) + &self.extra
     }
 
     pub(crate) fn config(&self) -> Config {
