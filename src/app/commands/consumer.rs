@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use super::Context;
 use super::failure::{Code, Failure};
-use crate::app::consumers::listed::{Listed, Seen};
+use crate::app::consumers::listed::{Kind, Listed, Seen, complete};
+use crate::app::consumers::live_list;
 use crate::app::consumers::tokens::ConsumerTokens;
 use crate::base::durations::length;
 use crate::base::printable::Printable;
@@ -50,7 +51,7 @@ pub async fn add(context: &mut Context, name: &str, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// Lists the consumers, as of the last time that the daemon has saved them.
+/// Lists the consumers: those of the running daemon, otherwise as they were saved.
 pub async fn list(context: &mut Context, as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let state = context.state()?;
     let list = listed(&state).await?;
@@ -74,7 +75,7 @@ pub async fn list(context: &mut Context, as_json: bool, out: &mut dyn Write) -> 
             out,
             "{:<24} {:<8} {:<16} {:>9} {:>8} {:>8}  {seen}",
             Printable(&one.name).to_string(),
-            one.kind,
+            one.kind.word(),
             one.address,
             one.requests,
             one.refused,
@@ -94,15 +95,14 @@ pub async fn rename(context: &mut Context, name: &str, new: &str) -> Result<(), 
         None => ConsumerTokens::empty()?,
     };
     if !tokens.rename(name, new) {
-        let seen = Seen::read(&state).await.consumers;
-        let mut programs =
-            seen.into_iter().filter(|usage| matches!(usage.identity, Identity::Program { .. }));
-        let found = programs.find(|usage| {
-            let known = tokens.name_of(&usage.identity);
-            Listed::new(usage, known, 0, false).name == name || usage.address.to_string() == name
+        let list = listed(&state).await?;
+        let mut programs = list.into_iter().filter(|one| one.kind == Kind::Program);
+        let found = programs.find(|one| one.name == name || one.address == name);
+        let identity = found.and_then(|one| {
+            let address = one.address.parse().ok()?;
+            Some(Identity::Program { address, program: one.program })
         });
-        let Some(usage) = found else { return Err(unknown(name)) };
-        tokens.name(usage.identity, new);
+        tokens.name(identity.ok_or_else(|| unknown(name))?, new);
     }
     Ok(tokens.write(&state).await?)
 }
@@ -118,20 +118,14 @@ pub async fn remove(context: &mut Context, name: &str) -> Result<(), Failure> {
     Ok(tokens.write(&state).await?)
 }
 
-/// Returns the consumers that have asked, and those that have only a token.
+/// Returns the consumers that have asked, and those that have only a token: from the running daemon, otherwise as they were
+/// saved.
 async fn listed(state: &StateDir) -> Result<Vec<Listed>, Failure> {
-    let (tokens, seen) = (ConsumerTokens::read(state).await?, Seen::read(state).await.consumers);
-    let name_of = |identity: &Identity| tokens.as_ref().and_then(|tokens| tokens.name_of(identity));
-    let mut list: Vec<Listed> =
-        seen.iter().map(|usage| Listed::new(usage, name_of(&usage.identity), 0, false)).collect();
-    for entry in tokens.iter().flat_map(ConsumerTokens::tokens) {
-        let is_seen = seen.iter().any(|usage| usage.identity == Identity::Token(entry.id.clone()));
-        if !is_seen {
-            list.push(Listed::unseen(&entry.name, entry.created_at));
-        }
+    if let Some(list) = live_list::read(state).await {
+        return Ok(list);
     }
-    list.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.name.cmp(&b.name)));
-    Ok(list)
+    let (tokens, seen) = (ConsumerTokens::read(state).await?, Seen::read(state).await.consumers);
+    Ok(complete(seen.iter().map(|usage| (usage, 0, false)), tokens.as_ref()))
 }
 
 /// Returns the gateway that a token is made for: the first one that is configured or known.

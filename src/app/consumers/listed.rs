@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::tokens::ConsumerTokens;
 use crate::io::state_dir::{StateDir, Stored};
 use crate::rules::access::consumers::{Identity, Usage};
 
@@ -26,13 +27,32 @@ impl Seen {
     }
 }
 
+/// How a consumer is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// By its token.
+    Token,
+    /// By its address and its name.
+    Program,
+}
+
+impl Kind {
+    /// Returns the word for people and programs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Program => "program",
+        }
+    }
+}
+
 /// A consumer as others see it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Listed {
     pub name: String,
-    /// `token` or `program`.
-    pub kind: &'static str,
+    pub kind: Kind,
     pub address: String,
     pub program: String,
     pub first_seen: Timestamp,
@@ -48,7 +68,7 @@ impl Listed {
     pub fn unseen(name: &str, created_at: Timestamp) -> Self {
         Self {
             name: name.to_owned(),
-            kind: "token",
+            kind: Kind::Token,
             address: String::new(),
             program: String::new(),
             first_seen: created_at,
@@ -67,8 +87,8 @@ impl Listed {
         Self {
             name: name.unwrap_or(own).to_owned(),
             kind: match usage.identity {
-                Identity::Token(_) => "token",
-                Identity::Program { .. } => "program",
+                Identity::Token(_) => Kind::Token,
+                Identity::Program { .. } => Kind::Program,
             },
             address,
             program: usage.program.clone(),
@@ -80,4 +100,33 @@ impl Listed {
             active,
         }
     }
+}
+
+/// Lists what each consumer has done, with the number of its streams and whether it is active, and the tokens that nobody
+/// has used yet; the one that asked last first.
+pub fn complete<'a>(
+    usages: impl Iterator<Item = (&'a Usage, usize, bool)>,
+    tokens: Option<&ConsumerTokens>,
+) -> Vec<Listed> {
+    let usages: Vec<_> = usages.collect();
+    let mut list: Vec<Listed> = usages
+        .iter()
+        .map(|(usage, streams, active)| {
+            let name = tokens.and_then(|tokens| tokens.name_of(&usage.identity));
+            Listed::new(usage, name, *streams, *active)
+        })
+        .collect();
+    for entry in tokens.into_iter().flat_map(ConsumerTokens::tokens) {
+        let identity = Identity::Token(entry.id.clone());
+        if !usages.iter().any(|(usage, _, _)| usage.identity == identity) {
+            list.push(Listed::unseen(&entry.name, entry.created_at));
+        }
+    }
+    sort(&mut list);
+    list
+}
+
+/// Sorts a list: the consumer that asked last first.
+pub fn sort(list: &mut [Listed]) {
+    list.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.name.cmp(&b.name)));
 }

@@ -2,6 +2,7 @@
 //! the proxies of all gateways share them.
 
 pub mod listed;
+pub mod live_list;
 pub mod registry;
 pub mod request;
 pub mod tokens;

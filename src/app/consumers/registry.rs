@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use super::listed::{Listed, NAME, Seen};
+use super::listed::{self, Listed, NAME, Seen};
 use super::tokens::{self, ConsumerTokens, Index};
 use crate::base::clock::Clock;
 use crate::io::state_dir::{Saver, Stamp, StateDir};
@@ -217,8 +217,15 @@ impl Registry {
                 Listed::new(usage, name, streams, active)
             })
             .collect();
-        all.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.name.cmp(&b.name)));
+        listed::sort(&mut all);
         all
+    }
+
+    /// Returns all consumers and the tokens that nobody has used yet, by the tokens as they are now.
+    pub async fn complete_list(&self) -> Vec<Listed> {
+        self.look().await;
+        let (consumers, known) = (lock(&self.consumers), lock(&self.known));
+        listed::complete(consumers.all(Instant::now()), known.tokens.as_ref())
     }
 
     /// Returns the numbers of active consumers, of open streams, and of refused requests without a known consumer.

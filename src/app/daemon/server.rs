@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::running_task::{RunningTask, Stopped};
 use crate::app::config::{self, Config, Service};
+use crate::app::consumers::live_list;
 use crate::app::consumers::registry::Registry;
 use crate::app::listeners::{Error, Listeners, names};
 use crate::app::page_cache::PageCache;
@@ -54,6 +55,7 @@ impl Server {
         };
         let addresses: Vec<String> = listeners.addresses().map(|(_, listen)| listen.to_string()).collect();
         tracing::info!("serving at {}", addresses.join(" and "));
+        let state = shared.state.clone();
         let serve = move |stopped: Stopped| async move {
             let stopping = async {
                 stopped.await;
@@ -64,6 +66,7 @@ impl Server {
                 tokio::select! {
                     () = serving => {}
                     () = registry.keep() => {}
+                    () = live_list::serve(&state, &registry) => {}
                 }
                 registry.save().await;
             };

@@ -51,7 +51,7 @@ pub struct Peer {
 /// requests of its connection, such as a WebSocket, keeps it.
 #[derive(Clone, Debug)]
 pub struct Slot(
-    #[expect(dead_code, reason = "it counts as long as it is not dropped")] Arc<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "it counts as long as it is not dropped")] Option<Arc<OwnedSemaphorePermit>>,
 );
 
 /// The reason that nothing listens at an address.
@@ -146,7 +146,7 @@ impl Listener {
                     Ok((stream, peer)) => {
                         let peer = Peer { address: peer.ip().to_canonical(), port: self.listen.address.port() };
                         let client =
-                            Client { peer, slot: Slot(Arc::new(permit)), exact_targets: self.exact_targets };
+                            Client { peer, slot: Slot(Some(Arc::new(permit))), exact_targets: self.exact_targets };
                         connections.spawn(serve_connection(stream, client, tls.clone(), router.clone(), stopped.clone()));
                     }
                     Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -164,10 +164,18 @@ impl Listener {
 }
 
 /// What is known of the client of a connection.
-struct Client {
+#[derive(Debug)]
+pub struct Client {
     peer: Peer,
     slot: Slot,
     exact_targets: bool,
+}
+
+impl Client {
+    /// Creates a client whose connection does not count.
+    pub const fn new(peer: Peer) -> Self {
+        Self { peer, slot: Slot(None), exact_targets: false }
+    }
 }
 
 async fn serve_connection(
@@ -190,7 +198,8 @@ async fn serve_connection(
     }
 }
 
-async fn serve_requests(
+/// Serves the requests that arrive on `stream` until it is closed, or `stop` is `true`.
+pub async fn serve_requests(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     client: Client,
     router: Router,

@@ -14,4 +14,4 @@ pub use certificate::Certificate;
 pub use connection_limit::possible_connections;
 pub use host_name::host_name;
 pub use listen::Listen;
-pub use listener::{Error, Listener, Peer, Slot};
+pub use listener::{Client, Error, Listener, Peer, Slot, serve_requests};

@@ -14,9 +14,10 @@ mod place;
 mod saver;
 mod temporary;
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -220,6 +221,22 @@ impl StateDir {
         Ok(file.map(|file| Lock::new(file, self.disk.clone())))
     }
 
+    /// Listens at the socket `name` (mode 0600), in place of one that an earlier process has left.
+    pub async fn listen(&self, name: &str) -> io::Result<UnixListener> {
+        let path = self.path().join(name);
+        let listening = self.disk.run(move || {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let listener = UnixListener::bind(&path)?;
+            fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        listening.await.unwrap_or_else(|Stalled| Err(io::ErrorKind::TimedOut.into()))
+    }
+
     /// Returns the entries of the directory, sorted by name.
     pub async fn entries(&self) -> Result<Vec<Entry>, Error> {
         self.run(Act::Look, "", |directory, _| {
@@ -246,8 +263,6 @@ fn json<T: Serialize>(value: &T) -> io::Result<Zeroizing<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn directory() -> (tempfile::TempDir, StateDir) {

@@ -72,7 +72,7 @@ async fn an_address_in_use_ends_the_start_with_the_reason() {
     assert!(words.contains(&format!("cannot listen at http://{address}")), "{words}");
     assert_eq!(site.logins(), (0, 0, 0));
     let check = text(&site.run(&["check"]).await.stdout);
-    assert!(check.contains("stop the other program, or change listen"), "{check}");
+    assert!(check.contains("stop the other program, or choose another address"), "{check}");
 }
 
 #[tokio::test]

@@ -1,9 +1,14 @@
 //! Consumers: who is admitted, who is refused with which code, and what survives a restart.
 
+use std::os::unix::fs::PermissionsExt;
+
+use enphased::app::commands::{Context, consumer};
 use enphased::app::consumers::listed::Seen;
+use enphased::app::consumers::live_list;
 use enphased::app::consumers::tokens::ConsumerTokens;
 use enphased::base::secrets::Secret;
 use enphased::io::state_dir::StateDir;
+use fastrand::Rng;
 use jiff::Timestamp;
 
 use super::client::{Stream, get, ready, request};
@@ -175,4 +180,108 @@ async fn what_consumers_did_survives_a_restart() {
         let seen = Seen::read(&StateDir::open(house.state()).unwrap()).await;
         assert!(seen.consumers.iter().any(|one| one.program == "evcc" && one.requests == expected));
     }
+}
+
+async fn list(house: &House) -> serde_json::Value {
+    let (rng, mut out) = (Rng::with_seed(7), Vec::new());
+    let mut context = Context::new(house.config(), house.environment(), house.clock.clone(), rng);
+    consumer::list(&mut context, true, &mut out).await.unwrap();
+    serde_json::from_slice(&out).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_command_shows_what_the_running_daemon_knows_and_afterwards_what_was_saved() {
+    let house = served_with("");
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            for _ in 0..2 {
+                request(at, "GET /api/v1/gateways", &["User-Agent: evcc"]).await;
+            }
+            let _open = Stream::open(at, "/api/v1/stream", &["User-Agent: evcc"]).await;
+            while get(at, "/api/v1/consumers").await.json()[1]["streams"] != 1 {}
+            let token = add(&house, "wallbox").await;
+            let now = list(&house).await;
+            let of = |name: &str| {
+                let found = now.as_array().unwrap().iter().find(|one| one["name"] == name);
+                found.unwrap_or_else(|| panic!("{name} is not in {now}")).clone()
+            };
+            assert_eq!((&of("evcc")["requests"], &of("evcc")["streams"]), (&3.into(), &1.into()));
+            assert_eq!((&of("wallbox")["requests"], &of("wallbox")["kind"]), (&0.into(), &"token".into()));
+            assert!(!now.to_string().contains(token.expose()));
+            assert!(Seen::read(&StateDir::open(house.state()).unwrap()).await.consumers.is_empty());
+            let socket = std::fs::metadata(house.state().join(live_list::NAME)).unwrap();
+            assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+            let rng = Rng::with_seed(7);
+            let mut context = Context::new(house.config(), house.environment(), house.clock.clone(), rng);
+            consumer::rename(&mut context, "evcc", "car").await.unwrap();
+            assert!(list(&house).await.to_string().contains("\"name\":\"car\""));
+        })
+        .await;
+    let saved = list(&house).await;
+    let car = saved.as_array().unwrap().iter().find(|one| one["name"] == "car").unwrap();
+    assert_eq!((&car["requests"], &car["streams"]), (&3.into(), &0.into()));
+}
+
+/// A person guesses with a program: refused, at constant memory, and the others are not disturbed.
+#[tokio::test(start_paused = true)]
+async fn thousands_of_wrong_tokens_are_refused_and_nobody_is_remembered_for_them() {
+    let house = served_with(CLOSED);
+    let token = add(&house, "evcc").await;
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            let path = "GET /api/v1/gateways";
+            let mut codes = std::collections::BTreeMap::new();
+            for n in 0..1000 {
+                let line = format!("Authorization: Bearer wrong{n}");
+                let reply = request(at, path, &[&line, &format!("User-Agent: {n}")]).await;
+                *codes.entry(reply.code().unwrap()).or_insert(0) += 1;
+            }
+            assert_eq!(codes.into_iter().collect::<Vec<_>>(), [(4002, 10), (4004, 990)]);
+            tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+            let list = request(at, "GET /api/v1/consumers", &[&bearer(&token)]).await.json();
+            assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_counts_only_where_it_belongs() {
+    let house = served_with(CLOSED);
+    let (token, other) = (add(&house, "evcc").await, served_with(CLOSED));
+    let foreign = add(&other, "evcc").await;
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            for path in [
+                "/api/v1/gateways",
+                "/api/v1/stream",
+                "/api/v1/socket",
+                "/metrics",
+                "/openapi.json",
+                "//",
+                "/x",
+            ] {
+                let reply = get(at, &format!("{path}?token={}", token.expose())).await;
+                assert_eq!((reply.status, reply.code()), (401, Some(4002)), "{path}");
+                assert!(reply.header("set-cookie").is_none(), "{path}");
+            }
+            let foreign = request(at, "GET /api/v1/gateways", &[&bearer(&foreign)]).await;
+            assert_eq!((foreign.status, foreign.code()), (401, Some(4002)), "a token of another daemon");
+            let own = house.simulation.gateways[0].serial();
+            let gateway = enphased::simulator::mint_token(
+                &own,
+                enphased::simulator::Role::Owner,
+                house.clock.now(),
+                std::time::Duration::from_secs(3600),
+            );
+            let gateway = format!("Authorization: Bearer {gateway}");
+            let refused = request(at, "GET /api/v1/gateways", &[&gateway]).await;
+            assert_eq!((refused.status, refused.code()), (401, Some(4002)), "the gateway's own token");
+            let anybody = get(at, "/").await;
+            assert_eq!((anybody.status, anybody.code()), (401, Some(4002)));
+        })
+        .await;
 }

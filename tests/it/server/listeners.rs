@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
-use super::client::get;
+use super::client::{get, ready};
 use super::served;
 use crate::support::house::House;
 
@@ -86,6 +86,109 @@ async fn requests_that_break_the_limits_end_their_connection_and_nothing_else() 
             tokio::time::sleep(Duration::from_secs(60)).await;
             assert_eq!(get(at, "/livez").await.status, 200);
             drop(silent);
+        })
+        .await;
+}
+
+/// Whoever sends a body, a head or a message that is far too long gets an answer or loses the connection, before it was read.
+#[tokio::test(start_paused = true)]
+async fn what_is_far_too_long_is_not_read() {
+    let house = served();
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(1 << 20));
+            let body = "POST /api/v1/gateways/1/poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\n";
+            let endless = "POST /api/v1/gateways/1/poll HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let socket = "GET /api/v1/socket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+            // The head of a frame of 100 MB, of one that is not masked, and of one of an unknown kind.
+            let frames: [&[u8]; 3] =
+                [b"\x82\xff\0\0\0\0\x06\x40\0\0abcd", b"\x82\x7f\0\0\0\0\x06\x40\0\0", b"\x8f\x80abcd"];
+            let mut starts: Vec<Vec<u8>> = [head.as_str(), body, endless].map(|text| text.as_bytes().to_vec()).into();
+            starts.extend(frames.map(|frame| [socket.as_bytes(), frame].concat()));
+            for start in starts {
+                let mut stream = TcpStream::connect(at).await.unwrap();
+                let (mut reading, mut writing) = stream.split();
+                let sending = async {
+                    let mut sent = 0_usize;
+                    if writing.write_all(&start).await.is_err() {
+                        return sent;
+                    }
+                    // A chunk of 65,535 bytes, for those that expect chunks.
+                    let more = [b"FFFF\r\n".as_slice(), &vec![b'x'; 0xFFFF], b"\r\n"].concat();
+                    while sent < 100_000_000 && writing.write_all(&more).await.is_ok() {
+                        sent += more.len();
+                    }
+                    sent
+                };
+                let reading = async {
+                    let mut reply = Vec::new();
+                    reading.read_to_end(&mut reply).await.ok();
+                    reply
+                };
+                let (sent, reply) = tokio::join!(sending, reading);
+                let reply = String::from_utf8_lossy(&reply).into_owned();
+                let start = String::from_utf8_lossy(&start[..start.len().min(100)]).into_owned();
+                // What the buffers of the connection hold, and not more.
+                assert!(sent < 20_000_000, "{sent} bytes were taken after {start}: {reply}");
+                assert!(!reply.starts_with("HTTP/1.1 200"), "{start}: {reply}");
+            }
+            assert_eq!(get(at, "/livez").await.status, 200);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn odd_paths_lead_nowhere() {
+    served()
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            for path in [
+                "/api/v1/../../etc/passwd",
+                "/../api/v1/gateways",
+                "/api/v1/gateways/..%2f..%2fetc/reading",
+                "/api/v1/gateways/%2e%2e/reading",
+                "/api%2fv1%2fgateways",
+                "/api/v1/gateways/",
+                "//api/v1/gateways",
+                "/api/v1/gateways/%00/reading",
+                "/api/v1/gateways/%ff/reading",
+                "/API/V1/gateways",
+            ] {
+                let reply = get(at, path).await;
+                assert!([400, 404].contains(&reply.status), "{path}: {reply:?}");
+            }
+        })
+        .await;
+}
+
+/// Each connection is answered, one after the other, and afterwards nothing is left of them.
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_connections_are_served_and_leave_nothing() {
+    let house = served();
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let mut open = std::collections::VecDeque::new();
+            for n in 0..10_000 {
+                let mut stream = TcpStream::connect(at).await.unwrap();
+                if n % 100 == 0 {
+                    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+                }
+                open.push_back(stream);
+                if open.len() > 100 {
+                    open.pop_front();
+                }
+            }
+            drop(open);
+            let polls = house.polls();
+            assert_eq!(get(at, "/livez").await.status, 200);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert!(house.polls() >= polls + 2);
+            let list = get(at, "/api/v1/consumers").await.json();
+            assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
         })
         .await;
 }

@@ -6,6 +6,7 @@ mod consumers;
 mod documentation;
 mod listeners;
 mod live;
+mod raw_bytes;
 mod same_values;
 
 use enphased::simulator::SimulationOptions;

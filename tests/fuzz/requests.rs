@@ -1,0 +1,101 @@
+//! The bytes that a client sends to the server, which must neither panic nor hang, and whose responses must be responses.
+
+use std::time::Duration;
+
+use axum::Router;
+use enphased::app::config::{self, environment::Environment};
+use enphased::app::consumers::registry::Registry;
+use enphased::app::latest::{Availability, Latest};
+use enphased::app::requests::Requests;
+use enphased::app::server::{Context, router};
+use enphased::app::status::StatusList;
+use enphased::base::clock::Clock;
+use enphased::base::reading::Serial;
+use enphased::base::tally::Tally;
+use enphased::io::http::{Client, Peer, serve_requests};
+use enphased::io::state_dir::StateDir;
+use jiff::tz::TimeZone;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+/// Everything that a client may need: a stream goes on for ever.
+const LONGEST: Duration = Duration::from_secs(100);
+/// What the simulated network holds, in bytes.
+const BUFFER: usize = 64 * 1024;
+
+/// A server whose clock stands still.
+#[derive(Debug)]
+pub(crate) struct Server {
+    runtime: Runtime,
+    router: Router,
+    stop: watch::Sender<bool>,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts a server that knows a gateway which does not respond.
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        let (stop, stopped) = watch::channel(false);
+        let context = runtime.block_on(context(&directory, stopped));
+        Self { runtime, router: router(context), stop, _directory: directory }
+    }
+
+    /// Sends `data` on a connection of its own, and compares what returns with HTTP.
+    pub(crate) fn receive(&self, data: &[u8]) {
+        let received = self.runtime.block_on(async {
+            let (ours, theirs) = duplex(BUFFER);
+            let client = Client::new(Peer { address: [127, 0, 0, 1].into(), port: 8480 });
+            let serving = serve_requests(ours, client, self.router.clone(), self.stop.subscribe());
+            let (mut reading, mut writing) = split(theirs);
+            let sending = async {
+                // A server that closes the connection takes no more.
+                writing.write_all(data).await.ok();
+                writing.shutdown().await.ok();
+            };
+            let mut received = Vec::new();
+            let receiving = timeout(LONGEST, reading.read_to_end(&mut received));
+            let exchange = async { tokio::join!(timeout(LONGEST, serving), sending, receiving) };
+            drop(exchange.await);
+            received
+        });
+        let text = String::from_utf8_lossy(&received);
+        assert!(text.is_empty() || text.starts_with("HTTP/1."), "{text}");
+        assert!(!text.starts_with("HTTP/1.1 500"), "{text}");
+        assert!(!text.contains("PRIVATE"), "{text}");
+    }
+}
+
+async fn context(directory: &tempfile::TempDir, stop: watch::Receiver<bool>) -> Context {
+    let text = "[server]\nlisten = [\"127.0.0.1:0\"]\nrequests_per_minute = 4294967295\nmax_consumers = 4096\n\
+                allow_origins = [\"http://a\"]\n";
+    let config = config::complete(text, None, &Environment::default()).expect("a configuration");
+    let settings = config.server.expect("a server");
+    let state = StateDir::open(directory.path()).expect("a directory of our own");
+    let clock = Clock::system();
+    let latest = Latest::new();
+    let serial = Serial::parse("122300000001").expect("a serial number");
+    latest.put_availability(&serial, Availability::Offline("no response".to_owned()));
+    Context {
+        registry: Registry::open(settings.limits.clone(), &state, &clock).await,
+        settings,
+        latest,
+        rendered: std::sync::Arc::default(),
+        statuses: StatusList::new(),
+        requests: Requests::new(),
+        started_at: clock.now(),
+        clock,
+        tally: Tally::default(),
+        zone: TimeZone::UTC,
+        interval: Duration::from_secs(30),
+        has_broker: false,
+        names: vec!["pi".to_owned()],
+        run: 1,
+        started: Instant::now(),
+        stop,
+    }
+}
