@@ -58,7 +58,7 @@ impl From<Refusal> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, json::one_line(&self)).into_response();
+        let mut response = (status, json::one_line(&self) + "\n").into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

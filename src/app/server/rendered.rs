@@ -31,7 +31,8 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn new<T: Serialize>(value: &T) -> Self {
-        let body = json::one_line(value);
+        // With a line break, for people who look at it in a terminal.
+        let body = json::one_line(value) + "\n";
         let hash = digest(&SHA256, body.as_bytes());
         let hash = hash.as_ref().get(..TAG_BYTES).unwrap_or_default();
         let tag = HeaderValue::from_str(&format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash))).ok();
