@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
@@ -37,9 +38,9 @@ struct Known {
 
 impl Known {
     /// Returns what a token and sessions are together.
-    fn presented(&self, token: Option<&str>, sessions: &[&str]) -> Presented {
-        let token = self.index.look_up(token);
-        let sessions = || sessions.iter().map(|session| self.index.look_up_session(session));
+    fn presented(&self, token: Option<&str>, sessions: &[&str], now: Timestamp) -> Presented {
+        let token = self.index.look_up(token, now);
+        let sessions = || sessions.iter().map(|session| self.index.look_up_session(session, now));
         match &token {
             Presented::Known(_) => token,
             _ => match sessions().find(|session| matches!(session, Presented::Known(_))) {
@@ -165,7 +166,7 @@ impl Registry {
         if presents && looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             self.look().await;
         }
-        request.token = lock(&self.known).presented(token, sessions);
+        request.token = lock(&self.known).presented(token, sessions, self.clock.now());
         let admitted = lock(&self.consumers).admit(&request, self.clock.now(), Instant::now());
         if request.stream {
             self.stream_began.notify_one();

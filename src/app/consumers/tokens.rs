@@ -167,7 +167,7 @@ impl ConsumerTokens {
             } else {
                 Presented::Known(entry.id.clone())
             };
-            (entry.hash.clone(), known)
+            (entry.hash.clone(), Indexed { known, created_at: entry.created_at })
         });
         let sessions = index.clone().map(|(text, known)| (hash(&self.session_of(&text)), known));
         Index { sessions: sessions.collect(), tokens: index.collect() }
@@ -201,27 +201,41 @@ impl Entry {
 /// takes reveals nothing about a token.
 #[derive(Debug, Default)]
 pub struct Index {
-    tokens: BTreeMap<String, Presented>,
-    sessions: BTreeMap<String, Presented>,
+    tokens: BTreeMap<String, Indexed>,
+    sessions: BTreeMap<String, Indexed>,
+}
+
+/// What a token is, as long as it has not expired.
+#[derive(Clone, Debug)]
+struct Indexed {
+    known: Presented,
+    created_at: Timestamp,
+}
+
+impl Indexed {
+    fn at(&self, now: Timestamp) -> Presented {
+        let is_over = now.as_second().saturating_sub(self.created_at.as_second()) >= LIFETIME_S;
+        if is_over { Presented::Removed } else { self.known.clone() }
+    }
 }
 
 impl Index {
-    /// Returns what a presented token is.
-    pub fn look_up(&self, token: Option<&str>) -> Presented {
+    /// Returns what a presented token is at the time `now`.
+    pub fn look_up(&self, token: Option<&str>, now: Timestamp) -> Presented {
         match token {
             None => Presented::Nothing,
-            Some(token) => self.tokens.get(&hash(token)).cloned().unwrap_or(Presented::Unknown),
+            Some(token) => self.tokens.get(&hash(token)).map_or(Presented::Unknown, |token| token.at(now)),
         }
     }
 
     /// Returns what a presented session is. An unknown one may be that of the gateway itself, which a program has kept.
-    pub fn look_up_session(&self, session: &str) -> Presented {
-        self.sessions.get(&hash(session)).cloned().unwrap_or(Presented::Nothing)
+    pub fn look_up_session(&self, session: &str, now: Timestamp) -> Presented {
+        self.sessions.get(&hash(session)).map_or(Presented::Nothing, |session| session.at(now))
     }
 
     /// Returns `true` if the token with this id is there and not removed.
     pub fn contains(&self, id: &str) -> bool {
-        self.tokens.values().any(|known| matches!(known, Presented::Known(known) if known == id))
+        self.tokens.values().any(|token| matches!(&token.known, Presented::Known(known) if known == id))
     }
 }
 
@@ -250,15 +264,17 @@ mod tests {
         let mut tokens = ConsumerTokens::empty().unwrap();
         let token = tokens.add("evcc", Some(&serial()), NOW).unwrap();
         let id = tokens.tokens().next().unwrap().id.clone();
-        assert_eq!(tokens.index().look_up(Some(token.expose())), Presented::Known(id.clone()));
-        assert_eq!(tokens.index().look_up(Some("else")), Presented::Unknown);
-        assert_eq!(tokens.index().look_up(None), Presented::Nothing);
+        assert_eq!(tokens.index().look_up(Some(token.expose()), NOW), Presented::Known(id.clone()));
+        assert_eq!(tokens.index().look_up(Some("else"), NOW), Presented::Unknown);
+        assert_eq!(tokens.index().look_up(None, NOW), Presented::Nothing);
         let stored = serde_json::to_string(&tokens).unwrap();
         assert!(!stored.contains(token.expose()), "{stored}");
+        let end = Timestamp::from_second(LIFETIME_S).unwrap();
+        assert_eq!(tokens.index().look_up(Some(token.expose()), end), Presented::Removed, "it has expired");
         assert!(tokens.rename("evcc", "wallbox") && !tokens.rename("evcc", "wallbox"));
         assert_eq!(tokens.name_of(&Identity::Token(id)), Some("wallbox"));
         assert!(tokens.remove("wallbox", NOW) && !tokens.remove("wallbox", NOW));
-        assert_eq!(tokens.index().look_up(Some(token.expose())), Presented::Removed);
+        assert_eq!(tokens.index().look_up(Some(token.expose()), NOW), Presented::Removed);
         assert_eq!(tokens.tokens().count(), 0);
     }
 
@@ -273,11 +289,11 @@ mod tests {
         let stored = serde_json::to_string(&tokens).unwrap();
         assert!(!stored.contains(&session), "{stored}");
         let mut restarted: ConsumerTokens = serde_json::from_str(&stored).unwrap();
-        assert_eq!(restarted.index().look_up_session(&session), Presented::Known(ids[0].clone()));
-        assert_eq!(restarted.index().look_up(Some(&session)), Presented::Unknown, "it is not a token");
-        assert_eq!(restarted.index().look_up_session(token.expose()), Presented::Nothing);
+        assert_eq!(restarted.index().look_up_session(&session, NOW), Presented::Known(ids[0].clone()));
+        assert_eq!(restarted.index().look_up(Some(&session), NOW), Presented::Unknown, "it is not a token");
+        assert_eq!(restarted.index().look_up_session(token.expose(), NOW), Presented::Nothing);
         assert!(restarted.remove("evcc", NOW));
-        assert_eq!(restarted.index().look_up_session(&session), Presented::Removed);
+        assert_eq!(restarted.index().look_up_session(&session, NOW), Presented::Removed);
         assert_eq!(restarted.session(&ids[0]), None);
     }
 

@@ -75,7 +75,7 @@ pub enum Presented {
     Nothing,
     /// A token that was created for a consumer, by its id.
     Known(String),
-    /// A token that was removed.
+    /// A token that was removed, or has expired.
     Removed,
     /// Something else.
     Unknown,

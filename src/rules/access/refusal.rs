@@ -28,8 +28,8 @@ pub enum Refusal {
          open_to below [server]"
     )]
     NotRecognised,
-    /// The token was removed.
-    #[error("this token was removed: create another with `enphased consumer add NAME`")]
+    /// The token was removed, or has expired.
+    #[error("this token was removed or has expired: create another with `enphased consumer add NAME`")]
     Removed,
     /// The consumer sends too many requests.
     #[error(
