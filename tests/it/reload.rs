@@ -201,3 +201,28 @@ async fn the_server_moves_and_stays_where_it_was_if_the_new_address_is_in_use() 
     house.run(story).await;
     assert_eq!(house.handshakes(0), 1, "the gateway's connection was not disturbed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_moves_and_stays_where_it_was_if_the_new_address_is_in_use() {
+    let house = Reloads::new(2);
+    let ((_first, first), (_second, second)) = (reserved(), reserved());
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = |address: SocketAddr| house.table(0, &format!("proxy = [\"{address}\"]")) + &house.table(1, "");
+    let serves = async |address: SocketAddr| TcpStream::connect(address).await.is_ok();
+    house.write(&at(first));
+    let story = async {
+        sleep(MINUTE).await;
+        assert!(serves(first).await);
+        house.reload(&at(taken.local_addr().unwrap())).await;
+        assert!(serves(first).await, "the old configuration stays");
+        house.reload(&at(second)).await;
+        assert!(serves(second).await && !serves(first).await);
+        house.reload(&(at(second) + "[server]\nopen_to = [\"192.0.2.0/24\"]\n")).await;
+        assert!(serves(second).await);
+        house.reload(&(house.table(0, "") + &house.table(1, ""))).await;
+        assert!(!serves(second).await);
+    };
+    house.run(story).await;
+    assert_eq!(house.handshakes(1), 1, "the other gateway's connection was not disturbed");
+    assert_eq!(house.house.cloud().logins, 1);
+}

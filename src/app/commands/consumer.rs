@@ -46,7 +46,10 @@ pub async fn add(context: &mut Context, name: &str, out: &mut dyn Write) -> Resu
     tokens.write(&state).await?;
     writeln!(out, "{}", token.expose())?;
     if context.config.server.is_none() {
-        tracing::warn!("no server is configured: write listen below [server], see `enphased config example`");
+        tracing::warn!(
+            "neither a server nor a proxy is configured: write listen below [server], or proxy below [[gateway]]; see `enphased \
+             config example`"
+        );
     }
     Ok(())
 }
@@ -120,7 +123,7 @@ pub async fn remove(context: &mut Context, name: &str) -> Result<(), Failure> {
 
 /// Returns the consumers that have asked, and those that have only a token: from the running daemon, otherwise as they were
 /// saved.
-async fn listed(state: &StateDir) -> Result<Vec<Listed>, Failure> {
+pub(super) async fn listed(state: &StateDir) -> Result<Vec<Listed>, Failure> {
     if let Some(list) = live_list::read(state).await {
         return Ok(list);
     }

@@ -61,6 +61,8 @@ pub struct Listed {
     pub refused: u64,
     pub streams: usize,
     pub active: bool,
+    /// The ports of this machine that it has asked: those of the server and of the proxies.
+    pub ports: Vec<u16>,
 }
 
 impl Listed {
@@ -77,6 +79,7 @@ impl Listed {
             refused: 0,
             streams: 0,
             active: false,
+            ports: Vec::new(),
         }
     }
 
@@ -98,6 +101,7 @@ impl Listed {
             refused: usage.refused,
             streams,
             active,
+            ports: usage.ports.iter().copied().collect(),
         }
     }
 }

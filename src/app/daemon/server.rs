@@ -48,13 +48,15 @@ impl Server {
         let (sender, stop) = watch::channel(false);
         publish_cloud(shared).await;
         let registry = Registry::open(settings.limits.clone(), &shared.state, &shared.clock).await;
-        let context = context(settings, config, shared, &registry, run, stop.clone());
+        let context = Context {
+            pages: pages.iter().flatten().cloned().collect(),
+            ..context(settings, config, shared, &registry, run, stop.clone())
+        };
         let routers = Routers {
             server: server::router(context),
             proxies: proxies(config, shared, &registry, pages, &stop),
         };
-        let addresses: Vec<String> = listeners.addresses().map(|(_, listen)| listen.to_string()).collect();
-        tracing::info!("serving at {}", addresses.join(" and "));
+        report(&listeners, config);
         let state = shared.state.clone();
         let serve = move |stopped: Stopped| async move {
             let stopping = async {
@@ -100,6 +102,25 @@ async fn publish_cloud(shared: &Shared) {
         Ok(_) => shared.latest.put_cloud(token_provider.cloud_report()),
         // The state directory logs its errors itself.
         Err(error) => tracing::debug!("{error}"),
+    }
+}
+
+/// Logs the addresses of each service.
+fn report(listeners: &Listeners, config: &Config) {
+    let at = |wanted: Service| {
+        let addresses = listeners.addresses().filter(move |(service, _)| *service == wanted);
+        let addresses: Vec<String> = addresses.map(|(_, listen)| listen.to_string()).collect();
+        addresses.join(" and ")
+    };
+    let server = at(Service::Server);
+    if !server.is_empty() {
+        tracing::info!("serving at {server}");
+    }
+    for (place, gateway) in config.gateways.iter().enumerate() {
+        let proxy = at(Service::Proxy(place));
+        if !proxy.is_empty() {
+            tracing::info!("serving the pages of {gateway} at {proxy}");
+        }
     }
 }
 
@@ -158,6 +179,7 @@ fn context(
         statuses: shared.statuses.clone(),
         requests: shared.requests.clone(),
         registry: registry.clone(),
+        pages: Vec::new(),
         clock: shared.clock.clone(),
         tally: shared.tally.clone(),
         zone: shared.zone.clone(),

@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use crate::base::reading::Serial;
 use crate::io::gateway::firmware::Firmware;
+use crate::io::gateway::info::Info;
 use crate::io::gateway::{Endpoint, Error, Fetched, Page as Response};
 use crate::rules::proxy::cache::{Cache, Contact, Look};
 use crate::rules::proxy::outcome::Outcome;
@@ -41,13 +43,14 @@ pub struct PageCache {
 #[derive(Debug)]
 struct Pages {
     cache: Cache<Response>,
-    firmware: Option<Firmware>,
+    /// The gateway and its firmware.
+    identity: Option<(Serial, Firmware)>,
 }
 
 impl PageCache {
     /// Creates the empty cache of a gateway that is polled every `interval`.
     pub fn new(interval: Duration) -> Self {
-        let pages = Pages { cache: Cache::new(interval), firmware: None };
+        let pages = Pages { cache: Cache::new(interval), identity: None };
         Self {
             pages: Arc::new(Mutex::new(pages)),
             changed: watch::Sender::new(()),
@@ -142,12 +145,14 @@ impl PageCache {
         self.changed.send_replace(());
     }
 
-    /// Records a response to `/info` of a gateway with this firmware. Everything else is forgotten at a new firmware.
-    pub fn record_info(&self, response: Response, firmware: Firmware) {
+    /// Records a response to `/info`, which says `info`. Everything else is forgotten at a new firmware.
+    pub fn record_info(&self, response: Response, info: &Info) {
+        let identity = (info.serial.clone(), info.firmware);
         let mut pages = self.lock();
-        if pages.firmware.replace(firmware).is_some_and(|before| before != firmware) {
+        if pages.identity.as_ref().is_some_and(|before| *before != identity) {
             pages.cache.clear();
         }
+        pages.identity = Some(identity);
         pages.cache.record_info(response, Instant::now());
         drop(pages);
         self.changed.send_replace(());
@@ -167,13 +172,15 @@ impl PageCache {
     /// Forgets everything, because another gateway responds.
     pub fn clear(&self) {
         let mut pages = self.lock();
-        pages.firmware = None;
+        pages.identity = None;
         pages.cache.clear();
     }
 
-    /// Returns the age of each page that can be served.
-    pub fn ages(&self) -> Vec<(&'static str, Duration)> {
-        self.lock().cache.ages(Instant::now()).collect()
+    /// Returns the gateway, and the age of each page that can be served.
+    pub fn ages(&self) -> Option<(Serial, Vec<(&'static str, Duration)>)> {
+        let pages = self.lock();
+        let (serial, _) = pages.identity.clone()?;
+        Some((serial, pages.cache.ages(Instant::now()).collect()))
     }
 }
 

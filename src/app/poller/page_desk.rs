@@ -38,7 +38,7 @@ impl PageDesk {
     pub(super) fn record_info(&self, gateway: &mut Connected) {
         let page = gateway.take_info_page();
         if let (Some(cache), Some(page)) = (&self.0, page) {
-            cache.record_info(page, gateway.info().firmware);
+            cache.record_info(page, gateway.info());
         }
     }
 

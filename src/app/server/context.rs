@@ -12,6 +12,7 @@ use super::rendered::Rendered;
 use crate::app::config;
 use crate::app::consumers::registry::Registry;
 use crate::app::latest::Latest;
+use crate::app::page_cache::PageCache;
 use crate::app::requests::Requests;
 use crate::app::status::StatusList;
 use crate::base::clock::Clock;
@@ -27,6 +28,8 @@ pub struct Context {
     pub statuses: StatusList,
     pub requests: Requests,
     pub registry: Registry,
+    /// The pages of each gateway that has a proxy.
+    pub pages: Vec<PageCache>,
     pub clock: Clock,
     pub tally: Tally,
     pub zone: TimeZone,

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::context::Context;
 use super::process::Usage;
 use crate::app::latest::Gateway;
+use crate::app::page_cache::PageCache;
 use crate::base::reading::Serial;
 use crate::output::metrics::{self, Families};
 
@@ -31,6 +32,7 @@ fn families(context: &Context) -> Families {
         families.gauge("enphased_broker_connected", "1 while the MQTT broker is connected.", &[], connected);
     }
     events(context, &mut families);
+    proxies(context, &mut families);
     consumers(context, &mut families);
     daemon(context, &mut families);
     families
@@ -71,12 +73,24 @@ fn events(context: &Context, families: &mut Families) {
         let help = match name {
             "enphased_polls_total" => "Polls by outcome: ok, or why there was no reading.",
             "enphased_page_requests_total" => "Requests of the gateway's pages by outcome.",
+            "enphased_proxy_requests_total" => "Requests at the proxies by outcome.",
             "enphased_logins_total" => "Attempts at the Enphase cloud by outcome.",
             _ => "Events since the start.",
         };
         let labels: Vec<(&str, &str)> =
             labels.iter().map(|(label, value)| (*label, value.as_str())).collect();
         families.counter(name, help, &labels, count as f64);
+    }
+}
+
+/// Adds the ages of the pages that proxies serve.
+fn proxies(context: &Context, families: &mut Families) {
+    let help = "Age of a page of the gateway, as the proxy would serve it.";
+    for (serial, ages) in context.pages.iter().filter_map(PageCache::ages) {
+        for (path, age) in ages {
+            let labels = [("serial", serial.as_str()), ("path", path)];
+            families.gauge("enphased_proxy_page_age_seconds", help, &labels, age.as_secs_f64());
+        }
     }
 }
 

@@ -92,7 +92,7 @@ const OTHERS: [Page; 33] = [
 ];
 
 /// Returns all pages that other programs may read.
-pub fn all() -> impl Iterator<Item = Page> {
+pub fn all() -> impl Iterator<Item = Page> + Clone {
     Endpoint::ALL.into_iter().map(Page::from).chain(OTHERS)
 }
 

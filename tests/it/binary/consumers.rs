@@ -4,6 +4,8 @@ use std::net::TcpListener;
 
 use enphased::io::http::Certificate;
 use enphased::io::state_dir::StateDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::site::{Site, text};
 
@@ -47,7 +49,11 @@ async fn wrong_input_is_explained() {
     let site = Site::new();
     let added = site.run(&["consumer", "add", "early"]).await;
     assert!(added.status.success());
-    assert!(text(&added.stderr).contains("no server is configured"), "{}", text(&added.stderr));
+    assert!(
+        text(&added.stderr).contains("neither a server nor a proxy is configured"),
+        "{}",
+        text(&added.stderr)
+    );
     for (arguments, code, words) in [
         (&["consumer", "add", " "] as &[&str], 64, "a name has 1 to"),
         (&["consumer", "add", "a\nb"], 64, "a name has 1 to"),
@@ -73,6 +79,31 @@ async fn an_address_in_use_ends_the_start_with_the_reason() {
     assert_eq!(site.logins(), (0, 0, 0));
     let check = text(&site.run(&["check"]).await.stdout);
     assert!(check.contains("stop the other program, or choose another address"), "{check}");
+}
+
+#[tokio::test]
+async fn check_shows_each_proxy_who_uses_it_and_what_a_page_costs() {
+    let site = Site::new();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    site.configure(&format!("proxy = [\"{address}\"]\n[stdout]\nformat = \"json\"\n"));
+    assert!(site.run(&["token", "refresh"]).await.status.success());
+    let daemon = site.daemon().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request =
+        "GET /ivp/meters HTTP/1.1\r\nHost: localhost\r\nUser-Agent: probe/1\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    let running = text(&site.run(&["check"]).await.stdout);
+    let place = format!("for the gateway at {}", site.gateway().address());
+    assert!(running.contains(&format!("the daemon serves at http://{address}, {place}")), "{running}");
+    assert!(running.contains("; used by probe/1 (127.0.0.1)"), "{running}");
+    assert!(running.contains("s for a page (the median of"), "{running}");
+    assert_eq!(daemon.stop().await, Some(0));
+    let stopped = text(&site.run(&["check"]).await.stdout);
+    assert!(stopped.contains("used by probe/1 (127.0.0.1)"), "{stopped}");
+    assert_eq!(site.logins(), (1, 1, 1));
 }
 
 #[tokio::test]

@@ -4,15 +4,19 @@
 //! one login, no stored token lost, every state file complete, no temporary file left after the undisturbed run. `SEED`
 //! repeats a run.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use enphased::base::reading::Serial;
 use enphased::io::state_dir::StateDir;
 use enphased::io::token::Token;
 use enphased::io::token::store;
+use enphased::rules::proxy::pages;
 use fastrand::Rng;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::site::{HANG, Site, text};
@@ -104,10 +108,27 @@ async fn stored(site: &Site, state: &StateDir) -> Option<Token> {
     tokens.in_use().map(|kept| kept.token.clone())
 }
 
+/// Asks the proxy for pages for as long as the test runs, whether somebody listens or not.
+async fn ask(proxy: SocketAddr) {
+    for page in pages::all().cycle() {
+        sleep(Duration::from_millis(3)).await;
+        let Ok(mut stream) = TcpStream::connect(proxy).await else { continue };
+        let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", page.path);
+        if stream.write_all(request.as_bytes()).await.is_ok() {
+            stream.read_to_end(&mut Vec::new()).await.ok();
+        }
+    }
+}
+
 /// Runs the program in one house several times with kills; returns whether it has a token in the end.
 async fn house(rng: &mut Rng) -> bool {
     let site = Site::new();
     let state = StateDir::open(&site.path("state")).unwrap();
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    site.configure(&format!("proxy = [\"{proxy}\"]\n[stdout]\nformat = \"json\"\n"));
+    // Ends with the house.
+    let mut programs = JoinSet::new();
+    programs.spawn(ask(proxy));
     let (mut token, mut story) = (None, Vec::new());
     for _ in 0..KILLS {
         let arguments = [&["run"][..], &["run"], &["run", "--once"], &["token", "refresh"]][rng.usize(0..4)];

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use enphased::rules::proxy::pages;
-use enphased::simulator::Fault;
+use enphased::simulator::{Fault, SimulationOptions};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::client::{Client, get};
-use super::{READINGS, polled, proxied, proxied_with, until};
+use super::{PROXY, READINGS, polled, proxied, proxied_with, until};
 use crate::support::house::House;
 
 /// Lets programs ask for every page once a second for a minute and a half, and returns the requests for each page.
@@ -95,7 +95,37 @@ async fn a_page_that_each_poll_reads_costs_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_requests_at_once_share_one() {
+async fn metrics_show_what_programs_asked_and_how_old_the_pages_are() {
+    let house = House::new(SimulationOptions::default())
+        .with_gateway(PROXY)
+        .with("[server]\nlisten = [\"127.0.0.1:0\"]\n");
+    house
+        .visited(async |addresses| {
+            let (server, proxy) = (addresses[0], addresses[1]);
+            polled(&house, proxy).await;
+            sleep(Duration::from_secs(7)).await;
+            for path in ["/ivp/pdm/energy", "/ivp/pdm/energy", "/ivp/meters/1", "/info"] {
+                get(proxy, path).await;
+            }
+            let metrics = get(server, "/metrics").await.text();
+            for line in [
+                "enphased_proxy_requests_total{outcome=\"cached\"} 1",
+                "enphased_proxy_requests_total{outcome=\"not_listed\"} 1",
+                "enphased_proxy_requests_total{outcome=\"info\"} 1",
+                &format!(
+                    "enphased_proxy_page_age_seconds{{serial=\"{}\",path=\"{READINGS}\"}} 7",
+                    house.serial()
+                ),
+            ] {
+                assert!(metrics.contains(line), "{line}\n{metrics}");
+            }
+            assert!(metrics.contains("# TYPE enphased_proxy_requests_total counter"), "{metrics}");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_requests_at_once_share_one() {
     let house = proxied();
     house
         .visited(async |addresses| {

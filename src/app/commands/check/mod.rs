@@ -47,7 +47,7 @@ pub async fn check(context: &mut Context, out: &mut dyn Write) -> Result<(), Fai
         }
     }
     broker(context, &mut report).await?;
-    server::check(context.config.server.as_ref(), state.as_ref(), &mut report).await?;
+    server::check(&context.config, state.as_ref(), &mut report).await?;
     report.wrong.map_or(Ok(()), |code| Err(Failure::new(code, "")))
 }
 

@@ -1,7 +1,9 @@
 //! Checks the pages of a gateway: which can be read, whether they are well-formed, and which page yields each value.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -40,6 +42,8 @@ enum Outcome {
 pub(super) struct PageCheck {
     sources: Sources,
     outcomes: BTreeMap<Endpoint, Outcome>,
+    /// How long the gateway took for each page that it has shown.
+    costs: BTreeMap<Endpoint, Duration>,
     cycle: Cycle,
 }
 
@@ -47,7 +51,7 @@ impl PageCheck {
     /// Creates a check that has not requested anything yet.
     pub(super) fn new(gateway: &Connected, live_data: bool) -> Self {
         let sources = Sources::new(gateway.info().clone(), Options { live_data }, gateway.identified_at());
-        Self { sources, outcomes: BTreeMap::new(), cycle: Cycle::Nothing }
+        Self { sources, outcomes: BTreeMap::new(), costs: BTreeMap::new(), cycle: Cycle::Nothing }
     }
 
     /// Makes a reading as the daemon does.
@@ -56,7 +60,7 @@ impl PageCheck {
         for _ in 0..CYCLES {
             self.sources.begin_cycle(Instant::now());
             while let Some(endpoint) = self.sources.next(Instant::now()) {
-                let answer = gateway.get(endpoint).await;
+                let answer = self.get(gateway, endpoint).await;
                 let odd = self.sources.take(endpoint, answer.as_deref(), Instant::now());
                 let certain = endpoint.page().is_certain(firmware);
                 let outcome = match (odd, &answer) {
@@ -80,7 +84,7 @@ impl PageCheck {
             if self.outcomes.contains_key(&endpoint) {
                 continue;
             }
-            let answer = gateway.get(endpoint).await;
+            let answer = self.get(gateway, endpoint).await;
             let outcome = match answer.as_deref().map(|body| sources::understand(endpoint, body)) {
                 Ok(Err(malformed)) => Outcome::Wrong(malformed.to_string()),
                 Ok(Ok(())) => Outcome::Read,
@@ -88,6 +92,16 @@ impl PageCheck {
             };
             self.outcomes.insert(endpoint, outcome);
         }
+    }
+
+    /// Requests a page, and records how long that took.
+    async fn get(&mut self, gateway: &mut Connected, endpoint: Endpoint) -> Result<Bytes, Error> {
+        let start = Instant::now();
+        let answer = gateway.get(endpoint).await;
+        if answer.is_ok() {
+            self.costs.insert(endpoint, start.elapsed());
+        }
+        answer
     }
 
     /// Writes the results. `by_token` says whether the gateway uses tokens or a user and a password.
@@ -104,6 +118,9 @@ impl PageCheck {
             format!("readable with this user: {read}")
         };
         report.good("pages", &message)?;
+        if let Some(words) = self.cost() {
+            report.good("pages", &words)?;
+        }
         let missing = with(|outcome| matches!(outcome, Outcome::Missing));
         if !missing.is_empty() {
             report.note("pages", &format!("not present in this firmware: {}", joined(&missing)))?;
@@ -131,6 +148,21 @@ impl PageCheck {
             }
         }
         self.write_values(report)
+    }
+
+    /// Describes how long the gateway took for its pages.
+    fn cost(&self) -> Option<String> {
+        let (slowest, longest) = self.costs.iter().max_by_key(|(_, cost)| **cost)?;
+        let mut costs: Vec<Duration> = self.costs.values().copied().collect();
+        costs.sort();
+        let median = costs.get(costs.len() / 2)?;
+        let slowest = name(*slowest);
+        Some(format!(
+            "the gateway took {:.2} s for a page (the median of {}), and {:.2} s for the slowest: {slowest}",
+            median.as_secs_f64(),
+            costs.len(),
+            longest.as_secs_f64()
+        ))
     }
 
     fn write_values(&self, report: &mut Report<'_>) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Checks the server: who listens at its addresses, and with which key.
+//! Checks the server and the proxies: who listens at their addresses, with which key, and who uses them.
 
 use std::time::Duration;
 
@@ -6,28 +6,38 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::super::consumer::listed;
 use super::super::failure::{Code, Failure};
 use super::report::Report;
-use crate::app::config;
+use crate::app::config::{Config, Service};
 use crate::io::http::{self, Certificate, Listen, Listener};
 use crate::io::state_dir::StateDir;
 
 /// The time limit for a response.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// What the daemon answers to a health check.
-const SIGN: &str = "application/health+json";
+/// What the daemon answers to a health check: the server, and a proxy, which has no such page.
+const SIGNS: [&str; 2] = ["application/health+json", "the proxy has no such page"];
+/// The maximum number of programs to name.
+const MOST: usize = 8;
 
-/// Checks each address of the server.
+/// Checks each address of the server and of the proxies.
 pub(super) async fn check(
-    settings: Option<&config::Server>,
+    config: &Config,
     state: Option<&StateDir>,
     report: &mut Report<'_>,
 ) -> Result<(), Failure> {
-    let Some(settings) = settings else { return Ok(()) };
-    for listen in &settings.listen {
-        address(*listen, report).await?;
+    for (service, listen) in config.listens() {
+        let (what, about) = match service {
+            Service::Server => ("server", String::new()),
+            Service::Proxy(place) => {
+                let gateway = config.gateways.get(place).map(ToString::to_string).unwrap_or_default();
+                let users = users(listen.address.port(), state).await;
+                ("proxy", format!(", for {gateway}; {users}"))
+            }
+        };
+        address(what, listen, &about, report).await?;
     }
-    if let (true, Some(state)) = (settings.uses_tls(), state) {
+    if let (true, Some(state)) = (config.listens().any(|(_, listen)| listen.tls), state) {
         let stored = Certificate::stored(state).await.ok().flatten();
         if let Some(fingerprint) = stored.and_then(|key| key.fingerprint().ok()) {
             report.good("server", &format!("its TLS key has the fingerprint {fingerprint}"))?;
@@ -38,21 +48,40 @@ pub(super) async fn check(
     Ok(())
 }
 
-async fn address(listen: Listen, report: &mut Report<'_>) -> Result<(), Failure> {
-    match Listener::open(listen, true) {
-        Ok(_) => {
-            report.note("server", &format!("nothing listens at {listen} now; the daemon will, when it runs"))
+/// Names the programs that have asked at `port`, as of the last time that the daemon has saved them.
+async fn users(port: u16, state: Option<&StateDir>) -> String {
+    let Some(state) = state else { return "who uses it is not known".to_owned() };
+    let all = listed(state).await.unwrap_or_default();
+    let names: Vec<String> = all
+        .into_iter()
+        .filter(|one| one.ports.contains(&port))
+        .map(|one| format!("{} ({})", one.name, one.address))
+        .collect();
+    match names.len() {
+        0 => "nobody has used it yet".to_owned(),
+        known => {
+            let more = known.saturating_sub(MOST);
+            let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let shown: Vec<String> = names.into_iter().take(MOST).collect();
+            format!("used by {}{others}", shown.join(", "))
         }
+    }
+}
+
+async fn address(what: &str, listen: Listen, about: &str, report: &mut Report<'_>) -> Result<(), Failure> {
+    match Listener::open(listen, true) {
+        Ok(_) => report
+            .note(what, &format!("nothing listens at {listen} now; the daemon will, when it runs{about}")),
         Err(http::Error::Busy { .. }) if listen.tls => {
-            report.good("server", &format!("{listen} is in use, by the daemon if it runs"))
+            report.good(what, &format!("{listen} is in use, by the daemon if it runs{about}"))
         }
         Err(http::Error::Busy { .. }) if is_ours(listen).await => {
-            report.good("server", &format!("the daemon serves at {listen}"))
+            report.good(what, &format!("the daemon serves at {listen}{about}"))
         }
         Err(error @ http::Error::Busy { .. }) => {
-            report.wrong("server", &Failure::new(Code::Unavailable, error.to_string()))
+            report.wrong(what, &Failure::new(Code::Unavailable, error.to_string()))
         }
-        Err(error) => report.wrong("server", &Failure::new(Code::Configuration, error.to_string())),
+        Err(error) => report.wrong(what, &Failure::new(Code::Configuration, error.to_string())),
     }
 }
 
@@ -66,7 +95,8 @@ async fn is_ours(listen: Listen) -> bool {
             .ok()?;
         let mut response = Vec::new();
         stream.take(4096).read_to_end(&mut response).await.ok()?;
-        Some(String::from_utf8_lossy(&response).contains(SIGN))
+        let response = String::from_utf8_lossy(&response);
+        Some(SIGNS.iter().any(|sign| response.contains(sign)))
     };
     timeout(TIMEOUT, asked).await.ok().flatten().unwrap_or(false)
 }

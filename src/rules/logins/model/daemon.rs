@@ -67,7 +67,8 @@ impl Model {
         let which = self.world.rng.usize(..DAEMONS);
         let gateway = self.world.rng.usize(..self.world.gateways);
         match self.world.rng.u16(..1000) {
-            0..700 => return self.poll(which, gateway),
+            0..680 => return self.poll(which, gateway),
+            680..700 => self.program_asks(which, gateway),
             700..710 => self.type_code(which, gateway),
             710..730 => {
                 self.processes[which].end();
@@ -600,6 +601,22 @@ impl Model {
             self.note(which, gateway, &kept.token);
         }
         event
+    }
+
+    /// A program asks the proxy for a page that the poller does not read. If the gateway refuses it, the session is opened
+    /// again: an acceptance counts, and a refusal says nothing.
+    fn program_asks(&mut self, which: usize, gateway: usize) {
+        let number = self.world.named[gateway];
+        if !self.world.gateway_answers[gateway] || self.is_locked() {
+            return;
+        }
+        let tokens = self.tokens(which, number, false);
+        let Some(kept) = tokens.in_use() else { return };
+        let verdict = self.world.verdict(gateway, &kept.token);
+        if verdict == Verdict::Accepted {
+            self.promises.gateway_said(which, &kept.token.id(), verdict);
+            self.note_acceptance(which, &kept.token);
+        }
     }
 
     /// Asks the gateway about `token`, and records the verdict as `TokenProvider` does.
