@@ -82,6 +82,7 @@ async fn context(directory: &tempfile::TempDir, stop: watch::Receiver<bool>) -> 
     latest.put_availability(&serial, Availability::Offline("no response".to_owned()));
     Context {
         registry: Registry::open(settings.limits.clone(), &state, &clock).await,
+        pages: Vec::new(),
         settings,
         latest,
         rendered: std::sync::Arc::default(),

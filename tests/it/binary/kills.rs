@@ -108,6 +108,15 @@ async fn stored(site: &Site, state: &StateDir) -> Option<Token> {
     tokens.in_use().map(|kept| kept.token.clone())
 }
 
+/// Adds a proxy to the configuration, and a program that asks it. The program ends with the returned set.
+async fn with_proxy(site: &Site) -> JoinSet<()> {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    site.configure(&format!("proxy = [\"{proxy}\"]\n[stdout]\nformat = \"json\"\n"));
+    let mut programs = JoinSet::new();
+    programs.spawn(ask(proxy));
+    programs
+}
+
 /// Asks the proxy for pages for as long as the test runs, whether somebody listens or not.
 async fn ask(proxy: SocketAddr) {
     for page in pages::all().cycle() {
@@ -124,11 +133,7 @@ async fn ask(proxy: SocketAddr) {
 async fn house(rng: &mut Rng) -> bool {
     let site = Site::new();
     let state = StateDir::open(&site.path("state")).unwrap();
-    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    site.configure(&format!("proxy = [\"{proxy}\"]\n[stdout]\nformat = \"json\"\n"));
-    // Ends with the house.
-    let mut programs = JoinSet::new();
-    programs.spawn(ask(proxy));
+    let _programs = with_proxy(&site).await;
     let (mut token, mut story) = (None, Vec::new());
     for _ in 0..KILLS {
         let arguments = [&["run"][..], &["run"], &["run", "--once"], &["token", "refresh"]][rng.usize(0..4)];
