@@ -129,6 +129,11 @@ async fn ask(proxy: SocketAddr) {
     }
 }
 
+fn assert_one_login(site: &Site, story: &[(&[&str], Point)]) {
+    let (attempts, _, tokens) = site.logins();
+    assert!(attempts <= 1 && tokens <= 1, "{attempts} logins, {tokens} tokens: {story:?}");
+}
+
 /// Runs the program in one house several times with kills; returns whether it has a token in the end.
 async fn house(rng: &mut Rng) -> bool {
     let site = Site::new();
@@ -147,8 +152,7 @@ async fn house(rng: &mut Rng) -> bool {
         let now = stored(&site, &state).await;
         assert!(token.is_none() || now == token, "a token is lost: {story:?}");
         token = now;
-        let (attempts, _, tokens) = site.logins();
-        assert!(attempts <= 1 && tokens <= 1, "{attempts} logins, {tokens} tokens: {story:?}");
+        assert_one_login(&site, &story);
     }
     // Undisturbed.
     let output = site.run(&["run", "--once"]).await;
