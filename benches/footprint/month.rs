@@ -14,9 +14,10 @@ use enphased::app::config::environment::Environment;
 use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
+use enphased::app::history::disks::Disks;
 use enphased::base::clock::Clock;
 use enphased::base::secrets::Secret;
-use enphased::io::state_dir::{Disk, StateDir};
+use enphased::io::state_dir::StateDir;
 use enphased::simulator::{GatewayOptions, Pages, Simulation, SimulationOptions};
 use fastrand::Rng;
 use tokio::runtime;
@@ -54,7 +55,7 @@ async fn live(days: u32) {
         hangups,
         more_stops,
         listeners: None,
-        history_disk: Disk::inline(),
+        history_disks: Disks::inline(),
     };
     let reload = || Ok(configuration(dir.path(), &simulation));
     println!(

@@ -78,6 +78,14 @@ impl Clock {
         Self::Simulated(SimulatedClock(Arc::new(Mutex::new(dial))))
     }
 
+    /// Returns how many times as fast as tokio's time the clock runs.
+    pub fn speed(&self) -> u32 {
+        match self {
+            Self::System(_) => 1,
+            Self::Simulated(clock) => clock.dial().speed,
+        }
+    }
+
     /// Returns the wall clock.
     pub fn now(&self) -> Timestamp {
         match self {

@@ -1,6 +1,7 @@
 //! Converts readings to text and messages. Nothing here sends anything.
 
 pub mod domoticz;
+pub mod history;
 pub mod homeassistant;
 pub mod influx;
 pub mod json;

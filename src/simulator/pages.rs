@@ -122,7 +122,7 @@ impl Pages {
     }
 
     /// Returns the JSON of a page, by its target.
-    pub(super) fn json(&self, target: &str) -> Option<&Value> {
+    pub fn json(&self, target: &str) -> Option<&Value> {
         self.find(target)?.1.json.as_ref()
     }
 

@@ -91,6 +91,7 @@ async fn context(directory: &tempfile::TempDir, stop: watch::Receiver<bool>) -> 
         started_at: clock.now(),
         clock,
         tally: Tally::default(),
+        history: None,
         zone: TimeZone::UTC,
         interval: Duration::from_secs(30),
         has_broker: false,

@@ -29,6 +29,7 @@ mod gateway_client;
 mod gateway_trust;
 mod hanging_disk;
 mod history;
+mod history_kills;
 mod homeassistant;
 mod hostile_broker;
 mod hostile_gateway;

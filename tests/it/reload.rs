@@ -7,7 +7,8 @@ use std::time::Duration;
 use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
-use enphased::io::state_dir::{Disk, StateDir};
+use enphased::app::history::disks::Disks;
+use enphased::io::state_dir::StateDir;
 use enphased::simulator::{GatewayOptions, Pages, SimulationOptions};
 use fastrand::Rng;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -67,7 +68,7 @@ impl Reloads {
             notify: Notify::Channel(tell, None),
             hangups,
             listeners: None,
-            history_disk: Disk::inline(),
+            history_disks: Disks::inline(),
             more_stops: mpsc::channel(1).1,
         };
         let running = daemon::run(self.config(), inputs, || Ok(self.config()), std::future::pending());

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
-use enphased::io::state_dir::{Disk, StateDir};
+use enphased::app::history::disks::Disks;
+use enphased::io::state_dir::StateDir;
 use enphased::simulator::{Answer, Fault, GatewayOptions, LOGIN, Pages, SimulationOptions, TOKENS};
 use fastrand::Rng;
 use tokio::sync::mpsc;
@@ -31,7 +32,7 @@ async fn longest_silence(house: &House, length: Duration) -> Duration {
         hangups,
         more_stops,
         listeners: None,
-        history_disk: Disk::inline(),
+        history_disks: Disks::inline(),
     };
     let listen = tokio::spawn(async move {
         let (mut last, mut longest) = (Instant::now(), Duration::ZERO);

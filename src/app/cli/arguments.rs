@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::app::config::Format;
 use crate::base::reading::Serial;
+use crate::output::history;
 use crate::rules::counters::Counter;
 
 /// Read an Enphase solar gateway on the home network, with at most one cloud login per token lifetime
@@ -35,6 +36,8 @@ pub(super) enum Command {
         #[arg(long, value_enum)]
         format: Option<FormatName>,
     },
+    /// Show what the daemon has recorded: days, months, years, or the values of every 5 minutes
+    History(HistoryArgs),
     /// List the gateways that announce themselves on the network
     Discover,
     /// Check everything and say what to do about each problem; never logs in
@@ -87,6 +90,44 @@ pub(super) struct GatewayArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    /// The first day, month or year, e.g. 2026-06-21, 2026-06 or 2026 [default: depends on the step]
+    #[arg(long, value_name = "DATE")]
+    pub(super) from: Option<String>,
+    /// The last day, month or year [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(super) to: Option<String>,
+    /// The time that a row covers
+    #[arg(long, value_parser = ["5m", "day", "month", "year"], default_value = "day")]
+    pub(super) step: String,
+    /// Whose energy to show; phases and inverters have no values of 5 minutes
+    #[arg(long, value_parser = ["site", "phases", "inverters"], default_value = "site")]
+    pub(super) of: String,
+    /// Print this format
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: HistoryFormat,
+    #[command(flatten)]
+    pub(super) gateway: GatewayArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum HistoryFormat {
+    Table,
+    Csv,
+    Json,
+}
+
+impl From<HistoryFormat> for history::Format {
+    fn from(format: HistoryFormat) -> Self {
+        match format {
+            HistoryFormat::Table => Self::Table,
+            HistoryFormat::Csv => Self::Csv,
+            HistoryFormat::Json => Self::Json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(super) struct RefreshArgs {
     #[command(flatten)]
     pub(super) gateway: GatewayArgs,
@@ -124,6 +165,7 @@ impl Cli {
             Command::Config(ConfigCommand::Validate { reload }) => reload,
             Command::Config(ConfigCommand::Example)
             | Command::Domoticz(_)
+            | Command::History(_)
             | Command::Discover
             | Command::Demo => false,
             _ => true,

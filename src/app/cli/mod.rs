@@ -20,16 +20,19 @@ use fastrand::Rng;
 
 use crate::app::commands::failure::{Code, Failure};
 use crate::app::commands::{
-    Context, check, config, consumer, demo, discover, domoticz, gateway, read, reset_totals, run, token,
+    Context, check, config, consumer, demo, discover, domoticz, gateway, history, read, reset_totals, run,
+    token,
 };
 use crate::app::config::environment::Environment;
 use crate::app::config::{self as configuration, Format};
 use crate::app::daemon::notify::Notify;
+use crate::app::history::query::Words;
 use crate::base::clock::Clock;
 use crate::base::printable::Cleaned;
 use crate::rules::counters::Counter;
 use arguments::{
-    Cli, Command, ConfigCommand, ConsumerCommand, DomoticzCommand, GatewayCommand, ListFormat, TokenCommand,
+    Cli, Command, ConfigCommand, ConsumerCommand, DomoticzCommand, GatewayCommand, HistoryArgs, ListFormat,
+    TokenCommand,
 };
 use output::Output;
 use terminal::Terminal;
@@ -48,6 +51,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
     let prepared = Prepared::new(&cli, &environment);
     let logs = logging::start(&environment, cli.is_verbose(), cli.is_daemon());
     dumps::disable();
+    if let Command::History(args) = &cli.command {
+        return end(history_command(args, prepared), &logs);
+    }
     let result = resources::runtime().and_then(|runtime| {
         if cli.needs_threads() {
             resources::secure_thread(&runtime)?;
@@ -60,6 +66,11 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         runtime.shutdown_background();
         result
     });
+    end(result, &logs)
+}
+
+/// Logs the reason of a failure, and returns the exit code.
+fn end(result: Result<(), Failure>, logs: &logging::Logs) -> u8 {
     let code = match result {
         Ok(()) => 0,
         Err(failure) => {
@@ -116,10 +127,27 @@ impl Prepared {
                 // An error is reported where the directory is used.
                 context.state().ok();
             }
+            if matches!(cli.command, Command::History(_)) {
+                context.history_directory().ok();
+            }
             context
         });
         Some(Self { config, input })
     }
+}
+
+/// Shows the history. Without the runtime, which needs files outside of the state directory.
+fn history_command(args: &HistoryArgs, prepared: Option<Prepared>) -> Result<(), Failure> {
+    let Some(Prepared { config, .. }) = prepared else { return Ok(()) };
+    let words = Words {
+        from: args.from.as_deref(),
+        to: args.to.as_deref(),
+        step: Some(&args.step),
+        of: Some(&args.of),
+    };
+    let gateway = args.gateway.gateway.as_ref();
+    let options = history::Options { words, gateway, format: args.format.into() };
+    history::history(&mut config?, options, &mut Cleaned(Output(io::stdout())))
 }
 
 async fn gateway_command(
@@ -214,7 +242,9 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         Command::Config(ConfigCommand::Validate { reload }) => {
             config::validate(&mut context, reload, out).await
         }
-        Command::Config(ConfigCommand::Example) | Command::Demo | Command::Discover => Ok(()),
+        Command::Config(ConfigCommand::Example) | Command::Demo | Command::Discover | Command::History(_) => {
+            Ok(())
+        }
     }
 }
 

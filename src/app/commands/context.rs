@@ -1,5 +1,7 @@
 //! The dependencies of every command.
 
+use std::path::PathBuf;
+
 use fastrand::Rng;
 
 use super::failure::Failure;
@@ -22,6 +24,8 @@ pub struct Context {
     pub rng: Rng,
     /// The state directory or the reason that it cannot be used; `None` before the first use.
     state: Option<Result<StateDir, Failure>>,
+    /// The directory of the history, if the command reads only that.
+    history: Option<Result<PathBuf, Failure>>,
     /// Lets the end of the program wait for a login that is in progress.
     ending: Ending,
 }
@@ -29,7 +33,7 @@ pub struct Context {
 impl Context {
     /// Creates the context of a command that uses `config`.
     pub fn new(config: Config, environment: Environment, clock: Clock, rng: Rng) -> Self {
-        Self { config, environment, clock, rng, state: None, ending: Ending::default() }
+        Self { config, environment, clock, rng, state: None, history: None, ending: Ending::default() }
     }
 
     /// Opens the state directory. A process of root first becomes the directory's owner, after reading the passwords
@@ -40,6 +44,19 @@ impl Context {
         }
         let state = self.enter();
         self.state.insert(state).clone()
+    }
+
+    /// Returns the directory of the history. A process of root first becomes the owner of the directory, which is its root
+    /// directory from then on: under systemd the path leads through a directory that only root may enter, and SQLite
+    /// follows paths itself.
+    pub fn history_directory(&mut self) -> Result<PathBuf, Failure> {
+        if let Some(directory) = &self.history {
+            return directory.clone();
+        }
+        let path = self.config.state_dir.clone();
+        let entered =
+            Entrance::find(&path).and_then(Entrance::enter_as_root_directory).map_err(Failure::from);
+        self.history.insert(entered).clone()
     }
 
     fn enter(&mut self) -> Result<StateDir, Failure> {

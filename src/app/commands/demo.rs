@@ -6,17 +6,20 @@ use fastrand::Rng;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
+use super::demo_year::{House, Year};
 use super::failure::Failure;
 use super::run::stop_signals;
 use crate::app::config::environment::Environment;
 use crate::app::config::{self, Config};
 use crate::app::daemon::notify::Notify;
 use crate::app::daemon::{self, Inputs};
+use crate::app::history::disks::Disks;
 use crate::app::listeners::Listeners;
 use crate::base::clock::Clock;
 use crate::base::secrets::Secret;
-use crate::io::state_dir::{Disk, StateDir};
-use crate::simulator::{Simulation, SimulationOptions};
+use crate::io::history::History;
+use crate::io::state_dir::StateDir;
+use crate::simulator::{Pages, Simulation, SimulationOptions};
 
 /// The poll interval.
 const INTERVAL: &str = "3s";
@@ -30,6 +33,7 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     let mut options = SimulationOptions::demo();
     // The last simulated gateway has batteries, so it shows the most values.
     options.gateways = options.gateways.pop().into_iter().collect();
+    let pages = options.gateways.first().map(|gateway| gateway.pages.clone());
     let simulation = Simulation::start(&clock, options)?;
     let directory = tempfile::tempdir()?;
     let gateway = format!("interval = {INTERVAL:?}\n");
@@ -62,16 +66,12 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
         writeln!(out, "Look at it in a browser: {address}/\n")?;
     }
     out.flush()?;
-    let inputs = Inputs {
-        state,
-        clock,
-        rng,
-        notify,
-        hangups,
-        more_stops,
-        listeners,
-        history_disk: Disk::thread_named("history"),
-    };
+    let history_disks = Disks::threads();
+    if let Some(house) = pages.and_then(|pages| house(&simulation, &pages)) {
+        let history = History::new(state.path(), history_disks.writes.clone());
+        history.write_in_background(Year::until(morning(), house));
+    }
+    let inputs = Inputs { state, clock, rng, notify, hangups, more_stops, listeners, history_disks };
     daemon::run(config, inputs, load, stop).await?;
     let counts = simulation.cloud.counts();
     writeln!(
@@ -80,6 +80,30 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
         counts.logins, counts.tokens
     )?;
     Ok(())
+}
+
+/// Returns the house for the made-up year before the demo.
+fn house(simulation: &Simulation, pages: &Pages) -> Option<House> {
+    let gateway = simulation.gateways.first()?.serial().parse().ok()?;
+    let energies = simulation.worlds.first()?.now().energies;
+    let rows = pages.json("/api/v1/production/inverters")?.as_array()?;
+    let serial = |row: &serde_json::Value| row["serialNumber"].as_str()?.parse().ok();
+    let phases =
+        pages.json("/ivp/meters")?.as_array()?.iter().filter_map(|meter| meter["phaseCount"].as_u64()).max();
+    let totals = [
+        energies.production,
+        energies.consumption,
+        energies.import,
+        energies.export,
+        energies.charged,
+        energies.discharged,
+    ];
+    Some(House {
+        gateway,
+        inverters: rows.iter().filter_map(serial).collect(),
+        phases: (1..=phases.unwrap_or_default()).map(|phase| format!("L{phase}")).collect(),
+        totals,
+    })
 }
 
 /// Returns the time at which the demo starts: shortly before production exceeds consumption.

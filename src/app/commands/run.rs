@@ -10,6 +10,7 @@ use super::failure::{Code, Failure};
 use crate::app::config;
 use crate::app::daemon::notify::Notify;
 use crate::app::daemon::{self, Inputs};
+use crate::app::history::disks::Disks;
 use crate::app::token_provider::ending::Ending;
 use crate::io::state_dir::Disk;
 
@@ -34,7 +35,7 @@ pub async fn run(mut context: Context, path: Option<PathBuf>) -> Result<(), Fail
         hangups,
         more_stops,
         listeners: None,
-        history_disk: Disk::thread_named("history"),
+        history_disks: Disks::threads(),
     };
     let reload = || config::load(path.as_deref(), &environment);
     daemon::run(config, inputs, reload, stop).await?;

@@ -7,10 +7,11 @@ use tokio::task::JoinSet;
 use super::Inputs;
 use super::running_task::RunningTask;
 use crate::app::config::Config;
+use crate::app::history::reader::HistoryReader;
 use crate::app::history::recorder::{Recorder, Settings};
 use crate::app::poller::Shared;
 use crate::base::heartbeat::Heartbeat;
-use crate::io::history;
+use crate::io::history::{self, HistoryFile};
 
 /// The running recorder, if the history is on.
 #[derive(Default)]
@@ -20,7 +21,7 @@ impl History {
     /// Starts the recorder of `config`, unless it is running.
     pub(super) fn start(&mut self, set: &mut JoinSet<()>, config: &Config, shared: &Shared, inputs: &Inputs) {
         let Some(settings) = settings(config).filter(|_| self.0.is_none()) else { return };
-        let file = history::History::new(inputs.state.path(), inputs.history_disk.clone());
+        let file = history::History::new(inputs.state.path(), inputs.history_disks.writes.clone());
         let recorder = Recorder::new(file, settings.clone(), shared.clock.clone(), shared.zone.clone());
         let latest = shared.latest.clone();
         let record = |stop| async move {
@@ -42,6 +43,12 @@ impl History {
     pub(super) fn stop_signal(&self) -> Option<&watch::Sender<bool>> {
         self.0.as_ref().map(|running| &running.stop)
     }
+}
+
+/// Returns what the server reads the history with, if it is on.
+pub(super) fn reader(config: &Config, inputs: &Inputs) -> Option<HistoryReader> {
+    let file = HistoryFile::inside(inputs.state.path());
+    config.history.as_ref().map(|_| HistoryReader { file, disk: inputs.history_disks.reads.clone() })
 }
 
 fn settings(config: &Config) -> Option<Settings> {

@@ -4,9 +4,10 @@ use fastrand::Rng;
 use tokio::sync::mpsc;
 
 use super::notify::Notify;
+use crate::app::history::disks::Disks;
 use crate::app::listeners::Listeners;
 use crate::base::clock::Clock;
-use crate::io::state_dir::{Disk, StateDir};
+use crate::io::state_dir::StateDir;
 
 /// Everything that the daemon needs besides its configuration.
 #[derive(Debug)]
@@ -22,6 +23,6 @@ pub struct Inputs {
     pub more_stops: mpsc::Receiver<()>,
     /// The listeners, if they are open already. Otherwise the daemon opens those of its configuration.
     pub listeners: Option<Listeners>,
-    /// The worker that writes the history. A thread of its own, because another program may lock the file for minutes.
-    pub history_disk: Disk,
+    /// The workers that write and read the history. Threads of their own, because another program may lock the file.
+    pub history_disks: Disks,
 }

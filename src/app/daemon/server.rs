@@ -11,6 +11,7 @@ use super::running_task::{RunningTask, Stopped};
 use crate::app::config::{self, Config, Service};
 use crate::app::consumers::live_list;
 use crate::app::consumers::registry::Registry;
+use crate::app::history::reader::HistoryReader;
 use crate::app::listeners::{Error, Listeners, names};
 use crate::app::page_cache::PageCache;
 use crate::app::poller::Shared;
@@ -42,7 +43,7 @@ impl Server {
         config: &Config,
         shared: &Shared,
         pages: &[Option<PageCache>],
-        run: u32,
+        (run, history): (u32, Option<HistoryReader>),
     ) {
         let Some(settings) = &config.server else { return };
         let (sender, stop) = watch::channel(false);
@@ -50,6 +51,7 @@ impl Server {
         let registry = Registry::open(settings.limits.clone(), &shared.state, &shared.clock).await;
         let context = Context {
             pages: pages.iter().flatten().cloned().collect(),
+            history,
             ..context(settings, config, shared, &registry, run, stop.clone())
         };
         let routers = Routers {
@@ -183,6 +185,7 @@ fn context(
         clock: shared.clock.clone(),
         tally: shared.tally.clone(),
         zone: shared.zone.clone(),
+        history: None,
         interval: config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default(),
         has_broker: config.mqtt.is_some(),
         names: names(config),

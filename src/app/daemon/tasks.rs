@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::history::History;
+use super::history::{self, History};
 use super::reload::{Change, ReloadLimit, reloaded};
 use super::running_task::{RunningTask, STOP_TIMEOUT};
 use super::server::{self, Server};
@@ -90,6 +90,11 @@ impl PublisherSettings {
     }
 }
 
+/// Returns whether the server answers requests for the history.
+const fn has_history(config: &Config) -> bool {
+    config.history.is_some()
+}
+
 /// Returns the gateways with a proxy. With another poller it has other pages, so it starts again.
 fn proxied(config: &Config) -> Vec<&config::Gateway> {
     config.gateways.iter().filter(|gateway| !gateway.proxy.is_empty()).collect()
@@ -164,7 +169,8 @@ impl Tasks {
         if let Some(listeners) = listeners {
             let run = inputs.rng.u32(..);
             let pages = self.pages(config);
-            self.server.start(&mut self.set, listeners, config, &self.shared, &pages, run).await;
+            let history = history::reader(config, inputs);
+            self.server.start(&mut self.set, listeners, config, &self.shared, &pages, (run, history)).await;
         }
     }
 
@@ -188,7 +194,9 @@ impl Tasks {
     ) -> bool {
         let everything = change == Change::Everything;
         let mut opened = None;
-        if everything || old.server != new.server || proxied(old) != proxied(new) {
+        let is_other =
+            old.server != new.server || proxied(old) != proxied(new) || has_history(old) != has_history(new);
+        if everything || is_other {
             self.server.stop().await;
             opened = match server::open(new, state).await {
                 Ok(opened) => opened,

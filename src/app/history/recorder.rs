@@ -20,7 +20,8 @@ use crate::io::history::rows::{Batch, Counted};
 use crate::io::history::{Error, History};
 use crate::rules::history::GatewayHistory;
 
-/// The interval between two writes, and the time after which a clock that has jumped is trusted.
+/// The interval between two writes, and the time after which a clock that has jumped is trusted; by the clock, which is fast
+/// in the demo.
 const SAVE: Duration = Duration::from_secs(15 * 60);
 /// The interval before a failed write is repeated.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -64,6 +65,7 @@ pub struct Recorder {
     gateways: BTreeMap<Serial, GatewayHistory>,
     /// The number of the newest write in `latest` that was recorded.
     seen: u64,
+    save: Duration,
     save_at: Instant,
     load_at: Instant,
     outage: Outage<&'static str>,
@@ -78,7 +80,7 @@ impl std::fmt::Debug for Recorder {
 impl Recorder {
     /// Creates a recorder that writes to `history`. Days end at midnight in `zone`.
     pub fn new(history: History, settings: Settings, clock: Clock, zone: TimeZone) -> Self {
-        let now = Instant::now();
+        let (now, save) = (Instant::now(), SAVE / clock.speed().max(1));
         Self {
             history,
             settings,
@@ -86,7 +88,8 @@ impl Recorder {
             zone,
             gateways: BTreeMap::new(),
             seen: 0,
-            save_at: now + SAVE,
+            save,
+            save_at: now + save,
             load_at: now,
             outage: Outage::new(STEADY),
         }
@@ -156,7 +159,7 @@ impl Recorder {
                 history.see(&reading.value, self.settings.interval, &self.clock.moment(), &self.zone);
             if jumped {
                 tracing::debug!(%serial, "the clock has jumped; the history continues from what is on disk");
-                self.save_at = Instant::now() + SAVE;
+                self.save_at = Instant::now() + self.save;
             }
         }
         self.seen = snapshot.written();
@@ -186,7 +189,7 @@ impl Recorder {
         if self.save_at > now {
             return None;
         }
-        self.save_at = now + SAVE;
+        self.save_at = now + self.save;
         let job = Box::pin(write(self.history.clone(), self.take(false)?));
         Some(Running { job, late })
     }

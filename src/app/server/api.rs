@@ -130,7 +130,7 @@ pub(super) async fn reading(
     document(&headers, context.rendered.document(reading))
 }
 
-fn no_gateway() -> Problem {
+pub(super) fn no_gateway() -> Problem {
     Problem::not_found("no gateway with this serial number is known: /api/v1/gateways lists them")
 }
 

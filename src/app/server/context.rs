@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::rendered::Rendered;
 use crate::app::config;
 use crate::app::consumers::registry::Registry;
+use crate::app::history::reader::HistoryReader;
 use crate::app::latest::Latest;
 use crate::app::page_cache::PageCache;
 use crate::app::requests::Requests;
@@ -33,6 +34,8 @@ pub struct Context {
     pub clock: Clock,
     pub tally: Tally,
     pub zone: TimeZone,
+    /// `None` if the history is switched off.
+    pub history: Option<HistoryReader>,
     /// The longest poll interval of the gateways.
     pub interval: Duration,
     /// Values are published to a broker.

@@ -8,6 +8,7 @@ mod context;
 pub mod feed;
 pub mod group;
 mod health;
+mod history;
 mod live;
 mod metrics;
 mod openapi;
@@ -31,6 +32,7 @@ pub fn router(context: Context) -> Router {
         .route("/", get(api::index))
         .route("/api/v1/gateways", get(api::gateways))
         .route("/api/v1/gateways/{serial}/reading", get(api::reading))
+        .route("/api/v1/gateways/{serial}/history", get(history::history))
         .route("/api/v1/gateways/{serial}/poll", post(api::poll))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/consumers", get(api::consumers))

@@ -57,6 +57,22 @@ impl History {
         self.run(move |writer| writer.write(&batches)).await
     }
 
+    /// Writes batches that are made while they are written, one transaction each. Returns at once.
+    pub fn write_in_background(&self, batches: impl Iterator<Item = Batch> + Send + 'static) {
+        let mut writer = Writer::new(self.file.clone());
+        let is_started = self.disk.start(move || {
+            for batch in batches {
+                if let (Err(error), _) = writer.write(&[batch]) {
+                    tracing::debug!("{error}");
+                    return;
+                }
+            }
+        });
+        if !is_started {
+            tracing::debug!("the disk takes no work");
+        }
+    }
+
     /// Closes the file.
     pub async fn close(&self) {
         let closed = self.run(|writer| {

@@ -1,12 +1,12 @@
 //! Switches root to the owner of the state directory before any access. The contents of the directory, which this user
 //! controls, then cannot lead to files that only root may change.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Uid};
-use rustix::process::{getegid, geteuid, getgid, getuid};
+use rustix::process::{chroot, fchdir, getegid, geteuid, getgid, getuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::directory::Directory;
@@ -41,24 +41,42 @@ impl<'a> Entrance<'a> {
     pub fn enter(self) -> Result<StateDir, Error> {
         let Some(place) = self.place.filter(|place| place.uid != 0) else { return StateDir::open(self.path) };
         let (uid, gid) = (place.uid, place.gid);
-        become_user(uid, gid).map_err(|error| {
-            let why = format!(
-                "it belongs to user {uid}, and root cannot switch to that user ({error}); run this as that user, or \
-                 give the directory to root"
-            );
-            Error::Foreign { path: self.path.to_owned(), why }
-        })?;
+        become_user(uid, gid, None).map_err(|error| foreign(self.path, uid, &error))?;
         let directory = Directory::kept(self.path, place.make()?);
         Ok(StateDir { directory, disk: Disk::inline() })
     }
+
+    /// Switches the process of root to the owner of the directory for good, and makes the directory its root directory. So
+    /// its files can be opened by their paths, also where only root may enter a directory above. Returns the path of the
+    /// directory from then on. Nothing is created.
+    pub fn enter_as_root_directory(self) -> Result<PathBuf, Error> {
+        let path = self.path.to_owned();
+        let Some(place) = self.place.filter(|place| place.uid != 0) else { return Ok(path) };
+        let (uid, gid) = (place.uid, place.gid);
+        let Ok(directory) = place.open() else { return Ok(path) };
+        become_user(uid, gid, Some(&directory)).map_err(|error| foreign(&path, uid, &error))?;
+        Ok(PathBuf::from("/"))
+    }
 }
 
-/// Switches the process to the user `uid` for good.
-fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+fn foreign(path: &Path, uid: u32, error: &io::Error) -> Error {
+    let why = format!(
+        "it belongs to user {uid}, and root cannot switch to that user ({error}); run this as that user, or give the \
+         directory to root"
+    );
+    Error::Foreign { path: path.to_owned(), why }
+}
+
+/// Switches the process to the user `uid` for good. With `root`, that directory is the root directory afterwards.
+fn become_user(uid: u32, gid: u32, root: Option<&File>) -> io::Result<()> {
     // The system call affects one thread only; any other thread would continue as root.
     let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads != 1 {
         return Err(io::Error::other(format!("{threads} threads are running")));
+    }
+    if let Some(root) = root {
+        fchdir(root)?;
+        chroot(".")?;
     }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(if gid == 0 { NOGROUP } else { gid }));
     set_thread_groups(&[])?;

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use crate::base::units::{WattHours, Watts};
 
 /// Formats a power as `350 W` or `-3.78 kW`.
-pub(super) fn power(power: Watts) -> String {
+pub(in crate::output) fn power(power: Watts) -> String {
     scaled(power.value(), ["W", "kW", "MW"])
 }
 
@@ -15,7 +15,7 @@ pub(super) fn size(power: Watts) -> String {
 }
 
 /// Formats an energy as `350 Wh`, `14.8 kWh` or `4.55 MWh`.
-pub(super) fn energy(energy: WattHours) -> String {
+pub(in crate::output) fn energy(energy: WattHours) -> String {
     scaled(energy.value(), ["Wh", "kWh", "MWh"])
 }
 

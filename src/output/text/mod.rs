@@ -1,6 +1,6 @@
 //! Formats readings for people: as a table, as a line for each poll, and for `systemctl status`.
 
-mod amounts;
+pub(in crate::output) mod amounts;
 mod line;
 mod paint;
 mod table;

@@ -7,7 +7,7 @@ use super::{served, served_with};
 use enphased::simulator::responses;
 
 /// Compares `value` with a schema of the description. Only the words that the description uses are known.
-fn compare(value: &Value, schema: &Value, all: &Value, place: &str) {
+pub(super) fn compare(value: &Value, schema: &Value, all: &Value, place: &str) {
     if let Some(name) = schema["$ref"].as_str() {
         let target = all.pointer(name.strip_prefix('#').unwrap()).unwrap();
         return compare(value, target, all, place);

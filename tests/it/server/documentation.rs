@@ -17,7 +17,7 @@ use crate::support::house::House;
 #[tokio::test]
 async fn each_line_of_the_documentation_works() {
     let server = "\n[server]\nlisten = [\"127.0.0.1:0\", \"tls://127.0.0.1:0\"]\n";
-    let house = House::new(SimulationOptions::default()).with(server);
+    let house = House::new(SimulationOptions::default()).with(server).with_history();
     let state = StateDir::open(house.state()).unwrap();
     let mut tokens = ConsumerTokens::empty().unwrap();
     let token = tokens.add("docs", None, Timestamp::UNIX_EPOCH).unwrap();

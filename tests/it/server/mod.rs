@@ -4,6 +4,7 @@ mod api;
 mod client;
 mod consumers;
 mod documentation;
+mod history;
 mod listeners;
 mod live;
 mod raw_bytes;

@@ -9,6 +9,7 @@ use enphased::app::config::environment::Environment;
 use enphased::app::config::{self, Config};
 use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
+use enphased::app::history::disks::Disks;
 use enphased::app::listeners::Listeners;
 use enphased::app::poller::{Poller, Shared};
 use enphased::base::clock::Clock;
@@ -144,6 +145,7 @@ impl House {
         let clock = self.clock.clone();
         let state = StateDir::open(self.state()).unwrap().on(disk);
         let more_stops = mpsc::channel(1).1;
+        let history_disks = Disks { writes: history_disk, reads: Disk::inline() };
         let inputs = Inputs {
             state,
             clock,
@@ -152,7 +154,7 @@ impl House {
             hangups,
             more_stops,
             listeners,
-            history_disk,
+            history_disks,
         };
         daemon::run(self.config(), inputs, || Ok(self.config()), stop).await.unwrap();
         std::iter::from_fn(|| told.try_recv().ok()).collect()
