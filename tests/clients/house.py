@@ -78,7 +78,6 @@ requests_per_minute = 100000
     async def start(self):
         """Starts the daemon, with the gateway's token in its state directory, and waits until the proxy answers."""
         if self.gateway.needs_token and self.daemon is None:
-            self.token = await self.command("consumer", "add", "homeassistant")
             await self.command("token", "import", stdin=self.gateway.token)
         with open(self.folder / "log", "ab") as log:
             self.daemon = await asyncio.create_subprocess_exec(
@@ -92,8 +91,10 @@ requests_per_minute = 100000
                 with contextlib.suppress(aiohttp.ClientConnectionError):
                     async with client.get(f"http://{self.plain}/info") as response:
                         if response.status == 200:
-                            return
+                            break
                 await asyncio.sleep(0.05)
+        # Added while the daemon runs, and used at once.
+        self.token = self.token or await self.command("consumer", "add", "homeassistant")
 
     async def stop(self):
         if self.daemon and self.daemon.returncode is None:

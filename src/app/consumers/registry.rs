@@ -18,6 +18,8 @@ use crate::rules::access::refusal::Refusal;
 /// How often the file with the tokens is looked at while requests or streams depend on it. A removed token ends its streams
 /// within this time.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked at for tokens that are not known: a script uses one at once after it was added.
+const LOOK_FOR_NEW: Duration = Duration::from_millis(100);
 /// How often it is looked at otherwise, so that an idle server wakes nobody.
 const IDLE: Duration = Duration::from_secs(60);
 /// How often wrong tokens are reported at most.
@@ -161,12 +163,21 @@ impl Registry {
         sessions: &[&str],
         mut request: Request,
     ) -> Result<Identity, Refusal> {
-        let looked = lock(&self.known).looked;
-        let presents = token.is_some() || !sessions.is_empty();
-        if presents && looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+        let (presented, looked) = {
+            let known = lock(&self.known);
+            (known.presented(token, sessions, self.clock.now()), known.looked)
+        };
+        let longest = match presented {
+            Presented::Nothing => Duration::MAX,
+            Presented::Unknown => LOOK_FOR_NEW,
+            Presented::Known(_) | Presented::Removed => LOOK,
+        };
+        request.token = if looked.is_none_or(|looked| looked.elapsed() >= longest) {
             self.look().await;
-        }
-        request.token = lock(&self.known).presented(token, sessions, self.clock.now());
+            lock(&self.known).presented(token, sessions, self.clock.now())
+        } else {
+            presented
+        };
         let admitted = lock(&self.consumers).admit(&request, self.clock.now(), Instant::now());
         if request.stream {
             self.stream_began.notify_one();

@@ -94,6 +94,22 @@ async fn a_token_opens_a_session_whose_cookie_is_sufficient_also_after_a_restart
         .await;
 }
 
+/// A script adds a token and uses it in the next line, while other programs ask.
+#[tokio::test(start_paused = true)]
+async fn a_token_is_accepted_at_once_after_it_was_added() {
+    let house = closed();
+    let first = bearer(add(&house, "homebridge").await.expose());
+    house
+        .visited(async |addresses| {
+            assert_eq!(read(addresses[0], &[&first]).await, 200);
+            let second = bearer(add(&house, "homeassistant").await.expose());
+            sleep(Duration::from_millis(200)).await;
+            assert_eq!(read(addresses[0], &[&first]).await, 200);
+            assert_eq!(request(addresses[0], &format!("GET {CHECK}"), &[&second]).await.status, 200);
+        })
+        .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_of_the_check_is_ignored_and_a_refusal_is_plain() {
     let house = closed();
