@@ -36,12 +36,14 @@ pub(crate) struct Rig {
 impl Rig {
     /// With this many gateways, which answer from a thread of their own.
     pub(crate) fn new(gateways: usize) -> Self {
+        Self::with((0..gateways).map(|_| GatewayOptions::new(Pages::metered())).collect())
+    }
+
+    /// With these gateways.
+    pub(crate) fn with(gateways: Vec<GatewayOptions>) -> Self {
         let clock = Clock::system();
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let options = SimulationOptions {
-            gateways: (0..gateways).map(|_| GatewayOptions::new(Pages::metered())).collect(),
-            ..SimulationOptions::default()
-        };
+        let options = SimulationOptions { gateways, ..SimulationOptions::default() };
         let simulation = runtime.block_on(async { Simulation::start(&clock, options) }).unwrap();
         let servers = runtime.handle().clone();
         std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));

@@ -1,6 +1,7 @@
-//! Requests for the newest reading, as many as are answered.
+//! Requests for one page, as many as are answered.
 
 use std::env;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,20 +22,25 @@ pub(crate) struct Load {
     pub(crate) others: u64,
 }
 
-/// Measures the requests that one core answers.
+/// Measures the requests for the newest reading that one core answers.
 pub(crate) fn measure() -> Load {
-    let seconds: u64 = env::var("ENPHASED_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     let served = Served::start();
+    of(&served, served.address, &served.path)
+}
+
+/// Measures the requests for `path` at `address` that one core answers.
+pub(crate) fn of(served: &Served, address: SocketAddr, path: &str) -> Load {
+    let seconds: u64 = env::var("ENPHASED_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     let has_wrk = Command::new("wrk").arg("--version").output().is_ok();
-    let (load, late) =
-        served.late_polls(|| if has_wrk { by_wrk(&served, seconds) } else { by_threads(&served, seconds) });
+    let send = if has_wrk { by_wrk } else { by_threads };
+    let (load, late) = served.late_polls(|| send(address, path, seconds));
     Load { late, ..load }
 }
 
-fn by_wrk(served: &Served, seconds: u64) -> Load {
+fn by_wrk(address: SocketAddr, path: &str, seconds: u64) -> Load {
     let mut command = pinned(0);
     command.args(["wrk", "-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), "--latency"]);
-    let output = command.arg(format!("http://{}{}", served.address, served.path)).output().unwrap();
+    let output = command.arg(format!("http://{address}{path}")).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     println!("\n{text}");
     let after = |start: &str| {
@@ -60,11 +66,11 @@ fn milliseconds(text: &str) -> f64 {
     number.parse::<f64>().unwrap() * factor
 }
 
-fn by_threads(served: &Served, seconds: u64) -> Load {
+fn by_threads(address: SocketAddr, path: &str, seconds: u64) -> Load {
     let length = Duration::from_secs(seconds);
     let ask = || {
-        let (mut connection, mut times, mut others) = (Kept::open(served.address), Vec::new(), 0);
-        let request = head(&served.path, "load", "keep-alive");
+        let (mut connection, mut times, mut others) = (Kept::open(address), Vec::new(), 0);
+        let request = head(path, "load", "keep-alive");
         let begun = Instant::now();
         while begun.elapsed() < length {
             let sent = Instant::now();

@@ -1,5 +1,7 @@
 //! The program with its server, on a core of its own.
 
+use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -19,26 +21,38 @@ pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     /// The path of the reading.
     pub(crate) path: String,
+    /// The address of the proxy.
+    pub(crate) proxy: Option<SocketAddr>,
     _rig: Rig,
 }
 
 impl Served {
     /// Starts the program, and waits until the gateway has been read.
     pub(crate) fn start() -> Self {
-        let rig = Rig::new(1);
+        Self::of(Rig::new(1), false)
+    }
+
+    /// Starts the program for the gateway of `rig`, with a proxy if wanted.
+    pub(crate) fn of(rig: Rig, with_proxy: bool) -> Self {
         let gateway: &Gateway = rig.simulation.gateways.first().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (address, proxy) = (free(), with_proxy.then(free));
         let server = format!(
             "[server]\nlisten = [\"{address}\"]\nmax_connections = 1100\nmax_streams = 1050\nmax_consumers = 1100\n\
              requests_per_minute = 100000000\n"
         );
         rig.configure(&[gateway.address()], "1s", &server);
+        if let Some(proxy) = proxy {
+            // The table of the gateway is the last.
+            let mut file = fs::OpenOptions::new().append(true).open(rig.path().join("config.toml")).unwrap();
+            writeln!(file, "proxy = [\"{proxy}\"]").unwrap();
+        }
         let path = format!("/api/v1/gateways/{}/reading", gateway.serial());
         let mut command = pinned(1);
         command.arg(program()).env_clear().env("ENPHASED_PASSWORD", Simulation::PASSWORD);
         command.arg("--config").arg(rig.path().join("config.toml")).arg("run");
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let running = Self { child, address, path, _rig: rig };
+        let running = Self { child, address, path, proxy, _rig: rig };
         while !get(address, "/readyz").is_some_and(|reply| reply.starts_with("HTTP/1.1 200")) {
             sleep(Duration::from_millis(50));
         }
