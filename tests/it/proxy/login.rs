@@ -7,7 +7,6 @@ use enphased::io::state_dir::StateDir;
 use enphased::simulator::{
     Answer, Condition, Fault, GatewayOptions, Pages, Role, SimulationOptions, mint_token,
 };
-use jiff::Timestamp;
 use tokio::time::{Duration, Instant, sleep};
 use tracing::Level;
 
@@ -31,7 +30,7 @@ async fn add(house: &House, name: &str) -> Secret {
         Some(tokens) => tokens,
         None => ConsumerTokens::empty().unwrap(),
     };
-    let token = tokens.add(name, None, Timestamp::UNIX_EPOCH).unwrap();
+    let token = tokens.add(name, None, house.clock.now()).unwrap();
     tokens.write(&state).await.unwrap();
     token
 }
@@ -84,7 +83,7 @@ async fn a_token_opens_a_session_whose_cookie_is_sufficient_also_after_a_restart
     }
     let state = StateDir::open(house.state()).unwrap();
     let mut tokens = ConsumerTokens::read(&state).await.unwrap().unwrap();
-    assert!(tokens.remove("homebridge", Timestamp::UNIX_EPOCH));
+    assert!(tokens.remove("homebridge", house.clock.now()));
     tokens.write(&state).await.unwrap();
     house
         .visited(async |addresses| {

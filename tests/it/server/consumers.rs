@@ -9,7 +9,6 @@ use enphased::app::consumers::tokens::ConsumerTokens;
 use enphased::base::secrets::Secret;
 use enphased::io::state_dir::StateDir;
 use fastrand::Rng;
-use jiff::Timestamp;
 
 use super::client::{Stream, get, ready, request};
 use super::served_with;
@@ -24,7 +23,7 @@ async fn add(house: &House, name: &str) -> Secret {
         Some(tokens) => tokens,
         None => ConsumerTokens::empty().unwrap(),
     };
-    let token = tokens.add(name, None, Timestamp::UNIX_EPOCH).unwrap();
+    let token = tokens.add(name, None, house.clock.now()).unwrap();
     tokens.write(&state).await.unwrap();
     token
 }
@@ -32,7 +31,7 @@ async fn add(house: &House, name: &str) -> Secret {
 async fn remove(house: &House, name: &str) {
     let state = StateDir::open(house.state()).unwrap();
     let mut tokens = ConsumerTokens::read(&state).await.unwrap().unwrap();
-    assert!(tokens.remove(name, Timestamp::UNIX_EPOCH));
+    assert!(tokens.remove(name, house.clock.now()));
     tokens.write(&state).await.unwrap();
 }
 

@@ -8,7 +8,6 @@ use enphased::app::consumers::tokens::ConsumerTokens;
 use enphased::base::clock::Clock;
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::SimulationOptions;
-use jiff::Timestamp;
 use tokio::process::Command;
 
 use super::client::{get, ready};
@@ -20,7 +19,7 @@ async fn each_line_of_the_documentation_works() {
     let house = House::new(SimulationOptions::default()).with(server).with_history();
     let state = StateDir::open(house.state()).unwrap();
     let mut tokens = ConsumerTokens::empty().unwrap();
-    let token = tokens.add("docs", None, Timestamp::UNIX_EPOCH).unwrap();
+    let token = tokens.add("docs", None, house.clock.now()).unwrap();
     tokens.write(&state).await.unwrap();
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/server.md");
     let page = std::fs::read_to_string(page).unwrap();
