@@ -8,6 +8,7 @@ use crate::app::page_cache::PageCache;
 use crate::base::tally::Tally;
 use crate::io::gateway::{self, Connected, Endpoint, Fetched, Page as Response};
 use crate::rules::proxy::cache::Contact;
+use crate::rules::proxy::outcome::Outcome;
 use crate::rules::proxy::pages::Page;
 
 /// The pages that other programs get of one gateway; none without a proxy.
@@ -86,9 +87,11 @@ impl PageDesk {
         tally.count_request(page.path, outcome);
         if let Err(error) = &result {
             tracing::debug!(%error, "a page for another program failed");
-            if !error.is_about_one_page() {
-                // The whole gateway may be unreachable, which the next poll finds out.
-                self.lost();
+            let outcome = Outcome::of(&page, Err(error));
+            match outcome {
+                Outcome::Hanging => cache.set_contact(Contact::Doubtful),
+                Outcome::Unreachable => cache.set_contact(Contact::Away),
+                _ => {}
             }
         }
         cache.record(page, result.as_ref());

@@ -20,7 +20,9 @@ pub enum Contact {
     Starting,
     /// The last poll has succeeded.
     Present,
-    /// The last poll has failed, or a request has since then.
+    /// A page did not respond. Perhaps only that one; the next poll finds out, and nothing is requested before.
+    Doubtful,
+    /// The last poll has failed, or a connection has since then.
     Away,
 }
 
@@ -66,6 +68,11 @@ impl<R: Clone> Cache<R> {
         let may_request = self.records.get(page.path).is_none_or(|record| record.is_due(now));
         if !may_request || self.contact == Contact::Away {
             return self.look_back(page, now);
+        }
+        if self.contact == Contact::Doubtful
+            && let known @ Look::Serve(..) = self.look_back(page, now)
+        {
+            return known;
         }
         if !self.wanted.contains(&page) {
             self.wanted.push_back(page);
@@ -118,7 +125,7 @@ impl<R: Clone> Cache<R> {
             self.last_contact = Some(now);
         }
         let record = self.records.entry(page.path).or_insert_with(|| Record::new(now));
-        record.record(outcome, response, page.period(self.interval), now);
+        record.record(&page, outcome, response, page.period(self.interval), now);
     }
 
     /// Records a response to `/info`.
@@ -133,7 +140,7 @@ impl<R: Clone> Cache<R> {
         match contact {
             Contact::Present => self.last_contact = Some(now),
             Contact::Away => self.wanted.clear(),
-            Contact::Starting => {}
+            Contact::Starting | Contact::Doubtful => {}
         }
         self.records.retain(|_, record| !record.is_spent(now));
     }
@@ -242,6 +249,30 @@ mod tests {
         cache.set_contact(Contact::Present, start + 11 * MINUTE);
         assert_eq!(cache.next(start + 11 * MINUTE), None, "what was wanted before is forgotten");
         assert_eq!(cache.look(readings(), start + 11 * MINUTE), Look::Wait);
+    }
+
+    #[test]
+    fn after_a_page_that_does_not_respond_others_wait_for_the_next_poll_unless_they_are_known() {
+        let start = Instant::now();
+        let mut cache = cache(start);
+        cache.record(readings(), Outcome::Good, Some(1), start);
+        cache.record(page("/home"), Outcome::Hanging, None, start + 45 * SECOND);
+        cache.set_contact(Contact::Doubtful, start + 45 * SECOND);
+        let now = start + 46 * SECOND;
+        assert_eq!(cache.look(readings(), now), Look::Serve(1, 46 * SECOND));
+        assert_eq!((cache.look(page("/inv"), now), cache.next(now)), (Look::Wait, None));
+        assert_eq!(cache.look(page("/home"), now), Look::Unavailable);
+        cache.set_contact(Contact::Present, now);
+        assert_eq!(cache.next(now), Some(page("/inv")));
+    }
+
+    #[test]
+    fn a_page_with_all_inverters_that_does_not_respond_is_left_alone_for_a_quarter_of_an_hour() {
+        let start = Instant::now();
+        let mut cache = cache(start);
+        cache.record(page("/ivp/pdm/device_data"), Outcome::Hanging, None, start);
+        assert_ne!(cache.look(page("/ivp/pdm/device_data"), start + 14 * MINUTE), Look::Wait);
+        assert_eq!(cache.look(page("/ivp/pdm/device_data"), start + 15 * MINUTE), Look::Wait);
     }
 
     #[test]

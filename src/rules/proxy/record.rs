@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outcome::Outcome;
+use super::pages::{Pace, Page};
 use crate::base::backoff::doubling;
 
 /// How long a response is served after it could not be replaced.
@@ -47,25 +48,34 @@ impl<R> Record<R> {
         now >= self.due
     }
 
-    /// Records the outcome of a request that ended at `now`, and the response if there was one. The page is not requested
-    /// again within `period`.
-    pub(super) fn record(&mut self, outcome: Outcome, response: Option<R>, period: Duration, now: Instant) {
+    /// Records the outcome of a request for `page` that ended at `now`, and the response if there was one. The page is not
+    /// requested again within `period`.
+    pub(super) fn record(
+        &mut self,
+        page: &Page,
+        outcome: Outcome,
+        response: Option<R>,
+        period: Duration,
+        now: Instant,
+    ) {
         if outcome == Outcome::Unreachable {
             return;
         }
         self.failures = if outcome == Outcome::Good { 0 } else { self.failures.saturating_add(1) };
-        self.due = now + period.max(self.hold_off(outcome));
+        self.due = now + period.max(self.hold_off(page, outcome));
         match (outcome, response.map(|response| Kept { response, at: now })) {
             (Outcome::Good, kept) => (self.good, self.other) = (kept, None),
             (_, kept) => self.other = kept.map(|kept| (outcome, kept)),
         }
     }
 
-    fn hold_off(&self, outcome: Outcome) -> Duration {
+    fn hold_off(&self, page: &Page, outcome: Outcome) -> Duration {
         match outcome {
             Outcome::Good | Outcome::Unreachable => Duration::ZERO,
             Outcome::Failing => RETRY,
             Outcome::Refused => doubling(RETRY, LONGEST_REFUSAL, self.failures),
+            // Some firmware fails to list many inverters (see `Oddity::HangingDeviceData`).
+            Outcome::Hanging if page.pace == Pace::Inverters => LONGEST_HANGING,
             Outcome::Hanging => doubling(RETRY, LONGEST_HANGING, self.failures),
             Outcome::Busy(asked) => asked.unwrap_or(RETRY).min(LONGEST_BUSY),
         }

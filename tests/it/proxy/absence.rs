@@ -106,6 +106,28 @@ async fn a_request_waits_four_seconds_at_most_and_then_gets_the_last_response() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_that_does_not_respond_costs_no_other_page() {
+    let house = proxied();
+    let gateway = &house.simulation.gateways[0];
+    house
+        .visited(async |addresses| {
+            polled(&house, addresses[0]).await;
+            gateway.fail(Fault::Hang.at("/ivp/ss/gen_mode"));
+            let start = Instant::now();
+            assert_eq!(get(addresses[0], "/ivp/ss/gen_mode").await.status, 503);
+            // The request ends after 45 s, and a poll follows at once.
+            until(start, 44).await;
+            for path in ["/ivp/ensemble/status", "/ivp/sc/pvlimit", READINGS] {
+                let status = get(addresses[0], path).await.status;
+                assert!([200, 404].contains(&status), "{path}: {status}");
+            }
+            assert!(start.elapsed() < Duration::from_secs(50), "{:?}", start.elapsed());
+        })
+        .await;
+    assert_eq!(gateway.counts().paths["/ivp/ss/gen_mode"], 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_of_one_page_is_covered_by_its_last_response() {
     let house = proxied();
     let gateway = &house.simulation.gateways[0];
