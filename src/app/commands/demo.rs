@@ -10,7 +10,7 @@ use super::demo_year::{House, Year};
 use super::failure::Failure;
 use super::run::stop_signals;
 use crate::app::config::environment::Environment;
-use crate::app::config::{self, Config};
+use crate::app::config::{self, Config, Service};
 use crate::app::daemon::notify::Notify;
 use crate::app::daemon::{self, Inputs};
 use crate::app::history::disks::Disks;
@@ -36,7 +36,7 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     let pages = options.gateways.first().map(|gateway| gateway.pages.clone());
     let simulation = Simulation::start(&clock, options)?;
     let directory = tempfile::tempdir()?;
-    let gateway = format!("interval = {INTERVAL:?}\n");
+    let gateway = format!("interval = {INTERVAL:?}\nproxy = [\"127.0.0.1:0\"]\n");
     let text = simulation.config_toml(directory.path(), &gateway)
         + "[stdout]\nformat = \"text\"\n[server]\nlisten = [\"127.0.0.1:0\"]\n";
     writeln!(
@@ -62,8 +62,11 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     let state = StateDir::open(directory.path())?;
     let (stop, more_stops) = stop_signals()?;
     let listeners = Some(Listeners::open(&config, &state).await.map_err(daemon::Error::from)?);
-    for (_, address) in listeners.iter().flat_map(Listeners::addresses) {
-        writeln!(out, "Look at it in a browser: {address}/\n")?;
+    for (service, address) in listeners.iter().flat_map(Listeners::addresses) {
+        match service {
+            Service::Server => writeln!(out, "Look at it in a browser: {address}/\n")?,
+            Service::Proxy(_) => writeln!(out, "The gateway's pages, for other programs: {address}\n")?,
+        }
     }
     out.flush()?;
     let history_disks = Disks::threads();
