@@ -33,7 +33,7 @@ impl Disk {
         let dir = site.path("state");
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, Permissions::from_mode(0o700)).unwrap();
-        let mounted = mount(&["-t", "tmpfs", "-o", "size=256k,mode=0700", "enphased-test"], &dir);
+        let mounted = mount(&["-t", "tmpfs", "-o", "size=768k,mode=0700", "enphased-test"], &dir);
         if !mounted {
             println!(
                 "only root can mount a file system: this part is left to those who run the tests as root"
@@ -167,4 +167,46 @@ async fn a_disk_that_fills_up_or_turns_read_only_under_a_daemon_costs_no_login_a
     daemon.stop().await;
     site.daemon().await.stop().await;
     assert_eq!(site.logins(), (1, 1, 1));
+}
+
+/// The daemon writes the history at its end, so a stop is a write.
+#[tokio::test]
+async fn a_disk_that_is_full_or_read_only_costs_only_the_history_and_it_goes_on_when_there_is_room() {
+    let site = Site::new();
+    let Some(disk) = Disk::under(&site) else { return };
+    let history = site.path("state").join("history.db");
+    let mut daemon = site.daemon().await;
+    disk.fill();
+    daemon.reading().await;
+    daemon.stop().await;
+    assert!(!history.exists() || rows(&site).await.is_empty(), "there was no room");
+    disk.make_room();
+    for _ in 0..2 {
+        let mut daemon = site.daemon().await;
+        daemon.reading().await;
+        daemon.stop().await;
+    }
+    let before = rows(&site).await;
+    assert!(before.lines().count() > 1, "{before}");
+    disk.protect();
+    let mut daemon = site.daemon().await;
+    daemon.reading().await;
+    daemon.stop().await;
+    disk.allow();
+    assert_eq!(rows(&site).await, before);
+    let mut daemon = site.daemon().await;
+    daemon.reading().await;
+    daemon.stop().await;
+    assert!(rows(&site).await.lines().count() > 1);
+    assert!(!site.path("state").join("history.db.damaged").exists());
+}
+
+/// Returns the days that `enphased history` shows, without the time up to which they are counted.
+async fn rows(site: &Site) -> String {
+    let shown = site.run(&["history", "--format", "csv"]).await;
+    if !shown.status.success() {
+        assert!(text(&shown.stderr).contains("there is no history yet"), "{}", text(&shown.stderr));
+        return String::new();
+    }
+    text(&shown.stdout)
 }

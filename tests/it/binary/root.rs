@@ -289,3 +289,24 @@ async fn root_that_cannot_become_the_owner_touches_nothing() {
         assert_eq!(fs::read_dir(site.path("state")).unwrap().count(), 0, "{arguments:?}");
     }
 }
+
+/// As under systemd: the path leads through a directory that only root may enter, and SQLite follows paths itself.
+#[tokio::test]
+async fn root_shows_the_history_of_a_directory_that_its_owner_cannot_reach_by_the_path() {
+    let Some(site) = site() else { return };
+    let mut daemon = site.daemon().await;
+    daemon.reading().await;
+    assert_eq!(daemon.stop().await, Some(0));
+    let state = site.path("state");
+    let data = fs::metadata(state.join("history.db")).unwrap();
+    assert_eq!((data.uid(), data.mode() & 0o777), (OTHER, 0o600));
+    // The directory above the state directory is that of the site.
+    fs::set_permissions(site.path("."), Permissions::from_mode(0o700)).unwrap();
+    let shown = site.run(&["history", "--format", "json"]).await;
+    assert!(shown.status.success(), "{}", text(&shown.stderr));
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["values"].as_array().unwrap().len(), 1, "{shown}");
+    let owners: Vec<u32> =
+        fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().metadata().unwrap().uid()).collect();
+    assert!(owners.iter().all(|owner| *owner == OTHER), "{owners:?}");
+}
