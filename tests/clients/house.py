@@ -79,8 +79,6 @@ requests_per_minute = 100000
         """Starts the daemon, with the gateway's token in its state directory, and waits until the proxy answers."""
         if self.gateway.needs_token and self.daemon is None:
             await self.command("token", "import", stdin=self.gateway.token)
-            # Not while the daemon runs: it takes a tenth of a second to notice a new token.
-            self.token = await self.command("consumer", "add", "homeassistant")
         with open(self.folder / "log", "ab") as log:
             self.daemon = await asyncio.create_subprocess_exec(
                 self.program, "--config", self.folder / "config.toml", "run", env={"PATH": os.environ["PATH"]},
@@ -95,6 +93,8 @@ requests_per_minute = 100000
                         if response.status == 200:
                             break
                 await asyncio.sleep(0.05)
+        # Added while the daemon runs, and used at once.
+        self.token = self.token or await self.command("consumer", "add", "homeassistant")
 
     async def stop(self):
         if self.daemon and self.daemon.returncode is None:

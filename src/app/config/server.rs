@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::file::ServerTable;
 use super::findings::Findings;
@@ -12,6 +12,8 @@ use crate::rules::access::Limits;
 
 /// The networks that need no token by default: this machine.
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+/// The length of the prefix `::ffff:0:0` of IPv4 addresses in IPv6.
+const MAPPED_BITS: u8 = 96;
 /// The default maximum number of active consumers.
 const CONSUMERS: usize = 32;
 /// The default maximum number of streams.
@@ -96,7 +98,15 @@ fn warn<'a>(mut listen: impl Iterator<Item = &'a Listen>, open_to: &[IpNet], fin
 fn network(text: &str) -> Result<IpNet, &'static str> {
     let text = text.trim();
     let parsed = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    parsed.ok_or("write a network, such as \"192.168.1.0/24\", or an IP address")
+    parsed.map(canonical).ok_or("write a network, such as \"192.168.1.0/24\", or an IP address")
+}
+
+/// Returns a network of IPv4 addresses in IPv6 (`::ffff:192.168.1.0/120`) as one of IPv4, because clients have such addresses.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let ipv4 = mapped.addr().to_ipv4_mapped().zip(mapped.prefix_len().checked_sub(MAPPED_BITS));
+    let ipv4 = ipv4.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    ipv4.map_or(network, IpNet::V4)
 }
 
 /// Checks the origin of a web page.
@@ -130,6 +140,16 @@ mod tests {
             (32, 16, 600)
         );
         assert!(config::complete("", None, &Environment::default()).unwrap().server.is_none());
+    }
+
+    #[test]
+    fn a_network_of_ipv4_addresses_in_ipv6_is_one_of_ipv4() {
+        let server = complete(
+            "listen = [\"[::]:8480\"]\nopen_to = [\"::ffff:192.168.1.0/120\", \"::ffff:10.0.0.7\", \"::/0\", \"fd00::/8\"]",
+        );
+        let open = server.unwrap().server.unwrap().limits.open_to;
+        let open: Vec<String> = open.iter().map(ToString::to_string).collect();
+        assert_eq!(open, ["192.168.1.0/24", "10.0.0.7/32", "::/0", "fd00::/8"]);
     }
 
     #[test]

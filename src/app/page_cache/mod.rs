@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::base::reading::Serial;
 use crate::io::gateway::firmware::Firmware;
 use crate::io::gateway::info::Info;
-use crate::io::gateway::{Endpoint, Error, Fetched, Page as Response};
+use crate::io::gateway::{Error, Fetched, Page as Response};
 use crate::rules::proxy::cache::{Cache, Contact, Look};
 use crate::rules::proxy::outcome::Outcome;
 use crate::rules::proxy::pages::Page;
@@ -116,17 +116,12 @@ impl PageCache {
         }
     }
 
-    /// Records what a request of the poller led to.
-    pub fn record_poll(&self, endpoint: Endpoint, result: &Result<Fetched, Error>) {
-        self.record(Page::from(endpoint), result.as_ref());
-    }
-
-    /// Records what a request for a program led to.
+    /// Records what a request led to.
     pub fn record(&self, page: Page, result: Result<&Fetched, &Error>) {
         let outcome = Outcome::of(&page, result);
-        // A redirect leads past the proxy.
-        let response =
-            result.ok().map(|fetched| &fetched.page).filter(|page| !matches!(page.status, 300..=399));
+        // A redirect leads past the proxy, and an informational response would begin another one.
+        let response = result.ok().map(|fetched| &fetched.page);
+        let response = response.filter(|page| matches!(page.status, 200..=299 | 400..=599));
         self.put(page, outcome, response);
     }
 
@@ -189,5 +184,38 @@ fn answer(look: Look<Response>) -> Option<Answer> {
         Look::Serve(response, age) => Some(Answer::Response(response, age)),
         Look::Unavailable => Some(Answer::Unavailable),
         Look::Wait => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::io::gateway::Endpoint;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_final_response_is_passed_on() {
+        let page = Page::from(Endpoint::Meters);
+        for (status, passes) in [
+            (101, false),
+            (102, false),
+            (200, true),
+            (204, true),
+            (302, false),
+            (404, true),
+            (599, true),
+            (999, false),
+        ] {
+            let cache = PageCache::new(Duration::from_secs(30));
+            cache.set_contact(Contact::Present);
+            let body = Bytes::from_static(b"[]");
+            let response = Response { status, content_type: None, content_encoding: None, body };
+            let error = (status != 200).then(|| Error::Malformed { path: page.path, why: "odd".to_owned() });
+            cache.record(page, Ok(&Fetched { page: response.clone(), error }));
+            let expected =
+                if passes { Answer::Response(response, Duration::ZERO) } else { Answer::Unavailable };
+            assert_eq!(cache.page(page).await, expected, "{status}");
+        }
     }
 }

@@ -29,9 +29,14 @@ impl PageDesk {
     }
 
     /// Records what a request of the poller led to.
-    pub(super) fn record(&self, endpoint: Endpoint, result: &Result<Fetched, gateway::Error>) {
+    pub(super) fn record(
+        &self,
+        endpoint: Endpoint,
+        result: &Result<Fetched, gateway::Error>,
+        gateway: &Connected,
+    ) {
         if let Some(cache) = &self.0 {
-            cache.record_poll(endpoint, result);
+            record(cache, Page::from(endpoint), result, gateway);
         }
     }
 
@@ -43,13 +48,14 @@ impl PageDesk {
         }
     }
 
-    /// Records whether the gateway can be asked until the next poll.
-    pub(super) fn record_poll<T>(&self, polled: &Result<T, Trouble>) {
+    /// Records whether the gateway can be asked until the next poll. A poll without a page that was due says nothing.
+    pub(super) fn record_poll<T>(&self, polled: &Result<Option<T>, Trouble>) {
         let Some(cache) = &self.0 else { return };
-        cache.set_contact(match polled {
-            Ok(_) | Err(Trouble::NoProduction { .. }) => Contact::Present,
-            Err(_) => Contact::Away,
-        });
+        match polled {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(Trouble::NoProduction { .. }) => cache.set_contact(Contact::Present),
+            Err(_) => cache.set_contact(Contact::Away),
+        }
     }
 
     /// Makes refused pages due again, because a new token may have another role.
@@ -94,6 +100,46 @@ impl PageDesk {
                 _ => {}
             }
         }
-        cache.record(page, result.as_ref());
+        record(cache, page, &result, gateway);
+    }
+}
+
+/// Records what a request led to. A response that repeats our secrets is not for others.
+fn record(cache: &PageCache, page: Page, result: &Result<Fetched, gateway::Error>, gateway: &Connected) {
+    match result {
+        Ok(fetched) if gateway.is_told_in(&fetched.page.body) => {
+            let why = "it repeats the token or the cookie of this program".to_owned();
+            let error = gateway::Error::Malformed { path: page.path, why };
+            tracing::debug!(%error, "a page is kept from other programs");
+            cache.record(page, Err(&error));
+        }
+        result => cache.record(page, result.as_ref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::app::page_cache::Answer;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_without_a_page_that_was_due_does_not_bring_a_gateway_back() {
+        let cache = PageCache::new(Duration::from_secs(30));
+        let desk = PageDesk::new(cache.clone());
+        let page = Page::from(Endpoint::MeterReadings);
+        desk.record_poll(&Ok(Some(())));
+        desk.lost();
+        desk.record_poll(&Ok::<Option<()>, Trouble>(None));
+        assert_eq!(cache.page(page).await, Answer::Unavailable);
+        assert!(
+            tokio::time::timeout(Duration::from_secs(60), cache.next()).await.is_err(),
+            "it is left alone"
+        );
+        desk.record_poll(&Ok(Some(())));
+        let asking = tokio::spawn(async move { cache.page(page).await });
+        assert_eq!(desk.next().await, page);
+        asking.abort();
     }
 }

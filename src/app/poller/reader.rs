@@ -223,7 +223,7 @@ impl Reader {
         while let Some(endpoint) = sources.next(Instant::now()) {
             let fetched = gateway.fetch(endpoint).await;
             self.heartbeat.beat();
-            self.pages.record(endpoint, &fetched);
+            self.pages.record(endpoint, &fetched, gateway);
             let response = fetched.and_then(Fetched::into_body);
             let odd = sources.take(endpoint, response.as_deref(), Instant::now());
             let odd =

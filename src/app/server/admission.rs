@@ -81,9 +81,12 @@ fn asked(
     is_allowed: bool,
 ) -> Result<(Option<String>, consumers::Request), Problem> {
     let (headers, path) = (request.headers(), request.uri().path());
-    // A browser lets any page open a WebSocket, and sends the cookie of this server with it.
-    if path == socket::PATH && !is_allowed && is_foreign(headers) {
-        let detail = "this page may not open a socket: add its origin to allow_origins below [server]";
+    // A browser lets any page open a WebSocket or send a form, and the cookie of this server goes with it: SameSite keeps
+    // out other machines, but not other ports of this one.
+    let needs_origin = path == socket::PATH || request.method() == Method::POST;
+    if needs_origin && !is_allowed && is_foreign(headers) {
+        let detail =
+            "this page may open no socket and change nothing: add its origin to allow_origins below [server]";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
     // The link that a browser opens once.

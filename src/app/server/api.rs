@@ -85,14 +85,19 @@ struct Broker {
 }
 
 /// `GET /`: what is here. `GET /?token=…` turns a token into a cookie, so that it does not stay in the address.
-pub(super) async fn index(RawQuery(query): RawQuery) -> Response {
+/// One that is not known, as a gateway's own in an open network, goes no further.
+pub(super) async fn index(
+    RawQuery(query): RawQuery,
+    Extension(Consumer(identity)): Extension<Consumer>,
+) -> Response {
+    let to_clean = (StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static("/"))]).into_response();
     if let Some(token) = query.as_deref().and_then(token_in_link) {
+        let Identity::Token(_) = identity else { return to_clean };
         let cookie = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=315360000");
         let Ok(cookie) = HeaderValue::from_str(&cookie) else {
             return Problem::new(StatusCode::BAD_REQUEST, "this is not a token").into_response();
         };
-        return (StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static("/")), (SET_COOKIE, cookie)])
-            .into_response();
+        return ([(SET_COOKIE, cookie)], to_clean).into_response();
     }
     ([(CACHE_CONTROL, "no-store")], Html(include_str!("index.html"))).into_response()
 }

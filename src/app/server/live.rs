@@ -71,6 +71,14 @@ impl Source {
         }
     }
 
+    /// Completes when the server stops, or when the token was removed.
+    pub(super) async fn ended(&self) {
+        tokio::select! {
+            () = self.context.stopped() => {}
+            () = self.open.removed() => {}
+        }
+    }
+
     /// Returns what is sent as a sign of life: the time, and the consumers if they are wanted.
     pub(super) fn heartbeat(&self) -> Vec<(&'static str, Message)> {
         let message = |name, data: serde_json::Value| (name, Message::new(name, &data));

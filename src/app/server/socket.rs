@@ -68,7 +68,12 @@ async fn serve(mut socket: WebSocket, mut source: Source) {
             },
         };
         for message in messages {
-            if socket.send(message).await.is_err() {
+            // A consumer that takes nothing does not keep a socket that has to end.
+            let sent = tokio::select! {
+                sent = socket.send(message) => sent.is_ok(),
+                () = source.ended() => false,
+            };
+            if !sent {
                 return;
             }
         }

@@ -168,6 +168,12 @@ impl Connected {
         fetched
     }
 
+    /// Returns whether a body repeats the token or the cookie in use, as an error page that shows the request does.
+    pub fn is_told_in(&self, body: &[u8]) -> bool {
+        let Credentials::Token(session) = &self.contact.credentials else { return false };
+        [session.token(), session.cookie()].into_iter().flatten().any(|secret| secret.is_in(body))
+    }
+
     /// Returns the last response to `/info`, once.
     pub fn take_info_page(&mut self) -> Option<Page> {
         self.contact.gateway.page.take()

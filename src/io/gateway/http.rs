@@ -146,9 +146,7 @@ async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
     if announced > limit as u64 {
         return Err(Failure::TooLarge);
     }
-    // All at once if the length is known: the copies of a growing vector leave holes between the bodies that are kept. What
-    // does not arrive takes no memory.
-    let mut whole = Vec::with_capacity(usize::try_from(announced).unwrap_or(limit));
+    let mut whole = Vec::new();
     let mut next = async || {
         in_time(READ_TIMEOUT, async {
             body.frame().await.transpose().map_err(|error| Failure::of_body(&error))

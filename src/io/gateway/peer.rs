@@ -118,6 +118,13 @@ impl BoundSecret {
         Self { peer: peer.clone(), secret }
     }
 
+    /// Returns whether `text` contains the secret: the part of a header that is the token or the value of the cookie.
+    pub(super) fn is_in(&self, text: &[u8]) -> bool {
+        let header = self.secret.expose();
+        let secret = header.rsplit_once([' ', '=']).map_or(header, |(_, secret)| secret).as_bytes();
+        !secret.is_empty() && text.windows(secret.len()).any(|part| part == secret)
+    }
+
     /// Returns the secret if the connection leads to its peer.
     pub(super) fn reveal(&self, remote: &RemoteEnd) -> Option<&Secret> {
         (remote.compare(&self.peer) == Comparison::Same).then_some(&self.secret)

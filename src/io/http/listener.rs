@@ -133,22 +133,22 @@ impl Listener {
         let mut connections = JoinSet::new();
         let stopped = stop.clone();
         let mut ended = pin!(async move { drop(stop.wait_for(|stop| *stop).await) });
+        // Listeners share the permits, so one that waits for a connection must not hold any.
+        let mut waiting: Option<(TcpStream, SocketAddr)> = None;
         loop {
-            let next = async {
-                let permit = Arc::clone(&permits).acquire_owned().await;
-                (self.socket.accept().await, permit)
-            };
             tokio::select! {
                 biased;
                 () = &mut ended => break,
                 Some(_) = connections.join_next() => {}
-                (accepted, Ok(permit)) = next => match accepted {
-                    Ok((stream, peer)) => {
-                        let peer = Peer { address: peer.ip().to_canonical(), port: self.listen.address.port() };
-                        let client =
-                            Client { peer, slot: Slot(Some(Arc::new(permit))), exact_targets: self.exact_targets };
-                        connections.spawn(serve_connection(stream, client, tls.clone(), router.clone(), stopped.clone()));
-                    }
+                Ok(permit) = Arc::clone(&permits).acquire_owned(), if waiting.is_some() => {
+                    let Some((stream, peer)) = waiting.take() else { continue };
+                    let peer = Peer { address: peer.ip().to_canonical(), port: self.listen.address.port() };
+                    let client =
+                        Client { peer, slot: Slot(Some(Arc::new(permit))), exact_targets: self.exact_targets };
+                    connections.spawn(serve_connection(stream, client, tls.clone(), router.clone(), stopped.clone()));
+                }
+                accepted = self.socket.accept(), if waiting.is_none() => match accepted {
+                    Ok(accepted) => waiting = Some(accepted),
                     Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                     Err(error) => {
                         tracing::debug!(%error, listen = %self.listen, "cannot accept a connection");

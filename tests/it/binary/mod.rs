@@ -12,6 +12,7 @@ mod panics;
 mod restarts;
 mod root;
 mod secrets;
+mod served_secrets;
 mod service;
 mod site;
 mod special_files;

@@ -1,6 +1,7 @@
 //! Tests the proxy of a daemon in a simulated house, in virtual time.
 
 mod absence;
+mod attacks;
 mod client;
 mod counts;
 mod login;

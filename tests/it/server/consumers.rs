@@ -284,3 +284,51 @@ async fn a_token_counts_only_where_it_belongs() {
         })
         .await;
 }
+
+/// What a browser is given is only a token of ours that is known.
+#[tokio::test(start_paused = true)]
+async fn a_link_with_another_token_sets_no_cookie() {
+    let house = served_with("");
+    let token = add(&house, "browser").await;
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            for foreign in ["nonsense", "eyJhbGciOiJFUzI1NiJ9.eyJhdWQiOiIxIn0.c2lnbmF0dXJl"] {
+                let reply = get(at, &format!("/?token={foreign}")).await;
+                assert_eq!(
+                    (reply.status, reply.header("location")),
+                    (303, Some("/")),
+                    "this network is open"
+                );
+                assert_eq!(reply.header("set-cookie"), None, "{foreign}");
+            }
+            let reply = get(at, &format!("/?token={}", token.expose())).await;
+            assert!(reply.status == 303 && reply.header("set-cookie").is_some());
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_at_another_port_of_this_machine_cannot_use_the_cookie_of_a_browser() {
+    let house = served_with("allow_origins = [\"http://localhost:8123\"]\n");
+    let token = add(&house, "browser").await;
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let poll = "POST /api/v1/gateways/122300000001/poll";
+            let cookie = format!("Cookie: enphased={}", token.expose());
+            for (origin, status) in [
+                ("http://localhost:3000", 403),
+                ("null", 403),
+                ("https://evil.example.com", 403),
+                ("http://localhost:8123", 202),
+                ("http://localhost", 202),
+            ] {
+                let reply = request(at, poll, &[&cookie, &format!("Origin: {origin}")]).await;
+                assert_eq!(reply.status, status, "{origin}");
+            }
+            assert_eq!(request(at, poll, &[&cookie]).await.status, 202, "a program sends no origin");
+        })
+        .await;
+}

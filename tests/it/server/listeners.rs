@@ -192,3 +192,24 @@ async fn ten_thousand_connections_are_served_and_leave_nothing() {
         })
         .await;
 }
+
+/// Listeners share the connections, so one at which nobody asks takes none from the others.
+#[tokio::test(start_paused = true)]
+async fn every_listener_serves_however_few_connections_there_may_be() {
+    let listen = ["\"127.0.0.1:0\""; 5].join(", ");
+    let server = format!("\n[server]\nlisten = [{listen}]\nmax_connections = 1\n");
+    let house = House::new(SimulationOptions::default()).with(&server);
+    house
+        .visited(async |addresses| {
+            for round in 0..3 {
+                for listen in &addresses {
+                    let answered = get(listen.address, "/livez");
+                    let answered = tokio::time::timeout(Duration::from_secs(60), answered).await;
+                    let reply =
+                        answered.unwrap_or_else(|_| panic!("{listen} does not answer in round {round}"));
+                    assert_eq!(reply.status, 200);
+                }
+            }
+        })
+        .await;
+}
