@@ -45,6 +45,10 @@ fn plain(report: &str) -> String {
         };
         let line =
             line.split_once("differs by").map_or(line.clone(), |(start, _)| format!("{start}differs by …"));
+        // Which page is the slowest is chance.
+        let line = line
+            .split_once("the gateway took ")
+            .map_or(line.clone(), |(start, _)| format!("{start}the gateway took …"));
         lines.push(line);
     }
     lines.join("\n")

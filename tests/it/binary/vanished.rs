@@ -12,8 +12,9 @@ use tokio::time::timeout;
 use super::disk::Disk;
 use super::site::{Daemon, HANG, Site, text};
 
-/// A daemon whose log goes to a file.
+/// A daemon whose log goes to a file. Without a history, which has a file of its own to report.
 async fn daemon(site: &Site) -> Daemon {
+    site.configure("[stdout]\nformat = \"json\"\n[history]\nenabled = false\n");
     let log = fs::File::create(site.path("log")).unwrap();
     let mut child = site.command(&["run"]).stderr(Stdio::from(log)).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
