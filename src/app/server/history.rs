@@ -68,10 +68,7 @@ fn unavailable(error: &Error) -> Problem {
 fn parse(context: &Context, query: &str) -> Result<(Query, Format), Problem> {
     let bad = |words: String| Problem::new(StatusCode::BAD_REQUEST, words);
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
-    let word = |name: &str| {
-        let value = pairs.iter().rev().find(|(known, _)| known == name).map(|(_, value)| &**value);
-        value.filter(|value| !value.is_empty())
-    };
+    let word = |name: &str| pairs.iter().rev().find(|(known, _)| known == name).map(|(_, value)| &**value);
     let format = match word("format") {
         None | Some("json") => Format::Json,
         Some("csv") => Format::Csv,

@@ -75,7 +75,9 @@ async fn what_is_not_a_range_or_not_there_is_a_problem() {
                 ("122300000001/history?format=xml", 400),
                 ("999/history", 404),
                 ("a%2Fb/history", 404),
-                ("122300000001/history?from=&to=&unknown=1", 200),
+                ("122300000001/history?from=", 400),
+                ("122300000001/history?of=", 400),
+                ("122300000001/history?unknown=1", 200),
             ] {
                 let reply = get(at, &format!("/api/v1/gateways/{path}")).await;
                 assert_eq!(reply.status, status, "{path}: {}", reply.body);
