@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::listed::{self, Listed, NAME, Seen};
 use super::tokens::{self, ConsumerTokens, Index};
@@ -18,7 +18,7 @@ use crate::rules::access::refusal::Refusal;
 /// How often the file with the tokens is looked at while requests or streams depend on it. A removed token ends its streams
 /// within this time.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often it is looked at for tokens that are not known: a script uses one at once after it was added.
+/// How often it is looked at for tokens that are not known, which wait for it: a script uses one at once after it was added.
 const LOOK_FOR_NEW: Duration = Duration::from_millis(100);
 /// How often it is looked at otherwise, so that an idle server wakes nobody.
 const IDLE: Duration = Duration::from_secs(60);
@@ -125,11 +125,22 @@ impl Registry {
 
     /// Reads the tokens again if they have changed.
     async fn look(&self) {
-        let known = lock(&self.known).stamp;
+        let (known, now) = (lock(&self.known).stamp, Instant::now());
         if self.stamp().await == known {
-            lock(&self.known).looked = Some(Instant::now());
+            lock(&self.known).looked = Some(now);
         } else {
             self.read_tokens().await;
+        }
+    }
+
+    /// Looks at the tokens at or after `asked`, together with everything else that asks within [`LOOK_FOR_NEW`].
+    async fn look_after(&self, asked: Instant) {
+        let looked = lock(&self.known).looked;
+        if let Some(looked) = looked {
+            sleep_until(looked + LOOK_FOR_NEW).await;
+        }
+        if lock(&self.known).looked.is_none_or(|looked| looked < asked) {
+            self.look().await;
         }
     }
 
@@ -140,11 +151,12 @@ impl Registry {
 
     async fn read_tokens(&self) {
         // Taken before, so that a change during the reading is noticed later.
+        let now = Instant::now();
         let stamp = self.stamp().await;
         match ConsumerTokens::read(&self.state).await {
             Ok(tokens) => {
                 let index = tokens.as_ref().map(ConsumerTokens::index).unwrap_or_default();
-                *lock(&self.known) = Known { stamp, looked: Some(Instant::now()), tokens, index };
+                *lock(&self.known) = Known { stamp, looked: Some(now), tokens, index };
                 self.changed.send_replace(());
             }
             Err(error) => tracing::debug!(%error, "cannot read the tokens of consumers"),
@@ -163,21 +175,18 @@ impl Registry {
         sessions: &[&str],
         mut request: Request,
     ) -> Result<Identity, Refusal> {
+        let asked = Instant::now();
         let (presented, looked) = {
             let known = lock(&self.known);
             (known.presented(token, sessions, self.clock.now()), known.looked)
         };
-        let longest = match presented {
-            Presented::Nothing => Duration::MAX,
-            Presented::Unknown => LOOK_FOR_NEW,
-            Presented::Known(_) | Presented::Removed => LOOK,
-        };
-        request.token = if looked.is_none_or(|looked| looked.elapsed() >= longest) {
-            self.look().await;
-            lock(&self.known).presented(token, sessions, self.clock.now())
-        } else {
-            presented
-        };
+        let is_older = |age| looked.is_none_or(|looked| asked.saturating_duration_since(looked) >= age);
+        match presented {
+            Presented::Unknown => self.look_after(asked).await,
+            Presented::Known(_) | Presented::Removed if is_older(LOOK) => self.look().await,
+            Presented::Nothing | Presented::Known(_) | Presented::Removed => {}
+        }
+        request.token = lock(&self.known).presented(token, sessions, self.clock.now());
         let admitted = lock(&self.consumers).admit(&request, self.clock.now(), Instant::now());
         if request.stream {
             self.stream_began.notify_one();
