@@ -81,8 +81,8 @@ impl GatewayVerdicts {
         self.verdicts.note(serial, &id, Verdict::Accepted);
         // Cleared below, once the acceptance is on disk or needs no write.
         self.verdicts.note_unwritten(&id, true);
-        // Each poll calls this, and looks at the file before it decides.
-        if record_file.recent(serial, clocks).await?.has_refusal(serial, &id) {
+        // The file as it is now: a refusal that another process has just written must not outlive this acceptance.
+        if record_file.read(serial, clocks).await?.has_refusal(serial, &id) {
             let lock = self.lock.acquire(Duration::ZERO).await?;
             let mut record = record_file.read_under(&lock, serial, clocks).await?;
             if record.accepted(serial, &id) {

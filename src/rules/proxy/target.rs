@@ -3,7 +3,7 @@
 
 use super::pages::Page;
 
-/// The longest target of a page, and of everything else that is answered.
+/// The paths of the page with which a gateway identifies itself.
 pub const INFO: [&str; 2] = ["/info", "/info.xml"];
 /// The path of the check of a token.
 pub const CHECK_JWT: &str = "/auth/check_jwt";
