@@ -45,6 +45,9 @@ pub(super) enum Command {
         /// Print a redacted report to attach to a bug report
         #[arg(long)]
         bundle: bool,
+        /// Only ask the running daemon whether it is ready: exit code 0 or 1, for container runtimes
+        #[arg(long, conflicts_with = "bundle")]
+        health: bool,
     },
     /// Manage the gateway's token
     #[command(subcommand)]
@@ -166,6 +169,7 @@ impl Cli {
             Command::Config(ConfigCommand::Example)
             | Command::Domoticz(_)
             | Command::History(_)
+            | Command::Check { health: true, .. }
             | Command::Discover
             | Command::Demo => false,
             _ => true,
@@ -174,7 +178,12 @@ impl Cli {
 
     /// Returns whether the command resolves host names, or writes readings while it does other things.
     pub(super) const fn needs_threads(&self) -> bool {
-        !matches!(self.command, Command::Config(_) | Command::Domoticz(DomoticzCommand::Example))
+        !matches!(
+            self.command,
+            Command::Config(_)
+                | Command::Domoticz(DomoticzCommand::Example)
+                | Command::Check { health: true, .. }
+        )
     }
 }
 

@@ -183,6 +183,24 @@ async fn token_command(
     }
 }
 
+async fn check_command(
+    config: Result<Context, configuration::Error>,
+    environment: &Environment,
+    bundle: bool,
+    health: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    if health {
+        return check::health::health(config.map(|context| context.config), out).await;
+    }
+    match (config, bundle) {
+        (Ok(mut context), false) => check::check(&mut context, out).await,
+        (Ok(mut context), true) => check::bundle::bundle(&mut context, out).await,
+        (Err(error), false) => check::without_configuration(error, out),
+        (Err(_), true) => check::bundle::without_configuration(environment, out),
+    }
+}
+
 async fn consumer_command(
     context: &mut Context,
     command: ConsumerCommand,
@@ -213,16 +231,10 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         _ => {}
     }
     let Some(Prepared { config, input }) = prepared else { return Ok(()) };
-    let mut context = match config {
-        Ok(context) => context,
-        Err(_) if matches!(cli.command, Command::Check { bundle: true }) => {
-            return check::bundle::without_configuration(&environment, out);
-        }
-        Err(error) if matches!(cli.command, Command::Check { .. }) => {
-            return check::without_configuration(error, out);
-        }
-        Err(error) => return Err(error.into()),
-    };
+    if let Command::Check { bundle, health } = cli.command {
+        return check_command(config, &environment, bundle, health, out).await;
+    }
+    let mut context = config?;
     match cli.command {
         Command::Run { once: false } => run::run(context, cli.config).await,
         Command::Run { once: true } => run::once(context).await,
@@ -230,8 +242,6 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
             let display = read::Display { format: format.map(Format::from), colour, width: terminal::WIDTH };
             read::read(&mut context, display, out).await
         }
-        Command::Check { bundle: false } => check::check(&mut context, out).await,
-        Command::Check { bundle: true } => check::bundle::bundle(&mut context, out).await,
         Command::Token(command) => token_command(&mut context, command, input, out).await,
         Command::TokenRefresh(args) => {
             token_command(&mut context, TokenCommand::Refresh(args), input, out).await
@@ -242,9 +252,12 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         Command::Config(ConfigCommand::Validate { reload }) => {
             config::validate(&mut context, reload, out).await
         }
-        Command::Config(ConfigCommand::Example) | Command::Demo | Command::Discover | Command::History(_) => {
-            Ok(())
-        }
+        // These have returned above.
+        Command::Config(ConfigCommand::Example)
+        | Command::Check { .. }
+        | Command::Demo
+        | Command::Discover
+        | Command::History(_) => Ok(()),
     }
 }
 

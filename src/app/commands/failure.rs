@@ -27,6 +27,8 @@ const LONGEST: usize = 1000;
 pub enum Code {
     /// The reader of the output closed it: success, because it needs no more output.
     ReaderGone = 0,
+    /// The daemon is not ready; container runtimes know only this code.
+    Unhealthy = 1,
     /// The command line is wrong.
     Usage = 64,
     /// The input is invalid, e.g. not a token.

@@ -8,6 +8,7 @@ mod exact_targets;
 mod host_name;
 pub mod listen;
 pub mod listener;
+pub mod local_request;
 mod progress;
 
 pub use certificate::Certificate;

@@ -6,6 +6,7 @@ mod commands;
 mod concurrency;
 mod consumers;
 mod disk;
+mod health;
 mod hostile_text;
 mod kills;
 mod panics;

@@ -2,6 +2,7 @@
 
 pub mod bundle;
 mod gateway;
+pub mod health;
 mod pages;
 mod permissions;
 pub(in crate::app::commands) mod report;

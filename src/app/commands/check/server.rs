@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-
 use super::super::consumer::listed;
 use super::super::failure::{Code, Failure};
 use super::report::Report;
 use crate::app::config::{Config, Service};
-use crate::io::http::{self, Certificate, Listen, Listener};
+use crate::io::http::{self, Certificate, Listen, Listener, local_request};
 use crate::io::state_dir::StateDir;
 
 /// The time limit for a response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// What the daemon answers to a health check: the server, and a proxy, which has no such page.
-const SIGNS: [&str; 2] = ["application/health+json", "the proxy has no such page"];
+const SIGNS: [&str; 2] = ["\"status\":\"pass\"", "the proxy has no such page"];
 /// The maximum number of programs to name.
 const MOST: usize = 8;
 
@@ -72,9 +68,6 @@ async fn address(what: &str, listen: Listen, about: &str, report: &mut Report<'_
     match Listener::open(listen, true) {
         Ok(_) => report
             .note(what, &format!("nothing listens at {listen} now; the daemon will, when it runs{about}")),
-        Err(http::Error::Busy { .. }) if listen.tls => {
-            report.good(what, &format!("{listen} is in use, by the daemon if it runs{about}"))
-        }
         Err(http::Error::Busy { .. }) if is_ours(listen).await => {
             report.good(what, &format!("the daemon serves at {listen}{about}"))
         }
@@ -87,16 +80,7 @@ async fn address(what: &str, listen: Listen, about: &str, report: &mut Report<'_
 
 /// Returns whether the program that listens there answers as the daemon does.
 async fn is_ours(listen: Listen) -> bool {
-    let asked = async {
-        let mut stream = TcpStream::connect(listen.reachable()).await.ok()?;
-        stream
-            .write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .await
-            .ok()?;
-        let mut response = Vec::new();
-        stream.take(4096).read_to_end(&mut response).await.ok()?;
-        let response = String::from_utf8_lossy(&response);
-        Some(SIGNS.iter().any(|sign| response.contains(sign)))
-    };
-    timeout(TIMEOUT, asked).await.ok().flatten().unwrap_or(false)
+    let Ok(response) = local_request::get(listen, "/livez", TIMEOUT).await else { return false };
+    let body = String::from_utf8_lossy(&response.body);
+    SIGNS.iter().any(|sign| body.contains(sign))
 }
