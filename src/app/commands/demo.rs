@@ -19,7 +19,7 @@ use crate::base::clock::Clock;
 use crate::base::secrets::Secret;
 use crate::io::history::History;
 use crate::io::state_dir::StateDir;
-use crate::simulator::{Pages, Simulation, SimulationOptions};
+use crate::simulator::{Simulation, SimulationOptions};
 
 /// The poll interval.
 const INTERVAL: &str = "3s";
@@ -70,7 +70,7 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
     }
     out.flush()?;
     let history_disks = Disks::threads();
-    if let Some(house) = pages.and_then(|pages| house(&simulation, &pages)) {
+    if let Some(house) = pages.and_then(|pages| House::simulated(&simulation, 0, &pages)) {
         let history = History::new(state.path(), history_disks.writes.clone());
         history.write_in_background(Year::until(morning(), house));
     }
@@ -83,30 +83,6 @@ pub async fn demo(rng: Rng, notify: Notify, out: &mut dyn Write) -> Result<(), F
         counts.logins, counts.tokens
     )?;
     Ok(())
-}
-
-/// Returns the house for the made-up year before the demo.
-fn house(simulation: &Simulation, pages: &Pages) -> Option<House> {
-    let gateway = simulation.gateways.first()?.serial().parse().ok()?;
-    let energies = simulation.worlds.first()?.now().energies;
-    let rows = pages.json("/api/v1/production/inverters")?.as_array()?;
-    let serial = |row: &serde_json::Value| row["serialNumber"].as_str()?.parse().ok();
-    let phases =
-        pages.json("/ivp/meters")?.as_array()?.iter().filter_map(|meter| meter["phaseCount"].as_u64()).max();
-    let totals = [
-        energies.production,
-        energies.consumption,
-        energies.import,
-        energies.export,
-        energies.charged,
-        energies.discharged,
-    ];
-    Some(House {
-        gateway,
-        inverters: rows.iter().filter_map(serial).collect(),
-        phases: (1..=phases.unwrap_or_default()).map(|phase| format!("L{phase}")).collect(),
-        totals,
-    })
 }
 
 /// Returns the time at which the demo starts: shortly before production exceeds consumption.

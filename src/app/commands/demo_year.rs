@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::base::reading::Serial;
 use crate::base::units::{Percent, WattHours, Watts};
 use crate::io::history::rows::{Batch, Counted, Growth, Kind, Quantity, SLOT_S, Sample, Series, Step};
+use crate::simulator::{Pages, Simulation};
 
 /// The length of the history.
 const DAYS: i64 = 365;
@@ -23,17 +24,47 @@ const AHEAD_WH: f64 = 1e8;
 
 /// The house whose year is made up.
 #[derive(Clone, Debug)]
-pub(super) struct House {
-    pub(super) gateway: Serial,
-    pub(super) inverters: Vec<Serial>,
-    pub(super) phases: Vec<String>,
+pub struct House {
+    gateway: Serial,
+    inverters: Vec<Serial>,
+    phases: Vec<String>,
     /// The totals at the end of the year, and in [`Year`] at its beginning, in the order of [`Quantity::ALL`].
-    pub(super) totals: [WattHours; 6],
+    totals: [WattHours; 6],
+}
+
+impl House {
+    /// Returns the house behind a gateway of `simulation`, which serves `pages`.
+    pub fn simulated(simulation: &Simulation, place: usize, pages: &Pages) -> Option<Self> {
+        let gateway = simulation.gateways.get(place)?.serial().parse().ok()?;
+        let energies = simulation.worlds.get(place)?.now().energies;
+        let rows = pages.json("/api/v1/production/inverters")?.as_array()?;
+        let serial = |row: &serde_json::Value| row["serialNumber"].as_str()?.parse().ok();
+        let phases = pages
+            .json("/ivp/meters")?
+            .as_array()?
+            .iter()
+            .filter_map(|meter| meter["phaseCount"].as_u64())
+            .max();
+        let totals = [
+            energies.production,
+            energies.consumption,
+            energies.import,
+            energies.export,
+            energies.charged,
+            energies.discharged,
+        ];
+        Some(Self {
+            gateway,
+            inverters: rows.iter().filter_map(serial).collect(),
+            phases: (1..=phases.unwrap_or_default()).map(|phase| format!("L{phase}")).collect(),
+            totals,
+        })
+    }
 }
 
 /// The year of one house, in pieces of a month.
 #[derive(Clone, Debug)]
-pub(super) struct Year {
+pub struct Year {
     house: House,
     rng: Rng,
     /// The beginning of the next slot, and the end of the year.
@@ -49,7 +80,7 @@ pub(super) struct Year {
 
 impl Year {
     /// Creates the year that ends at `end`, in UTC.
-    pub(super) fn until(end: Timestamp, house: House) -> Self {
+    pub fn until(end: Timestamp, house: House) -> Self {
         let second = (end.as_second() - DAYS * 86_400).div_euclid(86_400) * 86_400;
         let at = Timestamp::from_second(second).unwrap_or(end);
         let mut year = Self {

@@ -7,7 +7,7 @@ mod confirm;
 pub mod consumer;
 pub mod context;
 pub mod demo;
-mod demo_year;
+pub mod demo_year;
 pub mod discover;
 pub mod domoticz;
 pub mod failure;

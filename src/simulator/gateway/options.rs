@@ -18,6 +18,8 @@ pub struct GatewayOptions {
     pub transport: Transport,
     /// Patches the numbers of the simulated house into the pages.
     pub patch: bool,
+    /// The number of inverters, counted from the end of the list, that have stopped reporting: they keep their recorded rows.
+    pub silent_inverters: usize,
     /// `true` if `/ivp/*` requires the session cookie even with a token.
     pub cookie_required: bool,
     /// The delay of each page.
@@ -35,6 +37,7 @@ impl GatewayOptions {
             serial: None,
             transport,
             patch: true,
+            silent_inverters: 0,
             cookie_required: false,
             delay: Duration::ZERO,
             nightly_restart: false,

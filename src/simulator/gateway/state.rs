@@ -42,6 +42,7 @@ pub(super) struct State {
     world: World,
     pages: Pages,
     patch: bool,
+    silent_inverters: usize,
     delay: Duration,
     /// The serial number without conditions.
     own_serial: String,
@@ -64,6 +65,7 @@ impl State {
             world: world.clone(),
             pages: options.pages.clone(),
             patch: options.patch,
+            silent_inverters: options.silent_inverters,
             delay: options.delay,
             access: Access::new(own_serial.clone(), options.cookie_required),
             own_serial,
@@ -205,7 +207,8 @@ impl State {
         let (name, page) = self.pages.find(target)?;
         let mut answer = Answer { delay: self.delay, ..page.answer.clone() };
         if let (true, Some(json)) = (self.patch, &page.json) {
-            let world = self.world.now();
+            let mut world = self.world.now();
+            world.inverters.truncate(world.inverters.len().saturating_sub(self.silent_inverters));
             let world = match self.measures {
                 Measures::Nothing => world.zeroed(),
                 Measures::NoProduction if name.starts_with("ivp_meters") => {

@@ -1,0 +1,130 @@
+//! The states of a house that its page has to show.
+
+use std::time::Duration;
+
+use enphased::simulator::{Condition, Fault, Simulation, responses};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The morning before: what happens until the browser comes takes this long.
+const EARLY: &str = "2026-06-27T03:00:00Z";
+const UNTIL_NOON: Duration = Duration::from_secs(34 * 3600 + 240);
+
+const METERED: &str = "8.3.5289_metered";
+const BATTERY: &str = "8.3.5289_battery";
+const NON_METERED: &str = "8.3.5289_non_metered";
+
+/// One gateway: its fixture, the number of inverters, how many of them are silent, and the enabled meters if others than
+/// those of the fixture.
+pub(crate) type GatewayState = (&'static str, usize, usize, Option<&'static [&'static str]>);
+
+/// A state of a house.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) name: &'static str,
+    pub(crate) gateways: Vec<GatewayState>,
+    /// The time at which the house begins.
+    pub(crate) start: &'static str,
+    /// How much faster than real time the clock runs.
+    pub(crate) speed: u32,
+    /// `true` if there is a year of history before the start.
+    pub(crate) has_year: bool,
+    /// Lines at the end of the configuration, which are in the table `[server]`.
+    pub(crate) lines: &'static str,
+    /// How long a daemon runs before, in virtual time, without a listener.
+    pub(crate) before: Duration,
+    /// The conditions before the first reading, if any.
+    pub(crate) from_start: Option<fn(&Simulation)>,
+    /// The conditions after the first reading, if any, and how long they last until the browser comes.
+    pub(crate) later: Option<fn(&Simulation)>,
+    pub(crate) lasting: Duration,
+}
+
+impl State {
+    /// Creates a house at noon with everything that can be measured and a year of history.
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            gateways: vec![(BATTERY, 50, 1, None)],
+            start: EARLY,
+            speed: 1,
+            has_year: true,
+            lines: "",
+            before: UNTIL_NOON,
+            from_start: None,
+            later: None,
+            lasting: Duration::ZERO,
+        }
+    }
+
+    /// Creates a house at noon with this gateway, whose history begins the day before.
+    fn small(name: &'static str, gateway: GatewayState) -> Self {
+        Self { gateways: vec![gateway], has_year: false, ..Self::new(name) }
+    }
+
+    /// Creates a house with one gateway at the first start of its daemon.
+    fn first(name: &'static str, from_start: fn(&Simulation), lasting: Duration) -> Self {
+        let before = Duration::ZERO;
+        Self {
+            start: "2026-06-28T13:00:00Z",
+            before,
+            from_start: Some(from_start),
+            lasting,
+            ..Self::small(name, (BATTERY, 14, 0, None))
+        }
+    }
+
+    fn with(self, later: fn(&Simulation), lasting: Duration) -> Self {
+        Self { later: Some(later), lasting, ..self }
+    }
+
+    /// Returns all states, in the order in which they are shown.
+    pub(crate) fn all() -> Vec<Self> {
+        let away: fn(&Simulation) = |house| each(house, &Condition::Refusing);
+        vec![
+            Self::new("day"),
+            // An hour passes in a minute, as in `enphased demo`.
+            Self { speed: 60, ..Self::new("live") },
+            Self { before: Duration::from_secs(43 * 3600 + 1800), ..Self::new("night") },
+            Self::first("first-minute", |house| each(house, &Condition::Silent), Duration::from_secs(20)),
+            Self::first("first-login-held-back", too_many_sessions, 10 * MINUTE),
+            Self::new("away").with(away, 10 * MINUTE),
+            Self::new("two-hours-old").with(away, 2 * HOUR + 5 * MINUTE),
+            Self::new("token-refused").with(|house| each(house, &Condition::TokensRefused), HOUR),
+            Self::new("login-held-back").with(revoked_and_too_many_sessions, HOUR),
+            Self::small("many-inverters", (METERED, 240, 3, None)),
+            Self::small("one-inverter", (METERED, 1, 0, None)),
+            Self { has_year: true, ..Self::small("three-phases", (METERED, 12, 0, None)) },
+            Self::small("battery-only", (BATTERY, 0, 0, Some(&["net-consumption", "storage"]))),
+            Self {
+                gateways: vec![(METERED, 12, 0, None), (BATTERY, 14, 0, None), (NON_METERED, 10, 0, None)],
+                ..Self::new("several-gateways")
+            },
+            Self::small("production-only", (NON_METERED, 10, 0, None)),
+            Self {
+                lines: "[history]\nenabled = false\n",
+                ..Self::small("no-history", (BATTERY, 14, 0, None))
+            },
+            Self { lines: "open_to = []\n", ..Self::small("no-access", (BATTERY, 14, 0, None)) },
+        ]
+    }
+}
+
+fn each(house: &Simulation, condition: &Condition) {
+    for gateway in &house.gateways {
+        gateway.set_condition(condition.clone());
+    }
+}
+
+fn too_many_sessions(house: &Simulation) {
+    let fault: Fault = responses::too_many_sessions(200);
+    house.cloud.fail(fault);
+}
+
+fn revoked_and_too_many_sessions(house: &Simulation) {
+    for gateway in &house.gateways {
+        gateway.revoke_tokens();
+    }
+    too_many_sessions(house);
+}
