@@ -81,11 +81,11 @@ impl Source {
 
     /// Returns what is sent as a sign of life: the time, and the consumers if they are wanted.
     pub(super) fn heartbeat(&self) -> Vec<(&'static str, Message)> {
-        let message = |name, data: serde_json::Value| (name, Message::new(name, &data));
-        let ping = message("ping", json!({"time": self.context.clock.now()}));
-        let consumers = self
-            .wants_consumers
-            .then(|| message(Group::Consumers.name(), json!({"consumers": self.context.registry.list()})));
+        let consumers = self.wants_consumers.then(|| {
+            let message = self.context.rendered.consumers(Instant::now(), || self.context.registry.list());
+            (Group::Consumers.name(), message)
+        });
+        let ping = ("ping", Message::new("ping", &json!({"time": self.context.clock.now()})));
         consumers.into_iter().chain([ping]).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::HeaderValue;
 use base64::Engine;
@@ -9,9 +10,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::group::Group;
+use crate::app::consumers::listed::Listed;
 use crate::app::latest::Numbered;
 use crate::base::reading::{Reading, Serial};
 use crate::output::json;
@@ -20,6 +23,9 @@ use crate::output::json;
 const TAG_BYTES: usize = 12;
 /// The maximum number of gateways whose readings are kept. With more, some are made again.
 const GATEWAYS: usize = 32;
+/// The time for which a list of the consumers is sent to whoever wants it. It names all of them, so without a shared list
+/// the memory for streams would grow with the square of their number.
+const LIST_AGE: Duration = Duration::from_secs(1);
 
 /// A response in JSON.
 #[derive(Clone, Debug)]
@@ -75,6 +81,7 @@ impl Message {
 pub struct Rendered {
     documents: Newest<Document>,
     parts: Newest<Arc<[(Group, Message)]>>,
+    consumers: Mutex<Option<(Instant, Message)>>,
 }
 
 impl Rendered {
@@ -86,6 +93,19 @@ impl Rendered {
     /// Returns the groups of a reading.
     pub(super) fn parts(&self, reading: &Numbered<Reading>) -> Arc<[(Group, Message)]> {
         self.parts.get(reading, |reading| parts(reading).into())
+    }
+
+    /// Returns the consumers as they are now, or were at most a second ago. `list` is asked for at most once a second.
+    pub(super) fn consumers(&self, now: Instant, list: impl FnOnce() -> Vec<Listed>) -> Message {
+        let mut known = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made, message)) = &*known
+            && now.saturating_duration_since(*made) < LIST_AGE
+        {
+            return message.clone();
+        }
+        let message = Message::new(Group::Consumers.name(), &json!({"consumers": list()}));
+        *known = Some((now, message.clone()));
+        message
     }
 }
 
@@ -140,8 +160,6 @@ fn parts(reading: &Reading) -> Vec<(Group, Message)> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
     use crate::base::test_readings;
 
@@ -171,6 +189,19 @@ mod tests {
             rendered.parts(&reading(&serial.to_string(), serial));
             assert!(rendered.parts.0.lock().unwrap().len() <= GATEWAYS);
         }
+    }
+
+    #[test]
+    fn a_list_of_the_consumers_is_shared_for_a_second() {
+        let rendered = Rendered::default();
+        let start = Instant::now();
+        let named = |name: &str| vec![Listed::unseen(name, jiff::Timestamp::UNIX_EPOCH)];
+        let first = rendered.consumers(start, || named("evcc"));
+        let shared = rendered.consumers(start + LIST_AGE / 2, || named("other"));
+        assert_eq!(first.text().as_ptr(), shared.text().as_ptr(), "the same bytes");
+        let next = rendered.consumers(start + LIST_AGE, || named("other"));
+        let list: Value = serde_json::from_slice(&next.data()).unwrap();
+        assert_eq!(list["consumers"][0]["name"], "other");
     }
 
     #[test]
