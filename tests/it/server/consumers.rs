@@ -1,6 +1,8 @@
 //! Consumers: who is admitted, who is refused with which code, and what survives a restart.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use enphased::app::commands::{Context, consumer};
 use enphased::app::consumers::listed::Seen;
@@ -8,7 +10,12 @@ use enphased::app::consumers::live_list;
 use enphased::app::consumers::tokens::ConsumerTokens;
 use enphased::base::secrets::Secret;
 use enphased::io::state_dir::StateDir;
+use enphased::simulator::{GatewayOptions, Pages, SimulationOptions};
 use fastrand::Rng;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, sleep};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::client::{Stream, get, ready, request};
 use super::served_with;
@@ -56,12 +63,61 @@ async fn outside_the_open_networks_a_token_is_needed_and_removal_ends_its_stream
             assert_eq!(request(at, path, &[&cookie]).await.status, 200);
             let mut stream = Stream::open(at, "/api/v1/stream", &[&bearer(&token)]).await;
             assert!(stream.next().await.is_some());
-            let before = tokio::time::Instant::now();
+            let before = Instant::now();
             remove(&house, "evcc").await;
             while stream.next().await.is_some() {}
             assert!(before.elapsed().as_secs() <= 2, "{:?}", before.elapsed());
             let removed = request(at, path, &[&bearer(&token)]).await;
             assert_eq!((removed.status, removed.code()), (401, Some(4003)));
+        })
+        .await;
+}
+
+/// Opens a WebSocket with `token` and reads nothing of it.
+async fn stuck_socket(at: SocketAddr, token: &Secret) -> WebSocketStream<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut request = format!("ws://{at}/api/v1/socket").into_client_request().unwrap();
+    let bearer = format!("Bearer {}", token.expose());
+    request.headers_mut().insert("Authorization", bearer.parse().unwrap());
+    tokio_tungstenite::client_async(request, socket.connect(at).await.unwrap()).await.unwrap().0
+}
+
+async fn has_stream(at: SocketAddr, watcher: &Secret) -> bool {
+    let metrics = request(at, "GET /metrics", &[&bearer(watcher)]).await;
+    !metrics.body.contains("\nenphased_streams 0\n")
+}
+
+/// A socket whose reader takes nothing is given up after a while. Removal does not wait for that.
+#[tokio::test(start_paused = true)]
+async fn removal_ends_a_socket_whose_reader_takes_nothing() {
+    let gateways = (0..6).map(|_| GatewayOptions::new(Pages::metered())).collect();
+    let server = format!("\n[server]\nlisten = [\"127.0.0.1:0\"]\n{CLOSED}requests_per_minute = 6000\n");
+    let house = House::new(SimulationOptions { gateways, ..SimulationOptions::default() })
+        .with_gateway("interval = \"1s\"\n")
+        .with(&server);
+    let (watcher, slow) = (add(&house, "watcher").await, add(&house, "slow").await);
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let untouched = stuck_socket(at, &slow).await;
+            let begun = Instant::now();
+            while has_stream(at, &watcher).await {
+                sleep(Duration::from_secs(1)).await;
+            }
+            let patience = begun.elapsed();
+            drop(untouched);
+            let second = stuck_socket(at, &slow).await;
+            sleep(patience / 2).await;
+            assert!(has_stream(at, &watcher).await);
+            let before = Instant::now();
+            remove(&house, "slow").await;
+            while has_stream(at, &watcher).await {
+                sleep(Duration::from_millis(500)).await;
+            }
+            assert!(before.elapsed() * 8 < patience, "{:?} of {patience:?}", before.elapsed());
+            drop(second);
         })
         .await;
 }
@@ -73,7 +129,7 @@ async fn a_token_that_is_added_works_without_a_restart_and_a_browser_turns_it_in
         .visited(async |addresses| {
             let at = addresses[0].address;
             let token = add(&house, "browser").await;
-            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            sleep(Duration::from_secs(2)).await;
             assert_eq!(request(at, "GET /api/v1/status", &[&bearer(&token)]).await.status, 200);
             let reply = get(at, &format!("/?token={}", token.expose())).await;
             assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
@@ -107,7 +163,7 @@ async fn a_poll_needs_a_token_and_obeys_the_limits_of_every_poll() {
             for _ in 0..20 {
                 assert_eq!(request(at, poll, &[&bearer(&token)]).await.status, 202);
             }
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            sleep(Duration::from_secs(5)).await;
             assert!(house.polls() <= before + 2, "{} polls", house.polls() - before);
         })
         .await;
@@ -132,10 +188,10 @@ async fn each_limit_has_its_code() {
             }
             assert_eq!((last.status, last.code()), (429, Some(4004)));
             let wait: u64 = last.header("retry-after").unwrap().parse().unwrap();
-            tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+            sleep(Duration::from_secs(wait)).await;
             assert_eq!(from("a").await.status, 200, "after Retry-After");
             let _open = Stream::open(at, "/api/v1/stream", &["User-Agent: b"]).await;
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(1)).await;
             let second = request(at, "GET /api/v1/stream", &["User-Agent: b"]).await;
             assert_eq!((second.status, second.code()), (429, Some(4001)));
         })
@@ -154,7 +210,7 @@ async fn a_stream_that_is_no_stream_after_all_is_not_counted() {
                 }
             }
             drop(Stream::open(at, "/api/v1/stream", &[]).await);
-            tokio::time::sleep(std::time::Duration::from_secs(40)).await;
+            sleep(Duration::from_secs(40)).await;
             let list = get(at, "/api/v1/consumers").await.json();
             assert_eq!(list[0]["streams"], 0, "{list}");
         })
@@ -238,7 +294,7 @@ async fn thousands_of_wrong_tokens_are_refused_and_nobody_is_remembered_for_them
                 *codes.entry(reply.code().unwrap()).or_insert(0) += 1;
             }
             assert_eq!(codes.into_iter().collect::<Vec<_>>(), [(4002, 10), (4004, 990)]);
-            tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+            sleep(Duration::from_secs(61)).await;
             let list = request(at, "GET /api/v1/consumers", &[&bearer(&token)]).await.json();
             assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
         })
@@ -274,7 +330,7 @@ async fn a_token_counts_only_where_it_belongs() {
                 &own,
                 enphased::simulator::Role::Owner,
                 house.clock.now(),
-                std::time::Duration::from_secs(3600),
+                Duration::from_secs(3600),
             );
             let gateway = format!("Authorization: Bearer {gateway}");
             let refused = request(at, "GET /api/v1/gateways", &[&gateway]).await;
