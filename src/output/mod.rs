@@ -7,5 +7,6 @@ pub mod influx;
 pub mod json;
 pub mod meter_stream;
 pub mod metrics;
+pub mod page;
 pub mod text;
 pub mod topics;

@@ -7,7 +7,7 @@ use enphased::app::config::{self, environment::Environment};
 use enphased::app::consumers::registry::Registry;
 use enphased::app::latest::{Availability, Latest};
 use enphased::app::requests::Requests;
-use enphased::app::server::{Context, router};
+use enphased::app::server::{Context, PageParts, router};
 use enphased::app::status::StatusList;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
@@ -86,6 +86,7 @@ async fn context(directory: &tempfile::TempDir, stop: watch::Receiver<bool>) -> 
         settings,
         latest,
         rendered: std::sync::Arc::default(),
+        page: PageParts::default(),
         statuses: StatusList::new(),
         requests: Requests::new(),
         started_at: clock.now(),

@@ -16,7 +16,7 @@ use crate::app::listeners::{Error, Listeners, names};
 use crate::app::page_cache::PageCache;
 use crate::app::poller::Shared;
 use crate::app::proxy;
-use crate::app::server::{self, Context};
+use crate::app::server::{self, Context, PageParts};
 use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::Serial;
 use crate::io::state_dir::StateDir;
@@ -178,6 +178,7 @@ fn context(
         settings: settings.clone(),
         latest: shared.latest.clone(),
         rendered: Arc::default(),
+        page: PageParts::default(),
         statuses: shared.statuses.clone(),
         requests: shared.requests.clone(),
         registry: registry.clone(),

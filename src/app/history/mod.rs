@@ -1,5 +1,6 @@
 //! The history: the task that records it, and the requests that read it.
 
+pub mod chart;
 pub mod disks;
 pub mod query;
 pub mod reader;

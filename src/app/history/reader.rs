@@ -24,7 +24,7 @@ pub struct HistoryReader {
 
 impl HistoryReader {
     /// Runs `job` on the worker.
-    async fn run<T: Send + 'static>(
+    pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::context::Context;
 use super::problem::Problem;
-use super::{health, live, socket};
+use super::{health, live, refused_page, socket};
 use crate::app::consumers::registry::OpenStream;
 use crate::app::consumers::request::{self, header, program};
 use crate::io::http::Peer;
@@ -47,6 +47,7 @@ pub(super) async fn admit(
     let response = if path == health::LIVE || path == health::READY {
         next.run(request).await
     } else {
+        let wants_page = refused_page::wants_page(request.headers());
         let asked = asked(&request, peer, is_allowed);
         match identify(asked, &context).await {
             // What changes something needs a token that is known, in an open network too.
@@ -62,6 +63,7 @@ pub(super) async fn admit(
                 request.extensions_mut().insert(Consumer(identity));
                 next.run(request).await
             }
+            Err(problem) if path == "/" && wants_page => refused_page::refused(&problem),
             Err(problem) => problem.into_response(),
         }
     };

@@ -1,16 +1,16 @@
-//! The requests below `/api/v1`, and the first page.
+//! The requests below `/api/v1`.
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, SET_COOKIE};
+use axum::extract::{Extension, Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::admission::{COOKIE_NAME, Consumer, token_in_link};
+use super::admission::Consumer;
 use super::context::Context;
 use super::problem::Problem;
 use super::rendered::Document;
@@ -82,24 +82,6 @@ struct Broker {
     connected: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
-}
-
-/// `GET /`: what is here. `GET /?token=…` turns a token into a cookie, so that it does not stay in the address.
-/// One that is not known, as a gateway's own in an open network, goes no further.
-pub(super) async fn index(
-    RawQuery(query): RawQuery,
-    Extension(Consumer(identity)): Extension<Consumer>,
-) -> Response {
-    let to_clean = (StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static("/"))]).into_response();
-    if let Some(token) = query.as_deref().and_then(token_in_link) {
-        let Identity::Token(_) = identity else { return to_clean };
-        let cookie = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=315360000");
-        let Ok(cookie) = HeaderValue::from_str(&cookie) else {
-            return Problem::new(StatusCode::BAD_REQUEST, "this is not a token").into_response();
-        };
-        return ([(SET_COOKIE, cookie)], to_clean).into_response();
-    }
-    ([(CACHE_CONTROL, "no-store")], Html(include_str!("index.html"))).into_response()
 }
 
 /// `GET /api/v1/gateways`
@@ -179,13 +161,18 @@ pub(super) async fn consumers(
     Extension(Consumer(identity)): Extension<Consumer>,
     headers: HeaderMap,
 ) -> Response {
+    json(&headers, &visible_consumers(&context, &identity))
+}
+
+/// Returns the consumers that `identity` may see.
+pub(super) fn visible_consumers(context: &Context, identity: &Identity) -> Vec<Listed> {
     let mut list: Vec<Listed> = context.registry.list();
-    if let Identity::Program { address, program } = &identity
+    if let Identity::Program { address, program } = identity
         && !address.is_loopback()
     {
         list.retain(|listed| listed.address == address.to_string() && listed.program == *program);
     }
-    json(&headers, &list)
+    list
 }
 
 /// Answers a request for a path that does not exist.
@@ -205,10 +192,7 @@ pub(super) fn json<T: Serialize>(headers: &HeaderMap, value: &T) -> Response {
 
 /// Answers with a document, or with 304 if the client has it already.
 fn document(headers: &HeaderMap, Document { body, tag }: Document) -> Response {
-    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/").as_bytes());
-    let is_known = tag.as_ref().is_some_and(|tag| known.any(|known| known == tag.as_bytes()));
-    let mut response = if is_known {
+    let mut response = if is_known(headers, tag.as_ref()) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         (StatusCode::OK, Body::from(body)).into_response()
@@ -220,4 +204,11 @@ fn document(headers: &HeaderMap, Document { body, tag }: Document) -> Response {
         headers.insert(ETAG, tag);
     }
     response
+}
+
+/// Returns whether the client has what `tag` identifies.
+pub(super) fn is_known(headers: &HeaderMap, tag: Option<&HeaderValue>) -> bool {
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/").as_bytes());
+    tag.is_some_and(|tag| known.any(|known| known == tag.as_bytes()))
 }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::page_parts::PageParts;
 use super::rendered::Rendered;
 use crate::app::config;
 use crate::app::consumers::registry::Registry;
@@ -26,6 +27,7 @@ pub struct Context {
     pub settings: config::Server,
     pub latest: Latest,
     pub rendered: Arc<Rendered>,
+    pub page: PageParts,
     pub statuses: StatusList,
     pub requests: Requests,
     pub registry: Registry,

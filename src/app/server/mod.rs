@@ -1,4 +1,4 @@
-//! The HTTP server: status, live values, metrics and health for every program in the house (docs/server.md).
+//! The HTTP server: the page, status, live values, metrics and health for every program in the house (docs/server.md).
 //!
 //! Handlers read `latest` and never wait for a gateway, so however many consumers ask, the gateway is not asked more often.
 
@@ -12,8 +12,11 @@ mod history;
 mod live;
 mod metrics;
 mod openapi;
+mod page;
+mod page_parts;
 mod problem;
 mod process;
+mod refused_page;
 pub mod rendered;
 mod socket;
 
@@ -24,12 +27,18 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub use context::Context;
+pub use page_parts::PageParts;
 
 /// Returns the routes of the server.
 pub fn router(context: Context) -> Router {
     let context = Arc::new(context);
     Router::new()
-        .route("/", get(api::index))
+        .route("/", get(page::index))
+        .route("/page.css", get(page::style))
+        .route("/page.js", get(page::script))
+        .route("/page/now", get(page::newest))
+        .route("/page/history", get(page::past))
+        .route("/page/readers", get(page::reading))
         .route("/api/v1/gateways", get(api::gateways))
         .route("/api/v1/gateways/{serial}/reading", get(api::reading))
         .route("/api/v1/gateways/{serial}/history", get(history::history))

@@ -27,7 +27,7 @@ const GATEWAYS: usize = 32;
 /// the memory for streams would grow with the square of their number.
 const LIST_AGE: Duration = Duration::from_secs(1);
 
-/// A response in JSON.
+/// The text of a response.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
     pub(super) body: Bytes,
@@ -38,7 +38,11 @@ pub(super) struct Document {
 impl Document {
     pub(super) fn new<T: Serialize>(value: &T) -> Self {
         // With a line break, for people who look at it in a terminal.
-        let body = json::one_line(value) + "\n";
+        Self::of(json::one_line(value) + "\n")
+    }
+
+    /// Identifies a text by its hash.
+    pub(super) fn of(body: String) -> Self {
         let hash = digest(&SHA256, body.as_bytes());
         let hash = hash.as_ref().get(..TAG_BYTES).unwrap_or_default();
         let tag = HeaderValue::from_str(&format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash))).ok();

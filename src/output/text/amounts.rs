@@ -10,13 +10,23 @@ pub(in crate::output) fn power(power: Watts) -> String {
 }
 
 /// Formats a power without its sign, for use with a word for the direction.
-pub(super) fn size(power: Watts) -> String {
+pub(in crate::output) fn size(power: Watts) -> String {
     scaled(power.value().abs(), ["W", "kW", "MW"])
 }
 
 /// Formats an energy as `350 Wh`, `14.8 kWh` or `4.55 MWh`.
 pub(in crate::output) fn energy(energy: WattHours) -> String {
     scaled(energy.value(), ["Wh", "kWh", "MWh"])
+}
+
+/// Formats a round value of an axis, without zeros after the point: `2 kW`.
+pub(in crate::output) fn plain(value: f64, unit: &str) -> String {
+    let (scaled, prefix) = match value.abs() {
+        size if size < 1e3 => (value, ""),
+        size if size < 1e6 => (value / 1e3, "k"),
+        _ => (value / 1e6, "M"),
+    };
+    format!("{} {prefix}{unit}", (scaled * 100.0).round() / 100.0 + 0.0)
 }
 
 /// Formats a value with the first unit for which three digits suffice.
@@ -42,7 +52,7 @@ fn three_digits(value: f64) -> String {
 }
 
 /// Formats an age as `now`, `3 min`, `9 h` or `4 d`.
-pub(super) fn age(age: SignedDuration) -> String {
+pub(in crate::output) fn age(age: SignedDuration) -> String {
     match age.as_mins() {
         ..1 => "now".to_owned(),
         minutes @ 1..60 => format!("{minutes} min"),

@@ -48,12 +48,12 @@ pub fn status(reading: &Reading) -> String {
 }
 
 /// Returns `importing`, `exporting`, or `idle` for less than half a watt.
-pub(super) fn grid_word(power: Watts) -> &'static str {
+pub(in crate::output) fn grid_word(power: Watts) -> &'static str {
     direction(power, ["importing", "exporting"])
 }
 
 /// Returns `discharging`, `charging`, or `idle` for less than half a watt.
-pub(super) fn battery_word(power: Watts) -> &'static str {
+pub(in crate::output) fn battery_word(power: Watts) -> &'static str {
     direction(power, ["discharging", "charging"])
 }
 

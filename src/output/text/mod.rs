@@ -9,13 +9,14 @@ mod totals;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+pub(in crate::output) use crate::output::text::line::{battery_word, grid_word};
 pub use crate::output::text::line::{line, status};
 pub use crate::output::text::table::table;
 
 use crate::base::reading::Reading;
 
 /// The age, relative to the newest timestamp of the gateway, from which a value is shown with its age.
-const OLD: SignedDuration = SignedDuration::from_mins(5);
+pub(in crate::output) const OLD: SignedDuration = SignedDuration::from_mins(5);
 
 /// The style of a table.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub struct Style {
 }
 
 /// Returns the newest timestamp of the gateway. Ages are relative to it, because its clock may be years off ours.
-fn newest_stamp(reading: &Reading) -> Option<Timestamp> {
+pub(in crate::output) fn newest_stamp(reading: &Reading) -> Option<Timestamp> {
     let groups = [
         reading.production.as_ref().and_then(|group| group.measured_at),
         reading.consumption.as_ref().and_then(|group| group.measured_at),

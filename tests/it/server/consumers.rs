@@ -132,7 +132,7 @@ async fn a_token_that_is_added_works_without_a_restart_and_a_browser_turns_it_in
             sleep(Duration::from_secs(2)).await;
             assert_eq!(request(at, "GET /api/v1/status", &[&bearer(&token)]).await.status, 200);
             let reply = get(at, &format!("/?token={}", token.expose())).await;
-            assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
+            assert_eq!((reply.status, reply.header("location")), (303, Some("./")));
             let cookie = reply.header("set-cookie").unwrap();
             assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite"), "{cookie}");
             let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
@@ -353,7 +353,7 @@ async fn a_link_with_another_token_sets_no_cookie() {
                 let reply = get(at, &format!("/?token={foreign}")).await;
                 assert_eq!(
                     (reply.status, reply.header("location")),
-                    (303, Some("/")),
+                    (303, Some("./")),
                     "this network is open"
                 );
                 assert_eq!(reply.header("set-cookie"), None, "{foreign}");

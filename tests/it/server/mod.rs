@@ -7,6 +7,7 @@ mod documentation;
 mod history;
 mod listeners;
 mod live;
+mod page;
 mod raw_bytes;
 mod same_values;
 

@@ -1,0 +1,152 @@
+//! The current problems, and what to do about each. The words are those of docs/messages.md.
+
+use maud::{Markup, html};
+
+use super::house::{House, Site, words};
+use super::times::moment;
+use crate::base::reading::{Condition, Serial};
+
+/// The advice for a gateway that does not respond.
+const TRIED_AGAIN: &str = "It is asked again and again, and nothing has to be done if it is restarting. If it lasts: \
+    `enphased check` shows the cause and what to do.";
+
+/// A current problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// A stable word for the kind.
+    kind: &'static str,
+    /// What happened.
+    what: String,
+    /// What to do.
+    advice: String,
+}
+
+impl Problem {
+    fn new(kind: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { kind, what: words(&what.into()), advice: advice.into() }
+    }
+}
+
+/// Collects the problems, the most urgent first.
+pub(super) fn problems(house: &House) -> Vec<Problem> {
+    let mut problems: Vec<Problem> =
+        house.unknown.iter().map(|trouble| Problem::new("gateway", trouble, TRIED_AGAIN)).collect();
+    for site in &house.sites {
+        problems.extend(absence(site, house));
+    }
+    problems.extend(logins(house));
+    for site in &house.sites {
+        problems.extend(inverters(site));
+    }
+    if let Some(broker) = &house.broker {
+        problems.push(Problem::new(
+            "broker",
+            format!("The broker: {broker}"),
+            "Readings continue, and everything is sent when it can be reached again. Does it run, and is its address right?",
+        ));
+    }
+    problems
+}
+
+fn absence(site: &Site, house: &House) -> Option<Problem> {
+    let trouble = site.trouble.as_ref()?;
+    let since = site.reading.as_ref().map_or_else(String::new, |reading| {
+        format!(" Its values below are those of {}.", moment(reading.time, house.now, &house.zone))
+    });
+    Some(Problem::new(
+        "gateway",
+        format!("{} does not respond as it should: {trouble}.{since}", site.name()),
+        TRIED_AGAIN,
+    ))
+}
+
+/// Problems with tokens and logins.
+fn logins(house: &House) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let held_off = house.cloud.as_ref().and_then(|cloud| cloud.held_off.as_ref());
+    for site in &house.sites {
+        let Some(token) = &site.token else { continue };
+        let is_tried_again = token.next_login_at.is_some() || held_off.is_some();
+        match token.state {
+            "missing" | "expired" => problems.push(Problem::new(
+                "token",
+                format!("{}: {}", site.name(), token.message),
+                if is_tried_again {
+                    "Leave the program running: it tries again by itself, and restarts do not shorten the wait. `enphased \
+                     token status` explains it."
+                } else {
+                    "`enphased token status` explains it, and `enphased token refresh` gets a new one."
+                },
+            )),
+            "short" => problems.push(Problem::new(
+                "token",
+                format!("{}: {}", site.name(), token.message),
+                "Such a token is not renewed automatically. Bring a new one, or an owner's: `enphased token refresh`.",
+            )),
+            _ => {}
+        }
+    }
+    if let Some((until, because)) = held_off {
+        problems.push(Problem::new(
+            "login",
+            format!("No login before {}: {because}", moment(*until, house.now, &house.zone)),
+            "While a token is stored, none of this stops the readings. `enphased token status` explains it.",
+        ));
+    }
+    problems
+}
+
+fn inverters(site: &Site) -> Vec<Problem> {
+    let inverters = site.reading.as_ref().map_or(&[][..], |reading| &reading.inverters);
+    let named = |wanted| {
+        let found = inverters.iter().filter(|inverter| inverter.condition == Some(wanted));
+        found.map(|inverter| inverter.serial.clone()).collect::<Vec<_>>()
+    };
+    let problem = |kind, serials: Vec<Serial>, did: &str| {
+        let list: Vec<&str> = serials.iter().map(Serial::as_str).collect();
+        let subject = if list.len() == 1 { "Inverter" } else { "Inverters" };
+        (!list.is_empty()).then(|| {
+            Problem::new(
+                kind,
+                format!("{subject} {} {did}", list.join(", ")),
+                "Look at that panel and its cable. It is named here until a sunny day shows it well.",
+            )
+        })
+    };
+    let silent = problem(
+        "silent",
+        named(Condition::Silent),
+        "reported nothing on the last sunny day, while the others did",
+    );
+    let weak = problem(
+        "weak",
+        named(Condition::Weak),
+        "produced less than a third of the others on the last sunny day",
+    );
+    [silent, weak].into_iter().flatten().collect()
+}
+
+/// Renders the section.
+pub(super) fn section(house: &House) -> Markup {
+    let problems = problems(house);
+    html! {
+        section #problems.card.wide.none[problems.is_empty()] aria-labelledby="problems-title" data-count=(problems.len()) {
+            h2 #problems-title { (if problems.is_empty() { "No problems" } else { "Problems" }) }
+            @if !problems.is_empty() {
+                ul {
+                    @for problem in &problems {
+                        li data-kind=(problem.kind) {
+                            b { (problem.what) }
+                            p { @for (part, is_code) in code(&problem.advice) { @if is_code { code { (part) } } @else { (part) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Splits a text at its backticks; the second part of each pair is code.
+fn code(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    text.split('`').enumerate().map(|(n, part)| (part, n % 2 == 1))
+}
