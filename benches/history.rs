@@ -16,9 +16,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use enphased::app::history::query::{Query, Report, Words};
-use enphased::base::reading::Serial;
+use enphased::base::reading::{Counter, Serial};
 use enphased::base::units::{Percent, WattHours, Watts};
-use enphased::io::history::rows::{Batch, Counted, Growth, Kind, Quantity, Sample, Series, Step};
+use enphased::io::history::rows::{Batch, Counted, Growth, Kind, Sample, Series, Step};
 use enphased::io::history::{History, HistoryFile};
 use enphased::io::state_dir::Disk;
 use enphased::output::history::Format;
@@ -59,15 +59,15 @@ fn day(on: Date, number: i64, rng: &mut Rng) -> Batch {
         let to = Counted { series, total: total(number + 1), at: until };
         Step { from: (number > 0).then(|| total(number)), to, growth: vec![growth] }
     };
-    let site = Quantity::ALL.into_iter().map(Series::site);
+    let site = Counter::ALL.into_iter().map(Series::site);
     let phases = ["L1", "L2", "L3"].into_iter().flat_map(|phase| {
-        let quantities = [Quantity::Production, Quantity::Import, Quantity::Export];
+        let quantities = [Counter::Production, Counter::Import, Counter::Export];
         quantities.map(|quantity| Series { kind: Kind::Phase, device: phase.into(), quantity })
     });
     let inverters = (0..INVERTERS).map(|n| Series {
         kind: Kind::Inverter,
         device: format!("1223{n:08}").into(),
-        quantity: Quantity::Production,
+        quantity: Counter::Production,
     });
     let steps = site.chain(phases).chain(inverters).map(step).collect();
     Batch { gateway: serial(), samples, steps, keep_from: None }

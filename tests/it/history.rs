@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use enphased::base::reading::Serial;
+use enphased::base::reading::{Counter, Serial};
 use enphased::base::units::WattHours;
-use enphased::io::history::rows::{Day, Kind, Quantity, Sample};
+use enphased::io::history::rows::{Day, Kind, Sample};
 use enphased::io::history::{Days, HistoryFile, Samples};
 use enphased::io::state_dir::{Disk, Job, Worker};
 use enphased::simulator::SimulationOptions;
@@ -78,7 +78,7 @@ fn days(house: &House, kind: Kind) -> Vec<Day> {
 /// Returns the energy of production on a date.
 fn produced(house: &House, on: &str) -> i64 {
     let on = on.parse().unwrap();
-    let is_it = |day: &&Day| day.series.quantity == Quantity::Production && day.growth.date == on;
+    let is_it = |day: &&Day| day.series.quantity == Counter::Production && day.growth.date == on;
     days(house, Kind::Site).iter().filter(is_it).map(|day| day.growth.energy.whole()).sum()
 }
 
@@ -101,7 +101,7 @@ async fn a_day_has_288_samples_and_the_energy_of_site_phases_and_inverters() {
     assert!((power / 12.0 - energy).abs() < 0.1 * energy, "{power} W, {energy} Wh");
     let phases: i64 = days(&house, Kind::Phase)
         .iter()
-        .filter(|day| day.series.quantity == Quantity::Production && day.growth.date == date(2026, 6, 22))
+        .filter(|day| day.series.quantity == Counter::Production && day.growth.date == date(2026, 6, 22))
         .map(|day| day.growth.energy.whole())
         .sum();
     assert!((phases - day).abs() < 10, "{phases} of the phases, {day} of the site");

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use enphased::base::reading::Serial;
+use enphased::base::reading::{Counter, Serial};
 use enphased::base::units::{WattHours, Watts};
-use enphased::io::history::rows::{Batch, Counted, Growth, Kind, Quantity, Sample, Series, Step};
+use enphased::io::history::rows::{Batch, Counted, Growth, Kind, Sample, Series, Step};
 use enphased::io::history::{Days, History, HistoryFile, Samples};
 use enphased::io::state_dir::Disk;
 use jiff::civil::date;
@@ -47,7 +47,7 @@ fn batch(slot: i64) -> Batch {
         estimated: false,
     };
     let step = |kind, device: String, each: i64| {
-        let series = Series { kind, device: device.into(), quantity: Quantity::Production };
+        let series = Series { kind, device: device.into(), quantity: Counter::Production };
         let on = (at - SignedDuration::from_secs(1)).to_zoned(TimeZone::UTC).date();
         let growth = Growth { date: on, energy: wh(each), since: start(slot), until: at, estimated: false };
         let from = (slot > 0).then(|| wh(1000 + each * slot));

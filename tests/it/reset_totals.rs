@@ -2,7 +2,7 @@
 
 use enphased::app::commands::Context;
 use enphased::app::commands::reset_totals::{Options, reset_totals};
-use enphased::rules::counters::Counter;
+use enphased::base::reading::Counter;
 use enphased::simulator::SimulationOptions;
 use fastrand::Rng;
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::app::config::Format;
+use crate::base::reading::Counter;
 use crate::base::reading::Serial;
 use crate::output::history;
-use crate::rules::counters::Counter;
 
 /// Read an Enphase solar gateway on the home network, with at most one cloud login per token lifetime
 #[derive(Debug, Parser)]

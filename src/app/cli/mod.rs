@@ -29,7 +29,7 @@ use crate::app::daemon::notify::Notify;
 use crate::app::history::query::Words;
 use crate::base::clock::Clock;
 use crate::base::printable::Cleaned;
-use crate::rules::counters::Counter;
+use crate::base::reading::Counter;
 use arguments::{
     Cli, Command, ConfigCommand, ConsumerCommand, DomoticzCommand, GatewayCommand, HistoryArgs, ListFormat,
     TokenCommand,

@@ -5,9 +5,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::base::reading::Serial;
+use crate::base::reading::{Counter, Serial};
 use crate::base::units::{Percent, WattHours, Watts};
-use crate::io::history::rows::{Batch, Counted, Growth, Kind, Quantity, SLOT_S, Sample, Series, Step};
+use crate::io::history::rows::{Batch, Counted, Growth, Kind, SLOT_S, Sample, Series, Step};
 use crate::simulator::{Pages, Simulation};
 
 /// The length of the history.
@@ -28,7 +28,7 @@ pub struct House {
     gateway: Serial,
     inverters: Vec<Serial>,
     phases: Vec<String>,
-    /// The totals at the end of the year, and in [`Year`] at its beginning, in the order of [`Quantity::ALL`].
+    /// The totals at the end of the year, and in [`Year`] at its beginning, in the order of [`Counter::ALL`].
     totals: [WattHours; 6],
 }
 
@@ -158,7 +158,7 @@ impl Year {
             }
         }
         let mut steps = Vec::new();
-        for (n, quantity) in Quantity::ALL.into_iter().enumerate() {
+        for (n, quantity) in Counter::ALL.into_iter().enumerate() {
             let (Some(now), Some(from), Some(total)) =
                 (self.counted.get(n), before.get(n), self.house.totals.get(n))
             else {
@@ -185,7 +185,7 @@ impl Year {
             for phase in &self.house.phases {
                 push(Kind::Phase, phase, part(self.house.phases.len()));
             }
-            if quantity == Quantity::Production {
+            if quantity == Counter::Production {
                 for (place, inverter) in self.house.inverters.iter().enumerate() {
                     // Not all face the same way, and one stands in the shade of a chimney.
                     let yield_ = if place == 2 {
@@ -260,18 +260,18 @@ mod tests {
         let batches = year();
         let samples: Vec<&Sample> = batches.iter().flat_map(|batch| &batch.samples).collect();
         assert_eq!(samples.len(), 365 * 288 + 98);
-        let site = |quantity: Quantity| {
+        let site = |quantity: Counter| {
             let steps = batches.iter().flat_map(|batch| &batch.steps);
             let steps = steps.filter(move |step| step.to.series == Series::site(quantity));
             steps.flat_map(|step| &step.growth)
         };
-        assert_eq!(site(Quantity::Production).count(), 366);
+        assert_eq!(site(Counter::Production).count(), 366);
         let month = |text: &str| -> f64 {
-            let days = site(Quantity::Production).filter(|day| day.date.to_string().starts_with(text));
+            let days = site(Counter::Production).filter(|day| day.date.to_string().starts_with(text));
             days.map(|day| day.energy.value()).sum()
         };
         assert!(month("2025-12") * 4.0 < month("2026-05"), "{} and {}", month("2025-12"), month("2026-05"));
-        for (n, quantity) in Quantity::ALL.into_iter().enumerate() {
+        for (n, quantity) in Counter::ALL.into_iter().enumerate() {
             let slots: i64 = samples.iter().filter_map(|sample| sample.energy[n]).map(WattHours::whole).sum();
             assert_eq!(slots, site(quantity).map(|day| day.energy.whole()).sum::<i64>(), "{quantity:?}");
         }

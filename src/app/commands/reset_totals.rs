@@ -8,10 +8,10 @@ use super::confirm::confirm;
 use super::failure::{Code, Failure};
 use crate::app::poller::counter_file::CounterFile;
 use crate::app::poller::reset_totals::TotalsReset;
+use crate::base::reading::Counter;
 use crate::base::reading::{Reading, Serial};
 use crate::base::units::WattHours;
 use crate::io::state_dir::StateDir;
-use crate::rules::counters::Counter;
 
 /// The options of the command.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ pub async fn reset_totals(
         let published = totals.published(*counter);
         let shown_now = reading.as_mut().ok().and_then(|reading| *counter.of(reading)?);
         if published.is_some() || shown_now.is_some() {
-            writeln!(out, "  {:<18}{:>18}{:>18}", counter.name(), amount(published), amount(shown_now))?;
+            writeln!(out, "  {:<18}{:>18}{:>18}", counter.words(), amount(published), amount(shown_now))?;
         }
     }
     if let Err(failure) = &reading {

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::reset_totals::AppliedReset;
+use crate::base::reading::Counter;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::WattHours;
 use crate::io::state_dir::{Saver, StateDir, Stored};
-use crate::rules::counters::{Counter, Guard, GuardState};
+use crate::rules::counters::{Guard, GuardState};
 use crate::rules::inverter_health::InverterHealth;
 use crate::rules::production_meter::ProductionMeter;
 

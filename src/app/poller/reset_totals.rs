@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::reading::Counter;
 use crate::base::reading::Serial;
 use crate::io::state_dir::{self, Stamp, StateDir, Stored};
-use crate::rules::counters::Counter;
 
 /// The totals to reset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

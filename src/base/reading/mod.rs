@@ -4,6 +4,7 @@
 //! importing, storage when discharging. The names of the fields are those in the JSON document. They never change, but
 //! fields may be added.
 
+mod counter;
 mod devices;
 mod groups;
 mod serial;
@@ -11,6 +12,7 @@ mod serial;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use counter::Counter;
 pub use devices::{Battery, Condition, DryContact, Generator, GridConnection, Inverter, Tariff};
 pub use groups::{Consumption, Grid, Phase, PhaseValues, Production, Source, Storage};
 pub use serial::{NotASerial, Serial};

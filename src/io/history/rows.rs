@@ -5,51 +5,11 @@ use std::fmt;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::base::reading::Serial;
+use crate::base::reading::{Counter, Serial};
 use crate::base::units::{Percent, WattHours, Watts};
 
 /// The length of a slot in seconds.
 pub const SLOT_S: i64 = 300;
-
-/// The energy that a counter counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Quantity {
-    /// Produced by the panels.
-    Production,
-    /// Used by the house.
-    Consumption,
-    /// Imported from the grid.
-    Import,
-    /// Exported to the grid.
-    Export,
-    /// Charged into the batteries.
-    Charged,
-    /// Discharged from the batteries.
-    Discharged,
-}
-
-impl Quantity {
-    /// All quantities, in the order of the columns.
-    pub const ALL: [Self; 6] =
-        [Self::Production, Self::Consumption, Self::Import, Self::Export, Self::Charged, Self::Discharged];
-
-    /// Returns the name in the file and in all outputs.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Production => "production",
-            Self::Consumption => "consumption",
-            Self::Import => "import",
-            Self::Export => "export",
-            Self::Charged => "charged",
-            Self::Discharged => "discharged",
-        }
-    }
-
-    /// Finds a quantity by its name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|quantity| quantity.name() == name)
-    }
-}
 
 /// The part of a site that a counter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,12 +44,12 @@ pub struct Series {
     /// `L1` to `L3`, or the serial number of the inverter; empty for the site.
     pub device: Box<str>,
     /// The energy that is counted.
-    pub quantity: Quantity,
+    pub quantity: Counter,
 }
 
 impl Series {
     /// Creates the identity of a counter of the site.
-    pub fn site(quantity: Quantity) -> Self {
+    pub fn site(quantity: Counter) -> Self {
         Self { kind: Kind::Site, device: Box::default(), quantity }
     }
 }
@@ -109,7 +69,7 @@ pub struct Sample {
     pub seconds: u16,
     /// Mean power: production, consumption, grid, storage, with the signs of a reading.
     pub power: [Option<Watts>; 4],
-    /// Energy, in the order of [`Quantity::ALL`].
+    /// Energy, in the order of [`Counter::ALL`].
     pub energy: [Option<WattHours>; 6],
     /// The last state of charge in the slot.
     pub soc: Option<Percent>,

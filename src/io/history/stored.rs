@@ -5,8 +5,8 @@ use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
-use super::rows::{Counted, Day, Growth, Kind, Quantity, Sample, Series};
-use crate::base::reading::Serial;
+use super::rows::{Counted, Day, Growth, Kind, Sample, Series};
+use crate::base::reading::{Counter, Serial};
 use crate::base::units::{Percent, WattHours, Watts};
 
 /// Returns the number of `gateway` in the file.
@@ -114,7 +114,7 @@ fn day(row: &Row<'_>) -> rusqlite::Result<Option<Day>> {
 /// Returns the series in three columns, unless another version of the program has written it.
 fn series(row: &Row<'_>, first: usize) -> Option<Series> {
     let text = |column: usize| row.get_ref(first + column).ok()?.as_str().ok();
-    let (kind, quantity) = (Kind::from_name(text(0)?)?, Quantity::from_name(text(2)?)?);
+    let (kind, quantity) = (Kind::from_name(text(0)?)?, Counter::from_name(text(2)?)?);
     Some(Series { kind, device: text(1)?.into(), quantity })
 }
 

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::date;
 use rusqlite::Connection;
 
-use super::rows::{Day, Growth, Kind, Quantity, Sample, Series, Step};
+use super::rows::{Day, Growth, Kind, Sample, Series, Step};
 use super::*;
+use crate::base::reading::Counter;
 use crate::base::units::{Percent, WattHours, Watts};
 
 /// 2026-06-21T00:00:00Z.
@@ -99,11 +100,11 @@ impl Outer {
 }
 
 fn production() -> Series {
-    Series::site(Quantity::Production)
+    Series::site(Counter::Production)
 }
 
 fn inverter() -> Series {
-    Series { kind: Kind::Inverter, device: "122310000101".into(), quantity: Quantity::Production }
+    Series { kind: Kind::Inverter, device: "122310000101".into(), quantity: Counter::Production }
 }
 
 #[tokio::test]

@@ -5,15 +5,15 @@ use maud::{Markup, html};
 
 use super::plot::{Axis, HEIGHT, Label, frame, percent};
 use super::view::View;
+use crate::base::reading::Counter;
 use crate::base::reading::Serial;
 use crate::base::units::WattHours;
-use crate::io::history::rows::Quantity;
 use crate::output::text::amounts::energy;
 use crate::rules::history::periods::Period;
 
 /// The width of the place of a bar in the drawing.
 const PLACE: i32 = 100;
-/// The names and classes of the energies, in the order of [`Quantity::ALL`].
+/// The names and classes of the energies, in the order of [`Counter::ALL`].
 const NAMES: [(&str, &str); 6] = [
     ("Produced", "sun"),
     ("Used", "house"),
@@ -135,7 +135,7 @@ fn labels(about: Bars<'_>, places: &[Date]) -> Vec<Label> {
 
 /// Lists the values, for readers who cannot see the bars, and for the script to show. Each date leads to its own chart.
 fn table(about: Bars<'_>, places: &[Date], periods: &[Period]) -> Markup {
-    let measured: Vec<usize> = (0..Quantity::ALL.len())
+    let measured: Vec<usize> = (0..Counter::ALL.len())
         .filter(|place| periods.iter().any(|period| energy_of(period, *place).is_some()))
         .collect();
     html! {

@@ -48,7 +48,7 @@ struct Part {
     yesterday: fn(&Reading) -> Option<WattHours>,
 }
 
-/// The energies in the order of [`Quantity::ALL`](crate::io::history::rows::Quantity::ALL).
+/// The energies in the order of [`Counter::ALL`](crate::base::reading::Counter::ALL).
 const PARTS: [Part; 6] = [
     Part {
         word: "Produced",

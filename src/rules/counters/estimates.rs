@@ -7,10 +7,10 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 
 use super::battery_power::{BatteryEnergy, BatteryPower};
-use super::counter::Counter;
 use super::estimated_total::EstimatedTotal;
 use super::inverter_reports::InverterReports;
 use super::stopwatch::GuardTime;
+use crate::base::reading::Counter;
 use crate::base::reading::{Inverter, Reading, Serial, Storage};
 use crate::base::units::{WattHours, Watts};
 

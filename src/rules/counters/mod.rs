@@ -7,7 +7,6 @@
 //! Where a gateway has no counter for the energy of its inverters or batteries, it is estimated: see `estimated_total.rs`.
 
 mod battery_power;
-mod counter;
 pub mod days;
 mod details;
 mod estimated_total;
@@ -24,12 +23,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
-pub use self::counter::Counter;
 use self::estimates::Counted;
 use self::guarded_total::{GuardedTotal, Suspect};
 use self::incident::Incident;
 pub use self::state::GuardState;
 use self::stopwatch::GuardTime;
+use crate::base::reading::Counter;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::{WattHours, Watts};
 
@@ -235,7 +234,7 @@ fn most_production(reading: &Reading) -> Option<f64> {
 }
 
 fn event(counter: Counter, incident: &Incident, time: Timestamp) -> Event {
-    let message = format!("total of {}: {incident}", counter.name());
+    let message = format!("total of {}: {incident}", counter.words());
     Event { time, kind: incident.kind(), message }
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::counter::Counter;
 use super::days::Days;
 use super::estimates::Estimates;
 use super::guarded_total::{GuardedTotal, Suspect};
 use super::stopwatch::Stopwatch;
+use crate::base::reading::Counter;
 use crate::base::reading::Reading;
 use crate::base::units::WattHours;
 

@@ -176,7 +176,7 @@ fn powers(reading: &Reading) -> [Option<Watts>; 4] {
     ]
 }
 
-/// Returns the totals of the site, in the order of [`Quantity::ALL`](crate::io::history::rows::Quantity::ALL).
+/// Returns the totals of the site, in the order of [`Counter::ALL`](crate::base::reading::Counter::ALL).
 pub(super) fn totals(reading: &Reading) -> [Option<WattHours>; 6] {
     let (grid, storage) = (reading.grid.as_ref(), reading.storage.as_ref());
     [

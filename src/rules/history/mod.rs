@@ -17,9 +17,9 @@ use self::curve::Curve;
 use self::local_day::LocalDay;
 use self::totals::Totals;
 use crate::base::clock::Moment;
-use crate::base::reading::{PhaseValues, Reading, Serial};
+use crate::base::reading::{Counter, PhaseValues, Reading, Serial};
 use crate::base::units::WattHours;
-use crate::io::history::rows::{Batch, Counted, Kind, Quantity};
+use crate::io::history::rows::{Batch, Counted, Kind};
 use crate::rules::counters::newest_stamp;
 
 /// The smallest difference between the wall clock and the uptime that is a jump. Network time corrects less by slewing.
@@ -105,8 +105,8 @@ impl GatewayHistory {
             }
         };
         let is_estimated = reading.storage.as_ref().is_some_and(|storage| storage.energy_estimated);
-        for (quantity, total) in Quantity::ALL.into_iter().zip(curve::totals(reading)) {
-            let estimated = is_estimated && matches!(quantity, Quantity::Charged | Quantity::Discharged);
+        for (quantity, total) in Counter::ALL.into_iter().zip(curve::totals(reading)) {
+            let estimated = is_estimated && matches!(quantity, Counter::Charged | Counter::Discharged);
             see(Kind::Site, quantity, "", total, estimated);
         }
         for phase in &reading.phases {
@@ -121,13 +121,13 @@ impl GatewayHistory {
                 value(&phase.storage, |values| values.charged_wh),
                 value(&phase.storage, |values| values.discharged_wh),
             ];
-            for (quantity, total) in Quantity::ALL.into_iter().zip(totals) {
+            for (quantity, total) in Counter::ALL.into_iter().zip(totals) {
                 see(Kind::Phase, quantity, &phase.phase, total, false);
             }
         }
         for inverter in &reading.inverters {
             let device = inverter.serial.as_str();
-            see(Kind::Inverter, Quantity::Production, device, inverter.energy_wh, inverter.energy_estimated);
+            see(Kind::Inverter, Counter::Production, device, inverter.energy_wh, inverter.energy_estimated);
         }
     }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::base::reading::Counter;
 use crate::base::units::WattHours;
-use crate::io::history::rows::{Day, Growth, Quantity};
+use crate::io::history::rows::{Day, Growth};
 
 /// The length of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct Period {
     pub start: Date,
     /// The device; empty for the site.
     pub device: Box<str>,
-    /// The energies, in the order of [`Quantity::ALL`].
+    /// The energies, in the order of [`Counter::ALL`].
     pub energy: [Option<WattHours>; 6],
     /// The number of days that the energies cover: more than one on the first day after a gap.
     pub days: i64,
@@ -100,7 +101,7 @@ impl Sum {
         Self { period, date, days_of_date: 0 }
     }
 
-    fn add(&mut self, quantity: Quantity, growth: &Growth) {
+    fn add(&mut self, quantity: Counter, growth: &Growth) {
         let period = &mut self.period;
         if growth.date != self.date {
             period.days += self.days_of_date;
@@ -110,7 +111,7 @@ impl Sum {
         period.since = period.since.min(growth.since);
         period.until = period.until.max(growth.until);
         period.estimated |= growth.estimated;
-        let place = Quantity::ALL.iter().position(|known| *known == quantity);
+        let place = Counter::ALL.iter().position(|known| *known == quantity);
         if let Some(energy) = place.and_then(|place| period.energy.get_mut(place)) {
             *energy = WattHours::total([Some(energy.unwrap_or(WattHours::ZERO)), Some(growth.energy)]);
         }
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
     use crate::io::history::rows::{Kind, Series};
 
-    fn day(date: &str, device: &str, quantity: Quantity, wh: f64, days_before: i64) -> Day {
+    fn day(date: &str, device: &str, quantity: Counter, wh: f64, days_before: i64) -> Day {
         let date: Date = date.parse().unwrap();
         let midnight = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
         let growth = Growth {
@@ -141,7 +142,7 @@ mod tests {
             energy: WattHours::new(wh).unwrap(),
             since: midnight - SignedDuration::from_hours(24 * days_before),
             until: midnight + SignedDuration::from_hours(24),
-            estimated: quantity == Quantity::Charged,
+            estimated: quantity == Counter::Charged,
         };
         let kind = if device.is_empty() { Kind::Site } else { Kind::Inverter };
         Day { series: Series { kind, device: device.into(), quantity }, growth }
@@ -170,12 +171,12 @@ mod tests {
     #[test]
     fn days_add_up_to_months_and_years_and_a_day_counts_once_for_all_quantities() {
         let days = [
-            day("2026-01-30", "", Quantity::Production, 100.0, 0),
-            day("2026-01-30", "", Quantity::Import, 7.0, 0),
-            day("2026-02-08", "", Quantity::Production, 900.0, 7),
-            day("2026-02-08", "", Quantity::Import, 70.0, 7),
-            day("2026-02-09", "", Quantity::Production, 50.0, 0),
-            day("2027-01-01", "", Quantity::Production, 1.0, 0),
+            day("2026-01-30", "", Counter::Production, 100.0, 0),
+            day("2026-01-30", "", Counter::Import, 7.0, 0),
+            day("2026-02-08", "", Counter::Production, 900.0, 7),
+            day("2026-02-08", "", Counter::Import, 70.0, 7),
+            day("2026-02-09", "", Counter::Production, 50.0, 0),
+            day("2027-01-01", "", Counter::Production, 1.0, 0),
         ];
         assert_eq!(
             summed(Length::Month, &days),
@@ -195,9 +196,9 @@ mod tests {
     #[test]
     fn devices_are_summed_each_on_its_own() {
         let days = [
-            day("2026-01-30", "b", Quantity::Production, 100.0, 0),
-            day("2026-01-30", "a", Quantity::Production, 10.0, 0),
-            day("2026-01-31", "a", Quantity::Production, 1.0, 0),
+            day("2026-01-30", "b", Counter::Production, 100.0, 0),
+            day("2026-01-30", "a", Counter::Production, 10.0, 0),
+            day("2026-01-31", "a", Counter::Production, 1.0, 0),
         ];
         assert_eq!(
             summed(Length::Month, &days),
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_day_of_25_hours_and_the_first_part_of_a_day_are_one_day() {
-        let mut one = day("2026-10-25", "", Quantity::Production, 1.0, 0);
+        let mut one = day("2026-10-25", "", Counter::Production, 1.0, 0);
         one.growth.until += SignedDuration::from_hours(1);
         assert_eq!(days(&one.growth), 1);
         one.growth.since = one.growth.until;

@@ -68,7 +68,7 @@ impl Disk {
     }
 
     /// Returns the energy of a day, and the hours that it covers.
-    fn day(&self, quantity: Quantity, date: &str) -> Option<(i64, i64)> {
+    fn day(&self, quantity: Counter, date: &str) -> Option<(i64, i64)> {
         let day = self.days.get(&(Series::site(quantity), date.parse().unwrap()))?;
         Some((day.energy.whole(), day.until.duration_since(day.since).as_hours()))
     }
@@ -222,7 +222,7 @@ impl House {
             let part = match (series.kind, series.quantity) {
                 (Kind::Inverter, _) => 10,
                 (Kind::Phase, _) => 2,
-                (Kind::Site, Quantity::Production) => 1,
+                (Kind::Site, Counter::Production) => 1,
                 (Kind::Site, _) => continue,
             };
             let sum = self.disk.sum(series);
@@ -243,9 +243,9 @@ fn days_of_23_24_and_25_hours_have_276_288_and_300_slots_and_add_up() {
         house.live_until(&format!("{next}T02:00"));
         let hours = i64::from(slots) / 12;
         assert_eq!(house.disk.slots(0, date), (hours * 3600, usize::try_from(slots).unwrap()), "{date}");
-        assert_eq!(house.disk.day(Quantity::Production, date), Some((hours * 3600, hours)), "{date}");
+        assert_eq!(house.disk.day(Counter::Production, date), Some((hours * 3600, hours)), "{date}");
         assert_eq!(house.disk.slots(1, date), (hours * 360, usize::try_from(slots).unwrap()));
-        assert_eq!(house.disk.day(Quantity::Consumption, date), Some((hours * 360, hours)));
+        assert_eq!(house.disk.day(Counter::Consumption, date), Some((hours * 360, hours)));
         assert!(house.disk.samples.values().filter(|sample| sample.seconds == 300).count() > 270);
     }
 }
@@ -274,10 +274,10 @@ fn a_week_without_the_daemon_is_a_gap_in_the_curve_and_the_right_sum_on_the_firs
         house.pass(7 * 86_400);
         house.live_until("2026-06-11T00:00");
         house.write(true);
-        let (wh, hours) = house.disk.day(Quantity::Production, "2026-06-09").unwrap();
+        let (wh, hours) = house.disk.day(Counter::Production, "2026-06-09").unwrap();
         assert_eq!((wh, hours), (3600 * (7 * 24 + 12), 7 * 24 + 12), "killed: {killed}");
-        assert_eq!(house.disk.day(Quantity::Production, "2026-06-05"), None);
-        assert_eq!(house.disk.day(Quantity::Production, "2026-06-10"), Some((86_400, 24)));
+        assert_eq!(house.disk.day(Counter::Production, "2026-06-05"), None);
+        assert_eq!(house.disk.day(Counter::Production, "2026-06-10"), Some((86_400, 24)));
         assert_eq!(house.disk.slots(0, "2026-06-05"), (0, 0));
         let after = house.disk.slots(0, "2026-06-09");
         assert_eq!((after.0 / 3600, after.1), (11, 12 * 12), "the curve of the hours after it");
@@ -299,7 +299,7 @@ fn a_counter_that_is_missing_for_a_while_takes_nothing_from_the_others() {
     house.live(1800);
     house.write(true);
     let slots = house.disk.slots(1, "2026-06-21");
-    assert_eq!(house.disk.day(Quantity::Consumption, "2026-06-21").unwrap().0, slots.0);
+    assert_eq!(house.disk.day(Counter::Consumption, "2026-06-21").unwrap().0, slots.0);
     house.assert_complete(5_000_000);
 }
 
@@ -371,7 +371,7 @@ fn a_clock_that_is_wrong_after_a_boot_leaves_no_trace_once_it_is_right() {
     house.write(true);
     house.assert_complete(5_000_000);
     assert_eq!(house.disk.days.keys().filter(|(_, date)| *date != jiff::civil::date(2026, 6, 20)).count(), 0);
-    assert_eq!(house.disk.day(Quantity::Production, "2026-06-20").unwrap().1, 5);
+    assert_eq!(house.disk.day(Counter::Production, "2026-06-20").unwrap().1, 5);
 }
 
 #[test]
@@ -381,12 +381,12 @@ fn a_total_that_was_reset_or_is_another_begins_again() {
     house.made = 1_000.0;
     house.live(3600);
     house.write(true);
-    let wh = house.disk.day(Quantity::Production, "2026-06-20").unwrap().0;
+    let wh = house.disk.day(Counter::Production, "2026-06-20").unwrap().0;
     assert!((7_140..=7_200).contains(&wh), "{wh}");
     house.made = 9e9;
     house.live(3600);
     house.write(true);
-    let wh = house.disk.day(Quantity::Production, "2026-06-20").unwrap().0;
+    let wh = house.disk.day(Counter::Production, "2026-06-20").unwrap().0;
     assert!((10_700..=10_800).contains(&wh), "{wh}");
 }
 
@@ -401,9 +401,9 @@ fn a_file_that_cannot_be_written_for_hours_loses_nothing() {
     house.write(true);
     house.assert_complete(5_000_000);
     assert_eq!(house.disk.slots(0, "2026-06-20").1, 24);
-    assert_eq!(house.disk.day(Quantity::Production, "2026-06-20"), Some((7_200, 2)));
+    assert_eq!(house.disk.day(Counter::Production, "2026-06-20"), Some((7_200, 2)));
     let (slots, day) =
-        (house.disk.slots(0, "2026-06-21").0, house.disk.day(Quantity::Production, "2026-06-21"));
+        (house.disk.slots(0, "2026-06-21").0, house.disk.day(Counter::Production, "2026-06-21"));
     assert_eq!(day.unwrap().0, slots);
     assert_eq!(house.history.dropped(), 0);
 }
@@ -546,7 +546,7 @@ proptest! {
         house.write(true);
         house.assert_complete(5_000_000);
         let made = WattHours::new(house.made).unwrap().whole() - 5_000_000;
-        prop_assert!((house.disk.sum(&Series::site(Quantity::Production)) - made).abs() <= 1);
+        prop_assert!((house.disk.sum(&Series::site(Counter::Production)) - made).abs() <= 1);
         for sample in house.disk.samples.values() {
             prop_assert!(sample.seconds <= 300);
             // The step between two readings over midnight belongs to the new day.
@@ -570,7 +570,7 @@ proptest! {
         }
         house.write(true);
         let (slots, number) = house.disk.slots(0, "2026-10-25");
-        prop_assert_eq!(slots, house.disk.day(Quantity::Production, "2026-10-25").unwrap().0);
+        prop_assert_eq!(slots, house.disk.day(Counter::Production, "2026-10-25").unwrap().0);
         prop_assert_eq!(number, 300);
     }
 }

@@ -9,8 +9,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::local_day::LocalDay;
+use crate::base::reading::Counter;
 use crate::base::units::WattHours;
-use crate::io::history::rows::{Counted, Growth, Kind, Quantity, Series, Step};
+use crate::io::history::rows::{Counted, Growth, Kind, Series, Step};
 
 /// The longest gap around midnight whose energy belongs to the new day alone, as in `counters/days.rs`.
 const GAP: SignedDuration = SignedDuration::from_hours(1);
@@ -47,7 +48,7 @@ struct Book {
 /// The counters of one gateway.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Totals {
-    books: BTreeMap<(Kind, Quantity), BTreeMap<Box<str>, Book>>,
+    books: BTreeMap<(Kind, Counter), BTreeMap<Box<str>, Book>>,
     /// The totals on disk of counters that have not been read yet; `None` until they are loaded.
     stored: Option<BTreeMap<Series, Point>>,
 }
@@ -76,7 +77,7 @@ impl Totals {
     /// Records a total that was read at `at`.
     pub(super) fn see(
         &mut self,
-        (kind, quantity, device): (Kind, Quantity, &str),
+        (kind, quantity, device): (Kind, Counter, &str),
         total: WattHours,
         estimated: bool,
         (at, today): (Timestamp, &LocalDay),

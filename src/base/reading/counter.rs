@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::reading::Reading;
+use super::Reading;
 use crate::base::units::WattHours;
 
 /// A lifetime total of a reading.
@@ -24,12 +24,29 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// All counters.
+    /// All counters, in the order of the columns of the history.
     pub const ALL: [Self; 6] =
         [Self::Production, Self::Consumption, Self::Import, Self::Export, Self::Charged, Self::Discharged];
 
-    /// Returns the name used in messages.
+    /// Returns the name in files and outputs.
     pub const fn name(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Consumption => "consumption",
+            Self::Import => "import",
+            Self::Export => "export",
+            Self::Charged => "charged",
+            Self::Discharged => "discharged",
+        }
+    }
+
+    /// Finds a counter by its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|counter| counter.name() == name)
+    }
+
+    /// Returns the words for people.
+    pub const fn words(self) -> &'static str {
         match self {
             Self::Production => "production",
             Self::Consumption => "consumption",
