@@ -14,12 +14,13 @@ use serde_json::json;
 use super::admission::{COOKIE_NAME, Consumer, token_in_link};
 use super::api::{is_known, json, visible_consumers};
 use super::context::Context;
-use super::page_parts::{File, cloud, site, summary, unknown};
+use super::page_parts::{File, cloud, site, unknown};
 use super::problem::Problem;
 use super::refused_page::{HTML, refused, wants_page};
 use super::rendered::Document;
 use crate::app::history::chart;
 use crate::app::history::reader::HistoryReader;
+use crate::app::status;
 use crate::base::reading::Serial;
 use crate::io::history::{Error, gateways};
 use crate::output::page::{
@@ -223,7 +224,7 @@ async fn house(context: &Context) -> House {
             site.today = context.page.today(reader, &site.serial, date).await;
         }
     }
-    let summary = summary(&statuses);
+    let summary = status::line(&statuses);
     House { now, zone: context.zone.clone(), sites, unknown, summary, cloud, broker }
 }
 

@@ -12,7 +12,7 @@ use super::rendered::Document;
 use crate::app::history::chart;
 use crate::app::history::reader::HistoryReader;
 use crate::app::latest::{Availability, CloudReport, Gateway, Snapshot, TokenReport};
-use crate::app::status::{self, Status};
+use crate::app::status::Status;
 use crate::base::reading::Serial;
 use crate::output::page::{Cloud, SCRIPT, STYLE, Site, Today, Token};
 
@@ -158,9 +158,4 @@ pub(super) fn unknown(statuses: &[Status], snapshot: &Snapshot) -> Vec<String> {
         Status::Starting | Status::Read(_) | Status::Removed => None,
     });
     troubles.filter(|words| !offline.contains(&words.as_str())).cloned().collect()
-}
-
-/// Returns what the gateways are doing, in words.
-pub(super) fn summary(statuses: &[Status]) -> String {
-    status::line(statuses)
 }

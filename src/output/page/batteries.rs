@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::gauge::gauge;
 use super::house::{House, Site};
 use crate::base::printable::one_line;
 use crate::base::reading::{Battery, Reading, Storage};
@@ -58,7 +59,7 @@ fn one(battery: &Battery) -> Markup {
             @if let Some(percent) = battery.soc_percent {
                 @let charge = format!("{:.0}", percent.value());
                 div.charge {
-                    meter min="0" max="100" value=(charge) aria-label=(format!("Charge of {}", battery.serial)) {}
+                    (gauge(percent.value(), &format!("Charge of {}", battery.serial)))
                     b { (charge) " %" }
                 }
             }

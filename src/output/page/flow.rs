@@ -18,6 +18,10 @@ const RADIUS: f64 = 50.0;
 const HOUSE_RADIUS: f64 = 56.0;
 /// The radius of the dot where lines meet if the house is not measured.
 const DOT_RADIUS: f64 = 7.0;
+/// The space from the middle of the lowest circle to the end of the picture, with a line of text below it, and the height of
+/// another line.
+const BELOW: f64 = 84.0;
+const LINE: f64 = 18.0;
 /// The power below which nothing flows: fractions of a watt are noise.
 const IDLE_W: f64 = 0.5;
 
@@ -162,21 +166,21 @@ fn place(nodes: &mut [Node], has_house: bool) -> ((f64, f64), f64) {
         [sun, left, right] => {
             let y = 258.0;
             (sun.at, left.at, right.at) = ((MIDDLE, row), (70.0, y), (WIDTH - 70.0, y));
-            ((MIDDLE, y), y + 90.0)
+            ((MIDDLE, y), y + BELOW)
         }
         [left, right] => {
             (left.at, right.at) = ((70.0, row), (WIDTH - 70.0, row));
-            ((MIDDLE, row), row + 90.0)
+            ((MIDDLE, row), row + BELOW)
         }
         [one] if has_house => {
             one.at = (MIDDLE - 100.0, row);
-            ((MIDDLE + 100.0, row), row + 90.0)
+            ((MIDDLE + 100.0, row), row + BELOW)
         }
         _ => {
             if let Some(one) = nodes.first_mut() {
                 one.at = (MIDDLE, row);
             }
-            ((MIDDLE, row), row + 90.0)
+            ((MIDDLE, row), row + BELOW)
         }
     }
 }
@@ -185,6 +189,7 @@ fn place(nodes: &mut [Node], has_house: bool) -> ((f64, f64), f64) {
 pub(super) fn picture(flows: &Flows, words: &str) -> Markup {
     let mut nodes = nodes(flows);
     let (centre, height) = place(&mut nodes, flows.consumption.is_some());
+    let height = height + if flows.old.iter().any(Option::is_some) { LINE } else { 0.0 };
     let most = nodes.iter().map(|node| node.inward.abs()).fold(0.0, f64::max);
     let centre_radius = if flows.consumption.is_some() { HOUSE_RADIUS } else { DOT_RADIUS };
     let has_centre = flows.consumption.is_some() || nodes.len() > 1;
@@ -245,12 +250,23 @@ fn arrow(begin: (f64, f64), end: (f64, f64), (ux, uy): (f64, f64), class: &str) 
 fn circle(node: &Node) -> Markup {
     let (x, y) = node.at;
     let is_idle = node.inward.abs() < IDLE_W;
-    let class = format!("node {}{}", node.class, if is_idle { " idle" } else { "" });
+    let state = if is_idle {
+        " idle"
+    } else if node.inward < 0.0 {
+        " out"
+    } else {
+        ""
+    };
+    let class = format!("node {}{state}", node.class);
     // The name is above the sun, and below the others.
     let name_y = if node.class == "sun" { y - RADIUS - 12.0 } else { y + RADIUS + 20.0 };
+    let name = match &node.old {
+        Some(old) if node.class == "sun" => format!("{} · {old}", node.name),
+        _ => node.name.clone(),
+    };
     html! {
         g class=(class) {
-            circle cx=(x) cy=(y) r=(RADIUS) {}
+            circle.ring[node.soc.is_some()] cx=(x) cy=(y) r=(RADIUS) {}
             @if let Some(percent) = node.soc {
                 // The ring begins at the top.
                 circle.charge cx=(x) cy=(y) r=(RADIUS) pathLength="100" stroke-dasharray=(format!("{:.0} 100", percent.value()))
@@ -259,9 +275,9 @@ fn circle(node: &Node) -> Markup {
             (icons::icon(node.class, x, y - 22.0))
             text.value x=(x) y=(y + 12.0) { (node.value) }
             text.word x=(x) y=(y + 29.0) { (node.word) }
-            text.name x=(x) y=(name_y) {
-                (node.name)
-                @if let Some(old) = &node.old { tspan.old { " · " (old) } }
+            text.name.old[node.class == "sun" && node.old.is_some()] x=(x) y=(name_y) { (name) }
+            @if let Some(old) = node.old.as_ref().filter(|_| node.class != "sun") {
+                text.old x=(x) y=(name_y + LINE) { (old) }
             }
         }
     }
@@ -274,10 +290,8 @@ fn house(watts: Watts, (x, y): (f64, f64), old: Option<&str>) -> Markup {
             (icons::icon("house", x, y - 25.0))
             text.value x=(x) y=(y + 13.0) { (power(watts)) }
             text.word x=(x) y=(y + 31.0) { "using" }
-            text.name x=(x) y=(y + HOUSE_RADIUS + 20.0) {
-                "House"
-                @if let Some(old) = old { tspan.old { " · " (old) } }
-            }
+            text.name x=(x) y=(y + HOUSE_RADIUS + 20.0) { "House" }
+            @if let Some(old) = old { text.old x=(x) y=(y + HOUSE_RADIUS + 20.0 + LINE) { (old) } }
         }
     }
 }

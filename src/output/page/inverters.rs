@@ -45,7 +45,7 @@ fn one(site: &Site, house: &House) -> Markup {
         }
         @if most > 0.0 {
             p.legend aria-hidden="true" {
-                "less" i.l1 {} i.l2 {} i.l3 {} i.l4 {} i.l5 {} "more " (if by_energy { "today" } else { "now" })
+                "less" i.l1 {} i.l2 {} i.l3 {} i.l4 {} i.l5 {} "more " (if by_energy { "today" } else { "at the last report" })
             }
         }
     }

@@ -7,6 +7,7 @@ mod batteries;
 mod curve;
 mod document;
 mod flow;
+mod gauge;
 mod history;
 mod house;
 mod icons;

@@ -13,17 +13,19 @@ pub(super) fn now(house: &House) -> Markup {
     let fresh: Vec<&Reading> = house.sites.iter().filter_map(Site::fresh).collect();
     let is_several = house.sites.len() > 1;
     html! {
-        section #now.card aria-labelledby="now-title" data-title=[title(house)] {
+        section #now.card.wide[is_several] aria-labelledby="now-title" data-title=[title(house)] {
             h2 #now-title { "Now" }
             @if house.sites.iter().all(|site| site.reading.is_none()) {
                 p.lead { "Waiting for the first reading" }
                 p.quiet { (capital(&words(&house.summary))) "." }
             } @else {
-                @if is_several && fresh.len() == house.sites.len() { (together(&fresh)) }
                 @if is_several && fresh.len() != house.sites.len() {
                     p.quiet { "There is no sum, because not every gateway responds." }
                 }
-                div.pictures[is_several] { @for site in &house.sites { (one(site, house, is_several)) } }
+                div.pictures[is_several] {
+                    @if is_several && fresh.len() == house.sites.len() { (together(&fresh)) }
+                    @for site in &house.sites { (one(site, house, is_several)) }
+                }
             }
         }
     }

@@ -13,6 +13,16 @@ const LONGEST: usize = 80;
 /// The number of readers that are shown: those that asked last.
 const SHOWN: usize = 12;
 
+/// Returns the name for people. A browser's own is long and the same in most of them: its system says more.
+fn name(reader: &Reader) -> String {
+    const SYSTEMS: [&str; 6] = ["Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"];
+    if reader.name == reader.program && reader.name.starts_with("Mozilla/") {
+        let system = SYSTEMS.into_iter().find(|system| reader.name.contains(system));
+        return system.map_or("Browser".to_owned(), |system| format!("Browser on {system}"));
+    }
+    one_line(&reader.name, LONGEST).into_owned()
+}
+
 /// Renders the section.
 pub fn readers(readers: &[Reader], now: Timestamp) -> Markup {
     html! {
@@ -25,7 +35,7 @@ pub fn readers(readers: &[Reader], now: Timestamp) -> Markup {
                     @for reader in readers.iter().take(SHOWN) {
                         li {
                             div {
-                                b { (one_line(&reader.name, LONGEST)) }
+                                b { (name(reader)) }
                                 @if reader.is_you { " " span.badge { "this page" } }
                                 @if reader.is_live { " " span.badge.on { "live" } }
                             }
@@ -33,7 +43,7 @@ pub fn readers(readers: &[Reader], now: Timestamp) -> Markup {
                                 (reader.address) " · "
                                 @if reader.is_active { (live_age(reader.last_seen, now)) }
                                 @else { "last seen " (live_age(reader.last_seen, now)) }
-                                @if !reader.program.is_empty() && reader.program != reader.name {
+                                @if !reader.program.is_empty() && reader.program != name(reader) {
                                     " · " (one_line(&reader.program, LONGEST))
                                 }
                             }

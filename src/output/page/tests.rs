@@ -150,7 +150,7 @@ fn an_old_value_of_a_gateway_that_responds_is_marked() {
     let mut reading = test_readings::full();
     reading.storage.as_mut().unwrap().measured_at = Some(test_readings::at("09:19:00"));
     let shown = section(&house(vec![site(Some(reading))]), "now");
-    assert!(shown.contains("Battery 80 % · 2 h old"), "{shown}");
+    assert!(shown.contains("Battery 80 %\n2 h old"), "{shown}");
 }
 
 #[test]

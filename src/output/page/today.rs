@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::gauge::gauge;
 use super::house::{House, Site};
 use super::times::moment;
 use crate::base::reading::{Grid, Reading, Storage};
@@ -149,7 +150,7 @@ pub(super) fn today(house: &House) -> Markup {
         .filter_map(|(place, part)| Some(amount(house, place, part, sum(house, place)?)))
         .collect();
     html! {
-        section #today.card aria-labelledby="today-title" {
+        section #today.card.wide[house.sites.len() > 1] aria-labelledby="today-title" {
             h2 #today-title { "Today so far" }
             @if amounts.is_empty() {
                 p.quiet {
@@ -161,7 +162,7 @@ pub(super) fn today(house: &House) -> Markup {
             }
             @if let Some(share) = self_sufficiency(house) {
                 div.share {
-                    meter min="0" max="100" value=(format!("{share:.0}")) aria-label="Self-sufficiency today" {}
+                    (gauge(share, "Self-sufficiency today"))
                     p { b { (format!("{share:.0} %")) } " self-sufficient: this share did not come from the grid" }
                 }
             }
