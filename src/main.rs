@@ -11,6 +11,9 @@ static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
-    let environment = Environment::collect(|name| std::env::var(name).ok());
+    let environment = Environment::collect(
+        |name| std::env::var(name).ok(),
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()),
+    );
     ExitCode::from(cli::main(std::env::args_os(), environment))
 }

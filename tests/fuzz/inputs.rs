@@ -132,7 +132,7 @@ pub fn cloud(data: &[u8]) {
 /// A configuration file.
 pub fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    drop(config::complete(text, None, &Environment::collect(|_name| None)));
+    drop(config::complete(text, None, &Environment::default()));
 }
 
 /// The state files of the gateway.

@@ -23,9 +23,16 @@ pub async fn validate(context: &mut Context, reload: bool, out: &mut dyn Write) 
         }
     }
     let config = &context.config;
-    match &config.path {
-        Some(path) => writeln!(out, "{}: valid", path.display())?,
-        None => writeln!(out, "no configuration file was found; every key has its default")?,
+    if let Some(path) = &config.path {
+        writeln!(out, "{}: valid", path.display())?;
+    } else {
+        let names: Vec<&str> = context.environment.variables.names().collect();
+        let set = if names.is_empty() {
+            "every key".to_owned()
+        } else {
+            format!("the environment sets {}; every other key", names.join(", "))
+        };
+        writeln!(out, "no configuration file was found; {set} has its default")?;
     }
     for warning in &config.warnings {
         writeln!(out, "note: {warning}")?;

@@ -22,13 +22,14 @@ use crate::output::homeassistant::gateway_name;
 /// Checks and completes `file`. `problems` are the mistakes that the parser found. A key with such a mistake counts as not
 /// set, so rules about several keys are applied only if there are none.
 pub(super) fn check(
-    file: File,
+    mut file: File,
     problems: Vec<Problem>,
     path: Option<&Path>,
     environment: &Environment,
 ) -> Result<Config, Failure> {
     let is_complete = problems.is_empty();
     let mut findings = Findings { problems, ..Findings::default() };
+    environment.variables.fill(&mut file, &mut findings);
     let zone = match file.time_zone.as_deref() {
         None => {
             let (zone, warning) = zone::system(environment.time_zone.as_deref());

@@ -8,12 +8,16 @@ use std::time::Duration;
 use directories::ProjectDirs;
 
 use super::secret::SecretSource;
+use super::variables::Variables;
 use crate::base::secrets::Secret;
 
 /// The configuration file of the system service.
 const SYSTEM: &str = "/etc/enphased/config.toml";
 /// The state directory of the system service.
 const SYSTEM_STATE: &str = "/var/lib/enphased";
+
+/// The variables of this program that set no key of the configuration.
+const OTHERS: [&str; 3] = ["ENPHASED_CONFIG", "ENPHASED_PASSWORD", "ENPHASED_MQTT_PASSWORD"];
 
 /// The environment of the process.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,8 @@ pub struct Environment {
     pub password: Option<Secret>,
     /// `$ENPHASED_MQTT_PASSWORD`.
     pub mqtt_password: Option<Secret>,
+    /// The variables that set keys of the configuration.
+    pub variables: Variables,
     /// `$TZ`; empty means UTC.
     pub time_zone: Option<String>,
     /// `$RUST_LOG`.
@@ -47,8 +53,8 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Collects the variables with `read`, which returns the value of one.
-    pub fn collect(read: impl Fn(&str) -> Option<String>) -> Self {
+    /// Collects the variables with `read`, which returns the value of one. `names` are the names of all.
+    pub fn collect(read: impl Fn(&str) -> Option<String>, names: impl Iterator<Item = String>) -> Self {
         let time_zone = read("TZ");
         let is_watched =
             || read("WATCHDOG_PID").is_none_or(|pid| pid.is_empty() || pid == process::id().to_string());
@@ -69,6 +75,7 @@ impl Environment {
             credentials: path("CREDENTIALS_DIRECTORY"),
             password: read("ENPHASED_PASSWORD").map(Secret::new),
             mqtt_password: read("ENPHASED_MQTT_PASSWORD").map(Secret::new),
+            variables: Variables::collect(read, names, &OTHERS),
             time_zone,
             log: read("RUST_LOG"),
             journal: read("JOURNAL_STREAM"),

@@ -14,6 +14,7 @@ pub mod secret;
 mod server;
 mod settings;
 mod tables;
+pub mod variables;
 mod zone;
 
 use std::fs;
@@ -31,14 +32,25 @@ pub use settings::{Config, Format, Gateway, History, MAX_CONNECTIONS, Mqtt, Serv
 /// The maximum size of a configuration file. A thousand gateways take a tenth of it.
 const MAX_SIZE: u64 = 1 << 20;
 
+/// The warning about a program that has been told nothing.
+const NOTHING: &str = "there is no configuration: looking for a gateway by mDNS and writing its readings to standard output. \
+                       Write a configuration file (`enphased config example` shows every key) to one of the searched places, \
+                       or, in a container, set ENPHASED_GATEWAY and ENPHASED_MQTT_URL";
+
 /// Loads the configuration from `path`, or `$ENPHASED_CONFIG`, or the first default location that exists. Without a file,
-/// every key has its default and the gateway is located by mDNS.
+/// a key is that of the environment or its default, and the gateway is located by mDNS.
 pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
     let named = path.or(environment.config.as_deref());
     let default = || environment.search_paths.iter().map(PathBuf::as_path).find(|path| exists(path));
     let found = named.or_else(default);
     let Some(path) = found else {
-        return complete("", None, environment);
+        let mut config = complete("", None, environment)?;
+        if !environment.variables.sets_more_than_a_listener() {
+            let places: Vec<String> =
+                environment.search_paths.iter().map(|path| path.display().to_string()).collect();
+            config.warnings.push(format!("{NOTHING} (searched: {})", places.join(", ")));
+        }
+        return Ok(config);
     };
     let bytes = files::read_bounded(path, MAX_SIZE)
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
@@ -57,7 +69,7 @@ fn exists(path: &Path) -> bool {
 /// Checks and completes `text`, which was read from `path`.
 pub fn complete(text: &str, path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
     let invalid = |problems| Error::Invalid {
-        path: path.unwrap_or(Path::new("(none)")).to_owned(),
+        path: path.unwrap_or(Path::new("of the environment")).to_owned(),
         problems: limited(problems),
     };
     let (file, problems) = file::parse(text);
@@ -334,6 +346,29 @@ mod tests {
         let said = problems(&lines.join("\n"));
         assert_eq!(said.lines().count(), MAX_PROBLEMS + 1);
         assert!(said.ends_with("and 4980 more"), "{said}");
+    }
+
+    #[test]
+    fn without_a_file_and_without_variables_the_next_step_is_said() {
+        let missing = PathBuf::from("/nonexistent/config.toml");
+        let warnings = |variables: &[(&str, &str)]| {
+            let read = |name: &str| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            };
+            let environment = Environment {
+                search_paths: vec![missing.clone()],
+                ..Environment::collect(read, std::iter::empty())
+            };
+            load(None, &environment).unwrap().warnings.join("\n")
+        };
+        for nothing in [&[] as &[(&str, &str)], &[("ENPHASED_LISTEN", "127.0.0.1:8480")]] {
+            let said = warnings(nothing);
+            assert!(
+                said.contains("set ENPHASED_GATEWAY")
+                    && said.ends_with("(searched: /nonexistent/config.toml)")
+            );
+        }
+        assert_eq!(warnings(&[("ENPHASED_GATEWAY", "envoy.local")]), "");
     }
 
     #[test]

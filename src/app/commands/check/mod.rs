@@ -55,6 +55,10 @@ pub async fn check(context: &mut Context, out: &mut dyn Write) -> Result<(), Fai
 fn configuration(context: &Context, report: &mut Report<'_>) -> Result<(), Failure> {
     match &context.config.path {
         Some(path) => report.good("configuration", &path.display().to_string())?,
+        None if context.environment.variables.names().next().is_some() => {
+            let names: Vec<&str> = context.environment.variables.names().collect();
+            report.good("configuration", &format!("no file; the environment sets {}", names.join(", ")))?;
+        }
         None => report.note(
             "configuration",
             "no file: every key has its default, and the gateway is located by mDNS. `enphased config example` shows \
