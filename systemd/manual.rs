@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use enphased::app::cli;
+use enphased::base::version::VERSION;
 
 const FILES: &[(&str, &str)] = &[
     (
@@ -30,6 +31,11 @@ const FILES: &[(&str, &str)] = &[
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENPHASED_CONFIG", "The configuration file."),
     (
+        "ENPHASED_GATEWAY, ENPHASED_INTERVAL, ENPHASED_USERNAME, ENPHASED_PASSWORD_FILE, ENPHASED_MQTT_URL, ENPHASED_MQTT_USER, \
+         ENPHASED_MQTT_PASSWORD_FILE, ENPHASED_HOMEASSISTANT, ENPHASED_LISTEN, ENPHASED_OPEN_TO",
+        "Keys of the configuration that the file leaves out, for containers.",
+    ),
+    (
         "ENPHASED_PASSWORD, ENPHASED_MQTT_PASSWORD",
         "The passwords, if there is neither a credential nor a file.",
     ),
@@ -43,6 +49,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 
 const EXIT_STATUS: &[(&str, &str)] = &[
     ("0", "Success."),
+    ("1", "check --health: the daemon is not ready, or cannot be asked."),
     ("64, 65", "Invalid command line; invalid input."),
     ("69", "Something is missing, e.g. no gateway was found."),
     ("73, 74", "A file cannot be created; reading or writing failed."),
@@ -56,16 +63,18 @@ fn main() -> io::Result<()> {
         return Err(io::Error::other("usage: manual DIRECTORY"));
     };
     fs::create_dir_all(&out)?;
+    // Without the commit, which is unknown to a debug build, such as this program.
+    let command = || cli::command().version(VERSION);
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut cli::command(), "enphased", &out)?;
+        clap_complete::generate_to(shell, &mut command(), "enphased", &out)?;
     }
-    clap_mangen::generate_to(cli::command(), &out)?;
-    overview(&out)
+    clap_mangen::generate_to(command(), &out)?;
+    overview(command(), &out)
 }
 
 /// Writes the page of the program itself, with the sections that apply to all commands.
-fn overview(out: &Path) -> io::Result<()> {
-    let man = Man::new(cli::command());
+fn overview(command: clap::Command, out: &Path) -> io::Result<()> {
+    let man = Man::new(command);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;

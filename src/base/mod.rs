@@ -17,3 +17,4 @@ pub mod tally;
 #[cfg(test)]
 pub mod test_readings;
 pub mod units;
+pub mod version;

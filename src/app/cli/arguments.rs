@@ -7,11 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use crate::app::config::Format;
 use crate::base::reading::Counter;
 use crate::base::reading::Serial;
+use crate::base::version::BUILD;
 use crate::output::history;
 
 /// Read an Enphase solar gateway on the home network, with at most one cloud login per token lifetime
 #[derive(Debug, Parser)]
-#[command(name = "enphased", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "enphased", version = BUILD, disable_help_subcommand = true, max_term_width = 100)]
 pub(super) struct Cli {
     /// Use this configuration file instead of searching the default locations
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]

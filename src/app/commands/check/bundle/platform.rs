@@ -5,6 +5,7 @@ use std::fs;
 use jiff::Timestamp;
 
 use crate::app::config::environment::Environment;
+use crate::base::version::BUILD;
 
 /// Returns one line for each fact about the program and the machine.
 pub(super) fn lines(environment: &Environment, now: Timestamp) -> Vec<String> {
@@ -13,7 +14,7 @@ pub(super) fn lines(environment: &Environment, now: Timestamp) -> Vec<String> {
     let read =
         |path: &str| fs::read_to_string(path).ok().map(|text| text.trim_matches(['\n', '\0']).to_owned());
     let mut lines = vec![
-        format!("version   {}", env!("CARGO_PKG_VERSION")),
+        format!("version   {BUILD}"),
         format!("machine   {} {}", std::env::consts::ARCH, std::env::consts::OS),
         format!("system    {}", system.trim_matches('"')),
         format!("kernel    {}", read("/proc/sys/kernel/osrelease").unwrap_or_default()),
