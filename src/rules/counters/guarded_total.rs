@@ -13,6 +13,7 @@
 //!
 //! All times are on the guard's own clocks (`GuardTime`), which jumps of the machine's clock do not affect.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::incident::Incident;
@@ -61,7 +62,7 @@ impl Level {
 }
 
 /// A new level that is not accepted yet.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub(super) struct Suspect {
     first: f64,
     /// [`GuardTime::running`] at the first reading.
@@ -90,21 +91,70 @@ impl Suspect {
 }
 
 /// A guarded lifetime total.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct GuardedTotal {
     published: f64,
     level: Level,
     // Boxed: it is rare, and each inverter has a guarded total.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     former: Option<Box<Level>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     suspect: Option<Box<Suspect>>,
     /// A reported incident has not ended yet.
     #[serde(default, rename = "told")]
     is_reported: bool,
 }
 
+/// The form of a [`GuardedTotal`] in the file. Version 0.1.0 cannot read a file without the times of day, which this version
+/// ignores: after a downgrade, all totals would start again.
+#[derive(Serialize)]
+pub(super) struct StoredTotal<'a> {
+    published: f64,
+    level: StoredLevel<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former: Option<StoredLevel<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspect: Option<StoredSuspect<'a>>,
+    told: bool,
+}
+
+#[derive(Serialize)]
+struct StoredLevel<'a> {
+    #[serde(flatten)]
+    level: &'a Level,
+    at: Timestamp,
+}
+
+/// The form of a [`Suspect`] in the file.
+#[derive(Serialize)]
+pub(super) struct StoredSuspect<'a> {
+    first: f64,
+    begun: f64,
+    since: Timestamp,
+    readings: u32,
+    level: StoredLevel<'a>,
+}
+
+impl Suspect {
+    /// Returns the form in the file of a state whose last reading was `at`.
+    pub(super) fn stored(&self, at: Timestamp) -> StoredSuspect<'_> {
+        let level = StoredLevel { level: &self.level, at };
+        StoredSuspect { first: self.first, begun: self.begun, since: at, readings: self.readings, level }
+    }
+}
+
 impl GuardedTotal {
+    /// Returns the form in the file of a state whose last reading was `at`.
+    pub(super) fn stored(&self, at: Timestamp) -> StoredTotal<'_> {
+        StoredTotal {
+            published: self.published,
+            level: StoredLevel { level: &self.level, at },
+            former: self.former.as_deref().map(|level| StoredLevel { level, at }),
+            suspect: self.suspect.as_deref().map(|suspect| suspect.stored(at)),
+            told: self.is_reported,
+        }
+    }
+
     /// Begins to guard a total.
     pub(super) fn new(raw: WattHours, source: Option<Source>, now: GuardTime) -> Self {
         let level = Level { source, raw: raw.value(), base: 0.0, seen: now.passed };

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::days::Days;
 use super::estimates::Estimates;
-use super::guarded_total::{GuardedTotal, Suspect};
+use super::guarded_total::{GuardedTotal, StoredSuspect, StoredTotal, Suspect};
 use super::stopwatch::Stopwatch;
 use crate::base::reading::Counter;
 use crate::base::reading::Reading;
@@ -16,7 +17,7 @@ use crate::base::units::WattHours;
 /// The state of the guard, which must survive a restart.
 ///
 /// The caller writes it rarely: after an event, after midnight, every 15 minutes, and at the end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct GuardState {
     /// The version of the format, 2. Version 1 had times of day instead of the stopwatch, which are ignored.
     pub version: u8,
@@ -30,10 +31,41 @@ pub struct GuardState {
     #[serde(default)]
     pub(super) details: BTreeMap<String, GuardedTotal>,
     /// The first total of the production, while it is not accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(super) doubt: Option<Suspect>,
-    #[serde(default, skip_serializing_if = "Estimates::is_empty")]
+    #[serde(default)]
     pub(super) estimates: Estimates,
+}
+
+/// The form of the state in the file.
+#[derive(Serialize)]
+struct StoredState<'a> {
+    version: u8,
+    stopwatch: &'a Stopwatch,
+    #[serde(rename = "tracks")]
+    totals: BTreeMap<Counter, StoredTotal<'a>>,
+    days: &'a BTreeMap<Counter, Days>,
+    details: BTreeMap<&'a str, StoredTotal<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doubt: Option<StoredSuspect<'a>>,
+    #[serde(skip_serializing_if = "Estimates::is_empty")]
+    estimates: &'a Estimates,
+}
+
+impl Serialize for GuardState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let at = self.stopwatch.last_reading().unwrap_or(Timestamp::UNIX_EPOCH);
+        let stored = StoredState {
+            version: self.version,
+            stopwatch: &self.stopwatch,
+            totals: self.totals.iter().map(|(counter, total)| (*counter, total.stored(at))).collect(),
+            days: &self.days,
+            details: self.details.iter().map(|(name, total)| (name.as_str(), total.stored(at))).collect(),
+            doubt: self.doubt.as_ref().map(|doubt| doubt.stored(at)),
+            estimates: &self.estimates,
+        };
+        stored.serialize(serializer)
+    }
 }
 
 impl Default for GuardState {
@@ -91,5 +123,32 @@ impl GuardState {
             storage.charged_today_wh = today(Counter::Charged);
             storage.discharged_today_wh = today(Counter::Discharged);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_level_has_the_time_without_which_version_0_1_0_reads_nothing() {
+        let level = |seen: f64| json!({"source": "meter", "raw": 9.0, "base": 1.0, "seen": seen});
+        let suspect = json!({"first": 3.0, "begun": 4.0, "readings": 2, "level": level(5.0)});
+        let total = json!({"published": 10.0, "level": level(6.0), "former": level(2.0), "suspect": suspect, "told": true});
+        let written = json!({
+            "version": 2, "tracks": {"production": total}, "details": {"inverter 12": total}, "doubt": suspect,
+            "stopwatch": {"running": 7.0, "passed": 8.0, "ours": "2026-06-21T12:00:00Z"},
+        });
+        let state: GuardState = serde_json::from_value(written).unwrap();
+        let stored = serde_json::to_value(&state).unwrap();
+        for total in [&stored["tracks"]["production"], &stored["details"]["inverter 12"]] {
+            for part in [&total["level"]["at"], &total["former"]["at"], &total["suspect"]["since"]] {
+                assert_eq!(*part, json!("2026-06-21T12:00:00Z"), "{stored}");
+            }
+            assert_eq!(total["suspect"]["level"]["at"], json!("2026-06-21T12:00:00Z"));
+        }
+        assert_eq!(serde_json::from_value::<GuardState>(stored).unwrap(), state, "nothing is lost");
     }
 }

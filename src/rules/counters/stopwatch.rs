@@ -51,6 +51,11 @@ impl Stopwatch {
         GuardTime { running: self.running, passed: self.passed }
     }
 
+    /// Returns the machine's clock at the last reading.
+    pub(super) const fn last_reading(&self) -> Option<Timestamp> {
+        self.ours
+    }
+
     /// Returns the time during which the program did not run, by the clock that shows less.
     fn away(&self, ours: Timestamp, theirs: Option<Timestamp>) -> Duration {
         let between = |before: Option<Timestamp>, after: Option<Timestamp>| {

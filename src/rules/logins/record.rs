@@ -40,6 +40,7 @@ pub struct Record {
     /// The session of the last login, until the token has been fetched.
     pub session: Option<Session>,
     /// The tokens that gateways have refused.
+    #[serde(flatten)]
     pub refusals: Refusals,
 }
 

@@ -6,6 +6,7 @@ mod commands;
 mod concurrency;
 mod consumers;
 mod disk;
+mod environment;
 mod health;
 mod hostile_text;
 mod kills;
@@ -19,6 +20,7 @@ mod site;
 mod special_files;
 mod streams;
 mod truncated_files;
+mod upgrade;
 mod vanished;
 
 pub(crate) use site::{HANG, Site, text};
