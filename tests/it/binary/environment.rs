@@ -13,7 +13,7 @@ fn command(site: &Site, arguments: &[&str]) -> Command {
     std::fs::write(site.path("cloud.toml"), file).unwrap();
     let mut command = Command::new(crate::program());
     command.env_clear().env("HOME", site.path("home")).env("ENPHASED_CONFIG", site.path("cloud.toml"));
-    command.env("ENPHASED_GATEWAY", site.gateway().address().to_string());
+    command.env("ENPHASED_GATEWAY", site.gateway().address());
     command.env("ENPHASED_PASSWORD_FILE", site.path("password")).args(arguments).kill_on_drop(true);
     command
 }

@@ -49,7 +49,7 @@ async fn an_upgrade_costs_no_login_and_continues_the_totals() {
     let other = Site::new();
     let shown = reading(&other.run(&["read", "--format", "json"]).await)["production"]["energy_wh"].clone();
     let site = Site::new();
-    let serial = site.gateway().serial().to_string();
+    let serial = site.gateway().serial().clone();
     for kind in ["token", "gateway"] {
         put(&site, &format!("{kind}-122300000001.json"), &format!("{kind}-{serial}.json"), |_| {});
     }
@@ -76,7 +76,7 @@ async fn an_upgrade_costs_no_login_and_continues_the_totals() {
 async fn an_upgrade_obeys_the_hold_off_of_before() {
     let site = Site::new();
     put(&site, "logins_held_off.json", "logins.json", |_| {});
-    let serial = site.gateway().serial().to_string();
+    let serial = site.gateway().serial().clone();
     put(&site, "gateway-122300000001.json", &format!("gateway-{serial}.json"), |_| {});
     let output = site.run(&["run", "--once"]).await;
     assert_eq!(output.status.code(), Some(75), "{}", text(&output.stderr));
@@ -196,7 +196,7 @@ mod before {
     }
 
     #[derive(Deserialize)]
-    pub(super) struct Token {
+    pub(super) struct OneToken {
         pub(super) token: String,
         origin: Origin,
         stored_at: Timestamp,
@@ -205,8 +205,8 @@ mod before {
 
     #[derive(Deserialize)]
     pub(super) struct Tokens {
-        pub(super) current: Option<Token>,
-        candidate: Option<Token>,
+        pub(super) current: Option<OneToken>,
+        candidate: Option<OneToken>,
     }
 
     #[derive(Deserialize)]
@@ -309,7 +309,7 @@ fn as_before<T: DeserializeOwned>(site: &Site, name: &str) -> T {
 #[tokio::test]
 async fn version_0_1_0_can_read_what_this_version_writes() {
     let site = Site::new();
-    let serial = site.gateway().serial().to_string();
+    let serial = site.gateway().serial().clone();
     let begun = Clock::system().now();
     let mut daemon = site.daemon().await;
     let reading = daemon.reading().await;
