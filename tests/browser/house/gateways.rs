@@ -12,6 +12,8 @@ const MOST_DEVICES: usize = 50;
 /// The key of the first inverter in `device_data`, and the step to the next.
 const FIRST_KEY: usize = 553_648_384;
 const KEY_STEP: usize = 256;
+/// The pages of totals, which the simulator would fill without inverters too.
+const TOTALS: [&str; 2] = ["api_v1_production", "ivp_pdm_energy"];
 /// The last report of an inverter that is silent: some days before the states.
 const LONG_AGO: i64 = 1_782_100_000;
 
@@ -27,6 +29,9 @@ pub(crate) fn pages(
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
     for entry in fs::read_dir(from)? {
         let entry = entry?;
+        if inverters == 0 && TOTALS.iter().any(|page| entry.file_name() == **page) {
+            continue;
+        }
         let mut page = fs::read(entry.path())?;
         if let Ok(mut json) = serde_json::from_slice::<Value>(&page) {
             change(&entry.file_name().to_string_lossy(), &mut json, inverters, meters);
@@ -40,9 +45,12 @@ pub(crate) fn pages(
 fn change(name: &str, page: &mut Value, inverters: usize, meters: Option<&[&str]>) {
     match name {
         "api_v1_production_inverters" => *page = (0..inverters).map(row).collect(),
-        "ivp_pdm_device_data" => devices(page, inverters.min(MOST_DEVICES)),
+        "ivp_pdm_device_data" => devices(page, inverters),
         "production.json" | "production.json_details_1" => {
             put(page, "/production/0/activeCount", json!(inverters));
+            if inverters == 0 {
+                put(page, "/production", json!([]));
+            }
         }
         "ivp_meters" => {
             let rows = page.as_array_mut().into_iter().flatten();
@@ -76,9 +84,11 @@ fn row(inverter: usize) -> Value {
 /// Replaces the inverters in `device_data`, each like the first.
 fn devices(page: &mut Value, inverters: usize) {
     let Some(devices) = page.as_object_mut() else { return };
+    devices.insert("deviceCount".to_owned(), json!(inverters));
+    devices.insert("deviceDataLimit".to_owned(), json!(MOST_DEVICES));
     let Some(first) = devices.values().find(|device| device["devName"] == "pcu").cloned() else { return };
     devices.retain(|_, device| device["devName"] != "pcu");
-    for inverter in 0..inverters {
+    for inverter in 0..inverters.min(MOST_DEVICES) {
         let mut device = first.clone();
         put(&mut device, "/sn", json!(serial(inverter)));
         put(&mut device, "/channels/0/created", json!(LONG_AGO));

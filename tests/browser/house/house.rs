@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,9 @@ use enphased::simulator::{GatewayOptions, Pages, Simulation, SimulationOptions};
 use fastrand::Rng;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{pause, resume, sleep};
 
@@ -32,6 +36,19 @@ use crate::states::State;
 const FIRST_READING: Duration = Duration::from_secs(120);
 /// The file with the time of the house, for the process after a restart.
 const TIME: &str = "time";
+
+/// Asks the server for a document.
+async fn get(server: SocketAddr, path: &str, token: &str) -> Result<Value, Box<dyn Error>> {
+    let mut stream = TcpStream::connect(server).await?;
+    let head = format!(
+        "GET {path} HTTP/1.0\r\nHost: {server}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    let (_head, body) = response.split_once("\r\n\r\n").ok_or("a response without a body")?;
+    Ok(serde_json::from_str(body)?)
+}
 
 /// A house in one of the states.
 pub(crate) struct House {
@@ -96,7 +113,8 @@ impl House {
         }
         let config = self.config("3s", port)?;
         let listeners = Listeners::open(&config, &state).await?;
-        let address = listeners.addresses().next().map(|(_, listen)| listen.to_string());
+        let server =
+            listeners.addresses().next().map(|(_, listen)| listen.address).ok_or("there is no listener")?;
         let mut token = Vec::new();
         let mut context =
             Context::new(self.config("3s", port)?, Self::environment(), self.clock.clone(), Rng::new());
@@ -104,12 +122,10 @@ impl House {
         let token = String::from_utf8(token)?.trim().to_owned();
         let living = self.live(config, Some(listeners), stop);
         let showing = async {
-            if !self.is_restarted {
-                self.conditions().await;
-            }
+            let last = if self.is_restarted { Value::Null } else { self.conditions(server, &token).await? };
             resume();
             let token = is_token.then_some(token);
-            writeln!(out, "{}", serde_json::json!({ "url": address, "token": token }))?;
+            writeln!(out, "{}", json!({ "url": format!("http://{server}"), "token": token, "last": last }))?;
             out.flush()?;
             self.save_time().await
         };
@@ -141,16 +157,25 @@ impl House {
         Ok(())
     }
 
-    async fn conditions(&self) {
+    /// Lets the conditions of the state begin and last. Returns the last readings before the later ones, by serial number:
+    /// afterwards the API does not return them.
+    async fn conditions(&self, server: SocketAddr, token: &str) -> Result<Value, Box<dyn Error>> {
+        let mut last = serde_json::Map::new();
         if let Some(condition) = self.state.from_start {
             condition(&self.simulation);
         } else {
             sleep(FIRST_READING / self.state.speed).await;
         }
         if let Some(condition) = self.state.later {
+            for gateway in &self.simulation.gateways {
+                let serial = gateway.serial();
+                let path = format!("/api/v1/gateways/{serial}/reading");
+                last.insert(serial, get(server, &path, token).await?);
+            }
             condition(&self.simulation);
         }
         sleep(self.state.lasting / self.state.speed).await;
+        Ok(last.into())
     }
 
     async fn live(

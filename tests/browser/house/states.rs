@@ -7,8 +7,10 @@ use enphased::simulator::{Condition, Fault, Simulation, responses};
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The morning before: what happens until the browser comes takes this long.
-const EARLY: &str = "2026-06-27T03:00:00Z";
+/// Two mornings, the noon when the browser comes, and how long it is from the first morning until then.
+const DAY_BEFORE: &str = "2026-06-27T03:00:00Z";
+const SAME_DAY: &str = "2026-06-28T03:00:00Z";
+const NOON: &str = "2026-06-28T13:00:00Z";
 const UNTIL_NOON: Duration = Duration::from_secs(34 * 3600 + 240);
 
 const METERED: &str = "8.3.5289_metered";
@@ -47,7 +49,7 @@ impl State {
         Self {
             name,
             gateways: vec![(BATTERY, 50, 1, None)],
-            start: EARLY,
+            start: DAY_BEFORE,
             speed: 1,
             has_year: true,
             lines: "",
@@ -58,25 +60,31 @@ impl State {
         }
     }
 
-    /// Creates a house at noon with this gateway, whose history begins the day before.
+    /// Creates a house with everything and a condition that has lasted for a while.
+    fn troubled(name: &'static str, later: fn(&Simulation), lasting: Duration) -> Self {
+        Self { gateways: vec![(BATTERY, 14, 0, None)], later: Some(later), lasting, ..Self::new(name) }
+    }
+
+    /// Begins a day later: what depends on the day before is not there.
+    fn of_today(self) -> Self {
+        Self { start: SAME_DAY, before: self.before.saturating_sub(24 * HOUR), ..self }
+    }
+
+    /// Creates a house at noon with this gateway, whose history begins in the morning.
     fn small(name: &'static str, gateway: GatewayState) -> Self {
-        Self { gateways: vec![gateway], has_year: false, ..Self::new(name) }
+        Self { gateways: vec![gateway], has_year: false, ..Self::new(name).of_today() }
     }
 
     /// Creates a house with one gateway at the first start of its daemon.
     fn first(name: &'static str, from_start: fn(&Simulation), lasting: Duration) -> Self {
         let before = Duration::ZERO;
         Self {
-            start: "2026-06-28T13:00:00Z",
+            start: NOON,
             before,
             from_start: Some(from_start),
             lasting,
             ..Self::small(name, (BATTERY, 14, 0, None))
         }
-    }
-
-    fn with(self, later: fn(&Simulation), lasting: Duration) -> Self {
-        Self { later: Some(later), lasting, ..self }
     }
 
     /// Returns all states, in the order in which they are shown.
@@ -85,21 +93,25 @@ impl State {
         vec![
             Self::new("day"),
             // An hour passes in a minute, as in `enphased demo`.
-            Self { speed: 60, ..Self::new("live") },
+            Self { start: NOON, speed: 60, before: Duration::ZERO, ..Self::new("live") },
             Self { before: Duration::from_secs(43 * 3600 + 1800), ..Self::new("night") },
             Self::first("first-minute", |house| each(house, &Condition::Silent), Duration::from_secs(20)),
             Self::first("first-login-held-back", too_many_sessions, 10 * MINUTE),
-            Self::new("away").with(away, 10 * MINUTE),
-            Self::new("two-hours-old").with(away, 2 * HOUR + 5 * MINUTE),
-            Self::new("token-refused").with(|house| each(house, &Condition::TokensRefused), HOUR),
-            Self::new("login-held-back").with(revoked_and_too_many_sessions, HOUR),
-            Self::small("many-inverters", (METERED, 240, 3, None)),
+            Self::troubled("away", away, 10 * MINUTE).of_today(),
+            Self::troubled("two-hours-old", away, 2 * HOUR + 5 * MINUTE).of_today(),
+            Self::troubled("token-refused", |house| each(house, &Condition::TokensRefused), HOUR),
+            Self::troubled("login-held-back", revoked_and_too_many_sessions, HOUR),
+            Self {
+                start: DAY_BEFORE,
+                before: UNTIL_NOON,
+                ..Self::small("many-inverters", (METERED, 240, 3, None))
+            },
             Self::small("one-inverter", (METERED, 1, 0, None)),
             Self { has_year: true, ..Self::small("three-phases", (METERED, 12, 0, None)) },
             Self::small("battery-only", (BATTERY, 0, 0, Some(&["net-consumption", "storage"]))),
             Self {
                 gateways: vec![(METERED, 12, 0, None), (BATTERY, 14, 0, None), (NON_METERED, 10, 0, None)],
-                ..Self::new("several-gateways")
+                ..Self::new("several-gateways").of_today()
             },
             Self::small("production-only", (NON_METERED, 10, 0, None)),
             Self {
