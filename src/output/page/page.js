@@ -39,7 +39,7 @@
     if (old.hasAttribute("data-own") || old.isEqualNode(fresh)) return;
     const isBox = old.classList.contains("box");
     for (const { name } of [...old.attributes]) {
-      if (!fresh.hasAttribute(name) && name !== "open" && !isBox) old.removeAttribute(name);
+      if (!fresh.hasAttribute(name) && !["open", "tabindex"].includes(name) && !isBox) old.removeAttribute(name);
     }
     for (const { name, value } of fresh.attributes) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
@@ -210,6 +210,11 @@
       box.setAttribute("aria-valuenow", String(Math.max(at, 0)));
       box.setAttribute("aria-valuetext", rows[at] ? words(rows[at]) : "no values");
     }
+    // All tiles are one stop of the tab key.
+    for (const { children } of document.querySelectorAll(".tiles")) {
+      const stop = [...children].find((tile) => tile.tabIndex === 0) ?? children[0];
+      for (const tile of children) tile.tabIndex = tile === stop ? 0 : -1;
+    }
   };
   const words = (row) => {
     const heads = [...row.closest("table").querySelectorAll("thead th")].map((head) => head.textContent);
@@ -282,6 +287,22 @@
       event.preventDefault();
       select(box, to);
     } else if (event.key === "Enter") follow(box);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const tile = event.target;
+    if (!tile.matches?.(".tiles > li")) return;
+    const tiles = [...tile.parentNode.children];
+    const at = tiles.indexOf(tile);
+    const row = tiles.filter(({ offsetTop }) => offsetTop === tiles[0].offsetTop).length;
+    const to = tiles[{
+      ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + row, ArrowUp: at - row, Home: 0, End: tiles.length - 1,
+    }[event.key]];
+    if (!to) return;
+    event.preventDefault();
+    tile.tabIndex = -1;
+    to.tabIndex = 0;
+    to.focus();
   });
 
   prepare();
