@@ -30,6 +30,9 @@ pub struct TokenReport {
     pub days_left: Option<i64>,
     /// The state as a sentence for people.
     pub message: String,
+    /// The reason that another token is needed, and when it comes; `None` if none is needed. Part of the message.
+    #[serde(skip)]
+    pub waiting: Option<String>,
 }
 
 impl TokenReport {
@@ -45,6 +48,7 @@ impl TokenReport {
                 next_login_at: next_login(decision, None, now),
                 days_left: None,
                 message: decision.to_string(),
+                waiting: Some(decision.to_string()),
             };
         };
         let token = &kept.token;
@@ -65,8 +69,9 @@ impl TokenReport {
         } else {
             ("valid", format!("the token is valid until {:.0}", token.expires_at))
         };
-        if *decision != Decision::Rest {
-            message = format!("{message}; {decision}");
+        let waiting = (*decision != Decision::Rest).then(|| decision.to_string());
+        if let Some(waiting) = &waiting {
+            message = format!("{message}; {waiting}");
         }
         Self {
             state,
@@ -77,6 +82,7 @@ impl TokenReport {
             next_login_at: next_login(decision, token.is_long_lived().then(|| facts.renewal_opens()), now),
             days_left: Some(left.as_hours().div_euclid(24)),
             message,
+            waiting,
         }
     }
 }

@@ -284,6 +284,7 @@ mod tests {
             next_login_at: None,
             days_left: Some(300),
             message: "valid for 300 days".to_owned(),
+            waiting: None,
         };
         latest.put_token(&Serial::parse("1").unwrap(), token);
         let (snapshot, mut seen) = (latest.reader(), 0);

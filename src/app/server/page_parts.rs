@@ -126,6 +126,7 @@ fn token(report: &TokenReport) -> Token {
         expires_at: report.expires_at,
         next_login_at: report.next_login_at,
         message: report.message.clone(),
+        waiting: report.waiting.clone(),
     }
 }
 

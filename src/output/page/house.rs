@@ -72,6 +72,8 @@ pub struct Token {
     pub next_login_at: Option<Timestamp>,
     /// The state as a sentence for people.
     pub message: String,
+    /// The reason that another token is needed, and when it comes; `None` if none is needed.
+    pub waiting: Option<String>,
 }
 
 /// The last contact with the Enphase cloud.

@@ -10,6 +10,11 @@ use crate::base::reading::{Condition, Serial};
 const TRIED_AGAIN: &str = "It is asked again and again, and nothing has to be done if it is restarting. If it lasts: \
     `enphased check` shows the cause and what to do.";
 
+/// The advice for a token that comes by itself, and for one that does not.
+const LATER: &str = "Leave the program running: it tries again by itself, and restarts do not shorten the wait. `enphased \
+    token status` explains it.";
+const BY_HAND: &str = "`enphased token status` explains it, and `enphased token refresh` gets a new one.";
+
 /// A current problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -50,13 +55,18 @@ pub(super) fn problems(house: &House) -> Vec<Problem> {
 
 fn absence(site: &Site, house: &House) -> Option<Problem> {
     let trouble = site.trouble.as_ref()?;
+    let waiting = site.token.as_ref().and_then(|token| token.waiting.as_ref());
+    if waiting.is_some_and(|waiting| trouble.contains(waiting)) {
+        // The problem with its token says the same.
+        return None;
+    }
     let since = site.reading.as_ref().map_or_else(String::new, |reading| {
         format!(" Its values below are those of {}.", moment(reading.time, house.now, &house.zone))
     });
     Some(Problem::new(
         "gateway",
         format!("{} does not respond as it should: {trouble}.{since}", site.name()),
-        TRIED_AGAIN,
+        if waiting.is_some() { "`enphased check` shows the cause and what to do." } else { TRIED_AGAIN },
     ))
 }
 
@@ -67,18 +77,16 @@ fn logins(house: &House) -> Vec<Problem> {
     for site in &house.sites {
         let Some(token) = &site.token else { continue };
         let is_tried_again = token.next_login_at.is_some() || held_off.is_some();
-        match token.state {
-            "missing" | "expired" => problems.push(Problem::new(
-                "token",
-                format!("{}: {}", site.name(), token.message),
-                if is_tried_again {
-                    "Leave the program running: it tries again by itself, and restarts do not shorten the wait. `enphased \
-                     token status` explains it."
-                } else {
-                    "`enphased token status` explains it, and `enphased token refresh` gets a new one."
-                },
-            )),
-            "short" => problems.push(Problem::new(
+        let advice = if is_tried_again { LATER } else { BY_HAND };
+        match (token.state, &token.waiting) {
+            ("missing" | "expired", _) => {
+                problems.push(Problem::new("token", format!("{}: {}", site.name(), token.message), advice));
+            }
+            // The gateway refuses it.
+            ("valid", Some(waiting)) => {
+                problems.push(Problem::new("token", format!("{}: {waiting}", site.name()), advice));
+            }
+            ("short", _) => problems.push(Problem::new(
                 "token",
                 format!("{}: {}", site.name(), token.message),
                 "Such a token is not renewed automatically. Bring a new one, or an owner's: `enphased token refresh`.",
@@ -86,7 +94,7 @@ fn logins(house: &House) -> Vec<Problem> {
             _ => {}
         }
     }
-    if let Some((until, because)) = held_off {
+    if let (Some((until, because)), true) = (held_off, problems.is_empty()) {
         problems.push(Problem::new(
             "login",
             format!("No login before {}: {because}", moment(*until, house.now, &house.zone)),

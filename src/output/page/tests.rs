@@ -30,13 +30,16 @@ fn site(reading: Option<Reading>) -> Site {
     }
 }
 
+const WAITING: &str = "a login is needed, because there is no token yet, and waits for 24 h";
+
 fn token(state: &'static str) -> Token {
     Token {
         state,
         role: Some("owner".to_owned()),
         expires_at: (state != "missing").then(|| "2027-10-01T10:00:00Z".parse().unwrap()),
         next_login_at: Some("2027-09-03T04:00:00Z".parse().unwrap()),
-        message: "a login is needed, because there is no token yet, and waits for 24 h".to_owned(),
+        message: WAITING.to_owned(),
+        waiting: (state == "missing").then(|| WAITING.to_owned()),
     }
 }
 
@@ -178,6 +181,23 @@ fn the_token_and_a_login_that_waits_are_explained() {
     ));
     insta::assert_snapshot!(section(&house, "token"));
     insta::assert_snapshot!(section(&house, "problems"));
+}
+
+#[test]
+fn a_token_that_the_gateway_refuses_is_a_problem() {
+    let mut refused = site(None);
+    refused.token =
+        Some(Token { waiting: Some("a login is needed, and waits".to_owned()), ..token("valid") });
+    refused.is_fresh = false;
+    refused.trouble = Some("the gateway does not accept the token".to_owned());
+    let mut house = house(vec![refused]);
+    house.cloud.as_mut().unwrap().held_off =
+        Some(("2026-11-21T10:00:00Z".parse().unwrap(), "once a day".to_owned()));
+    let problems = section(&house, "problems");
+    assert!(problems.contains(": a login is needed, and waits"), "{problems}");
+    assert!(!problems.contains("nothing has to be done"), "{problems}");
+    assert_eq!(problems.matches("enphased").count(), 2, "one login that waits is one problem: {problems}");
+    assert!(section(&house, "token").contains("A login is needed, and waits."));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::flow::capital;
 use super::house::{Cloud, House, Site, Token, words};
 use super::times::{date_of, moment};
 
@@ -39,7 +40,9 @@ fn sentence(token: &Token, house: &House) -> String {
     match (token.state, token.expires_at) {
         ("valid", Some(until)) => {
             let days = until.duration_since(house.now).as_hours().div_euclid(24);
-            format!("Valid until {}, for {days} more days.{role}", date_of(until, &house.zone))
+            let waiting = token.waiting.as_ref().map(|waiting| format!(" {}.", capital(&words(waiting))));
+            let until = date_of(until, &house.zone);
+            format!("Valid until {until}, for {days} more days.{role}{}", waiting.unwrap_or_default())
         }
         ("expiring", Some(until)) => {
             format!("Valid until {}, and due for renewal.{role}", date_of(until, &house.zone))
@@ -75,8 +78,8 @@ fn next(house: &House) -> String {
         return format!("No contact before {}: {}", moment(*until, house.now, &house.zone), words(because));
     }
     let tokens = || house.sites.iter().filter_map(|site| site.token.as_ref());
-    if let Some(waiting) = tokens().find(|token| !matches!(token.state, "valid" | "short" | "expiring")) {
-        return words(&waiting.message);
+    if let Some(waiting) = tokens().find_map(|token| token.waiting.as_ref()) {
+        return capital(&words(waiting));
     }
     match tokens().filter_map(|token| token.next_login_at).min() {
         Some(at) => format!("The next login is planned for {}", moment(at, house.now, &house.zone)),

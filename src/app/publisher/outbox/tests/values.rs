@@ -78,6 +78,7 @@ fn a_token_report_is_sent_when_it_changes() {
         next_login_at: None,
         days_left: Some(300),
         message: "valid".to_owned(),
+        waiting: None,
     };
     for _ in 0..2 {
         latest.put_token(&Serial::parse("1").unwrap(), report.clone());
