@@ -19,8 +19,8 @@ const FILES: &[(&str, &str)] = &[
         "The configuration file, unless --config is used.",
     ),
     (
-        "/etc/enphased/password, /etc/enphased/mqtt-password",
-        "The passwords, which systemd passes to the service as credentials.",
+        "/etc/enphased/password, /etc/enphased/mqtt-password, /etc/enphased/alerts-url",
+        "The passwords and the address for alerts, which systemd passes to the service as credentials.",
     ),
     (
         "/var/lib/enphased",
@@ -36,8 +36,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "Keys of the configuration that the file leaves out, for containers.",
     ),
     (
-        "ENPHASED_PASSWORD, ENPHASED_MQTT_PASSWORD",
-        "The passwords, if there is neither a credential nor a file.",
+        "ENPHASED_PASSWORD, ENPHASED_MQTT_PASSWORD, ENPHASED_ALERTS_URL",
+        "The passwords and the address for alerts, if there is neither a credential nor a file.",
     ),
     ("RUST_LOG", "The log filter: levels and target=level, separated by commas."),
     ("NO_COLOR", "Disables colours."),

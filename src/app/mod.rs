@@ -1,5 +1,6 @@
 //! The application layer: configuration, the tasks of the daemon, the commands and the command line.
 
+pub mod alerts;
 pub mod cli;
 pub mod commands;
 pub mod config;

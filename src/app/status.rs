@@ -2,6 +2,8 @@
 
 use tokio::sync::watch;
 
+use crate::base::reading::Serial;
+
 /// The status of one gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Status {
@@ -10,15 +12,31 @@ pub enum Status {
     Starting,
     /// The last poll succeeded; a summary of the reading.
     Read(String),
-    /// The last poll failed; the reason.
-    Trouble(String),
+    /// The last poll failed.
+    Trouble {
+        /// A stable identifier of the reason.
+        kind: &'static str,
+        /// The reason.
+        message: String,
+    },
     /// Removed from the configuration; the index can be used again.
     Removed,
 }
 
+/// A gateway as configured, with its status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The address as configured, or what else distinguishes it from the others; empty if nobody asks.
+    pub address: String,
+    /// The serial number of the gateway there, as configured or once it is known.
+    pub serial: Option<Serial>,
+    /// The status.
+    pub status: Status,
+}
+
 /// The status of every gateway, each at its index. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct StatusList(watch::Sender<Vec<Status>>);
+pub struct StatusList(watch::Sender<Vec<Place>>);
 
 impl StatusList {
     /// Creates an empty list.
@@ -29,11 +47,31 @@ impl StatusList {
     /// Sets the status of the gateway at index `place`.
     pub fn put(&self, place: usize, status: Status) {
         self.0.send_if_modified(|all| match all.get_mut(place) {
-            Some(known) if *known != status => {
-                *known = status;
+            Some(known) if known.status != status => {
+                known.status = status;
                 true
             }
             _ => false,
+        });
+    }
+
+    /// Sets the address and the serial number of the gateway at index `place`.
+    pub fn name(&self, place: usize, address: String, serial: Option<Serial>) {
+        self.0.send_if_modified(|all| {
+            if let Some(known) = all.get_mut(place) {
+                (known.address, known.serial) = (address, serial);
+            }
+            false
+        });
+    }
+
+    /// Sets the serial number of the gateway at index `place`.
+    pub fn identify(&self, place: usize, serial: &Serial) {
+        self.0.send_if_modified(|all| {
+            if let Some(known) = all.get_mut(place).filter(|known| known.serial.as_ref() != Some(serial)) {
+                known.serial = Some(serial.clone());
+            }
+            false
         });
     }
 
@@ -41,33 +79,34 @@ impl StatusList {
     pub fn open(&self) -> usize {
         let mut place = 0;
         self.0.send_modify(|all| {
-            place = all.iter().position(|known| *known == Status::Removed).unwrap_or(all.len());
+            place = all.iter().position(|known| known.status == Status::Removed).unwrap_or(all.len());
             match all.get_mut(place) {
-                Some(free) => *free = Status::default(),
-                None => all.push(Status::default()),
+                Some(free) => *free = Place::default(),
+                None => all.push(Place::default()),
             }
         });
         place
     }
 
-    /// Returns a reader that every change wakes.
-    pub fn reader(&self) -> watch::Receiver<Vec<Status>> {
+    /// Returns a reader that every change of a status wakes.
+    pub fn reader(&self) -> watch::Receiver<Vec<Place>> {
         self.0.subscribe()
     }
 }
 
 /// Describes the status of all gateways in one line.
-pub fn line(all: &[Status]) -> String {
-    let all: Vec<&Status> = all.iter().filter(|status| **status != Status::Removed).collect();
+pub fn line(all: &[Place]) -> String {
+    let all: Vec<&Status> =
+        all.iter().map(|place| &place.status).filter(|status| **status != Status::Removed).collect();
     if let [one] = all.as_slice() {
         return match one {
             Status::Starting | Status::Removed => "locating the gateway".to_owned(),
-            Status::Read(words) | Status::Trouble(words) => words.clone(),
+            Status::Read(words) | Status::Trouble { message: words, .. } => words.clone(),
         };
     }
     let read = all.iter().filter(|status| matches!(status, Status::Read(_))).count();
     let trouble = all.iter().find_map(|status| match status {
-        Status::Trouble(words) => Some(words),
+        Status::Trouble { message, .. } => Some(message),
         Status::Starting | Status::Read(_) | Status::Removed => None,
     });
     let first = format!("{read} of {} gateways responding", all.len());
@@ -81,7 +120,11 @@ mod tests {
     #[test]
     fn one_gateway_is_described_and_several_are_counted() {
         let read = Status::Read("3.78 kW from the sun".to_owned());
-        let trouble = Status::Trouble("the gateway did not respond".to_owned());
+        let trouble = Status::Trouble { kind: "away", message: "the gateway did not respond".to_owned() };
+        let line = |statuses: &[Status]| {
+            let place = |status: &Status| Place { status: status.clone(), ..Place::default() };
+            line(&statuses.iter().map(place).collect::<Vec<_>>())
+        };
         assert_eq!(line(std::slice::from_ref(&read)), "3.78 kW from the sun");
         assert_eq!(line(&[read.clone(), read.clone()]), "2 of 2 gateways responding");
         assert_eq!(line(&[read, trouble]), "1 of 2 gateways responding; the gateway did not respond");

@@ -1,5 +1,5 @@
 //! A module for each external thing: files and streams, the state directory, host names, TLS, tokens, the cloud, the
-//! gateway, the history, the broker, the HTTP server. None of them decides when something happens.
+//! gateway, the history, the broker, the HTTP server, a webhook. None of them decides when something happens.
 
 pub mod cloud;
 pub mod files;
@@ -8,7 +8,9 @@ pub mod history;
 pub mod http;
 pub mod mqtt;
 pub mod resolve;
+pub mod retry_after;
 pub mod state_dir;
 pub mod streams;
 pub mod tls;
 pub mod token;
+pub mod webhook;

@@ -1,5 +1,6 @@
 //! Converts readings to text and messages. Nothing here sends anything.
 
+pub mod alerts;
 pub mod domoticz;
 pub mod history;
 pub mod homeassistant;

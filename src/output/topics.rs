@@ -8,7 +8,8 @@
 //! | `<prefix>/<serial>/production/power_w` and so on | one value | yes |
 //! | `<prefix>/<serial>/phases/L1/grid/import_wh`, `…/inverters/<serial>/power_w` | one value | yes |
 //! | `<prefix>/<serial>/token` | expiry and state, no secret | yes |
-//! | `<prefix>/<serial>/event` | an event | no |
+//! | `<prefix>/<serial>/problems` | the problems that last | yes |
+//! | `<prefix>/<serial>/event`, `<prefix>/event` | an event of the gateway, of the daemon | no |
 //! | `<prefix>/<serial>/set` | a request: `poll` or `refresh_token` | must not be |
 //! | `<prefix>/instance` | the client id of the daemon, which reveals a second daemon | yes |
 //!
@@ -33,8 +34,23 @@ pub fn availability(prefix: &str, serial: &Serial, online: bool) -> Message {
 }
 
 /// Creates the message for an event. It is not retained, so that it is never mistaken for a new one.
-pub fn event(prefix: &str, serial: &Serial, event: &Event) -> Message {
-    Message::once(format!("{}/event", base(prefix, serial)), json::one_line(event))
+///
+/// Without a gateway it is about the daemon.
+pub fn event(prefix: &str, serial: Option<&Serial>, event: &Event) -> Message {
+    let base = serial.map_or_else(|| prefix.to_owned(), |serial| base(prefix, serial));
+    Message::once(format!("{base}/event"), json::one_line(event))
+}
+
+/// Creates the message with the problems that last and affect the gateway.
+pub fn problems<T: Serialize>(prefix: &str, serial: &Serial, problems: &[T]) -> Message {
+    /// The number comes first, for consumers that need only that.
+    #[derive(Serialize)]
+    struct List<'a, T> {
+        count: usize,
+        problems: &'a [T],
+    }
+    let list = List { count: problems.len(), problems };
+    Message::announcement(problems_topic(prefix, serial), json::one_line(&list))
 }
 
 /// Creates the message about the state of the token, which contains no secret.
@@ -99,6 +115,11 @@ pub fn availability_topic(prefix: &str, serial: &Serial) -> String {
 /// Returns the topic of [`token`].
 pub fn token_topic(prefix: &str, serial: &Serial) -> String {
     format!("{}/token", base(prefix, serial))
+}
+
+/// Returns the topic of [`problems`].
+pub fn problems_topic(prefix: &str, serial: &Serial) -> String {
+    format!("{}/problems", base(prefix, serial))
 }
 
 /// Returns the topic of [`document`].
@@ -262,7 +283,7 @@ mod tests {
         topics.extend([
             document("enphased", &reading, None).topic,
             availability("enphased", &serial, true).topic,
-            event("enphased", &serial, &event_sample).topic,
+            event("enphased", Some(&serial), &event_sample).topic,
             token("enphased", &serial, &1).topic,
             "enphased/122300000000/set".to_owned(),
         ]);
@@ -296,7 +317,7 @@ mod tests {
     fn an_event_is_not_kept() {
         let time = test_readings::at("11:00:00");
         let news = Event { time, kind: "firmware_changed", message: "8.2 became 8.3".to_owned() };
-        let message = event("enphased", &Serial::parse("1223").unwrap(), &news);
+        let message = event("enphased", Serial::parse("1223").ok().as_ref(), &news);
         assert!(!message.retain);
         insta::assert_snapshot!(message.payload, @r#"{"time":"2026-11-20T11:00:00Z","kind":"firmware_changed","message":"8.2 became 8.3"}"#);
     }

@@ -483,7 +483,7 @@ async fn a_replaced_gateway_is_called_so() {
     let snapshot = latest.borrow_and_update();
     let events: Vec<String> = snapshot
         .events_after(0)
-        .map(|told| format!("{} {}: {}", told.serial, told.event.kind, told.event.message))
+        .map(|told| format!("{} {}: {}", told.serial.as_ref().unwrap(), told.event.kind, told.event.message))
         .collect();
     let replaced = format!(
         "{OTHER} gateway_replaced: the gateway at {} was replaced: its serial number is now {OTHER}, and was {SERIAL}",

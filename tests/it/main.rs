@@ -13,6 +13,7 @@
 
 use std::ffi::OsString;
 
+mod alerts;
 mod binary;
 mod blind_meter;
 mod broker_outages;

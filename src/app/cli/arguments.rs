@@ -62,6 +62,9 @@ pub(super) enum Command {
     /// Manage the programs that ask the server, and their tokens
     #[command(subcommand)]
     Consumer(ConsumerCommand),
+    /// Test the delivery of alerts
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
     /// Check or list the Domoticz devices that are configured by idx
     #[command(subcommand)]
     Domoticz(DomoticzCommand),
@@ -168,6 +171,7 @@ impl Cli {
         match self.command {
             Command::Config(ConfigCommand::Validate { reload }) => reload,
             Command::Config(ConfigCommand::Example)
+            | Command::Alerts(_)
             | Command::Domoticz(_)
             | Command::History(_)
             | Command::Check { health: true, .. }
@@ -263,6 +267,12 @@ pub(super) enum ConsumerCommand {
 pub(super) enum ListFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AlertsCommand {
+    /// Send one test message to the configured address, and say what the server returned
+    Test,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,8 +20,8 @@ use fastrand::Rng;
 
 use crate::app::commands::failure::{Code, Failure};
 use crate::app::commands::{
-    Context, check, config, consumer, demo, discover, domoticz, gateway, history, read, reset_totals, run,
-    token,
+    Context, alerts, check, config, consumer, demo, discover, domoticz, gateway, history, read, reset_totals,
+    run, token,
 };
 use crate::app::config::environment::Environment;
 use crate::app::config::{self as configuration, Format};
@@ -31,8 +31,8 @@ use crate::base::clock::Clock;
 use crate::base::printable::Cleaned;
 use crate::base::reading::Counter;
 use arguments::{
-    Cli, Command, ConfigCommand, ConsumerCommand, DomoticzCommand, GatewayCommand, HistoryArgs, ListFormat,
-    TokenCommand,
+    AlertsCommand, Cli, Command, ConfigCommand, ConsumerCommand, DomoticzCommand, GatewayCommand,
+    HistoryArgs, ListFormat, TokenCommand,
 };
 use output::Output;
 use terminal::Terminal;
@@ -248,6 +248,7 @@ async fn dispatch(cli: Cli, environment: Environment, prepared: Option<Prepared>
         }
         Command::Gateway(command) => Box::pin(gateway_command(&mut context, command, out)).await,
         Command::Consumer(command) => consumer_command(&mut context, command, out).await,
+        Command::Alerts(AlertsCommand::Test) => alerts::test(&context, out).await,
         Command::Domoticz(_) => domoticz::check(&mut context, domoticz::RESPONSE_TIMEOUT, out).await,
         Command::Config(ConfigCommand::Validate { reload }) => {
             config::validate(&mut context, reload, out).await

@@ -1,5 +1,6 @@
 //! The commands, one file each. A command writes its output to `out`, and returns the reason if it fails.
 
+pub mod alerts;
 mod broker;
 pub mod check;
 pub mod config;

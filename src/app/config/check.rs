@@ -5,6 +5,7 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 
+use super::alerts::alerts;
 use super::environment::Environment;
 use super::error::Problem;
 use super::file::{File, GatewayTable, MqttTable, ServerTable, StdoutTable};
@@ -39,7 +40,7 @@ pub(super) fn check(
         Some(name) => findings.take("time_zone", zone::configured(name)).unwrap_or(TimeZone::UTC),
     };
     let gateway_tables = file.gateway.len();
-    let secret_files = file.secret_files();
+    let secret_files = file.secret_files(path);
     let gateways = if file.gateway.is_empty() { vec![GatewayTable::default()] } else { file.gateway };
     let gateways: Vec<Gateway> =
         gateways.into_iter().filter_map(|table| gateway(table, &mut findings)).collect();
@@ -63,6 +64,7 @@ pub(super) fn check(
     let table = file.server.or_else(|| has_proxy.then(ServerTable::default));
     let server = table.and_then(|table| server(table, &gateways, &mut findings));
     let history = history(file.history.as_ref(), &mut findings);
+    let alerts = alerts(file.alerts, environment, &mut findings);
     if !findings.problems.is_empty() {
         return Err(Failure::Problems(findings.problems));
     }
@@ -82,6 +84,7 @@ pub(super) fn check(
         mqtt,
         server,
         history,
+        alerts,
         secret_files,
         warnings: findings.warnings,
     })

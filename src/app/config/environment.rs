@@ -17,7 +17,8 @@ const SYSTEM: &str = "/etc/enphased/config.toml";
 const SYSTEM_STATE: &str = "/var/lib/enphased";
 
 /// The variables of this program that set no key of the configuration.
-const OTHERS: [&str; 3] = ["ENPHASED_CONFIG", "ENPHASED_PASSWORD", "ENPHASED_MQTT_PASSWORD"];
+const OTHERS: [&str; 4] =
+    ["ENPHASED_CONFIG", "ENPHASED_PASSWORD", "ENPHASED_MQTT_PASSWORD", "ENPHASED_ALERTS_URL"];
 
 /// The environment of the process.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,8 @@ pub struct Environment {
     pub mqtt_password: Option<Secret>,
     /// The variables that set keys of the configuration.
     pub variables: Variables,
+    /// `$ENPHASED_ALERTS_URL`.
+    pub alerts_url: Option<Secret>,
     /// `$TZ`; empty means UTC.
     pub time_zone: Option<String>,
     /// `$RUST_LOG`.
@@ -75,6 +78,7 @@ impl Environment {
             credentials: path("CREDENTIALS_DIRECTORY"),
             password: read("ENPHASED_PASSWORD").map(Secret::new),
             mqtt_password: read("ENPHASED_MQTT_PASSWORD").map(Secret::new),
+            alerts_url: read("ENPHASED_ALERTS_URL").map(Secret::new),
             variables: Variables::collect(read, names, &OTHERS),
             time_zone,
             log: read("RUST_LOG"),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::error::{MAX_PROBLEMS, Problem};
+use crate::base::secrets::Secret;
 use crate::base::similar::most_similar;
 use crate::output::domoticz::idx::Idx;
 
@@ -25,16 +26,29 @@ pub(super) struct File {
     pub(super) mqtt: Option<MqttTable>,
     pub(super) server: Option<ServerTable>,
     pub(super) history: Option<HistoryTable>,
+    pub(super) alerts: Option<AlertsTable>,
 }
 
 impl File {
-    /// Returns the files that contain a password or a key. Without a key file, the certificate's file contains the key.
-    pub(super) fn secret_files(&self) -> Vec<PathBuf> {
+    /// Returns the files that contain a password or a key. Without a key file, the certificate's file contains the key. The
+    /// address for alerts may contain a secret, and then so does the configuration, which is at `path`.
+    pub(super) fn secret_files(&self, path: Option<&Path>) -> Vec<PathBuf> {
         let mqtt = self.mqtt.iter().flat_map(|mqtt| {
             [mqtt.password_file.as_ref(), mqtt.client_key.as_ref().or(mqtt.client_cert.as_ref())]
         });
         let gateways = self.gateway.iter().map(|gateway| gateway.password_file.as_ref());
-        gateways.chain([self.cloud.password_file.as_ref()]).chain(mqtt).flatten().cloned().collect()
+        let alerts = self.alerts.iter().map(|alerts| alerts.url_file.as_ref());
+        let whole = self.alerts.iter().filter(|alerts| alerts.url.is_some()).filter_map(|_| path);
+        let others = [self.cloud.password_file.as_ref()];
+        gateways
+            .chain(others)
+            .chain(mqtt)
+            .chain(alerts)
+            .flatten()
+            .map(PathBuf::as_path)
+            .chain(whole)
+            .map(Path::to_owned)
+            .collect()
     }
 }
 
@@ -113,6 +127,15 @@ pub(super) struct ServerTable {
 pub(super) struct HistoryTable {
     pub(super) enabled: Option<bool>,
     pub(super) keep: Option<String>,
+}
+
+/// `[alerts]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AlertsTable {
+    pub(super) url: Option<Secret>,
+    pub(super) url_file: Option<PathBuf>,
+    pub(super) format: Option<String>,
 }
 
 /// Parses a configuration file. Returns the values that could be read, and all mistakes: a value of a wrong type does not

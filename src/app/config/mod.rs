@@ -3,6 +3,7 @@
 //! There are three steps: the parsed file (`file.rs`), the check that completes it (`check.rs`), and the [`Config`] that
 //! the program uses, which is always valid.
 
+mod alerts;
 mod check;
 pub mod environment;
 mod error;
@@ -27,7 +28,9 @@ use findings::Failure;
 use error::MAX_PROBLEMS;
 pub use error::{Error, Problem};
 pub use file::EXAMPLE;
-pub use settings::{Config, Format, Gateway, History, MAX_CONNECTIONS, Mqtt, Server, Service, Stdout};
+pub use settings::{
+    AlertFormat, Alerts, Config, Format, Gateway, History, MAX_CONNECTIONS, Mqtt, Server, Service, Stdout,
+};
 
 /// The maximum size of a configuration file. A thousand gateways take a tenth of it.
 const MAX_SIZE: u64 = 1 << 20;

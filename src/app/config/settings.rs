@@ -14,7 +14,7 @@ use crate::io::cloud;
 use crate::io::gateway::Target;
 use crate::io::gateway::address::Address;
 use crate::io::http::Listen;
-use crate::io::mqtt;
+use crate::io::{mqtt, webhook};
 use crate::output::domoticz::idx::Idx;
 use crate::rules::access::Limits;
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub server: Option<Server>,
     /// The history; `None` if it is switched off.
     pub history: Option<History>,
+    /// The delivery of alerts; `None` if there is none.
+    pub alerts: Option<Alerts>,
     /// The configured files that contain a password or a key.
     pub secret_files: Vec<PathBuf>,
     /// Settings that are allowed but not recommended.
@@ -106,6 +108,15 @@ impl fmt::Display for Gateway {
 }
 
 impl Gateway {
+    /// Returns the address, or else what distinguishes the gateway from the others.
+    pub fn place(&self) -> String {
+        match (&self.address, &self.serial) {
+            (Some(address), _) => address.to_string(),
+            (None, Some(serial)) => serial.to_string(),
+            (None, None) => "mdns".to_owned(),
+        }
+    }
+
     /// Returns the settings for opening the gateway.
     pub fn target(&self) -> Target {
         Target {
@@ -122,6 +133,24 @@ impl Gateway {
 pub struct History {
     /// The time for which 5-minute samples are kept. Days are kept for ever.
     pub keep: SignedDuration,
+}
+
+/// The delivery of alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alerts {
+    /// The address that receives them.
+    pub address: webhook::Address,
+    /// The format of the messages.
+    pub format: AlertFormat,
+}
+
+/// The format of alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertFormat {
+    /// A text with a title in a header, as for ntfy.
+    Text,
+    /// A JSON object.
+    Json,
 }
 
 /// The formats of standard output.

@@ -3,6 +3,7 @@
 //! The daemon ends at a stop signal, or when the reader of its only output has gone. It keeps running while a gateway, the cloud
 //! or a broker is unreachable.
 
+mod alerts;
 mod daemon_lock;
 mod history;
 mod inputs;

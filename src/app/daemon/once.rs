@@ -52,7 +52,7 @@ pub async fn run_once(
     written.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into())).map_err(Error::Output)?;
     let statuses = shared.statuses.reader();
     let statuses = statuses.borrow();
-    Ok(statuses.iter().all(|status| matches!(status, Status::Read(_))))
+    Ok(statuses.iter().all(|place| matches!(place.status, Status::Read(_))))
 }
 
 /// Writes the readings to standard output.

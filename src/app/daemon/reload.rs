@@ -124,6 +124,7 @@ fn change(old: &Config, new: &Config) -> Change {
     parts.extend((old.mqtt != new.mqtt).then(|| "changed [mqtt]".to_owned()));
     parts.extend((old.server != new.server).then(|| "changed [server]".to_owned()));
     parts.extend((old.history != new.history).then(|| "changed [history]".to_owned()));
+    parts.extend((old.alerts != new.alerts).then(|| "changed [alerts]".to_owned()));
     parts.extend((old.stdout != new.stdout).then(|| "changed [stdout]".to_owned()));
     if parts.is_empty() { Change::Nothing } else { Change::Parts(parts) }
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::notify::Notify;
 use crate::app::latest::Snapshot;
-use crate::app::status::{Status, line};
+use crate::app::status::{Place, line};
 use crate::base::heartbeat::Heartbeat;
 
 /// A task whose last heartbeat is older has stopped responding. The longest time between two heartbeats is a page of a
@@ -24,7 +24,7 @@ const SHORTEST: Duration = Duration::from_millis(50);
 pub(super) async fn notify_systemd(
     notify: &mut Notify,
     heartbeats: &[Heartbeat],
-    mut statuses: watch::Receiver<Vec<Status>>,
+    mut statuses: watch::Receiver<Vec<Place>>,
     mut latest: watch::Receiver<Snapshot>,
 ) {
     let every = notify.watchdog().map_or(IDLE, |length| (length / 4).max(SHORTEST));
@@ -58,7 +58,7 @@ fn all_respond(heartbeats: &[Heartbeat]) -> bool {
     heartbeats.iter().all(|heartbeat| heartbeat.age() < MAX_HEARTBEAT_AGE)
 }
 
-fn status(statuses: &[Status], snapshot: &Snapshot) -> String {
+fn status(statuses: &[Place], snapshot: &Snapshot) -> String {
     let status = line(statuses);
     snapshot.broker_trouble().map_or(status.clone(), |trouble| format!("{status}; {trouble}"))
 }

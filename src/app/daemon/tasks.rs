@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::alerts::Alerts;
 use super::history::{self, History};
 use super::reload::{Change, ReloadLimit, reloaded};
 use super::running_task::{RunningTask, STOP_TIMEOUT};
@@ -53,6 +54,7 @@ pub(super) struct Tasks {
     publisher: Option<RunningTask<PublisherSettings>>,
     server: Server,
     history: History,
+    alerts: Alerts,
     set: JoinSet<()>,
     /// Unique at the broker.
     client_id: String,
@@ -111,6 +113,7 @@ impl Tasks {
             publisher: None,
             server: Server::default(),
             history: History::default(),
+            alerts: Alerts::default(),
             set,
             client_id,
             written_to_stdout: 0,
@@ -134,10 +137,12 @@ impl Tasks {
             self.start_publisher(published, config, inputs.rng.fork());
         }
         self.history.start(&mut self.set, config, &self.shared, inputs);
+        self.alerts.start(&mut self.set, config, &self.shared, &mut inputs.rng);
     }
 
     fn start_poller(&mut self, settings: config::Gateway, start: Instant) {
         let place = self.shared.statuses.open();
+        self.shared.statuses.name(place, settings.place(), settings.serial.clone());
         let heartbeat = Heartbeat::new();
         let mut reader = Reader::new(settings.clone(), self.shared.clone(), heartbeat.clone());
         let pages = (!settings.proxy.is_empty()).then(|| PageCache::new(settings.interval));
@@ -237,6 +242,7 @@ impl Tasks {
             publisher.stop().await;
         }
         self.history.stop_unless(new).await;
+        self.alerts.stop_unless(new).await;
         self.start_missing(new, inputs);
         while self.set.try_join_next().is_some() {}
         let (token_provider, places) = (Arc::clone(&self.shared.token_provider), places(new));
@@ -292,7 +298,7 @@ impl Tasks {
     pub(super) async fn stop(&mut self) -> Ending {
         let stops = self.gateways.iter().map(|poller| &poller.task.stop);
         let others = self.publisher.iter().map(|task| &task.stop).chain(self.server.stop_signal());
-        let others = others.chain(self.history.stop_signal());
+        let others = others.chain(self.history.stop_signal()).chain(self.alerts.stop_signal());
         for stop in stops.chain(others) {
             stop.send_replace(true);
         }

@@ -8,9 +8,10 @@ mod token_report;
 use tokio::sync::watch;
 
 use crate::base::reading::{Event, Reading, Serial};
+use crate::output::alerts::CurrentProblem;
 pub use cloud_report::CloudReport;
 pub use snapshot::{Availability, Gateway, Numbered, NumberedEvent, Snapshot};
-pub use token_report::TokenReport;
+pub use token_report::{Obstacle, TokenReport};
 
 /// The newest values, to which pollers write. Clones share them.
 #[derive(Clone, Debug)]
@@ -54,9 +55,27 @@ impl Latest {
         self.0.send_if_modified(|snapshot| snapshot.write_news(serial, token, |gateway| &mut gateway.token));
     }
 
+    /// Sets the totals of a gateway that are held back, of which its events tell the readers.
+    pub fn put_held(&self, serial: &Serial, held: Vec<&'static str>) {
+        self.0.send_if_modified(|snapshot| {
+            snapshot.set_held(serial, held);
+            false
+        });
+    }
+
     /// Adds an event of a gateway.
     pub fn put_event(&self, serial: &Serial, event: Event) {
-        self.0.send_modify(|snapshot| snapshot.add_event(serial, event));
+        self.0.send_modify(|snapshot| snapshot.add_event(Some(serial), event));
+    }
+
+    /// Adds an event about the daemon.
+    pub fn put_daemon_event(&self, event: Event) {
+        self.0.send_modify(|snapshot| snapshot.add_event(None, event));
+    }
+
+    /// Writes the problems that last, if they have changed.
+    pub fn put_problems(&self, problems: Vec<CurrentProblem>) {
+        self.0.send_if_modified(|snapshot| snapshot.set_problems(problems));
     }
 
     /// Writes the last contact with the cloud, if it has changed.

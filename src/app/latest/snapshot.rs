@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::cloud_report::CloudReport;
 use super::token_report::TokenReport;
 use crate::base::reading::{Event, Reading, Serial};
+use crate::output::alerts::CurrentProblem;
 
 /// The number of events that are kept for slow readers. A long outage of the broker loses the older ones.
 pub(super) const EVENTS: usize = 64;
@@ -23,6 +24,7 @@ pub struct Snapshot {
     events: VecDeque<NumberedEvent>,
     broker_trouble: Option<Arc<str>>,
     cloud: Option<Arc<CloudReport>>,
+    problems: Vec<CurrentProblem>,
     written: u64,
 }
 
@@ -35,6 +37,10 @@ pub struct Gateway {
     pub availability: Option<Numbered<Availability>>,
     /// The state of its token.
     pub token: Option<Numbered<TokenReport>>,
+    /// The problems that last and affect it; `None` if nobody watches for problems.
+    pub problems: Option<Numbered<Vec<CurrentProblem>>>,
+    /// The names of its lifetime totals that are held back.
+    pub held: Vec<&'static str>,
     /// The number of its newest write.
     written: u64,
 }
@@ -70,8 +76,8 @@ pub enum Availability {
 pub struct NumberedEvent {
     /// The number of the write.
     pub number: u64,
-    /// The gateway.
-    pub serial: Serial,
+    /// The gateway; `None` if the event is about the daemon.
+    pub serial: Option<Serial>,
     /// The event.
     pub event: Arc<Event>,
 }
@@ -128,6 +134,11 @@ impl Snapshot {
         self.cloud.as_deref()
     }
 
+    /// Returns the problems that last.
+    pub fn problems(&self) -> &[CurrentProblem] {
+        &self.problems
+    }
+
     /// Returns the number of the newest write.
     pub const fn written(&self) -> u64 {
         self.written
@@ -163,13 +174,34 @@ impl Snapshot {
         self.gateways.get_mut(serial).is_some_and(|gateway| gateway.reading.take().is_some())
     }
 
+    /// Sets the totals of `serial` that are held back. No reader waits for that.
+    pub(super) fn set_held(&mut self, serial: &Serial, held: Vec<&'static str>) {
+        if let Some(gateway) = self.gateways.get_mut(serial) {
+            gateway.held = held;
+        }
+    }
+
+    /// Sets the problems that last; returns whether they are news.
+    pub(super) fn set_problems(&mut self, problems: Vec<CurrentProblem>) -> bool {
+        let mut is_news = self.problems != problems;
+        self.problems = problems;
+        for serial in self.gateways.keys().cloned().collect::<Vec<_>>() {
+            let affects = |problem: &&CurrentProblem| {
+                problem.serial.as_ref().is_none_or(|affected| *affected == serial)
+            };
+            let problems: Vec<CurrentProblem> = self.problems.iter().filter(affects).cloned().collect();
+            is_news |= self.write_news(&serial, problems, |gateway| &mut gateway.problems);
+        }
+        is_news
+    }
+
     /// Adds an event of `serial`, and drops the oldest if there are too many.
-    pub(super) fn add_event(&mut self, serial: &Serial, event: Event) {
+    pub(super) fn add_event(&mut self, serial: Option<&Serial>, event: Event) {
         let Numbered { number, value, .. } = self.number(event);
         if self.events.len() == EVENTS {
             self.events.pop_front();
         }
-        self.events.push_back(NumberedEvent { number, serial: serial.clone(), event: value });
+        self.events.push_back(NumberedEvent { number, serial: serial.cloned(), event: value });
     }
 
     /// Writes the last contact with the cloud; returns whether it has changed.

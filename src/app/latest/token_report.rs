@@ -4,8 +4,17 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use serde::Serialize;
 
 use crate::io::token::store::Tokens;
-use crate::rules::logins::decision::Decision;
+use crate::rules::logins::decision::{Decision, Stopped, Waiting};
 use crate::rules::logins::situation::TokenFacts;
+
+/// What stands between a gateway and a new token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A login waits, for this reason.
+    Waits(Waiting),
+    /// A person has to act.
+    NeedsPerson(Stopped),
+}
 
 /// The state of a gateway's token, without the token itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +42,9 @@ pub struct TokenReport {
     /// The reason that another token is needed, and when it comes; `None` if none is needed. Part of the message.
     #[serde(skip)]
     pub waiting: Option<String>,
+    /// What stands between the gateway and a new token, if it needs one.
+    #[serde(skip)]
+    pub obstacle: Option<Obstacle>,
 }
 
 impl TokenReport {
@@ -49,6 +61,7 @@ impl TokenReport {
                 days_left: None,
                 message: decision.to_string(),
                 waiting: Some(decision.to_string()),
+                obstacle: obstacle(decision),
             };
         };
         let token = &kept.token;
@@ -83,7 +96,16 @@ impl TokenReport {
             days_left: Some(left.as_hours().div_euclid(24)),
             message,
             waiting,
+            obstacle: obstacle(decision),
         }
+    }
+}
+
+const fn obstacle(decision: &Decision) -> Option<Obstacle> {
+    match decision {
+        Decision::Rest | Decision::Act { .. } => None,
+        Decision::Wait { why, .. } => Some(Obstacle::Waits(*why)),
+        Decision::Stop(stopped) => Some(Obstacle::NeedsPerson(*stopped)),
     }
 }
 

@@ -110,6 +110,11 @@ impl CounterFile {
         self.guard.state().published(counter)
     }
 
+    /// Returns the totals of the site that are held back.
+    pub fn held(&self) -> Vec<Counter> {
+        self.guard.state().held()
+    }
+
     /// Resets `counters`: each starts again from the next value of the gateway.
     pub fn reset(&mut self, counters: &[Counter]) {
         self.guard.reset(counters);

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::counter_file::CounterFile;
-use crate::base::reading::{Event, Reading};
+use crate::base::reading::{Counter, Event, Reading};
 
 /// The guarded totals of the gateway that is polled.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ impl GuardedTotals {
         file.load(&self.shared.state).await;
         file.apply_reset(&self.shared.state).await;
         self.events.extend(file.apply(&mut reading, &self.shared.zone, Instant::now()));
+        let held = file.held().into_iter().map(Counter::name).collect();
+        self.shared.latest.put_held(&reading.gateway.serial, held);
         reading
     }
 

@@ -82,6 +82,9 @@ impl Reports {
         let now = Instant::now();
         if self.serial.as_ref() != serial {
             self.serial = serial.cloned();
+            if let Some(serial) = serial {
+                self.shared.statuses.identify(self.place, serial);
+            }
             self.silence.restart(now);
         }
         self.count(&polled);
@@ -152,7 +155,7 @@ impl Reports {
             ),
             _ => tracing::debug!(lasts = ?self.outage.lasts(now), "{message}"),
         }
-        self.shared.statuses.put(self.place, Status::Trouble(message.to_owned()));
+        self.shared.statuses.put(self.place, Status::Trouble { kind, message: message.to_owned() });
     }
 
     /// Returns whether it is the time of the nightly restart.

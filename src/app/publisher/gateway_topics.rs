@@ -164,6 +164,10 @@ impl GatewayTopics {
             let message = topics::token(&at.options.prefix, &self.serial, &*token.value);
             messages.extend(self.news(message, at));
         }
+        if let Some(problems) = &known.problems {
+            let message = topics::problems(&at.options.prefix, &self.serial, &problems.value);
+            messages.extend(self.news(message, at));
+        }
         // A newer reading may be due already.
         let newest = known.fresh_reading().map(|newest| newest.number);
         let reading = searched.reading.filter(|it| newest == Some(it.number) && self.reading != it.number);

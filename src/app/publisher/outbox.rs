@@ -215,7 +215,7 @@ impl Outbox {
     fn begin_event(&mut self, snapshot: &Snapshot) -> bool {
         let Some(entry) = snapshot.events_after(self.last_event).next() else { return false };
         self.last_event = entry.number;
-        let message = topics::event(&self.options.prefix, &entry.serial, &entry.event);
+        let message = topics::event(&self.options.prefix, entry.serial.as_ref(), &entry.event);
         self.begun.push_back(Command::Publish(message));
         true
     }

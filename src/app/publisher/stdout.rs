@@ -285,6 +285,7 @@ mod tests {
             days_left: Some(300),
             message: "valid for 300 days".to_owned(),
             waiting: None,
+            obstacle: None,
         };
         latest.put_token(&Serial::parse("1").unwrap(), token);
         let (snapshot, mut seen) = (latest.reader(), 0);

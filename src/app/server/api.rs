@@ -18,6 +18,7 @@ use crate::app::consumers::listed::Listed;
 use crate::app::latest::{Availability, CloudReport, Gateway, TokenReport};
 use crate::app::requests::Request;
 use crate::base::reading::{Event, Serial};
+use crate::output::alerts::CurrentProblem;
 use crate::rules::access::consumers::Identity;
 
 /// A gateway in a list.
@@ -73,6 +74,8 @@ struct Status {
     /// Absent without a broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<Broker>,
+    /// The problems that last.
+    problems: Vec<CurrentProblem>,
     /// The last events, the newest first.
     events: Vec<Event>,
 }
@@ -133,11 +136,13 @@ pub(super) async fn poll(State(context): State<Arc<Context>>, Path(serial): Path
 /// `GET /api/v1/status`
 pub(super) async fn status(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
     let reader = context.latest.reader();
-    let (problem, cloud, mut events): (Option<String>, Option<CloudReport>, Vec<Event>) = {
+    let (problem, cloud, problems) = {
         let snapshot = reader.borrow();
-        let events = snapshot.events_after(0).map(|event| Event::clone(&event.event)).collect();
-        (snapshot.broker_trouble().map(str::to_owned), snapshot.cloud().cloned(), events)
+        let problem = snapshot.broker_trouble().map(str::to_owned);
+        (problem, snapshot.cloud().cloned(), snapshot.problems().to_vec())
     };
+    let mut events: Vec<Event> =
+        reader.borrow().events_after(0).map(|event| Event::clone(&event.event)).collect();
     events.reverse();
     let broker = context.has_broker.then(|| Broker { connected: problem.is_none(), problem });
     json(
@@ -150,6 +155,7 @@ pub(super) async fn status(State(context): State<Arc<Context>>, headers: HeaderM
             summary: crate::app::status::line(&context.statuses.reader().borrow()),
             cloud,
             broker,
+            problems,
             events,
         },
     )

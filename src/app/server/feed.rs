@@ -146,7 +146,8 @@ fn events(choice: &Choice, done: u64, snapshot: &Snapshot) -> Vec<(Group, Messag
     if !choice.has(Group::Events) {
         return Vec::new();
     }
-    let wanted = snapshot.events_after(done).filter(|event| choice.is_about(&event.serial));
+    let is_wanted = |serial: Option<&Serial>| serial.is_none_or(|serial| choice.is_about(serial));
+    let wanted = snapshot.events_after(done).filter(|event| is_wanted(event.serial.as_ref()));
     let updates =
         wanted.map(|event| update(Group::Events, &json!({"serial": event.serial, "event": *event.event})));
     if done == 0 { updates.last().into_iter().collect() } else { updates.collect() }

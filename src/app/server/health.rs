@@ -54,10 +54,10 @@ pub(super) async fn ready(State(context): State<Arc<Context>>) -> Response {
         snapshot.gateways().map(|(serial, gateway)| check(&context, serial, gateway)).collect()
     };
     let statuses = context.statuses.reader().borrow().clone();
-    let configured = statuses.iter().filter(|status| **status != Status::Removed).count();
+    let configured = statuses.iter().filter(|place| place.status != Status::Removed).count();
     if checks.len() < configured {
-        let trouble = statuses.iter().find_map(|status| match status {
-            Status::Trouble(words) => Some(words.clone()),
+        let trouble = statuses.iter().find_map(|place| match &place.status {
+            Status::Trouble { message, .. } => Some(message.clone()),
             _ => None,
         });
         let reason = trouble.unwrap_or_else(|| "not read yet".to_owned());

@@ -12,7 +12,7 @@ use super::rendered::Document;
 use crate::app::history::chart;
 use crate::app::history::reader::HistoryReader;
 use crate::app::latest::{Availability, CloudReport, Gateway, Snapshot, TokenReport};
-use crate::app::status::Status;
+use crate::app::status::{Place, Status};
 use crate::base::reading::Serial;
 use crate::output::page::{Cloud, SCRIPT, STYLE, Site, Today, Token};
 
@@ -142,8 +142,8 @@ pub(super) fn cloud(report: &CloudReport) -> Cloud {
 }
 
 /// Returns the problems of configured gateways whose serial number is not known yet.
-pub(super) fn unknown(statuses: &[Status], snapshot: &Snapshot) -> Vec<String> {
-    let configured = statuses.iter().filter(|status| **status != Status::Removed).count();
+pub(super) fn unknown(statuses: &[Place], snapshot: &Snapshot) -> Vec<String> {
+    let configured = statuses.iter().filter(|place| place.status != Status::Removed).count();
     if snapshot.gateways().count() >= configured {
         return Vec::new();
     }
@@ -154,8 +154,8 @@ pub(super) fn unknown(statuses: &[Status], snapshot: &Snapshot) -> Vec<String> {
             Some(Availability::Online) | None => None,
         })
         .collect();
-    let troubles = statuses.iter().filter_map(|status| match status {
-        Status::Trouble(words) => Some(words),
+    let troubles = statuses.iter().filter_map(|place| match &place.status {
+        Status::Trouble { message, .. } => Some(message),
         Status::Starting | Status::Read(_) | Status::Removed => None,
     });
     troubles.filter(|words| !offline.contains(&words.as_str())).cloned().collect()

@@ -108,8 +108,13 @@ pub struct Event {
 }
 
 impl Event {
+    /// The kind of an event about a problem that has begun.
+    pub const PROBLEM_BEGUN: &str = "problem_begun";
+    /// The kind of an event about a problem that has ended.
+    pub const PROBLEM_ENDED: &str = "problem_ended";
+
     /// Returns `true` if the event reports the end of a problem.
     pub fn is_an_end(&self) -> bool {
-        matches!(self.kind, "counter_returned" | "production_meter_sees")
+        matches!(self.kind, "counter_returned" | "production_meter_sees" | Self::PROBLEM_ENDED)
     }
 }

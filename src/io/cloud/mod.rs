@@ -22,8 +22,9 @@ use crate::base::secrets::{Credentials, Secret};
 use crate::io::tls;
 use http::{Field, NoResponse, send};
 
+pub use crate::io::retry_after::RetryAfter;
 pub use failure as answer;
-pub use failure::{Failure, Kind, RetryAfter};
+pub use failure::{Failure, Kind};
 pub use response::{Cookie, Response, SESSION_COOKIE};
 
 /// The connect timeout.

@@ -6,9 +6,10 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, Kind, RetryAfter};
+use super::failure::{Failure, Kind};
 use super::shape::shape;
 use crate::base::secrets::{Document, Secret};
+use crate::io::retry_after::RetryAfter;
 use crate::io::token::Token;
 
 /// The name of the session cookie. Its value is the session identifier.

@@ -57,7 +57,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    troubles: BTreeMap<Trouble, Outage<()>>,
+    /// The failures so far, each with the newest error.
+    troubles: BTreeMap<Trouble, (Outage<()>, String)>,
     /// The directory that was opened last. Kept open, so that no other directory reuses its inode number.
     opened: Option<(u64, u64, File)>,
     /// The number of times that the directory under the path was replaced.
@@ -83,6 +84,15 @@ impl Health {
         self.state().replaced
     }
 
+    /// Returns the error of the present failure of the whole directory, if there is one. That of one file may not be tried
+    /// again, so nobody notices its end.
+    pub(super) fn error(&self) -> Option<String> {
+        let state = self.state();
+        let whole = [Trouble::Stalled, Trouble::Directory, Trouble::Writing];
+        let mut present = whole.iter().filter_map(|trouble| state.troubles.get(trouble));
+        present.find(|(outage, _)| outage.is_unavailable()).map(|(_, error)| error.clone())
+    }
+
     /// Records the directory that was opened, and logs a replacement.
     pub(super) fn opened(&self, directory: &File) {
         let Ok(data) = directory.metadata() else { return };
@@ -94,7 +104,8 @@ impl Health {
         let mut state = self.state();
         let before = state.opened.replace((data.dev(), data.ino(), kept));
         state.replaced += u64::from(before.is_some());
-        let was_gone = state.troubles.get(&Trouble::Directory).is_some_and(Outage::is_unavailable);
+        let was_gone =
+            state.troubles.get(&Trouble::Directory).is_some_and(|(outage, _)| outage.is_unavailable());
         drop(state);
         if before.is_some() && !was_gone && self.0.logs {
             tracing::warn!(
@@ -154,9 +165,13 @@ impl Health {
             return;
         }
         let is_one_file = matches!(trouble, Trouble::File(..));
-        let outage = || Outage::new(STEADY);
-        let report =
-            self.state().troubles.entry(trouble).or_insert_with(outage).failed((), false, Instant::now());
+        let report = {
+            let mut state = self.state();
+            let known = || (Outage::new(STEADY), String::new());
+            let (outage, newest) = state.troubles.entry(trouble).or_insert_with(known);
+            *newest = error.to_string();
+            outage.failed((), false, Instant::now())
+        };
         match report {
             OutageReport::Begun if is_one_file => tracing::warn!("{error}; readings continue"),
             OutageReport::Begun => tracing::warn!(
@@ -175,7 +190,7 @@ impl Health {
         let mut state = self.state();
         let mut ended = Vec::new();
         for trouble in troubles {
-            ended.extend(state.troubles.get_mut(trouble).map(|outage| (trouble, outage.ended(now))));
+            ended.extend(state.troubles.get_mut(trouble).map(|(outage, _)| (trouble, outage.ended(now))));
         }
         drop(state);
         for (trouble, report) in ended {

@@ -116,6 +116,11 @@ impl StateDir {
         self.directory.health.replaced()
     }
 
+    /// Returns the error of the failure of the whole directory that lasts, if there is one and failures are logged.
+    pub fn error(&self) -> Option<String> {
+        self.directory.health.error()
+    }
+
     /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.directory.path

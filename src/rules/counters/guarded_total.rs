@@ -214,6 +214,11 @@ impl GuardedTotal {
         WattHours::new(self.published)
     }
 
+    /// Returns whether a reported incident has not ended yet.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_reported
+    }
+
     /// Returns [`GuardTime::passed`] at the last reading.
     pub(super) fn seen(&self) -> f64 {
         self.level.seen

@@ -89,6 +89,12 @@ impl GuardState {
         self.estimates.published(counter).or(guarded)
     }
 
+    /// Returns the totals of the site that are held back.
+    pub fn held(&self) -> Vec<Counter> {
+        let held = self.totals.iter().filter(|(_, total)| total.is_held()).map(|(counter, _)| *counter);
+        self.doubt.iter().map(|_| Counter::Production).chain(held).collect()
+    }
+
     /// Records the published totals of the day.
     pub(super) fn record_days(&mut self, reading: &mut Reading, zone: &TimeZone) {
         let time = reading.time;

@@ -48,6 +48,9 @@ pub async fn check(context: &mut Context, out: &mut dyn Write) -> Result<(), Fai
         }
     }
     broker(context, &mut report).await?;
+    if context.config.alerts.is_some() {
+        report.note("alerts", "configured; `enphased alerts test` sends a message")?;
+    }
     server::check(&context.config, state.as_ref(), &mut report).await?;
     report.wrong.map_or(Ok(()), |code| Err(Failure::new(code, "")))
 }

@@ -70,9 +70,29 @@ pub(super) async fn check(
         path(file, Purpose::Configuration, "configuration", report)?;
     }
     for file in &config.secret_files {
-        path(file, Purpose::Secret, "secret", report)?;
+        if config.path.as_ref() == Some(file) {
+            configuration_with_secret(file, report)?;
+        } else {
+            path(file, Purpose::Secret, "secret", report)?;
+        }
     }
     Ok(())
+}
+
+/// Checks the configuration that contains the address for alerts. The daemon may run as another user, so the configuration
+/// is not simply closed to others.
+fn configuration_with_secret(path: &Path, report: &mut Report<'_>) -> Result<(), Failure> {
+    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if Purpose::Secret.excess(mode).is_none_or(|(access, _)| access != "read") {
+        return Ok(());
+    }
+    let message = format!(
+        "other users can read {} (mode {mode:04o}), which contains the address for alerts; write the address to a file of \
+         its own, and the path of that file to url_file below [alerts]",
+        path.display()
+    );
+    report.wrong("secret", &Failure::new(Purpose::Secret.code(), message))
 }
 
 /// Checks one path. A path that cannot be inspected is reported where it is used, or other users cannot reach it either.

@@ -26,6 +26,10 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         lines.push(format!("stdout        {format}, {} devices by idx", stdout.idx.devices().count()));
     }
     lines.push(format!("broker        {}", config.mqtt.as_ref().map_or_else(|| "none".to_owned(), broker)));
+    if let Some(alerts) = &config.alerts {
+        lines
+            .push(format!("alerts        url set, format {}", format!("{:?}", alerts.format).to_lowercase()));
+    }
     lines.extend(config.warnings.iter().map(|warning| format!("warning       {warning}")));
     lines
 }

@@ -105,6 +105,9 @@ fn redaction(config: &config::Config) -> Redaction {
             redaction.add(password.expose(), Kind::Secret);
         }
     }
+    if let Some(alerts) = &config.alerts {
+        redaction.add(alerts.address.expose(), Kind::Secret);
+    }
     redaction
 }
 

@@ -79,6 +79,7 @@ fn a_token_report_is_sent_when_it_changes() {
         days_left: Some(300),
         message: "valid".to_owned(),
         waiting: None,
+        obstacle: None,
     };
     for _ in 0..2 {
         latest.put_token(&Serial::parse("1").unwrap(), report.clone());
