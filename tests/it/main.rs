@@ -45,6 +45,7 @@ mod recordings;
 mod refresh_prompt;
 mod refresh_terminal;
 mod reload;
+mod release;
 mod reset_totals;
 mod restarts;
 mod server;
