@@ -32,8 +32,8 @@ use tokio::time::{pause, resume, sleep};
 use crate::gateways::pages;
 use crate::states::State;
 
-/// How long the first reading takes at most, in virtual time.
-const FIRST_READING: Duration = Duration::from_secs(120);
+/// How long the first readings take at most, in virtual time: not a multiple of the interval, so that nothing is read at its end.
+const FIRST_READING: Duration = Duration::from_secs(100);
 /// The file with the time of the house, for the process after a restart.
 const TIME: &str = "time";
 
