@@ -10,19 +10,24 @@ mkdirSync(folder, { recursive: true });
 const chrome = await browser();
 const VIEWS = { "": "", "-month": "?month=2026-05", "-year": "?year=2026" };
 
-for (const state of states().filter((state) => state !== "live")) {
-  const house = await House.start(state);
-  for (const colorScheme of SCHEMES) {
+const names = states().filter((state) => state !== "live");
+let next = House.start(names[0]);
+for (const [n, state] of names.entries()) {
+  const house = await next;
+  // The next one is built meanwhile.
+  next = names[n + 1] && House.start(names[n + 1]);
+  for (const [view, path] of Object.entries(VIEWS)) {
+    if (view && state !== "day") continue;
+    const page = await visit(chrome, house.url, { path });
+    if (page.first.ok()) await live(page);
     for (const [device, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
-      for (const [view, path] of Object.entries(VIEWS)) {
-        if (view && state !== "day") continue;
-        const page = await visit(chrome, house.url, { colorScheme, viewport, path });
-        if (page.first.ok()) await live(page);
-        await page.evaluate(() => document.fonts.ready);
+      for (const colorScheme of SCHEMES) {
+        await page.setViewportSize(viewport);
+        await page.emulateMedia({ colorScheme });
         await page.screenshot({ path: join(folder, `${state}${view}-${device}-${colorScheme}.png`), fullPage: true });
-        await page.context().close();
       }
     }
+    await page.context().close();
   }
   await house.end();
   console.log(state);

@@ -28,6 +28,7 @@ pub struct House {
     gateway: Serial,
     inverters: Vec<Serial>,
     phases: Vec<String>,
+    has_battery: bool,
     /// The totals at the end of the year, and in [`Year`] at its beginning, in the order of [`Counter::ALL`].
     totals: [WattHours; 6],
 }
@@ -57,6 +58,7 @@ impl House {
             gateway,
             inverters: rows.iter().filter_map(serial).collect(),
             phases: (1..=phases.unwrap_or_default()).map(|phase| format!("L{phase}")).collect(),
+            has_battery: pages.json("/ivp/ensemble/secctrl").is_some(),
             totals,
         })
     }
@@ -118,11 +120,16 @@ impl Year {
         let peak = self.house.inverters.len().max(1) as f64 * INVERTER_W;
         let production = peak * sunshine(hour, winter) * self.clarity * (0.85 + 0.15 * self.rng.f64());
         let house = load(hour, winter) * (0.7 + 0.6 * self.rng.f64());
-        let storage = self.battery(house - production);
+        let has_battery = self.house.has_battery;
+        let storage = if has_battery { self.battery(house - production) } else { 0.0 };
         let grid = house - production - storage;
         let powers =
             [production, house, grid.max(0.0), (-grid).max(0.0), (-storage).max(0.0), storage.max(0.0)];
         let energy = powers.map(|power| (power / SLOTS_PER_HOUR).round());
+        let mut measured = energy.map(WattHours::new);
+        for absent in measured.iter_mut().skip(self.counters()) {
+            *absent = None;
+        }
         if let Some((_, day)) = self.days.last_mut() {
             for (sum, energy) in day.iter_mut().zip(energy) {
                 *sum += energy;
@@ -132,11 +139,21 @@ impl Year {
         Sample {
             start,
             seconds: 300,
-            power: [production, house, grid, storage].map(Watts::new),
-            energy: energy.map(WattHours::new),
-            soc: Percent::new((self.stored / CAPACITY_WH * 1000.0).round() / 10.0),
+            power: [
+                Watts::new(production),
+                Watts::new(house),
+                Watts::new(grid),
+                Watts::new(storage).filter(|_| has_battery),
+            ],
+            energy: measured,
+            soc: Percent::new((self.stored / CAPACITY_WH * 1000.0).round() / 10.0).filter(|_| has_battery),
             estimated: false,
         }
+    }
+
+    /// Returns the number of counters: without a battery not the last two.
+    fn counters(&self) -> usize {
+        if self.house.has_battery { Counter::ALL.len() } else { Counter::ALL.len() - 2 }
     }
 
     /// Returns the power of the battery, positive when discharging, if the house needs `wanted` watts.
@@ -158,7 +175,7 @@ impl Year {
             }
         }
         let mut steps = Vec::new();
-        for (n, quantity) in Counter::ALL.into_iter().enumerate() {
+        for (n, quantity) in Counter::ALL.into_iter().enumerate().take(self.counters()) {
             let (Some(now), Some(from), Some(total)) =
                 (self.counted.get(n), before.get(n), self.house.totals.get(n))
             else {
@@ -244,12 +261,13 @@ fn load(hour: f64, winter: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn year() -> Vec<Batch> {
+    fn year(has_battery: bool) -> Vec<Batch> {
         let serial = |text: &str| Serial::parse(text).unwrap();
         let house = House {
             gateway: serial("122300000001"),
             inverters: (0..14).map(|n| serial(&format!("1223100001{n:02}"))).collect(),
             phases: vec!["L1".to_owned(), "L2".to_owned()],
+            has_battery,
             totals: [WattHours::new(14e6).unwrap(); 6],
         };
         Year::until("2026-06-21T08:10:00Z".parse().unwrap(), house).collect()
@@ -257,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_year_has_seasons_and_its_days_are_the_sums_of_its_slots() {
-        let batches = year();
+        let batches = year(true);
         let samples: Vec<&Sample> = batches.iter().flat_map(|batch| &batch.samples).collect();
         assert_eq!(samples.len(), 365 * 288 + 98);
         let site = |quantity: Counter| {
@@ -280,9 +298,23 @@ mod tests {
 
     #[test]
     fn every_inverter_has_every_day() {
-        let batches = year();
+        let batches = year(true);
         let steps = batches.iter().flat_map(|batch| &batch.steps);
         let inverters = steps.filter(|step| step.to.series.kind == Kind::Inverter);
         assert_eq!(inverters.flat_map(|step| &step.growth).count(), 14 * 366);
+    }
+
+    #[test]
+    fn a_house_without_a_battery_has_none_in_its_year() {
+        let batches = year(false);
+        for sample in batches.iter().flat_map(|batch| &batch.samples) {
+            assert_eq!(
+                (sample.power[3], sample.energy[4], sample.energy[5], sample.soc),
+                (None, None, None, None)
+            );
+        }
+        let steps = batches.iter().flat_map(|batch| &batch.steps);
+        let counters = [Counter::Charged, Counter::Discharged];
+        assert_eq!(steps.filter(|step| counters.contains(&step.to.series.quantity)).count(), 0);
     }
 }

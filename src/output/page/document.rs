@@ -2,7 +2,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::flow::capital;
 use super::house::{House, words};
+use super::problems::code;
 use super::times::moment;
 use super::{batteries, inverters, now, phases, problems, today, token};
 
@@ -111,7 +113,8 @@ pub fn refused(title: &str, detail: &str, is_unknown: bool) -> Markup {
                 main {
                     h1 { "enphased" }
                     h2 { (title) }
-                    p { (words(detail)) }
+                    @let detail = capital(&words(detail));
+                    p { @for (part, is_code) in code(&detail) { @if is_code { code { (part) } } @else { (part) } } "." }
                     @if is_unknown {
                         p { "On the machine where enphased runs, create a token for this browser:" }
                         pre { "sudo enphased consumer add NAME" }

@@ -155,6 +155,6 @@ pub(super) fn section(house: &House) -> Markup {
 }
 
 /// Splits a text at its backticks; the second part of each pair is code.
-fn code(text: &str) -> impl Iterator<Item = (&str, bool)> {
+pub(super) fn code(text: &str) -> impl Iterator<Item = (&str, bool)> {
     text.split('`').enumerate().map(|(n, part)| (part, n % 2 == 1))
 }
