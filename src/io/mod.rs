@@ -11,6 +11,7 @@ pub mod resolve;
 pub mod retry_after;
 pub mod state_dir;
 pub mod streams;
+pub mod supervisor;
 pub mod tls;
 pub mod token;
 pub mod webhook;

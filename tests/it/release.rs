@@ -45,6 +45,8 @@ fn every_place_names_this_version() {
         ("README.md", format!("enphased_{VERSION}-1_arm64.deb")),
         ("docs/install.md", format!("enphased_{VERSION}-1_arm64.deb")),
         ("docs/container.md", format!("enphased:{VERSION}")),
+        ("systemd/addon/enphased/config.yaml", format!("version: \"{VERSION}\"")),
+        ("systemd/addon/enphased/Dockerfile", format!("BUILD_VERSION={VERSION}")),
         ("docs/compose.yaml", format!("image: enphased:{VERSION}")),
     ] {
         assert!(text(path).contains(&name), "{path} does not name {name}");

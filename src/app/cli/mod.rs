@@ -24,12 +24,14 @@ use crate::app::commands::{
     run, token,
 };
 use crate::app::config::environment::Environment;
+use crate::app::config::options::MqttService;
 use crate::app::config::{self as configuration, Format};
 use crate::app::daemon::notify::Notify;
 use crate::app::history::query::Words;
 use crate::base::clock::Clock;
 use crate::base::printable::Cleaned;
 use crate::base::reading::Counter;
+use crate::io::supervisor;
 use arguments::{
     AlertsCommand, Cli, Command, ConfigCommand, ConsumerCommand, DomoticzCommand, GatewayCommand,
     HistoryArgs, ListFormat, TokenCommand,
@@ -48,6 +50,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    let environment = with_broker_of_home_assistant(&cli, environment);
     let prepared = Prepared::new(&cli, &environment);
     let logs = logging::start(&environment, cli.is_verbose(), cli.is_daemon());
     dumps::disable();
@@ -67,6 +70,27 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
         result
     });
     end(result, &logs)
+}
+
+/// Asks the Supervisor of Home Assistant for the broker, if this is its add-on. Its runtime ends here, because a process of
+/// root that changes its user has to have one thread.
+fn with_broker_of_home_assistant(cli: &Cli, mut environment: Environment) -> Environment {
+    let is_health_check = matches!(cli.command, Command::Check { health: true, .. });
+    let Some(token) = environment.supervisor_token.as_ref().filter(|_| environment.options.is_some()) else {
+        return environment;
+    };
+    if is_health_check || !cli.needs_configuration() {
+        return environment;
+    }
+    let address = environment.supervisor.as_deref().unwrap_or(supervisor::ADDRESS);
+    let asked = resources::runtime().map_err(|failure| failure.message).and_then(|runtime| {
+        runtime.block_on(supervisor::mqtt_service(address, token)).map_err(|error| error.to_string())
+    });
+    match asked {
+        Ok(response) => environment.mqtt_service = response.and_then(|body| MqttService::parse(&body)),
+        Err(trouble) => environment.supervisor_trouble = Some(trouble),
+    }
+    environment
 }
 
 /// Logs the reason of a failure, and returns the exit code.

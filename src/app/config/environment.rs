@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use directories::ProjectDirs;
 
+use super::options::MqttService;
 use super::secret::SecretSource;
 use super::variables::Variables;
 use crate::base::secrets::Secret;
@@ -17,8 +18,14 @@ const SYSTEM: &str = "/etc/enphased/config.toml";
 const SYSTEM_STATE: &str = "/var/lib/enphased";
 
 /// The variables of this program that set no key of the configuration.
-const OTHERS: [&str; 4] =
-    ["ENPHASED_CONFIG", "ENPHASED_PASSWORD", "ENPHASED_MQTT_PASSWORD", "ENPHASED_ALERTS_URL"];
+const OTHERS: [&str; 6] = [
+    "ENPHASED_CONFIG",
+    "ENPHASED_PASSWORD",
+    "ENPHASED_MQTT_PASSWORD",
+    "ENPHASED_ALERTS_URL",
+    "ENPHASED_OPTIONS",
+    "ENPHASED_SUPERVISOR",
+];
 
 /// The environment of the process.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +48,16 @@ pub struct Environment {
     pub variables: Variables,
     /// `$ENPHASED_ALERTS_URL`.
     pub alerts_url: Option<Secret>,
+    /// The options of the add-on for Home Assistant OS (`$ENPHASED_OPTIONS`), which replace the configuration file.
+    pub options: Option<PathBuf>,
+    /// What the Supervisor identifies the add-on by (`$SUPERVISOR_TOKEN`).
+    pub supervisor_token: Option<Secret>,
+    /// The address of the Supervisor (`$ENPHASED_SUPERVISOR`), if it is another than usual.
+    pub supervisor: Option<String>,
+    /// The broker that the Supervisor offers, once it has been asked.
+    pub mqtt_service: Option<MqttService>,
+    /// The reason that the Supervisor could not be asked.
+    pub supervisor_trouble: Option<String>,
     /// `$TZ`; empty means UTC.
     pub time_zone: Option<String>,
     /// `$RUST_LOG`.
@@ -79,6 +96,11 @@ impl Environment {
             password: read("ENPHASED_PASSWORD").map(Secret::new),
             mqtt_password: read("ENPHASED_MQTT_PASSWORD").map(Secret::new),
             alerts_url: read("ENPHASED_ALERTS_URL").map(Secret::new),
+            options: path("ENPHASED_OPTIONS"),
+            supervisor_token: read("SUPERVISOR_TOKEN").map(Secret::new),
+            supervisor: read("ENPHASED_SUPERVISOR"),
+            mqtt_service: None,
+            supervisor_trouble: None,
             variables: Variables::collect(read, names, &OTHERS),
             time_zone,
             log: read("RUST_LOG"),

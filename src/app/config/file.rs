@@ -115,6 +115,7 @@ pub(super) struct ServerTable {
     pub(super) open_to: Option<Vec<String>>,
     pub(super) host_names: Option<Vec<String>>,
     pub(super) allow_origins: Option<Vec<String>>,
+    pub(super) ingress: Option<String>,
     pub(super) max_connections: Option<usize>,
     pub(super) max_consumers: Option<usize>,
     pub(super) max_streams: Option<usize>,

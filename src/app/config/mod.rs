@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod findings;
 mod history;
+pub mod options;
 mod same_gateway;
 pub mod secret;
 mod server;
@@ -43,6 +44,9 @@ const NOTHING: &str = "there is no configuration: looking for a gateway by mDNS 
 /// Loads the configuration from `path`, or `$ENPHASED_CONFIG`, or the first default location that exists. Without a file,
 /// a key is that of the environment or its default, and the gateway is located by mDNS.
 pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Config, Error> {
+    if let (None, Some(options)) = (path, &environment.options) {
+        return of_options(options, environment);
+    }
     let named = path.or(environment.config.as_deref());
     let default = || environment.search_paths.iter().map(PathBuf::as_path).find(|path| exists(path));
     let found = named.or_else(default);
@@ -62,6 +66,30 @@ pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Config, Er
         Error::Invalid { path: path.to_owned(), problems: vec![problem] }
     })?;
     complete(text, Some(path), environment)
+}
+
+/// Loads the configuration from the options of the add-on.
+fn of_options(path: &Path, environment: &Environment) -> Result<Config, Error> {
+    let invalid = |problems| Error::Invalid { path: path.to_owned(), problems: limited(problems) };
+    let bytes = files::read_bounded(path, MAX_SIZE)
+        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    let mapped = options::map(&String::from_utf8_lossy(&bytes), environment.mqtt_service.as_ref())
+        .map_err(|problem| invalid(vec![problem]))?;
+    let environment = Environment {
+        password: mapped.password,
+        mqtt_password: mapped.mqtt_password,
+        // Those of the image, which are for a container without an add-on.
+        variables: variables::Variables::default(),
+        ..environment.clone()
+    };
+    let checked = check::check(mapped.file, Vec::new(), Some(path), &environment);
+    let mut config = checked.map_err(|failure| match failure {
+        Failure::Problems(problems) => invalid(problems),
+        Failure::Secret(error) => Error::Secret(error),
+    })?;
+    config.warnings.extend(mapped.warnings);
+    config.warnings.extend(environment.supervisor_trouble);
+    Ok(config)
 }
 
 /// Returns whether a file exists. An error of the disk does not mean that it is missing; reading it reports the error.

@@ -34,8 +34,14 @@ pub(super) fn server(table: ServerTable, gateways: &[Gateway], findings: &mut Fi
         listen.iter().filter_map(|text| findings.take("server listen", text.parse())).collect();
     check_addresses(&listen, gateways, findings);
     let open_to = table.open_to.unwrap_or_else(|| LOOPBACK.map(str::to_owned).to_vec());
-    let open_to: Vec<IpNet> =
+    let mut open_to: Vec<IpNet> =
         open_to.iter().filter_map(|text| findings.take("server open_to", network(text))).collect();
+    let ingress = table.ingress.as_deref().and_then(|text| {
+        let parsed =
+            text.trim().parse::<IpAddr>().map_err(|_reason| "write an IP address, such as \"172.30.32.2\"");
+        findings.take("server ingress", parsed)
+    });
+    open_to.extend(ingress.map(IpNet::from));
     let all = listen.iter().chain(gateways.iter().flat_map(|gateway| &gateway.proxy));
     warn(all, &open_to, findings);
     let allow_origins = table.allow_origins.unwrap_or_default();
@@ -65,6 +71,7 @@ pub(super) fn server(table: ServerTable, gateways: &[Gateway], findings: &mut Fi
         listen,
         host_names: table.host_names.unwrap_or_default(),
         allow_origins,
+        ingress,
         max_connections,
         limits: Limits { open_to, max_consumers, max_streams, requests_per_minute },
     })
@@ -150,6 +157,17 @@ mod tests {
         let open = server.unwrap().server.unwrap().limits.open_to;
         let open: Vec<String> = open.iter().map(ToString::to_string).collect();
         assert_eq!(open, ["192.168.1.0/24", "10.0.0.7/32", "::/0", "fd00::/8"]);
+    }
+
+    #[test]
+    fn the_proxy_of_home_assistant_needs_no_token() {
+        let server = complete("listen = [\"0.0.0.0:1\"]\ningress = \"172.30.32.2\"").unwrap().server.unwrap();
+        assert_eq!(server.ingress, Some("172.30.32.2".parse().unwrap()));
+        assert!(server.limits.open_to.contains(&"172.30.32.2/32".parse().unwrap()));
+        assert!(
+            findings("[server]\nlisten = [\"0.0.0.0:1\"]\ningress = \"ha\"")
+                .starts_with("server ingress: write an IP")
+        );
     }
 
     #[test]

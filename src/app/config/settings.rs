@@ -1,6 +1,7 @@
 //! The checked and completed configuration.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -227,6 +228,8 @@ pub struct Server {
     pub host_names: Vec<String>,
     /// The origins of web pages elsewhere that may read.
     pub allow_origins: Vec<String>,
+    /// The address of a proxy that has checked who asks, and passes on the name that it was asked by.
+    pub ingress: Option<IpAddr>,
     /// The maximum number of connections.
     pub max_connections: usize,
     /// Who may ask, and how much.

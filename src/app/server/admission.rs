@@ -35,7 +35,9 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    if let Some(problem) = misdirected(headers, &context) {
+    // Home Assistant passes on the name that a browser knows it by.
+    let through_ingress = context.settings.ingress == Some(peer.address);
+    if !through_ingress && let Some(problem) = misdirected(headers, &context) {
         return problem.into_response();
     }
     let origin = header(headers, &ORIGIN).map(str::to_owned);
@@ -48,7 +50,7 @@ pub(super) async fn admit(
         next.run(request).await
     } else {
         let wants_page = refused_page::wants_page(request.headers());
-        let asked = asked(&request, peer, is_allowed);
+        let asked = asked(&request, peer, is_allowed || through_ingress);
         match identify(asked, &context).await {
             // What changes something needs a token that is known, in an open network too.
             Ok(Identity::Program { .. }) if request.method() == Method::POST => {

@@ -75,7 +75,7 @@ async fn exchange(listen: Listen, path: &str) -> Result<LocalResponse, Unanswere
 }
 
 /// Sends the request, and reads the response while the connection is driven.
-async fn send(
+pub(in crate::io) async fn send(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: Request<Empty<Bytes>>,
 ) -> Result<LocalResponse, Unanswered> {
