@@ -20,6 +20,7 @@ use super::refused_page::{HTML, refused, wants_page};
 use super::rendered::Document;
 use crate::app::history::chart;
 use crate::app::history::reader::HistoryReader;
+use crate::app::latest::Gateway;
 use crate::app::status;
 use crate::base::reading::Serial;
 use crate::io::history::{Error, gateways};
@@ -232,15 +233,16 @@ async fn house(context: &Context) -> House {
 async fn history(context: &Context, asked: Asked) -> History {
     let today = context.clock.now().to_zoned(context.zone.clone()).date();
     let view = asked.view.unwrap_or(View::Day(today));
-    let gateways: Vec<(Serial, String)> = {
+    let (gateways, read): (Vec<(Serial, String)>, Option<Serial>) = {
         let reader = context.latest.reader();
         let snapshot = reader.borrow();
-        snapshot
-            .gateways()
-            .map(|(serial, gateway)| (serial.clone(), site(serial, gateway, context.interval).name()))
-            .collect()
+        let named = |(serial, gateway): (&Serial, &Gateway)| {
+            (serial.clone(), site(serial, gateway, context.interval).name())
+        };
+        let read = snapshot.gateways().find(|(_, gateway)| gateway.reading.is_some());
+        (snapshot.gateways().map(named).collect(), read.map(|(serial, _)| serial.clone()))
     };
-    let gateway = asked.gateway.or_else(|| gateways.first().map(|(serial, _)| serial.clone()));
+    let gateway = asked.gateway.or(read).or_else(|| gateways.first().map(|(serial, _)| serial.clone()));
     let rows = match &context.history {
         None => Rows::Off,
         Some(reader) => rows(reader, gateway.clone(), view, context, today).await,

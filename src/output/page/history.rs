@@ -128,6 +128,9 @@ fn chart(history: &History, title: &str, found: &Found) -> Markup {
     let is_empty = found.samples.is_empty() && found.periods.is_empty();
     html! {
         @if !total.is_empty() { p.total { @for (name, amount) in &total { span { (name) " " b { (amount) } } } } }
+        @if found.periods.iter().any(|period| period.estimated) {
+            p.quiet { "A part of these energies is estimated." }
+        }
         @if let View::Day(date) = history.view {
             @if let Some(gap) = found.periods.first().filter(|period| period.days > 1) {
                 p.quiet { "These energies cover " (gap.days) " days: nothing was recorded before." }

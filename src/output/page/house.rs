@@ -91,6 +91,18 @@ pub struct Cloud {
     pub logins_in_30_days: usize,
 }
 
+impl House {
+    /// Returns the gateways that have been read.
+    pub(super) fn read(&self) -> impl Iterator<Item = &Site> {
+        self.sites.iter().filter(|site| site.reading.is_some())
+    }
+
+    /// Returns whether there are several gateways to tell apart.
+    pub(super) fn is_several(&self) -> bool {
+        self.read().count() > 1
+    }
+}
+
 impl Site {
     /// Returns the name for people: the one in the configuration, otherwise the serial number.
     pub fn name(&self) -> String {

@@ -38,7 +38,7 @@ fn one(site: &Site, house: &House) -> Markup {
     };
     let most = inverters.iter().filter_map(amount).fold(0.0, f64::max);
     html! {
-        @if house.sites.len() > 1 { h3 { (site.name()) } }
+        @if house.is_several() { h3 { (site.name()) } }
         p.quiet { (summary(site, by_energy)) }
         ul.tiles {
             @for inverter in inverters { (tile(site, inverter, level(amount(inverter), most), house)) }

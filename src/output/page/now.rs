@@ -10,43 +10,57 @@ use crate::output::text::status;
 
 /// Renders the section.
 pub(super) fn now(house: &House) -> Markup {
-    let fresh: Vec<&Reading> = house.sites.iter().filter_map(Site::fresh).collect();
-    let is_several = house.sites.len() > 1;
+    let is_several = house.is_several();
     html! {
         section #now.card.wide[is_several] aria-labelledby="now-title" data-title=[title(house)] {
             h2 #now-title { "Now" }
-            @if house.sites.iter().all(|site| site.reading.is_none()) {
+            @if house.read().next().is_none() {
                 p.lead { "Waiting for the first reading" }
                 p.quiet { (capital(&words(&house.summary))) "." }
             } @else {
-                @if is_several && fresh.len() != house.sites.len() {
-                    p.quiet { "There is no sum, because not every gateway responds." }
-                }
                 div.pictures[is_several] {
-                    @if is_several && fresh.len() == house.sites.len() { (together(&fresh)) }
-                    @for site in &house.sites { (one(site, house, is_several)) }
+                    @if is_several { (together(house)) }
+                    @for site in house.read() { (one(site, house, is_several)) }
                 }
+                @for site in unread(house) { p.quiet { (site.name()) " has not been read yet." } }
             }
         }
     }
 }
 
-/// Returns the title of the window: the production, otherwise what flows.
-fn title(house: &House) -> Option<String> {
-    let fresh: Vec<&Reading> = house.sites.iter().filter_map(Site::fresh).collect();
-    let flows = Flows::sum(&fresh);
-    let is_complete = fresh.len() == house.sites.len() && !flows.is_empty();
-    is_complete.then(|| flows.headline())
+/// Returns the gateways that have not been read: new ones, and those that another one has replaced.
+fn unread(house: &House) -> impl Iterator<Item = &Site> {
+    house.sites.iter().filter(|site| site.reading.is_none())
 }
 
-fn together(fresh: &[&Reading]) -> Markup {
-    let flows = Flows::sum(fresh);
+/// Returns the sum of all gateways, if all respond.
+fn sum(house: &House) -> Option<Flows> {
+    let fresh: Vec<&Reading> = house.read().filter_map(Site::fresh).collect();
+    let flows = (fresh.len() == house.read().count()).then(|| Flows::sum(&fresh));
+    flows.filter(|flows| !flows.is_empty())
+}
+
+/// Returns the title of the window.
+fn title(house: &House) -> Option<String> {
+    sum(house).map(|flows| flows.headline())
+}
+
+fn together(house: &House) -> Markup {
+    let without: Vec<String> = unread(house).map(Site::name).collect();
+    let name = if without.is_empty() {
+        "All gateways together".to_owned()
+    } else {
+        format!("Together, without {}", without.join(", "))
+    };
     html! {
-        @if !flows.is_empty() {
-            div.picture {
-                h3 { "All gateways together" }
-                p.lead { (flows.headline()) }
-                (picture(&flows, &format!("All gateways together: {}", flows.headline())))
+        div.picture {
+            h3 { (name) }
+            @match sum(house) {
+                Some(flows) => {
+                    p.lead { (flows.headline()) }
+                    (picture(&flows, &format!("{name}: {}", flows.headline())))
+                }
+                None => p.quiet { "There is no sum, because not every gateway responds." },
             }
         }
     }
@@ -67,8 +81,7 @@ fn one(site: &Site, house: &House, is_named: bool) -> Markup {
                     (picture(&flows, &description(site, reading, house)))
                     p.quiet { "Measured " (live_age(reading.time, house.now)) }
                 }
-                (Some(_), _) => p.lead { "The gateway responds, and measures nothing yet" },
-                (None, _) => p.lead { "Waiting for the first reading" },
+                _ => p.lead { "Nothing measured yet" },
             }
         }
     }

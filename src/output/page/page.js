@@ -100,6 +100,7 @@
   let lost = false;
   let heard = performance.now();
   let wait = 0;
+  let delay = 3000;
   let hidden;
   const alive = () => {
     heard = performance.now();
@@ -112,7 +113,7 @@
   };
   const open = async () => {
     alive();
-    wait = 0;
+    delay = 3000;
     const wasLost = lost;
     lost = false;
     connection.dataset.state = "live";
@@ -136,7 +137,10 @@
     source.onerror = () => {
       lose();
       // The browser tries again by itself, unless the response was an error.
-      if (source.readyState === EventSource.CLOSED) wait = setTimeout(connect, 5000);
+      if (source.readyState === EventSource.CLOSED) {
+        wait = setTimeout(connect, delay);
+        delay = Math.min(delay * 2, 60000);
+      }
     };
     for (const group of ["gateways", "production", "token", "events"]) {
       source.addEventListener(group, (event) => {

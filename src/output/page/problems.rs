@@ -15,6 +15,9 @@ const LATER: &str = "Leave the program running: it tries again by itself, and re
     token status` explains it.";
 const BY_HAND: &str = "`enphased token status` explains it, and `enphased token refresh` gets a new one.";
 
+/// The advice for a gateway whose trouble does not end by itself.
+const SHOWN_BY_CHECK: &str = "`enphased check` shows the cause and what to do.";
+
 /// A current problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -60,13 +63,14 @@ fn absence(site: &Site, house: &House) -> Option<Problem> {
         // The problem with its token says the same.
         return None;
     }
+    let advice = if waiting.is_some() || site.reading.is_none() { SHOWN_BY_CHECK } else { TRIED_AGAIN };
     let since = site.reading.as_ref().map_or_else(String::new, |reading| {
-        format!(" Its values below are those of {}.", moment(reading.time, house.now, &house.zone))
+        format!(". Its values below are those of {}", moment(reading.time, house.now, &house.zone))
     });
     Some(Problem::new(
         "gateway",
-        format!("{} does not respond as it should: {trouble}.{since}", site.name()),
-        if waiting.is_some() { "`enphased check` shows the cause and what to do." } else { TRIED_AGAIN },
+        format!("{}: {trouble}{since}.", site.name()),
+        advice,
     ))
 }
 

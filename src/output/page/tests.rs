@@ -140,7 +140,7 @@ fn values_of_a_gateway_that_is_away_are_not_those_of_now() {
     assert!(section(&house, "today").contains("as of 12:19"));
     let problems = section(&house, "problems");
     assert!(
-        problems.contains("Gateway 122300000000 does not respond as it should: no response"),
+        problems.contains("Gateway 122300000000: no response. Its values below are those of 12:19."),
         "{problems}"
     );
     // What was today then is yesterday now.
@@ -230,7 +230,13 @@ fn several_gateways_have_a_picture_each_and_a_sum_of_what_all_measure() {
     let mut away = both();
     away[1].is_fresh = false;
     let now = section(&house(away), "now");
-    assert!(!now.contains("together") && now.contains("There is no sum"), "{now}");
+    assert!(!now.contains("7.56 kW") && now.contains("There is no sum"), "{now}");
+    // One that was replaced, or has no token yet, is named and has no picture.
+    let mut replaced = both();
+    replaced[0].reading = None;
+    replaced[0].trouble = Some("the gateway was replaced".to_owned());
+    let now = section(&house(replaced), "now");
+    assert!(now.contains("Gateway 122300000000 has not been read yet") && !now.contains("together"), "{now}");
     // A gateway without meters measures no grid: the sum has none either.
     let mixed =
         section(&house(vec![site(Some(test_readings::full())), site(Some(test_readings::bare()))]), "now");

@@ -136,7 +136,7 @@ fn sum(house: &House, place: usize) -> Option<WattHours> {
 /// Returns the share of the consumption that did not come from the grid, in percent.
 fn self_sufficiency(house: &House) -> Option<f64> {
     // Every gateway has to measure both: a part of a house has no such share.
-    let is_complete = |place| house.sites.iter().all(|site| of_site(house, site, place).known().is_some());
+    let is_complete = |place| house.read().all(|site| of_site(house, site, place).known().is_some());
     let (used, imported) = (sum(house, USED)?.value(), sum(house, IMPORTED)?.value());
     let is_honest = is_complete(USED) && is_complete(IMPORTED) && used >= ENOUGH_WH;
     is_honest.then(|| (1.0 - imported / used).clamp(0.0, 1.0) * 100.0)
@@ -150,7 +150,7 @@ pub(super) fn today(house: &House) -> Markup {
         .filter_map(|(place, part)| Some(amount(house, place, part, sum(house, place)?)))
         .collect();
     html! {
-        section #today.card.wide[house.sites.len() > 1] aria-labelledby="today-title" {
+        section #today.card.wide[house.is_several()] aria-labelledby="today-title" {
             h2 #today-title { "Today so far" }
             @if amounts.is_empty() {
                 p.quiet {
@@ -172,8 +172,9 @@ pub(super) fn today(house: &House) -> Markup {
 }
 
 fn amount(house: &House, place: usize, part: &Part, sum: WattHours) -> Markup {
-    let one = match house.sites.as_slice() {
-        [site] => site.reading.as_deref().filter(|reading| is_of_today(house, reading)),
+    let mut read = house.read();
+    let one = match (read.next(), read.next()) {
+        (Some(site), None) => site.reading.as_deref().filter(|reading| is_of_today(house, reading)),
         _ => None,
     };
     let yesterday = one.and_then(part.yesterday);
@@ -182,7 +183,7 @@ fn amount(house: &House, place: usize, part: &Part, sum: WattHours) -> Markup {
             dt { (part.word) }
             dd {
                 b { (energy(sum)) }
-                @if house.sites.len() > 1 {
+                @if house.is_several() {
                     @for site in &house.sites {
                         @if let Some(part) = of_site(house, site, place).known() {
                             small { (site.name()) ": " (energy(part)) }
@@ -198,8 +199,8 @@ fn amount(house: &House, place: usize, part: &Part, sum: WattHours) -> Markup {
 /// Says what the energies cover, where that is less than one would think.
 fn remarks(house: &House) -> Vec<String> {
     let mut remarks = Vec::new();
-    let is_several = house.sites.len() > 1;
-    for site in &house.sites {
+    let is_several = house.is_several();
+    for site in house.read() {
         let Some(reading) = site.reading.as_deref() else { continue };
         let name = if is_several { format!("{}: ", site.name()) } else { String::new() };
         let time = |at| moment(at, house.now, &house.zone);
