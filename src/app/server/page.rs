@@ -212,13 +212,14 @@ async fn house(context: &Context) -> House {
     let now = context.clock.now();
     let date = now.to_zoned(context.zone.clone()).date();
     let statuses = context.statuses.reader().borrow().clone();
-    let (mut sites, unknown, cloud, broker) = {
+    let (mut sites, unknown, cloud, announced, broker) = {
         let reader = context.latest.reader();
         let snapshot = reader.borrow();
         let sites: Vec<Site> =
             snapshot.gateways().map(|(serial, gateway)| site(serial, gateway, context.interval)).collect();
         let broker = snapshot.broker_trouble().filter(|_| context.has_broker).map(str::to_owned);
-        (sites, unknown(&statuses, &snapshot), snapshot.cloud().map(cloud), broker)
+        let announced = snapshot.problems().to_vec();
+        (sites, unknown(&statuses, &snapshot), snapshot.cloud().map(cloud), announced, broker)
     };
     if let Some(reader) = &context.history {
         for site in &mut sites {
@@ -226,7 +227,7 @@ async fn house(context: &Context) -> House {
         }
     }
     let summary = status::line(&statuses);
-    House { now, zone: context.zone.clone(), sites, unknown, summary, cloud, broker }
+    House { now, zone: context.zone.clone(), sites, unknown, summary, cloud, announced, broker }
 }
 
 /// Reads the part of the history that is asked for: today, unless another is named.

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use crate::base::printable::one_line;
 use crate::base::reading::{Reading, Serial};
 use crate::base::units::WattHours;
+use crate::output::alerts::CurrentProblem;
 use crate::rules::history::periods::Period;
 
 /// The maximum number of characters of a text from outside.
@@ -29,6 +30,8 @@ pub struct House {
     pub summary: String,
     /// The last contact with the Enphase cloud; `None` before the record of logins was read.
     pub cloud: Option<Cloud>,
+    /// The problems that last, as they are announced.
+    pub announced: Vec<CurrentProblem>,
     /// The problem with the broker.
     pub broker: Option<String>,
 }

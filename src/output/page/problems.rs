@@ -2,9 +2,12 @@
 
 use maud::{Markup, html};
 
+use super::flow::capital;
 use super::house::{House, Site, words};
 use super::times::moment;
 use crate::base::reading::{Condition, Serial};
+use crate::output::alerts::{CurrentProblem, advice};
+use crate::rules::alerts::Kind;
 
 /// The advice for a gateway that does not respond.
 const TRIED_AGAIN: &str = "It is asked again and again, and nothing has to be done if it is restarting. If it lasts: \
@@ -43,6 +46,7 @@ pub(super) fn problems(house: &House) -> Vec<Problem> {
         problems.extend(absence(site, house));
     }
     problems.extend(logins(house));
+    problems.extend(announced(house));
     for site in &house.sites {
         problems.extend(inverters(site));
     }
@@ -56,22 +60,46 @@ pub(super) fn problems(house: &House) -> Vec<Problem> {
     problems
 }
 
+/// Returns the problems that only whoever watches for them can find. The others are shown here as soon as they begin.
+fn announced(house: &House) -> impl Iterator<Item = Problem> {
+    let is_found_here = |kind| match kind {
+        Kind::GatewayUnreachable | Kind::InverterSilent | Kind::InverterWeak | Kind::Login => true,
+        Kind::GatewayKey | Kind::TokenEnding | Kind::CounterHeld | Kind::Disk => false,
+    };
+    let shown = house.announced.iter().filter(move |known| !is_found_here(known.problem.kind));
+    shown.map(|known| {
+        let since = moment(known.since, house.now, &house.zone);
+        let what = format!("{}, since {since}: {}", known.title, known.message);
+        Problem::new("announced", what, sentence(known.advice))
+    })
+}
+
 fn absence(site: &Site, house: &House) -> Option<Problem> {
     let trouble = site.trouble.as_ref()?;
+    let has_other_key = |known: &&CurrentProblem| {
+        known.problem.kind == Kind::GatewayKey && known.serial.as_ref() == Some(&site.serial)
+    };
+    if house.announced.iter().any(|known| has_other_key(&known)) {
+        return None;
+    }
     let waiting = site.token.as_ref().and_then(|token| token.waiting.as_ref());
     if waiting.is_some_and(|waiting| trouble.contains(waiting)) {
         // The problem with its token says the same.
         return None;
     }
-    let advice = if waiting.is_some() || site.reading.is_none() { SHOWN_BY_CHECK } else { TRIED_AGAIN };
+    let is_lasting = waiting.is_some() || site.reading.is_none();
     let since = site.reading.as_ref().map_or_else(String::new, |reading| {
         format!(". Its values below are those of {}", moment(reading.time, house.now, &house.zone))
     });
     Some(Problem::new(
         "gateway",
         format!("{}: {trouble}{since}.", site.name()),
-        advice,
+        if is_lasting { SHOWN_BY_CHECK } else { TRIED_AGAIN },
     ))
+}
+
+fn sentence(text: &str) -> String {
+    format!("{}.", capital(text))
 }
 
 /// Problems with tokens and logins.
@@ -114,24 +142,21 @@ fn inverters(site: &Site) -> Vec<Problem> {
         let found = inverters.iter().filter(|inverter| inverter.condition == Some(wanted));
         found.map(|inverter| inverter.serial.clone()).collect::<Vec<_>>()
     };
-    let problem = |kind, serials: Vec<Serial>, did: &str| {
+    let problem = |kind, of, serials: Vec<Serial>, did: &str| {
         let list: Vec<&str> = serials.iter().map(Serial::as_str).collect();
         let subject = if list.len() == 1 { "Inverter" } else { "Inverters" };
-        (!list.is_empty()).then(|| {
-            Problem::new(
-                kind,
-                format!("{subject} {} {did}", list.join(", ")),
-                "Look at that panel and its cable. It is named here until a sunny day shows it well.",
-            )
-        })
+        (!list.is_empty())
+            .then(|| Problem::new(kind, format!("{subject} {} {did}", list.join(", ")), sentence(advice(of))))
     };
     let silent = problem(
         "silent",
+        Kind::InverterSilent,
         named(Condition::Silent),
         "reported nothing on the last sunny day, while the others did",
     );
     let weak = problem(
         "weak",
+        Kind::InverterWeak,
         named(Condition::Weak),
         "produced less than a third of the others on the last sunny day",
     );

@@ -12,6 +12,8 @@ use crate::base::reading::{Condition, Reading, Serial};
 use crate::base::test_readings;
 use crate::base::units::{Percent, WattHours, Watts};
 use crate::io::history::rows::Sample;
+use crate::output::alerts::CurrentProblem;
+use crate::rules::alerts::{self as rules, Kind};
 use crate::rules::history::periods::Period;
 
 fn zone() -> TimeZone {
@@ -57,6 +59,7 @@ fn house(sites: Vec<Site>) -> House {
             held_off: None,
             logins_in_30_days: 0,
         }),
+        announced: Vec::new(),
         broker: None,
     }
 }
@@ -146,6 +149,25 @@ fn values_of_a_gateway_that_is_away_are_not_those_of_now() {
     // What was today then is yesterday now.
     house.now += SignedDuration::from_hours(24);
     assert!(!section(&house, "today").contains("14.8 kWh"));
+}
+
+#[test]
+fn an_announced_problem_is_shown_once_with_its_advice() {
+    let mut away = site(Some(test_readings::full()));
+    away.trouble = Some("a different key".to_owned());
+    let mut house = house(vec![away]);
+    let announced = |kind, serial| {
+        let problem = rules::Problem { kind, gateway: Some("192.168.1.20".to_owned()), part: None };
+        let since = test_readings::at("08:00:00");
+        CurrentProblem::from(rules::Current { problem, serial, since, what: "the reason".to_owned() })
+    };
+    house.announced = vec![announced(Kind::GatewayUnreachable, None), announced(Kind::Disk, None)];
+    let shown = section(&house, "problems");
+    assert!(shown.contains("a different key") && shown.contains("since 09:00"), "{shown}");
+    assert_eq!(shown.matches("the reason").count(), 1, "{shown}");
+    house.announced = vec![announced(Kind::GatewayKey, Some(house.sites[0].serial.clone()))];
+    let shown = section(&house, "problems");
+    assert!(!shown.contains("a different key") && shown.contains("enphased gateway trust"), "{shown}");
 }
 
 #[test]
