@@ -1,4 +1,5 @@
-//! Formats quantities with three significant digits and a suitable unit.
+//! Formats quantities with three significant digits and a suitable unit. What is rounded is the published value, so that a
+//! text agrees with the number in the document.
 
 use jiff::SignedDuration;
 
@@ -6,17 +7,17 @@ use crate::base::units::{WattHours, Watts};
 
 /// Formats a power as `350 W` or `-3.78 kW`.
 pub(in crate::output) fn power(power: Watts) -> String {
-    scaled(power.value(), ["W", "kW", "MW"])
+    scaled(power.published(), ["W", "kW", "MW"])
 }
 
 /// Formats a power without its sign, for use with a word for the direction.
 pub(in crate::output) fn size(power: Watts) -> String {
-    scaled(power.value().abs(), ["W", "kW", "MW"])
+    scaled(power.published().abs(), ["W", "kW", "MW"])
 }
 
 /// Formats an energy as `350 Wh`, `14.8 kWh` or `4.55 MWh`.
 pub(in crate::output) fn energy(energy: WattHours) -> String {
-    scaled(energy.value(), ["Wh", "kWh", "MWh"])
+    scaled(energy.published(), ["Wh", "kWh", "MWh"])
 }
 
 /// Formats a round value of an axis, without zeros after the point: `2 kW`.
@@ -79,6 +80,12 @@ mod tests {
                 "1.25 MW"
             ]
         );
+    }
+
+    #[test]
+    fn a_text_agrees_with_the_number_in_the_document() {
+        let watts = Watts::new(363.4996).unwrap();
+        assert_eq!((watts.published().to_string(), power(watts)), ("363.5".to_owned(), "364 W".to_owned()));
     }
 
     #[test]
