@@ -1,5 +1,5 @@
 //! Decides when a problem begins and ends, and what is announced of it: once when it begins, once when it ends, and no
-//! beginning twice within a day (see [`course`]).
+//! beginning twice within a day (see `course`).
 //!
 //! Pure: what is seen and the time go in, announcements come out. The state survives a restart, after which nothing is
 //! announced again.
