@@ -1,149 +1,22 @@
 //! Alerts in virtual time: a webhook of the test receives what a daemon delivers while gateways, the webhook itself and the
 //! daemon fail.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use enphased::simulator::{Condition, SimulationOptions, responses};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::server::client::get;
 use crate::support::house::{DAY, HOUR, House, MINUTE, one_login};
 use crate::support::log::Log;
-
-/// What the webhook does with a request.
-#[derive(Clone, Debug)]
-enum Mood {
-    /// Accepts it.
-    Good,
-    /// Responds with this status and these headers.
-    Status(u16, &'static [(&'static str, &'static str)]),
-    /// Never responds.
-    Hangs,
-    /// Accepts it with a response that never ends.
-    Endless,
-}
-
-/// A message that the webhook received.
-#[derive(Clone, Debug)]
-struct Received {
-    after: Duration,
-    path: String,
-    title: String,
-    priority: String,
-    body: String,
-    accepted: bool,
-}
-
-/// A webhook on loopback.
-struct Webhook {
-    port: u16,
-    shared: Arc<Mutex<Shared>>,
-    accepting: JoinHandle<()>,
-}
-
-struct Shared {
-    start: Instant,
-    mood: Mood,
-    received: Vec<Received>,
-}
-
-impl Drop for Webhook {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-impl Webhook {
-    async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let shared =
-            Arc::new(Mutex::new(Shared { start: Instant::now(), mood: Mood::Good, received: Vec::new() }));
-        let serving = Arc::clone(&shared);
-        let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&serving);
-                let respond = service_fn(move |request| respond(Arc::clone(&shared), request));
-                tokio::spawn(async move {
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), respond).await.ok();
-                });
-            }
-        });
-        Self { port, shared, accepting }
-    }
-
-    fn table(&self) -> String {
-        format!("[alerts]\nurl = \"http://127.0.0.1:{}/MARK-topic-7c1d\"\n", self.port)
-    }
-
-    fn set(&self, mood: Mood) {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).mood = mood;
-    }
-
-    /// Returns every request so far.
-    fn requests(&self) -> Vec<Received> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).received.clone()
-    }
-
-    /// Returns the titles of the messages that were accepted.
-    fn titles(&self) -> Vec<String> {
-        self.requests().into_iter().filter(|it| it.accepted).map(|it| it.title).collect()
-    }
-}
-
-async fn respond(
-    shared: Arc<Mutex<Shared>>,
-    request: Request<Incoming>,
-) -> Result<Response<http_body_util::combinators::BoxBody<Bytes, Infallible>>, Infallible> {
-    let header = |name: &str| {
-        request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-    };
-    let (path, title, priority) = (request.uri().path().to_owned(), header("title"), header("priority"));
-    let body = request.into_body().collect().await.unwrap().to_bytes();
-    let mood = {
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let (after, mood) = (shared.start.elapsed(), shared.mood.clone());
-        let accepted = matches!(mood, Mood::Good | Mood::Endless);
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        shared.received.push(Received { after, path, title, priority, body, accepted });
-        mood
-    };
-    let whole = |text: &'static str| Full::new(Bytes::from_static(text.as_bytes())).boxed();
-    Ok(match mood {
-        Mood::Good => Response::new(whole("{\"id\":\"MARK-response\"}")),
-        Mood::Status(status, headers) => {
-            let mut response = Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(*name, *value);
-            }
-            response.body(whole("MARK-response")).unwrap()
-        }
-        Mood::Hangs => std::future::pending().await,
-        Mood::Endless => Response::new(
-            http_body_util::StreamBody::new(futures_util::stream::repeat_with(|| {
-                Ok(hyper::body::Frame::data(Bytes::from_static(&[b'x'; 4096])))
-            }))
-            .boxed(),
-        ),
-    })
-}
+use crate::support::webhook::{Mood, Webhook};
 
 const AWAY: &str = "No readings from the gateway";
 const BACK: &str = "The gateway is responding again";
 
 fn house(webhook: &Webhook) -> House {
     let house = House::new(SimulationOptions::default());
-    house.with_gateway("interval = \"5m\"\n").with(&webhook.table())
+    house.with_gateway("interval = \"2m\"\n").with(&webhook.table())
 }
 
 /// Switches the gateway off at the simulated time `from`, and on again at `to`, both counted from the start.
@@ -168,7 +41,7 @@ async fn a_gateway_that_is_away_for_hours_by_day_is_announced_once_and_so_is_its
     let messages = webhook.requests();
     assert_eq!(webhook.titles(), [AWAY, BACK], "{messages:?}");
     let (begun, ended) = (&messages[0], &messages[1]);
-    assert!((6 * HOUR..6 * HOUR + 5 * MINUTE).contains(&begun.after), "{begun:?}");
+    assert!((6 * HOUR..6 * HOUR + 10 * MINUTE).contains(&begun.after), "{begun:?}");
     assert!((8 * HOUR + 10 * MINUTE..8 * HOUR + 15 * MINUTE).contains(&ended.after), "{ended:?}");
     assert_eq!((begun.path.as_str(), begun.priority.as_str()), ("/MARK-topic-7c1d", "high"));
     assert!(
@@ -185,8 +58,8 @@ async fn a_gateway_that_comes_and_goes_all_day_is_announced_at_most_once_a_day()
     let webhook = Webhook::open().await;
     let house = house(&webhook);
     let working = async {
-        for _ in 0..3 * 24 {
-            away(&house, 12 * MINUTE, 80 * MINUTE).await;
+        for _ in 0..48 {
+            away(&house, 15 * MINUTE, 105 * MINUTE).await;
         }
     };
     house.live_until(working).await;
@@ -235,7 +108,7 @@ async fn with_failing_webhook(webhook: &Webhook, mood: Mood) -> (House, Log) {
         let before = house.polls();
         sleep(2 * HOUR).await;
         let polls = house.polls() - before;
-        assert!((23..=25).contains(&polls), "{polls} polls in two hours");
+        assert!((59..=61).contains(&polls), "{polls} polls in two hours");
         webhook.set(Mood::Good);
         sleep(3 * HOUR).await;
     };
@@ -376,8 +249,79 @@ async fn a_changed_key_and_a_login_that_is_refused_are_announced_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_webhook_the_server_shows_the_problems_and_nothing_is_delivered() {
+async fn a_state_directory_that_vanishes_is_announced_and_so_is_its_return() {
+    let webhook = Webhook::open().await;
+    let house = house(&webhook);
+    let aside = tempfile::tempdir().unwrap();
+    let aside = aside.path().join("aside");
+    let working = async {
+        sleep(HOUR).await;
+        std::fs::rename(house.state(), &aside).unwrap();
+        sleep(HOUR).await;
+        assert_eq!(webhook.titles(), ["The state directory cannot be used"]);
+        std::fs::rename(&aside, house.state()).unwrap();
+        sleep(HOUR).await;
+    };
+    house.live_until(working).await;
+    assert_eq!(
+        webhook.titles(),
+        ["The state directory cannot be used", "The state directory can be used again"]
+    );
+    assert_eq!(house.cloud(), one_login());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_total_that_is_held_back_for_a_day_is_announced_and_so_is_its_return() {
+    let webhook = Webhook::open().await;
+    let house = house(&webhook);
+    let working = async {
+        sleep(2 * HOUR).await;
+        house.simulation.gateways[0].set_condition(Condition::Zeros);
+        sleep(23 * HOUR).await;
+        assert_eq!(webhook.titles(), [""; 0], "{:?}", webhook.requests());
+        sleep(2 * HOUR).await;
+        assert_eq!(webhook.titles(), ["Lifetime total held back"], "one message for all totals");
+        house.simulation.gateways[0].heal();
+        sleep(HOUR).await;
+    };
+    house.live_until(working).await;
+    let said = webhook.requests();
+    assert_eq!(webhook.titles(), ["Lifetime total held back", "Lifetime total published again"]);
+    assert!(said[0].body.contains("The total of production of gateway"), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_shows_the_problems_that_last() {
+    let house = House::new(SimulationOptions::default()).with("[server]\nlisten = [\"127.0.0.1:0\"]\n");
+    house
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            sleep(HOUR).await;
+            assert_eq!(get(at, "/api/v1/status").await.json()["problems"], serde_json::json!([]));
+            house.simulation.gateways[0].set_condition(Condition::ReplacedKey);
+            sleep(10 * MINUTE).await;
+            let status = get(at, "/api/v1/status").await.json();
+            let problem = &status["problems"][0];
+            assert_eq!(
+                (&problem["problem"], &problem["severity"]),
+                (&"gateway_key".into(), &"critical".into())
+            );
+            assert_eq!(problem["serial"].as_str(), Some(house.serial().as_str()));
+            assert!(problem["message"].as_str().unwrap().contains("presented a different key"), "{problem}");
+            assert!(problem["advice"].as_str().unwrap().contains("enphased gateway trust"), "{problem}");
+            assert_eq!(status["events"][0]["kind"], "problem_begun", "{status}");
+            house.simulation.gateways[0].heal();
+            sleep(10 * MINUTE).await;
+            let status = get(at, "/api/v1/status").await.json();
+            assert_eq!(status["problems"], serde_json::json!([]));
+            assert_eq!(status["events"][0]["kind"], "problem_ended", "{status}");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_watched_if_nobody_wants_to_know() {
     let house = House::new(SimulationOptions::default());
     house.live(HOUR).await;
-    assert!(!house.state().join("alerts.json").exists(), "nobody wants to know");
+    assert!(!house.state().join("alerts.json").exists());
 }

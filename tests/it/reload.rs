@@ -9,13 +9,14 @@ use enphased::app::daemon::notify::Notify;
 use enphased::app::daemon::{self, Inputs};
 use enphased::app::history::disks::Disks;
 use enphased::io::state_dir::StateDir;
-use enphased::simulator::{GatewayOptions, Pages, SimulationOptions};
+use enphased::simulator::{Condition, GatewayOptions, Pages, SimulationOptions};
 use fastrand::Rng;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::support::house::{House, MINUTE};
+use crate::support::webhook::Webhook;
 
 /// A house whose daemon reloads the configuration that was written last.
 struct Reloads {
@@ -226,4 +227,30 @@ async fn a_proxy_moves_and_stays_where_it_was_if_the_new_address_is_in_use() {
     house.run(story).await;
     assert_eq!(house.handshakes(1), 1, "the other gateway's connection was not disturbed");
     assert_eq!(house.house.cloud().logins, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_are_switched_on_moved_and_switched_off() {
+    let house = Reloads::new(1);
+    let (first, second) = (Webhook::open().await, Webhook::open().await);
+    let gateway = house.table(0, "");
+    house.write(&gateway);
+    let story = async {
+        sleep(MINUTE).await;
+        house.house.simulation.gateways[0].set_condition(Condition::ReplacedKey);
+        sleep(10 * MINUTE).await;
+        house.reload(&format!("{gateway}{}", first.table())).await;
+        sleep(10 * MINUTE).await;
+        assert_eq!(first.titles(), ["The key of the gateway has changed"], "it lasted already");
+        house.reload(&format!("{gateway}{}", second.table())).await;
+        house.house.simulation.gateways[0].heal();
+        sleep(10 * MINUTE).await;
+        assert_eq!(second.titles(), ["The key of the gateway is trusted again"], "nothing is sent again");
+        house.reload(&gateway).await;
+        house.house.simulation.gateways[0].set_condition(Condition::ReplacedKey);
+        sleep(25 * 60 * MINUTE).await;
+    };
+    house.run(story).await;
+    assert_eq!((first.titles().len(), second.titles().len()), (1, 1));
+    assert_eq!(house.house.cloud().login_attempts, 1);
 }

@@ -228,3 +228,164 @@ fn token(report: &TokenReport, renew_short_tokens: bool, now: Timestamp) -> [Opt
 const fn is_refusal(why: Stopped) -> bool {
     matches!(why, Stopped::WrongCredentials | Stopped::SecondFactor)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::app::latest::{Availability, Latest};
+    use crate::base::reading::{Inverter, Reading};
+    use crate::base::test_readings;
+    use crate::rules::alerts::Now;
+
+    const NOW: &str = "2026-11-20T12:00:00Z";
+
+    fn report(state: &'static str, expires_in_h: Option<i64>, obstacle: Option<Obstacle>) -> TokenReport {
+        let now: Timestamp = NOW.parse().unwrap();
+        TokenReport {
+            state,
+            role: None,
+            source: None,
+            issued_at: None,
+            expires_at: expires_in_h.map(|hours| now + SignedDuration::from_hours(hours)),
+            next_login_at: None,
+            days_left: None,
+            message: String::new(),
+            waiting: None,
+            obstacle,
+        }
+    }
+
+    /// Describes what is seen of a token that ends, and of a login.
+    fn shown(report: &TokenReport, renew_short_tokens: bool) -> String {
+        let seen = token(report, renew_short_tokens, NOW.parse().unwrap());
+        let words = seen.map(|seen| match seen {
+            None => "unknown".to_owned(),
+            Some(Observation::Present { after, .. }) => format!("after {} h", after.as_secs() / 3600),
+            Some(other) => format!("{other:?}").to_lowercase(),
+        });
+        words.join(", ")
+    }
+
+    #[test]
+    fn a_token_that_ends_and_a_login_that_waits_are_told_apart() {
+        use crate::io::cloud::Kind::{Blocked, TooManySessions, Transient};
+        let (waits, person) = (|why| Some(Obstacle::Waits(why)), |why| Some(Obstacle::NeedsPerson(why)));
+        let (month, expired) = (Some(700), Some(-1));
+        for (state, ends, obstacle, expected) in [
+            ("valid", month, None, "absent, absent"),
+            ("expiring", month, None, "absent, absent"),
+            ("short", Some(10), None, "absent, absent"),
+            ("short", Some(1), None, "after 0 h, absent"),
+            ("expiring", month, person(Stopped::NoCredentials), "after 0 h, absent"),
+            ("missing", None, person(Stopped::NoCredentials), "unknown, after 0 h"),
+            ("expired", expired, person(Stopped::ShortToken), "unknown, after 0 h"),
+            ("expiring", month, person(Stopped::WrongCredentials), "unknown, after 0 h"),
+            ("missing", None, person(Stopped::SecondFactor), "unknown, after 0 h"),
+            ("expiring", month, waits(Waiting::HoldOff(TooManySessions)), "unknown, after 0 h"),
+            ("missing", None, waits(Waiting::HoldOff(Blocked)), "unknown, after 0 h"),
+            ("expiring", month, waits(Waiting::HoldOff(Transient)), "unknown, after 24 h"),
+            ("missing", None, waits(Waiting::HoldOff(Transient)), "unknown, after 1 h"),
+            ("expired", expired, waits(Waiting::GatewayNotAsked), "unknown, unknown"),
+        ] {
+            assert_eq!(shown(&report(state, ends, obstacle), false), expected, "{state} {obstacle:?}");
+        }
+        assert_eq!(shown(&report("short", Some(1), None), true), "absent, absent", "it is renewed");
+    }
+
+    /// A house with one gateway.
+    struct Roof {
+        latest: Latest,
+        place: Place,
+        alerts: Alerts,
+        minutes: u64,
+    }
+
+    impl Roof {
+        fn new() -> Self {
+            let serial = Some(test_readings::full().gateway.serial);
+            let status = Status::Read(String::new());
+            let place = Place { address: "192.168.1.20".to_owned(), serial, status };
+            Self { latest: Latest::new(), place, alerts: Alerts::default(), minutes: 0 }
+        }
+
+        fn read(&self, conditions: &[(&str, Option<Condition>)]) {
+            let inverter = |(serial, condition): &(&str, Option<Condition>)| Inverter {
+                condition: *condition,
+                ..test_readings::inverter(serial, 200.0, 5)
+            };
+            let inverters = conditions.iter().map(inverter).collect();
+            self.latest.put_reading(Reading { inverters, ..test_readings::full() });
+        }
+
+        /// Looks; returns each announcement in a few words.
+        fn look(&mut self) -> Vec<String> {
+            self.minutes += 20;
+            let now: Timestamp = NOW.parse().unwrap();
+            let observations = {
+                let reader = self.latest.reader();
+                let snapshot = reader.borrow();
+                let around = Around {
+                    places: std::slice::from_ref(&self.place),
+                    snapshot: &snapshot,
+                    disk: None,
+                    renew_short_tokens: false,
+                    local: date(2026, 11, 20).at(12, 0, 0, 0),
+                    now,
+                };
+                observe(&mut self.alerts, &around)
+            };
+            let run = Duration::from_secs(60 * self.minutes);
+            let notices = self.alerts.look(&observations, Now { wall: now + run, run });
+            let items = notices.iter().flat_map(|notice| &notice.items);
+            let word = |is_end: bool| if is_end { "ended" } else { "begun" };
+            items
+                .map(|item| {
+                    let part = item.problem.part.as_deref().unwrap_or("itself");
+                    format!("{:?} {part} {}", item.problem.kind, word(item.is_end()))
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn inverters_are_announced_each_and_an_unknown_condition_changes_nothing() {
+        use Condition::{Good, Silent, Weak};
+        let mut roof = Roof::new();
+        roof.read(&[("1", None), ("2", None)]);
+        assert_eq!(roof.look(), [""; 0], "they have not been compared");
+        roof.read(&[("1", Some(Silent)), ("2", Some(Weak)), ("3", Some(Good))]);
+        assert_eq!(roof.look(), ["InverterSilent 1 begun", "InverterWeak 2 begun"]);
+        let serial = roof.place.serial.clone().unwrap();
+        roof.latest.put_availability(&serial, Availability::Offline("away".to_owned()));
+        assert_eq!(roof.look(), [""; 0], "the last reading says nothing new");
+        roof.read(&[]);
+        assert_eq!(roof.look(), [""; 0], "the page of the inverters fails");
+        roof.read(&[("1", Some(Good)), ("3", Some(Good))]);
+        assert_eq!(roof.look(), ["InverterSilent 1 ended", "InverterWeak 2 ended"], "one was removed");
+    }
+
+    #[test]
+    fn only_a_gateway_that_is_away_counts_and_one_that_was_removed_ends_its_problems() {
+        let mut roof = Roof::new();
+        roof.read(&[("1", Some(Condition::Silent)), ("2", Some(Condition::Good))]);
+        roof.place.status = Status::Trouble { kind: "away", message: "no response".to_owned() };
+        assert_eq!(roof.look(), ["InverterSilent 1 begun"]);
+        for _ in 0..5 {
+            assert_eq!(roof.look(), [""; 0], "one poll failed; the reading is still fresh");
+        }
+        let serial = roof.place.serial.clone().unwrap();
+        roof.latest.put_availability(&serial, Availability::Offline("away".to_owned()));
+        let announced: Vec<String> = (0..4).flat_map(|_| roof.look()).collect();
+        assert_eq!(announced, ["GatewayUnreachable itself begun"]);
+        for kind in ["no_token", "read_already"] {
+            roof.place.status = Status::Trouble { kind, message: String::new() };
+            assert_eq!(roof.look(), [""; 0], "{kind} says nothing about it");
+        }
+        roof.place.address = "192.168.1.21".to_owned();
+        roof.place.serial = Serial::parse("122300000009").ok();
+        roof.place.status = Status::Starting;
+        assert_eq!(roof.look(), ["GatewayUnreachable itself ended", "InverterSilent 1 ended"]);
+    }
+}

@@ -135,3 +135,18 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     Some(RetryAfter::parse(text(RETRY_AFTER)?, text(DATE))?.from(now))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn plain_http_to_an_address_on_the_internet_is_refused_when_it_is_known() {
+        let resolved = async |url: &str| addresses(&Url::parse(url).unwrap()).await;
+        // As after the resolution of a name: the configuration has not seen the address.
+        assert_eq!(resolved("http://93.184.216.34/x").await, Err(Error::NotEncrypted));
+        assert_eq!(resolved("http://[::ffff:93.184.216.34]/x").await, Err(Error::NotEncrypted));
+        assert_eq!(resolved("http://localhost:81/x").await.unwrap()[0].port(), 81);
+        assert!(resolved("https://93.184.216.34/x").await.is_ok());
+    }
+}

@@ -35,6 +35,8 @@ pub(super) enum State {
     Token,
     /// The availability of the gateway.
     Availability,
+    /// The problems that last.
+    Problems,
 }
 
 /// The initial state of an entity.

@@ -25,6 +25,9 @@ struct Config<'a> {
     state_topic: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     value_template: Option<String>,
+    /// The topic with an object whose fields become attributes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    json_attributes_topic: Option<String>,
     #[serde(flatten)]
     nature: Nature,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +97,8 @@ pub fn message(entity: &Entity, gateway: &GatewayFacts, settings: &Discovery) ->
         object_id,
         state_topic: state_topic(about.state, &gateway.serial, settings),
         value_template: template(entity),
+        json_attributes_topic: (about.state == State::Problems)
+            .then(|| state_topic(about.state, &gateway.serial, settings)),
         nature: about.quantity.nature(),
         entity_category: about.is_diagnostic.then_some("diagnostic"),
         enabled_by_default: (!entity.is_enabled(settings)).then_some(false),
@@ -113,6 +118,7 @@ fn state_topic(state: State, gateway: &Serial, settings: &Discovery) -> String {
         State::Document => topics::reading_topic(&settings.prefix, gateway),
         State::Token => topics::token_topic(&settings.prefix, gateway),
         State::Availability => topics::availability_topic(&settings.prefix, gateway),
+        State::Problems => topics::problems_topic(&settings.prefix, gateway),
     }
 }
 
@@ -123,7 +129,7 @@ fn availability(state: State, gateway: &Serial, settings: &Discovery) -> Vec<Top
     match state {
         // Domoticz uses the last of the list.
         State::Document => vec![daemon, gateway],
-        State::Token | State::Availability => vec![daemon],
+        State::Token | State::Availability | State::Problems => vec![daemon],
     }
 }
 
@@ -153,6 +159,7 @@ fn template(entity: &Entity) -> Option<String> {
             Some(format!("{{{{ value_json.{} }}}}", entity.about.id.trim_start_matches("token_")))
         }
         State::Availability => None,
+        State::Problems => Some("{{ 'ON' if value_json.count > 0 else 'OFF' }}".to_owned()),
     }
 }
 

@@ -41,13 +41,15 @@ pub(super) enum Quantity {
     Switch,
     /// `online` or `offline`.
     Connectivity,
+    /// `ON` or `OFF`.
+    Problem,
 }
 
 impl Quantity {
     /// Returns the component of the discovery topic.
     pub(super) const fn component(self) -> &'static str {
         match self {
-            Self::Switch | Self::Connectivity => "binary_sensor",
+            Self::Switch | Self::Connectivity | Self::Problem => "binary_sensor",
             _ => "sensor",
         }
     }
@@ -81,6 +83,7 @@ impl Quantity {
             Self::Count => Nature::number(None, None, "measurement", 0),
             Self::Choice(words) => Nature { options: Some(words), ..Nature::class("enum") },
             Self::Word | Self::Switch => Nature::default(),
+            Self::Problem => Nature::class("problem"),
             Self::Connectivity => Nature {
                 payload_on: Some("online"),
                 payload_off: Some("offline"),

@@ -92,7 +92,7 @@ pub(super) const MAIN: [Row<Reading>; 20] = [
 ];
 
 /// The settings, and the state of the gateway and of what it depends on.
-pub(super) const STATE: [Row<Reading>; 13] = [
+pub(super) const STATE: [Row<Reading>; 14] = [
     site("storage_mode", "Storage mode", Quantity::Word, |r| {
         word(r.tariff.as_ref()?.mode.as_ref().filter(|_| has_battery(r)))
     })
@@ -141,6 +141,10 @@ pub(super) const STATE: [Row<Reading>; 13] = [
         .diagnostic()
         .only_home_assistant()
         .state(State::Availability),
+    site("problem", "Problem", Quantity::Problem, |_| Some(Value::Null))
+        .diagnostic()
+        .only_home_assistant()
+        .state(State::Problems),
     site("token_expires_at", "Token expires", Quantity::Time, |r| needs_token(r).then_some(Value::Null))
         .diagnostic()
         .only_home_assistant()

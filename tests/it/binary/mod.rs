@@ -1,5 +1,6 @@
 //! Tests the built program, as a user and as systemd start it: against the simulated cloud and gateway on the real clock.
 
+mod alerts;
 mod bundle;
 mod cloud;
 mod commands;

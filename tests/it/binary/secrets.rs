@@ -28,6 +28,8 @@ use super::site::{HANG, Site, text};
 const SERIAL: &str = "122300000001";
 const BROKER: &str = "MARK-broker-5b1f";
 const CODE: &str = "MARK-code-734019";
+/// What may be secret in the address for alerts: the password, the topic and a token.
+const ALERTS: [&str; 3] = ["MARK-alerts-password-1d", "MARK-alerts-topic-9f", "MARK-alerts-token-4e"];
 /// Returns an account that requires the code.
 const CAREFUL: &str = "careful@example.com";
 
@@ -69,9 +71,16 @@ impl Scene {
         scene
     }
 
+    /// Writes a configuration whose address for alerts leads to nothing, or to the gateway, with its certificate.
     fn configure(&self, port: u16) {
+        self.configure_with(port, "http", 1);
+    }
+
+    fn configure_with(&self, port: u16, scheme: &str, alerts: u16) {
+        let [password, topic, token] = ALERTS;
         self.site.configure(&format!(
             "[mqtt]\nurl = \"mqtt://localhost:{port}\"\nuser = \"solar\"\npassword_file = {:?}\n\
+             [alerts]\nurl = \"{scheme}://solar:{password}@127.0.0.1:{alerts}/{topic}?auth={token}\"\n\
              [stdout]\nformat = \"json\"\n",
             self.site.path("broker-password"),
         ));
@@ -93,7 +102,7 @@ impl Scene {
     fn secrets(&self) -> BTreeSet<String> {
         let mut secrets = BTreeSet::from_iter(self.site.simulation.cloud.secrets());
         secrets.extend(self.cookies.iter().cloned());
-        secrets.extend([Simulation::PASSWORD, BROKER, CODE].map(str::to_owned));
+        secrets.extend([Simulation::PASSWORD, BROKER, CODE].into_iter().chain(ALERTS).map(str::to_owned));
         // A token is usable only with its signature.
         let parts: Vec<String> = secrets
             .iter()
@@ -121,7 +130,8 @@ impl Scene {
             let name = path.file_name().unwrap().to_str().unwrap();
             let meant = name.starts_with("token-") || name.starts_with("logins.json");
             for secret in &secrets {
-                let never = [Simulation::PASSWORD, BROKER, CODE].contains(&secret.as_str());
+                let mut passwords = [Simulation::PASSWORD, BROKER, CODE].into_iter().chain(ALERTS);
+                let never = passwords.any(|password| password == secret);
                 assert!(!bytes.contains(secret) || meant && !never, "{name} holds {secret}");
             }
         }
@@ -155,7 +165,8 @@ fn tells_token(words: &str) -> bool {
         .any(|(at, _)| words[at..].chars().take(10).filter(|c| inside(*c)).count() == 10)
 }
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
+    &["alerts", "test"],
     &["run", "--once"],
     &["read"],
     &["read", "--format", "influx"],
@@ -227,6 +238,15 @@ async fn no_secret_comes_out_of_any_command_or_failure() {
         }
         scene.run(&["run", "--once"], "").await;
     }
+    // An address for alerts with a certificate that is not valid, and one that is not a URL at all.
+    let port = scene.site.gateway().address().rsplit_once(':').unwrap().1.parse().unwrap();
+    for scheme in ["https", "MARK"] {
+        scene.configure_with(scene.broker.port, scheme, port);
+        for arguments in [&["alerts", "test"][..], &["check", "--bundle"], &["config", "validate"]] {
+            scene.run(arguments, "").await;
+        }
+    }
+    scene.configure(scene.broker.port);
     // Wrong passwords at the broker, and an account with a second factor.
     fs::write(scene.site.path("broker-password"), format!("{BROKER}-wrong")).unwrap();
     scene.run(&["check"], "").await;

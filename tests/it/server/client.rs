@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 /// A response.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     pub(super) status: u16,
     head: String,
     pub(super) body: String,
@@ -21,7 +21,7 @@ impl Reply {
         pairs.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
@@ -50,7 +50,7 @@ async fn send(stream: &mut TcpStream, first: &str, lines: &[&str]) {
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 
-pub(super) async fn get(at: SocketAddr, path: &str) -> Reply {
+pub(crate) async fn get(at: SocketAddr, path: &str) -> Reply {
     request(at, &format!("GET {path}"), &[]).await
 }
 

@@ -1,7 +1,7 @@
 //! Tests the server of a daemon in a simulated house, in virtual time.
 
 mod api;
-mod client;
+pub(crate) mod client;
 mod consumers;
 mod documentation;
 mod history;

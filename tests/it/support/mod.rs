@@ -3,3 +3,4 @@
 pub(crate) mod house;
 pub(crate) mod log;
 pub(crate) mod scripted_gateway;
+pub(crate) mod webhook;

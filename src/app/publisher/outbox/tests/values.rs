@@ -1,6 +1,8 @@
 //! Tests of the values, events and reports that are sent.
 
 use super::*;
+use crate::output::alerts::CurrentProblem;
+use crate::rules::alerts::{Current, Kind, Problem};
 
 fn event(message: &str) -> Event {
     Event { time: test_readings::at("11:00:00"), kind: "test", message: message.to_owned() }
@@ -85,6 +87,37 @@ fn a_token_report_is_sent_when_it_changes() {
         latest.put_token(&Serial::parse("1").unwrap(), report.clone());
     }
     assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/token"]);
+}
+
+#[test]
+fn the_problems_of_a_gateway_are_sent_when_they_change() {
+    let (latest, snapshot, mut outbox) = bench(options());
+    let now = Instant::now();
+    for serial in ["1", "2"] {
+        latest.put_reading(reading(serial, 0));
+    }
+    outbox.connected();
+    sent(&mut outbox, &snapshot, now);
+    let problem = |serial: Option<&str>| {
+        CurrentProblem::from(Current {
+            problem: Problem { kind: Kind::GatewayKey, gateway: serial.map(str::to_owned), part: None },
+            serial: serial.and_then(|serial| Serial::parse(serial).ok()),
+            since: jiff::Timestamp::UNIX_EPOCH,
+            what: "another key".to_owned(),
+        })
+    };
+    latest.put_problems(Vec::new());
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/problems", "e/2/problems"]);
+    for _ in 0..2 {
+        latest.put_problems(vec![problem(Some("1"))]);
+    }
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/1/problems"]);
+    latest.put_problems(vec![problem(Some("1")), problem(None)]);
+    let mut both = sent(&mut outbox, &snapshot, now);
+    both.sort();
+    assert_eq!(both, ["e/1/problems", "e/2/problems"], "the daemon's affects both");
+    latest.put_daemon_event(event("the daemon"));
+    assert_eq!(sent(&mut outbox, &snapshot, now), ["e/event"]);
 }
 
 #[test]
