@@ -174,7 +174,7 @@ pub(super) async fn consumers(
 pub(super) fn visible_consumers(context: &Context, identity: &Identity) -> Vec<Listed> {
     let mut list: Vec<Listed> = context.registry.list();
     if let Identity::Program { address, program } = identity
-        && !address.is_loopback()
+        && !identity.sees_all()
     {
         list.retain(|listed| listed.address == address.to_string() && listed.program == *program);
     }

@@ -15,6 +15,8 @@ use futures_util::stream::{Stream, unfold};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::admission::Consumer;
+use super::api::visible_consumers;
 use super::context::Context;
 use super::feed::{Choice, Feed, Update};
 use super::group::Group;
@@ -22,6 +24,7 @@ use super::problem::Problem;
 use super::rendered::Message;
 use crate::app::consumers::registry::OpenStream;
 use crate::base::reading::Serial;
+use crate::rules::access::consumers::Identity;
 
 /// The path.
 pub(super) const PATH: &str = "/api/v1/stream";
@@ -42,6 +45,7 @@ pub(super) enum Woken {
 /// The source of one stream.
 pub(super) struct Source {
     pub(super) context: Arc<Context>,
+    identity: Identity,
     feed: Feed,
     open: Arc<OpenStream>,
     wants_consumers: bool,
@@ -49,12 +53,18 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(context: Arc<Context>, open: Arc<OpenStream>, choice: Choice, after: u64) -> Self {
+    pub(super) fn new(
+        context: Arc<Context>,
+        identity: Identity,
+        open: Arc<OpenStream>,
+        choice: Choice,
+        after: u64,
+    ) -> Self {
         let wants_consumers = choice.has(Group::Consumers);
         let feed = Feed::new(context.latest.reader(), Arc::clone(&context.rendered), choice, after);
         // The consumers are sent at once, and with each sign of life.
         let beat = if wants_consumers { Instant::now() } else { Instant::now() + HEARTBEAT };
-        Self { context, feed, open, wants_consumers, beat }
+        Self { context, identity, feed, open, wants_consumers, beat }
     }
 
     /// Waits for what is next. Can be cancelled at any time.
@@ -81,12 +91,18 @@ impl Source {
 
     /// Returns what is sent as a sign of life: the time, and the consumers if they are wanted.
     pub(super) fn heartbeat(&self) -> Vec<(&'static str, Message)> {
-        let consumers = self.wants_consumers.then(|| {
-            let message = self.context.rendered.consumers(Instant::now(), || self.context.registry.list());
-            (Group::Consumers.name(), message)
-        });
+        let consumers = self.wants_consumers.then(|| (Group::Consumers.name(), self.consumers()));
         let ping = ("ping", Message::new("ping", &json!({"time": self.context.clock.now()})));
         consumers.into_iter().chain([ping]).collect()
+    }
+
+    /// Returns the consumers that the reader of this stream may see.
+    fn consumers(&self) -> Message {
+        let list = || visible_consumers(&self.context, &self.identity);
+        if self.identity.sees_all() {
+            return self.context.rendered.consumers(Instant::now(), list);
+        }
+        Message::new(Group::Consumers.name(), &json!({"consumers": list()}))
     }
 
     /// Formats an id, which is valid for this run of the daemon only.
@@ -98,6 +114,7 @@ impl Source {
 /// `GET /api/v1/stream?groups=production,inverters&serial=…`
 pub(super) async fn stream(
     State(context): State<Arc<Context>>,
+    Extension(Consumer(identity)): Extension<Consumer>,
     Extension(open): Extension<Arc<OpenStream>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -108,7 +125,7 @@ pub(super) async fn stream(
     };
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = resumed(&context, last);
-    let source = Source::new(context, open, choice, after);
+    let source = Source::new(context, identity, open, choice, after);
     let headers =
         [("content-type", "text/event-stream"), ("cache-control", "no-store"), ("x-accel-buffering", "no")];
     (headers, Body::from_stream(frames(source))).into_response()

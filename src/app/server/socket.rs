@@ -8,6 +8,7 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
 
+use super::admission::Consumer;
 use super::context::Context;
 use super::live::{HEARTBEAT, Source, Woken, choice};
 use super::rendered::Message;
@@ -24,6 +25,7 @@ const LONGEST: usize = 4 * 1024;
 /// `GET /api/v1/socket?groups=production,inverters&serial=…`
 pub(super) async fn socket(
     State(context): State<Arc<Context>>,
+    Extension(Consumer(identity)): Extension<Consumer>,
     Extension(open): Extension<Arc<OpenStream>>,
     Extension(slot): Extension<Slot>,
     RawQuery(query): RawQuery,
@@ -31,7 +33,7 @@ pub(super) async fn socket(
 ) -> Response {
     match choice(query.as_deref().unwrap_or_default()) {
         Ok(choice) => {
-            let source = Source::new(context, open, choice, 0);
+            let source = Source::new(context, identity, open, choice, 0);
             upgrade.max_message_size(LONGEST).max_frame_size(LONGEST).write_buffer_size(0).on_upgrade(
                 |socket| async move {
                     serve(socket, source).await;

@@ -30,6 +30,16 @@ pub enum Identity {
     },
 }
 
+impl Identity {
+    /// Returns `true` if it may see all consumers: it has a token, or it is on this machine. Others see themselves only.
+    pub const fn sees_all(&self) -> bool {
+        match self {
+            Self::Token(_) => true,
+            Self::Program { address, .. } => address.is_loopback(),
+        }
+    }
+}
+
 /// What a consumer has done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -251,6 +261,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn all_consumers_are_seen_with_a_token_and_on_this_machine_only() {
+        let program =
+            |address: &str| Identity::Program { address: address.parse().unwrap(), program: "evcc".into() };
+        assert!(Identity::Token("1".to_owned()).sees_all());
+        assert!(program("127.0.0.1").sees_all() && program("::1").sees_all());
+        assert!(!program("192.168.1.5").sees_all() && !program("fe80::1").sees_all());
+    }
 
     const WALL: Timestamp = Timestamp::UNIX_EPOCH;
 
