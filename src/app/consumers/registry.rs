@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How often wrong tokens are reported at most.
 const GUESSES: Duration = Duration::from_secs(3600);
 /// How often the file with the consumers is written, if there is news.
-const SAVE: Duration = Duration::from_secs(15 * 60);
+const SAVE: Duration = Duration::from_secs(3600);
 
 /// What is known about the tokens.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 /// A response.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(super) status: u16,
+    pub(crate) status: u16,
     head: String,
     pub(super) body: String,
 }

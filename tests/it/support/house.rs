@@ -117,13 +117,22 @@ impl House {
 
     /// Lets a daemon with a server live until `visit` is done, which gets the addresses of the server.
     pub(crate) async fn visited<T>(&self, visit: impl AsyncFnOnce(Vec<Listen>) -> T) -> T {
+        self.visited_recording(Disk::inline(), visit).await
+    }
+
+    /// The same with the history on `disk`.
+    pub(crate) async fn visited_recording<T>(
+        &self,
+        disk: Disk,
+        visit: impl AsyncFnOnce(Vec<Listen>) -> T,
+    ) -> T {
         let state = StateDir::open(self.state()).unwrap();
         let config = self.config();
         let listeners = Listeners::open(&config, &state).await.unwrap();
         let addresses = listeners.addresses().map(|(_, listen)| listen).collect();
         let (leave, left) = oneshot::channel::<()>();
         let stop = async { drop(left.await) };
-        let living = self.live_with(Disk::inline(), Disk::inline(), Some(listeners), stop);
+        let living = self.live_with(Disk::inline(), disk, Some(listeners), stop);
         let visiting = async {
             let result = visit(addresses).await;
             leave.send(()).unwrap();
