@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use enphased::simulator::Condition;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::site::{Site, text};
 
@@ -72,6 +72,13 @@ async fn what_cannot_be_asked_is_not_healthy() {
     site.configure(&format!("[server]\nlisten = [\"{}\"]\n", other.local_addr().unwrap()));
     let answer = async {
         let (mut stream, _) = other.accept().await.unwrap();
+        // A response before the request is no response.
+        let (mut request, mut part) = (Vec::new(), [0; 1024]);
+        while !request.ends_with(b"\r\n\r\n") {
+            let length = stream.read(&mut part).await.unwrap();
+            assert!(length > 0, "the request is cut");
+            request.extend_from_slice(&part[..length]);
+        }
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
         stream
     };
