@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::consumer::Consumer;
 use super::context::Context;
 use super::problem::Problem;
 use super::{health, live, refused_page, socket};
@@ -22,10 +23,6 @@ use crate::rules::access::refusal::Refusal;
 
 /// The name of the cookie with a token.
 pub(super) const COOKIE_NAME: &str = "enphased";
-
-/// The consumer of a request, as an extension.
-#[derive(Clone, Debug)]
-pub(super) struct Consumer(pub(super) Identity);
 
 /// Answers a request if its consumer is admitted.
 pub(super) async fn admit(

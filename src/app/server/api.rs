@@ -10,16 +10,14 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::admission::Consumer;
+use super::consumer::{Consumer, visible_consumers};
 use super::context::Context;
 use super::problem::Problem;
 use super::rendered::Document;
-use crate::app::consumers::listed::Listed;
 use crate::app::latest::{Availability, CloudReport, Gateway, TokenReport};
 use crate::app::requests::Request;
 use crate::base::reading::{Event, Serial};
 use crate::output::alerts::CurrentProblem;
-use crate::rules::access::consumers::Identity;
 
 /// A gateway in a list.
 #[derive(Debug, Serialize)]
@@ -168,17 +166,6 @@ pub(super) async fn consumers(
     headers: HeaderMap,
 ) -> Response {
     json(&headers, &visible_consumers(&context, &identity))
-}
-
-/// Returns the consumers that `identity` may see.
-pub(super) fn visible_consumers(context: &Context, identity: &Identity) -> Vec<Listed> {
-    let mut list: Vec<Listed> = context.registry.list();
-    if let Identity::Program { address, program } = identity
-        && !identity.sees_all()
-    {
-        list.retain(|listed| listed.address == address.to_string() && listed.program == *program);
-    }
-    list
 }
 
 /// Answers a request for a path that does not exist.

@@ -15,8 +15,8 @@ use futures_util::stream::{Stream, unfold};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use super::admission::Consumer;
-use super::api::visible_consumers;
+use super::consumer::{Consumer, visible_consumers};
+
 use super::context::Context;
 use super::feed::{Choice, Feed, Update};
 use super::group::Group;

@@ -4,6 +4,7 @@
 
 mod admission;
 mod api;
+mod consumer;
 mod context;
 pub mod feed;
 pub mod group;

@@ -11,8 +11,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::admission::{COOKIE_NAME, Consumer, token_in_link};
-use super::api::{is_known, json, visible_consumers};
+use super::admission::{COOKIE_NAME, token_in_link};
+use super::api::{is_known, json};
+use super::consumer::{Consumer, visible_consumers};
 use super::context::Context;
 use super::page_parts::{File, cloud, site, unknown};
 use super::problem::Problem;

@@ -8,7 +8,7 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
 
-use super::admission::Consumer;
+use super::consumer::Consumer;
 use super::context::Context;
 use super::live::{HEARTBEAT, Source, Woken, choice};
 use super::rendered::Message;
