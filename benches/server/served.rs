@@ -29,17 +29,22 @@ pub(crate) struct Served {
 impl Served {
     /// Starts the program, and waits until the gateway has been read.
     pub(crate) fn start() -> Self {
-        Self::of(Rig::new(1), false)
+        Self::of(Rig::new(1), false, "")
     }
 
-    /// Starts the program for the gateway of `rig`, with a proxy if wanted.
-    pub(crate) fn of(rig: Rig, with_proxy: bool) -> Self {
+    /// Starts the program with the history off.
+    pub(crate) fn without_history() -> Self {
+        Self::of(Rig::new(1), false, "[history]\nenabled = false\n")
+    }
+
+    /// Starts the program for the gateway of `rig`, with a proxy if wanted, and further tables.
+    pub(crate) fn of(rig: Rig, with_proxy: bool, tables: &str) -> Self {
         let gateway: &Gateway = rig.simulation.gateways.first().unwrap();
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (address, proxy) = (free(), with_proxy.then(free));
         let server = format!(
             "[server]\nlisten = [\"{address}\"]\nmax_connections = 1100\nmax_streams = 1050\nmax_consumers = 1100\n\
-             requests_per_minute = 100000000\n"
+             requests_per_minute = 100000000\n{tables}"
         );
         rig.configure(&[gateway.address()], "1s", &server);
         if let Some(proxy) = proxy {
