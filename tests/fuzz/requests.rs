@@ -12,18 +12,17 @@ use enphased::app::status::StatusList;
 use enphased::base::clock::Clock;
 use enphased::base::reading::Serial;
 use enphased::base::tally::Tally;
-use enphased::io::http::{Client, Peer, serve_requests};
+use enphased::io::http::{Client, Peer};
 use enphased::io::state_dir::StateDir;
 use jiff::tz::TimeZone;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-/// Everything that a client may need: a stream goes on for ever.
-const LONGEST: Duration = Duration::from_secs(100);
-/// What the simulated network holds, in bytes.
-const BUFFER: usize = 64 * 1024;
+#[path = "exchange.rs"]
+mod exchange;
+
+use exchange::exchange;
 
 /// A server whose clock stands still.
 #[derive(Debug)]
@@ -47,22 +46,9 @@ impl Server {
 
     /// Sends `data` on a connection of its own, and compares what returns with HTTP.
     pub(crate) fn receive(&self, data: &[u8]) {
-        let received = self.runtime.block_on(async {
-            let (ours, theirs) = duplex(BUFFER);
-            let client = Client::new(Peer { address: [127, 0, 0, 1].into(), port: 8480 });
-            let serving = serve_requests(ours, client, self.router.clone(), self.stop.subscribe());
-            let (mut reading, mut writing) = split(theirs);
-            let sending = async {
-                // A server that closes the connection takes no more.
-                writing.write_all(data).await.ok();
-                writing.shutdown().await.ok();
-            };
-            let mut received = Vec::new();
-            let receiving = timeout(LONGEST, reading.read_to_end(&mut received));
-            let exchange = async { tokio::join!(timeout(LONGEST, serving), sending, receiving) };
-            drop(exchange.await);
-            received
-        });
+        let client = Client::new(Peer { address: [127, 0, 0, 1].into(), port: 8480 });
+        let exchange = exchange(client, self.router.clone(), self.stop.subscribe(), data);
+        let received = self.runtime.block_on(exchange);
         let text = String::from_utf8_lossy(&received);
         assert!(text.is_empty() || text.starts_with("HTTP/1."), "{text}");
         assert!(!text.starts_with("HTTP/1.1 500"), "{text}");

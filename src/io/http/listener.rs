@@ -176,6 +176,12 @@ impl Client {
     pub const fn new(peer: Peer) -> Self {
         Self { peer, slot: Slot(None), exact_targets: false }
     }
+
+    /// Keeps the library from cutting off the fragment of a request target (see [`Listener::with_exact_targets`]).
+    #[must_use]
+    pub fn with_exact_targets(self) -> Self {
+        Self { exact_targets: true, ..self }
+    }
 }
 
 async fn serve_connection(

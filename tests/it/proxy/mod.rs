@@ -6,6 +6,7 @@ mod client;
 mod counts;
 mod login;
 mod pages;
+mod raw_bytes;
 mod refusals;
 mod stream;
 
