@@ -25,6 +25,8 @@ mod domoticz;
 mod estimates;
 mod failing_pages;
 mod fuzz_corpus;
+#[path = "../fuzz/requests/mod.rs"]
+mod fuzz_requests;
 mod gateway_absence;
 mod gateway_client;
 mod gateway_trust;

@@ -1,10 +1,10 @@
 #![no_main]
 
-#[path = "../proxy_requests.rs"]
-mod proxy_requests;
+#[path = "../requests/mod.rs"]
+mod requests;
 
 thread_local! {
-    static PROXY: proxy_requests::Proxy = proxy_requests::Proxy::start();
+    static PROXY: requests::proxy::Proxy = requests::proxy::Proxy::start();
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| PROXY.with(|proxy| drop(proxy.receive(data))));

@@ -1,10 +1,10 @@
 #![no_main]
 
-#[path = "../requests.rs"]
+#[path = "../requests/mod.rs"]
 mod requests;
 
 thread_local! {
-    static SERVER: requests::Server = requests::Server::start();
+    static SERVER: requests::server::Server = requests::server::Server::start();
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| SERVER.with(|server| server.receive(data)));

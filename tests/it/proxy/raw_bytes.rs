@@ -3,10 +3,7 @@
 use enphased::rules::proxy::pages;
 use proptest::prelude::*;
 
-#[path = "../../fuzz/proxy_requests.rs"]
-mod proxy_requests;
-
-use proxy_requests::{Proxy, SESSION, TOKEN};
+use crate::fuzz_requests::proxy::{Proxy, SESSION, TOKEN};
 
 /// Parts of requests, right ones and wrong ones.
 const PARTS: [&[u8]; 40] = [

@@ -2,8 +2,7 @@
 
 use proptest::prelude::*;
 
-#[path = "../../fuzz/requests.rs"]
-mod requests;
+use crate::fuzz_requests::server::Server;
 
 /// Parts of requests, right ones and wrong ones.
 const PARTS: [&[u8]; 40] = [
@@ -26,7 +25,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn whatever_is_sent_the_response_is_one() {
-    let server = requests::Server::start();
+    let server = Server::start();
     // A check of the check: a request is answered.
     server.receive(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     proptest!(ProptestConfig::with_cases(2000), |(data in bytes())| server.receive(&data));

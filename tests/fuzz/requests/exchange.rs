@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(9);
 const BUFFER: usize = 64 * 1024;
 
 /// Sends `data` on a connection of its own, and returns what comes back.
-pub(crate) async fn exchange(
+pub(super) async fn exchange(
     client: Client,
     router: Router,
     stop: watch::Receiver<bool>,

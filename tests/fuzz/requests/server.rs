@@ -19,10 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-#[path = "exchange.rs"]
-mod exchange;
-
-use exchange::exchange;
+use super::exchange::exchange;
 
 /// A server whose clock stands still.
 #[derive(Debug)]

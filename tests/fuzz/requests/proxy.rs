@@ -24,10 +24,7 @@ use enphased::rules::proxy::target::STREAM;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-#[path = "exchange.rs"]
-mod exchange;
-
-use exchange::exchange;
+use super::exchange::exchange;
 
 /// The byte of an input in whose place a valid token is sent.
 pub(crate) const TOKEN: u8 = 1;
@@ -39,8 +36,8 @@ const MARK: &str = "of the gateway";
 const INTERVAL: Duration = Duration::from_secs(61);
 const INFO: &str =
     "<envoy_info><device><sn>122300000001</sn><software>D8.3.5289</software></device></envoy_info>";
-const METERS: &[u8] = include_bytes!("../../fixtures/8.3.5289_battery/ivp_meters");
-const READINGS: &[u8] = include_bytes!("../../fixtures/8.3.5289_battery/ivp_meters_readings");
+const METERS: &[u8] = include_bytes!("../../../fixtures/8.3.5289_battery/ivp_meters");
+const READINGS: &[u8] = include_bytes!("../../../fixtures/8.3.5289_battery/ivp_meters_readings");
 
 /// A proxy, with the gateway behind it.
 #[derive(Debug)]
