@@ -81,8 +81,13 @@
       const earliest = new Promise((resolve) => setTimeout(resolve, 1000));
       try {
         const response = await fetch(path(), { cache: "no-cache" });
-        if (response.status === 401) location.reload();
-        if (response.ok) show(await response.text());
+        const isOurs = response.headers.get("content-type")?.includes("problem");
+        // Home Assistant refuses as well, until it has renewed its session.
+        if (response.status === 401 && isOurs) location.reload();
+        if (response.ok) {
+          show(await response.text());
+          if (isHeld) alive();
+        }
       } catch {
         // The stream says that the connection is lost.
       }
@@ -102,6 +107,9 @@
   let wait = 0;
   let delay = 3000;
   let hidden;
+  // The first values come at once, so a stream without any is held back on the way.
+  let isHeld = true;
+  let opened = 0;
   const alive = () => {
     heard = performance.now();
   };
@@ -113,6 +121,8 @@
   };
   const open = async () => {
     alive();
+    isHeld = true;
+    opened = performance.now();
     delay = 3000;
     const wasLost = lost;
     lost = false;
@@ -123,7 +133,7 @@
     askHistory();
     if (wasLost) {
       // After an update of the program the page is made for another script.
-      const script = await fetch("page.js", { method: "HEAD", cache: "no-cache" }).catch(() => undefined);
+      const script = await fetch("page.js", { cache: "no-cache" }).catch(() => undefined);
       const tag = script?.ok && script.headers.get("etag");
       if (tag && !tag.includes(body.dataset.script)) location.reload();
     }
@@ -145,6 +155,7 @@
     for (const group of ["gateways", "production", "token", "events"]) {
       source.addEventListener(group, (event) => {
         alive();
+        if (heard - opened < 5000) isHeld = false;
         if (group === "production") hear(Date.parse(JSON.parse(event.data).time));
         askNow();
       });
@@ -164,6 +175,8 @@
       connect();
     }
   }, 1000);
+  // Home Assistant 2024.2 compresses a stream, and holds it back until there is enough of it.
+  setInterval(() => source && !lost && isHeld && askNow(), 5000);
   setInterval(() => source && !lost && askHistory(), 60000);
   // A window that nobody sees keeps no connection: browsers allow few of them.
   document.addEventListener("visibilitychange", () => {

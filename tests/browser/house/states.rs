@@ -118,7 +118,12 @@ impl State {
                 lines: "[history]\nenabled = false\n",
                 ..Self::small("no-history", (BATTERY, 14, 0, None))
             },
-            Self { lines: "open_to = []\n", ..Self::small("no-access", (BATTERY, 14, 0, None)) },
+            // Nobody may read, except through a proxy at this address.
+            Self {
+                lines: "open_to = []\ningress = \"127.0.0.2\"\n",
+                has_year: true,
+                ..Self::small("no-access", (BATTERY, 14, 0, None))
+            },
         ]
     }
 }
