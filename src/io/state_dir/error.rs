@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+use rustix::process::geteuid;
+
 /// An error of the state directory.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -58,7 +60,10 @@ fn explained(error: &io::Error) -> String {
             "; the file system is read-only; check it, because a worn SD card becomes read-only"
         }
         ErrorKind::PermissionDenied => {
-            "; the file must belong to the user that enphased runs as (under systemd use `sudo enphased ...`)"
+            let user = geteuid().as_raw();
+            return format!(
+                "{error}; the file must belong to the user that enphased runs as ({user}; under systemd use `sudo enphased ...`)"
+            );
         }
         ErrorKind::NotADirectory => "; state_dir must be a directory",
         _ => "",
