@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use super::consumer::{Consumer, visible_consumers};
 use super::context::Context;
 use super::problem::Problem;
 use super::rendered::Document;
+use super::serial_in_path::SerialInPath;
 use crate::app::latest::{Availability, CloudReport, Gateway, TokenReport};
 use crate::app::requests::Request;
 use crate::base::reading::{Event, Serial};
@@ -99,13 +100,12 @@ fn listings(context: &Context) -> Vec<Listing> {
 /// `GET /api/v1/gateways/SERIAL/reading`: the document, the same as on MQTT.
 pub(super) async fn reading(
     State(context): State<Arc<Context>>,
-    Path(serial): Path<String>,
+    SerialInPath(serial): SerialInPath,
     headers: HeaderMap,
 ) -> Response {
     let reader = context.latest.reader();
     let snapshot = reader.borrow();
-    let Some(gateway) = Serial::parse(&serial).ok().and_then(|serial| snapshot.gateway(&serial).cloned())
-    else {
+    let Some(gateway) = serial.and_then(|serial| snapshot.gateway(&serial).cloned()) else {
         return no_gateway().into_response();
     };
     let Some(reading) = gateway.fresh_reading() else {
@@ -123,9 +123,12 @@ pub(super) fn no_gateway() -> Problem {
 }
 
 /// `POST /api/v1/gateways/SERIAL/poll`: reads soon, under the same rules as a message over MQTT.
-pub(super) async fn poll(State(context): State<Arc<Context>>, Path(serial): Path<String>) -> Response {
+pub(super) async fn poll(
+    State(context): State<Arc<Context>>,
+    SerialInPath(serial): SerialInPath,
+) -> Response {
     let reader = context.latest.reader();
-    let serial = Serial::parse(&serial).ok().filter(|serial| reader.borrow().gateway(serial).is_some());
+    let serial = serial.filter(|serial| reader.borrow().gateway(serial).is_some());
     let Some(serial) = serial else { return no_gateway().into_response() };
     context.requests.put(&serial, Request::Poll);
     StatusCode::ACCEPTED.into_response()
@@ -184,7 +187,7 @@ pub(super) fn json<T: Serialize>(headers: &HeaderMap, value: &T) -> Response {
 }
 
 /// Answers with a document, or with 304 if the client has it already.
-fn document(headers: &HeaderMap, Document { body, tag }: Document) -> Response {
+pub(super) fn document(headers: &HeaderMap, Document { body, tag }: Document) -> Response {
     let mut response = if is_known(headers, tag.as_ref()) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -199,9 +202,9 @@ fn document(headers: &HeaderMap, Document { body, tag }: Document) -> Response {
     response
 }
 
-/// Returns whether the client has what `tag` identifies.
+/// Returns whether the client has what `tag` identifies. `*` stands for everything (RFC 9110, section 13.1.2).
 pub(super) fn is_known(headers: &HeaderMap, tag: Option<&HeaderValue>) -> bool {
-    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/").as_bytes());
-    tag.is_some_and(|tag| known.any(|known| known == tag.as_bytes()))
+    let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut known = lists.flat_map(|list| list.split(',')).map(|known| known.trim().trim_start_matches("W/"));
+    tag.is_some_and(|tag| known.any(|known| known == "*" || known.as_bytes() == tag.as_bytes()))
 }

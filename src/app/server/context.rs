@@ -58,4 +58,9 @@ impl Context {
         // A dropped sender is a stop too.
         drop(self.stop.clone().wait_for(|stop| *stop).await);
     }
+
+    /// Returns `true` if the server stops.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow() || self.stop.has_changed().is_err()
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use futures_util::stream::{Stream, unfold};
 use super::api::no_gateway;
 use super::context::Context;
 use super::problem::Problem;
+use super::serial_in_path::SerialInPath;
 use crate::app::history::query::{Query, Report, Words};
 use crate::app::history::reader::HistoryReader;
 use crate::base::reading::Serial;
@@ -22,17 +23,17 @@ use crate::output::history::Format;
 /// `GET /api/v1/gateways/SERIAL/history?from=2026-06-01&to=2026-06-30&step=day&of=site&format=json`
 pub(super) async fn history(
     State(context): State<Arc<Context>>,
-    Path(serial): Path<String>,
+    SerialInPath(serial): SerialInPath,
     RawQuery(query): RawQuery,
 ) -> Response {
-    answer(&context, &serial, &query.unwrap_or_default()).await.unwrap_or_else(IntoResponse::into_response)
+    answer(&context, serial, &query.unwrap_or_default()).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn answer(context: &Context, serial: &str, query: &str) -> Result<Response, Problem> {
+async fn answer(context: &Context, serial: Option<Serial>, query: &str) -> Result<Response, Problem> {
     let Some(reader) = context.history.clone() else {
         return Err(Problem::not_found("the history is switched off: see [history] in the configuration"));
     };
-    let serial = Serial::parse(serial).map_err(|_invalid| no_gateway())?;
+    let serial = serial.ok_or_else(no_gateway)?;
     let (query, format) = parse(context, query)?;
     check_gateway(context, &reader, &serial).await?;
     let report = Report::new(reader.file.clone(), serial, &query, format, &context.zone);

@@ -16,7 +16,6 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::consumer::{Consumer, visible_consumers};
-
 use super::context::Context;
 use super::feed::{Choice, Feed, Update};
 use super::group::Group;
@@ -87,6 +86,11 @@ impl Source {
             () = self.context.stopped() => {}
             () = self.open.removed() => {}
         }
+    }
+
+    /// Returns `true` if the server stops, and not only this stream ends.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.context.is_stopping()
     }
 
     /// Returns what is sent as a sign of life: the time, and the consumers if they are wanted.

@@ -19,6 +19,7 @@ mod problem;
 mod process;
 mod refused_page;
 pub mod rendered;
+mod serial_in_path;
 mod socket;
 
 use std::sync::Arc;

@@ -42,11 +42,12 @@ impl Document {
     }
 
     /// Identifies a text by its hash.
-    pub(super) fn of(body: String) -> Self {
-        let hash = digest(&SHA256, body.as_bytes());
+    pub(super) fn of(body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        let hash = digest(&SHA256, &body);
         let hash = hash.as_ref().get(..TAG_BYTES).unwrap_or_default();
         let tag = HeaderValue::from_str(&format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash))).ok();
-        Self { body: body.into(), tag }
+        Self { body, tag }
     }
 }
 

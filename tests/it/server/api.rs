@@ -107,6 +107,33 @@ async fn a_response_that_the_client_has_is_not_sent_again() {
         .await;
 }
 
+/// `*` stands for whatever the client has.
+#[tokio::test(start_paused = true)]
+async fn each_response_that_may_be_known_to_the_client_is_not_sent_again() {
+    served()
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            let description = get(at, "/openapi.json").await.json();
+            let mut compared = 0;
+            for (path, methods) in description["paths"].as_object().unwrap() {
+                if methods["get"]["responses"]["304"].is_null() {
+                    continue;
+                }
+                let path = path.replace("{serial}", "122300000001");
+                let first = get(at, &path).await;
+                assert_eq!(first.status, 200, "{path}");
+                assert!(first.header("etag").is_some_and(|tag| tag.starts_with('"')), "{path}");
+                assert_eq!(first.header("cache-control"), Some("no-cache"), "{path}");
+                let again = request(at, &format!("GET {path}"), &["If-None-Match: *"]).await;
+                assert_eq!((again.status, again.body.as_str()), (304, ""), "{path}");
+                compared += 1;
+            }
+            assert!(compared >= 10, "{compared}");
+        })
+        .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_does_not_exist_is_a_problem_in_json() {
     served()
@@ -117,6 +144,8 @@ async fn what_does_not_exist_is_a_problem_in_json() {
                 ("GET /api/v1/gateways/1/reading", 404),
                 ("DELETE /api/v1/gateways", 405),
                 ("GET /api/v1/stream?groups=nonsense", 400),
+                ("GET /api/v1/socket?serial=", 400),
+                ("GET /api/v1/socket", 426),
             ] {
                 let reply = request(at, first, &[]).await;
                 assert_eq!(reply.status, status, "{first}");

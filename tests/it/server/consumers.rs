@@ -22,9 +22,9 @@ use super::served_with;
 use crate::support::house::House;
 
 /// A network to which nobody in a test belongs.
-const CLOSED: &str = "open_to = [\"192.0.2.0/24\"]\n";
+pub(super) const CLOSED: &str = "open_to = [\"192.0.2.0/24\"]\n";
 
-async fn add(house: &House, name: &str) -> Secret {
+pub(super) async fn add(house: &House, name: &str) -> Secret {
     let state = StateDir::open(house.state()).unwrap();
     let mut tokens = match ConsumerTokens::read(&state).await.unwrap() {
         Some(tokens) => tokens,
@@ -35,14 +35,14 @@ async fn add(house: &House, name: &str) -> Secret {
     token
 }
 
-async fn remove(house: &House, name: &str) {
+pub(super) async fn remove(house: &House, name: &str) {
     let state = StateDir::open(house.state()).unwrap();
     let mut tokens = ConsumerTokens::read(&state).await.unwrap().unwrap();
     assert!(tokens.remove(name, house.clock.now()));
     tokens.write(&state).await.unwrap();
 }
 
-fn bearer(token: &Secret) -> String {
+pub(super) fn bearer(token: &Secret) -> String {
     format!("Authorization: Bearer {}", token.expose())
 }
 

@@ -10,6 +10,7 @@ mod live;
 mod page;
 mod raw_bytes;
 mod same_values;
+mod sockets;
 
 use enphased::simulator::SimulationOptions;
 
