@@ -12,7 +12,7 @@ use crate::app::consumers::listed::{Kind, Listed, Seen, complete};
 use crate::app::consumers::live_list;
 use crate::app::consumers::tokens::ConsumerTokens;
 use crate::base::durations::length;
-use crate::base::printable::Printable;
+use crate::base::printable::{Printable, is_printable};
 use crate::base::reading::Serial;
 use crate::io::gateway::pinned_key;
 use crate::io::state_dir::{Lock, StateDir};
@@ -36,11 +36,7 @@ pub async fn add(context: &mut Context, name: &str, out: &mut dyn Write) -> Resu
         Some(tokens) => tokens,
         None => ConsumerTokens::empty()?,
     };
-    if tokens.tokens().any(|entry| entry.name == name) {
-        let words =
-            format!("there is a consumer called {name} already; choose another name, or remove it first");
-        return Err(Failure::new(Code::Usage, words));
-    }
+    check_is_free(name, &listed(&state).await?)?;
     let serial = serial(context, &state).await;
     let token = tokens.add(name, serial.as_ref(), context.clock.now())?;
     tokens.write(&state).await?;
@@ -73,7 +69,7 @@ pub async fn list(context: &mut Context, as_json: bool, out: &mut dyn Write) -> 
         "name", "kind", "address", "requests", "refused", "streams"
     )?;
     for one in list {
-        let seen = if one.requests == 0 { "never".to_owned() } else { ago(one.last_seen, now) };
+        let seen = one.last_seen.map_or_else(|| "never".to_owned(), |last| ago(last, now));
         writeln!(
             out,
             "{:<24} {:<8} {:<16} {:>9} {:>8} {:>8}  {seen}",
@@ -97,28 +93,56 @@ pub async fn rename(context: &mut Context, name: &str, new: &str) -> Result<(), 
         Some(tokens) => tokens,
         None => ConsumerTokens::empty()?,
     };
+    let list = listed(&state).await?;
+    if new != name {
+        check_is_free(new, &list)?;
+    }
     if !tokens.rename(name, new) {
-        let list = listed(&state).await?;
-        let mut programs = list.into_iter().filter(|one| one.kind == Kind::Program);
-        let found = programs.find(|one| one.name == name || one.address == name);
-        let identity = found.and_then(|one| {
-            let address = one.address.parse().ok()?;
-            Some(Identity::Program { address, program: one.program })
-        });
-        tokens.name(identity.ok_or_else(|| unknown(name))?, new);
+        tokens.name(program(name, list)?, new);
     }
     Ok(tokens.write(&state).await?)
+}
+
+/// Returns the only program without a token that has this name or address.
+fn program(name: &str, list: Vec<Listed>) -> Result<Identity, Failure> {
+    let programs = list.into_iter().filter(|one| one.kind == Kind::Program);
+    let found: Vec<Listed> = programs.filter(|one| one.name == name || one.address == name).collect();
+    match <[Listed; 1]>::try_from(found) {
+        Ok([one]) => {
+            let address = one.address.parse().map_err(|_invalid| unknown(name))?;
+            Ok(Identity::Program { address, program: one.program })
+        }
+        Err(found) if found.is_empty() => Err(unknown(name)),
+        Err(found) => {
+            let words = format!(
+                "{} programs are called {} or have this address; write the name or the address that only one of them has",
+                found.len(),
+                Printable(name)
+            );
+            Err(Failure::new(Code::Data, words))
+        }
+    }
 }
 
 /// Removes the token of a consumer. A running daemon ends its streams within a second.
 pub async fn remove(context: &mut Context, name: &str) -> Result<(), Failure> {
     let state = context.state()?;
     let _lock = lock(&state).await?;
-    let mut tokens = ConsumerTokens::read(&state).await?.ok_or_else(|| unknown(name))?;
-    if !tokens.remove(name, context.clock.now()) {
+    let mut tokens = ConsumerTokens::read(&state).await?;
+    if let Some(tokens) = &mut tokens
+        && tokens.remove(name, context.clock.now())
+    {
+        return Ok(tokens.write(&state).await?);
+    }
+    let is_there = listed(&state).await?.iter().any(|one| one.name == name || one.address == name);
+    if !is_there {
         return Err(unknown(name));
     }
-    Ok(tokens.write(&state).await?)
+    let words = format!(
+        "{} has no token that could be removed; open_to below [server] says who may read without one",
+        Printable(name)
+    );
+    Err(Failure::new(Code::Data, words))
 }
 
 /// Returns the consumers that have asked, and those that have only a token: from the running daemon, otherwise as they were
@@ -157,10 +181,22 @@ async fn lock(state: &StateDir) -> Result<Lock, Failure> {
     }
 }
 
+/// Fails if the operator has given this name to another consumer.
+fn check_is_free(name: &str, list: &[Listed]) -> Result<(), Failure> {
+    if !list.iter().any(|one| one.was_named(name)) {
+        return Ok(());
+    }
+    let words = format!(
+        "there is a consumer called {} already; choose another name, or remove it first",
+        Printable(name)
+    );
+    Err(Failure::new(Code::Usage, words))
+}
+
 fn checked(name: &str) -> Result<&str, Failure> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        let words = format!("a name has 1 to {LONGEST_NAME} characters, such as \"evcc\"");
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || !name.chars().all(is_printable) {
+        let words = format!("a name has 1 to {LONGEST_NAME} printable characters, such as \"evcc\"");
         return Err(Failure::new(Code::Usage, words));
     }
     Ok(name)

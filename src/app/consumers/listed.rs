@@ -55,8 +55,11 @@ pub struct Listed {
     pub kind: Kind,
     pub address: String,
     pub program: String,
-    pub first_seen: Timestamp,
-    pub last_seen: Timestamp,
+    /// Absent before the first request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
     pub requests: u64,
     pub refused: u64,
     pub streams: usize,
@@ -67,14 +70,14 @@ pub struct Listed {
 
 impl Listed {
     /// Describes a consumer that has a token and has not asked yet.
-    pub fn unseen(name: &str, created_at: Timestamp) -> Self {
+    pub fn unseen(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             kind: Kind::Token,
             address: String::new(),
             program: String::new(),
-            first_seen: created_at,
-            last_seen: created_at,
+            first_seen: None,
+            last_seen: None,
             requests: 0,
             refused: 0,
             streams: 0,
@@ -95,14 +98,20 @@ impl Listed {
             },
             address,
             program: usage.program.clone(),
-            first_seen: usage.first_seen,
-            last_seen: usage.last_seen,
+            first_seen: Some(usage.first_seen),
+            last_seen: Some(usage.last_seen),
             requests: usage.requests,
             refused: usage.refused,
             streams,
             active,
             ports: usage.ports.iter().copied().collect(),
         }
+    }
+
+    /// Returns `true` if the operator has given it this name.
+    pub fn was_named(&self, name: &str) -> bool {
+        let is_own = self.kind == Kind::Program && (self.program == name || self.address == name);
+        self.name == name && !is_own
     }
 }
 
@@ -123,7 +132,7 @@ pub fn complete<'a>(
     for entry in tokens.into_iter().flat_map(ConsumerTokens::tokens) {
         let identity = Identity::Token(entry.id.clone());
         if !usages.iter().any(|(usage, _, _)| usage.identity == identity) {
-            list.push(Listed::unseen(&entry.name, entry.created_at));
+            list.push(Listed::unseen(&entry.name));
         }
     }
     sort(&mut list);

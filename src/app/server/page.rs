@@ -283,14 +283,16 @@ fn who(context: &Context, identity: &Identity) -> Vec<Reader> {
     };
     visible_consumers(context, identity)
         .into_iter()
-        .map(|listed| Reader {
-            is_you: is_you(&listed.address, &listed.program),
-            is_live: listed.streams > 0,
-            is_active: listed.active,
-            name: listed.name,
-            program: listed.program,
-            address: listed.address,
-            last_seen: listed.last_seen,
+        .filter_map(|listed| {
+            Some(Reader {
+                is_you: is_you(&listed.address, &listed.program),
+                is_live: listed.streams > 0,
+                is_active: listed.active,
+                last_seen: listed.last_seen?,
+                name: listed.name,
+                program: listed.program,
+                address: listed.address,
+            })
         })
         .collect()
 }

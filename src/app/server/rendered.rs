@@ -200,7 +200,7 @@ mod tests {
     fn a_list_of_the_consumers_is_shared_for_a_second() {
         let rendered = Rendered::default();
         let start = Instant::now();
-        let named = |name: &str| vec![Listed::unseen(name, jiff::Timestamp::UNIX_EPOCH)];
+        let named = |name: &str| vec![Listed::unseen(name)];
         let first = rendered.consumers(start, || named("evcc"));
         let shared = rendered.consumers(start + LIST_AGE / 2, || named("other"));
         assert_eq!(first.text().as_ptr(), shared.text().as_ptr(), "the same bytes");

@@ -37,6 +37,7 @@ async fn a_token_is_printed_once_and_only_its_hash_is_kept() {
     let list = site.run(&["consumer", "list", "--format", "json"]).await;
     let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
     assert_eq!((&list[0]["name"], &list[0]["kind"]), (&"wallbox".into(), &"token".into()));
+    assert!(list[0].get("last_seen").is_none(), "nobody has used it: {list}");
     let table = text(&site.run(&["consumer", "list"]).await.stdout);
     assert!(table.contains("wallbox") && table.contains("never"), "{table}");
     assert!(site.run(&["consumer", "remove", "wallbox"]).await.status.success());
@@ -54,9 +55,13 @@ async fn wrong_input_is_explained() {
         "{}",
         text(&added.stderr)
     );
+    assert!(site.run(&["consumer", "add", "other"]).await.status.success());
+    assert!(site.run(&["consumer", "rename", "other", "other"]).await.status.success());
     for (arguments, code, words) in [
         (&["consumer", "add", " "] as &[&str], 64, "a name has 1 to"),
         (&["consumer", "add", "a\nb"], 64, "a name has 1 to"),
+        (&["consumer", "add", "a\u{202e}b"], 64, "printable characters"),
+        (&["consumer", "rename", "early", "other"], 64, "a consumer called other already"),
         (&["consumer", "remove", "nobody"], 65, "no consumer is called nobody"),
         (&["consumer", "rename", "nobody", "somebody"], 65, "no consumer is called nobody"),
     ] {

@@ -278,6 +278,38 @@ async fn the_command_shows_what_the_running_daemon_knows_and_afterwards_what_was
     assert_eq!((&car["requests"], &car["streams"]), (&3.into(), &0.into()));
 }
 
+/// Programs without a token are called by what they call themselves, so one name may lead to several.
+#[tokio::test(start_paused = true)]
+async fn a_name_leads_to_one_consumer_or_the_command_says_why_not() {
+    let house = served_with("");
+    let mut context =
+        Context::new(house.config(), house.environment(), house.clock.clone(), Rng::with_seed(7));
+    house
+        .visited(async |addresses| {
+            let path = "GET /api/v1/gateways";
+            for program in ["User-Agent: evcc", "User-Agent: curl"] {
+                request(addresses[0].address, path, &[program]).await;
+            }
+            let mut rename = async |name: &str, new: &str| {
+                consumer::rename(&mut context, name, new).await.map_err(|failure| failure.message)
+            };
+            let several = rename("127.0.0.1", "car").await.unwrap_err();
+            assert!(several.contains("2 programs are called 127.0.0.1"), "{several}");
+            rename("evcc", "car").await.unwrap();
+            let taken = rename("curl", "car").await.unwrap_err();
+            assert!(taken.contains("a consumer called car already"), "{taken}");
+            add(&house, "wallbox").await;
+            let taken = rename("curl", "wallbox").await.unwrap_err();
+            assert!(taken.contains("a consumer called wallbox already"), "{taken}");
+            rename("curl", "curl").await.unwrap();
+        })
+        .await;
+    let none = consumer::remove(&mut context, "car").await.unwrap_err().message;
+    assert!(none.contains("car has no token that could be removed"), "{none}");
+    // The name that a program gives itself is free for a token.
+    consumer::add(&mut context, "curl", &mut Vec::new()).await.unwrap();
+}
+
 /// A person guesses with a program: refused, at constant memory, and the others are not disturbed.
 #[tokio::test(start_paused = true)]
 async fn thousands_of_wrong_tokens_are_refused_and_nobody_is_remembered_for_them() {

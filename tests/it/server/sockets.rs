@@ -1,4 +1,4 @@
-//! WebSockets: how they begin and how they end.
+//! The beginnings and the ends of sockets.
 
 use std::net::SocketAddr;
 use std::time::Duration;
