@@ -1,15 +1,12 @@
 //! Reads what the page shows of the history.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::base::reading::Serial;
-use crate::base::units::WattHours;
-use crate::io::history::rows::{Kind, Sample};
-use crate::io::history::{Days, Error, HistoryFile, Samples};
+use crate::io::history::rows::{CountedOn, Kind, Sample};
+use crate::io::history::{Days, Error, HistoryFile, Samples, counted_on};
 use crate::output::page::{Found, Today, View};
 use crate::rules::history::periods::{Length, Period, Periods};
 
@@ -29,27 +26,35 @@ pub fn found(
         View::Month(_) | View::Year(_) | View::Years => Vec::new(),
     };
     let periods = periods(file, gateway, Kind::Site, (from, to), view.bars().unwrap_or(Length::Day))?;
-    Ok(Found { samples, periods, first: first(file, gateway, today)? })
+    Ok(Found { samples, periods, first: first(file, gateway, today)?, sum: None })
 }
 
 /// Reads the energies of the date `today`.
 pub fn today(file: &HistoryFile, gateway: &Serial, today: Date) -> Result<Today, Error> {
-    let of = |kind| periods(file, gateway, kind, (today, today), Length::Day);
-    let made = |period: Period| {
-        let energy: Option<WattHours> = period.energy.into_iter().flatten().next();
-        Some((period.device, energy?))
-    };
-    let inverters: BTreeMap<_, _> = of(Kind::Inverter)?.into_iter().filter_map(made).collect();
-    Ok(Today { site: of(Kind::Site)?.into_iter().next(), inverters })
+    let site = periods(file, gateway, Kind::Site, (today, today), Length::Day)?.into_iter().next();
+    let inverters = counted_on(file, gateway, Kind::Inverter, today)?;
+    let of_device = |on: CountedOn| (on.counted.series.device.clone(), on);
+    Ok(Today { site, inverters: inverters.into_iter().map(of_device).collect() })
 }
 
-/// Reads the samples from one midnight to the next.
-fn samples(file: &HistoryFile, gateway: &Serial, date: Date, zone: &TimeZone) -> Result<Vec<Sample>, Error> {
+/// Returns the time from one midnight to the next.
+pub(super) fn range(date: Date, zone: &TimeZone) -> (Timestamp, Timestamp) {
     let midnight = |date: Date, otherwise| {
         date.to_zoned(zone.clone()).map_or(otherwise, |midnight| midnight.timestamp())
     };
     let end = date.tomorrow().map_or(Timestamp::MAX, |next| midnight(next, Timestamp::MAX));
-    let mut pages = Samples::new(file.clone(), gateway.clone(), midnight(date, Timestamp::MIN), end);
+    (midnight(date, Timestamp::MIN), end)
+}
+
+/// Reads the samples from one midnight to the next.
+pub(super) fn samples(
+    file: &HistoryFile,
+    gateway: &Serial,
+    date: Date,
+    zone: &TimeZone,
+) -> Result<Vec<Sample>, Error> {
+    let (begin, end) = range(date, zone);
+    let mut pages = Samples::new(file.clone(), gateway.clone(), begin, end);
     let mut samples = Vec::new();
     loop {
         let page = pages.page()?;

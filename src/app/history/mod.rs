@@ -5,3 +5,4 @@ pub mod disks;
 pub mod query;
 pub mod reader;
 pub mod recorder;
+pub mod sum_chart;

@@ -14,6 +14,7 @@ mod live;
 mod metrics;
 mod openapi;
 mod page;
+mod page_history;
 mod page_parts;
 mod problem;
 mod process;

@@ -15,19 +15,13 @@ use super::admission::{COOKIE_NAME, token_in_link};
 use super::api::{is_known, json};
 use super::consumer::{Consumer, visible_consumers};
 use super::context::Context;
-use super::page_parts::{File, cloud, site, unknown};
+use super::page_history::{asked, history};
+use super::page_parts::{File, cloud, name, site, unknown};
 use super::problem::Problem;
 use super::refused_page::{HTML, refused, wants_page};
 use super::rendered::Document;
-use crate::app::history::chart;
-use crate::app::history::reader::HistoryReader;
-use crate::app::latest::Gateway;
 use crate::app::status;
-use crate::base::reading::Serial;
-use crate::io::history::{Error, gateways};
-use crate::output::page::{
-    self, Found, History, House, NotAView, Reader, Rows, Site, Tags, View, document, readers, sections,
-};
+use crate::output::page::{self, House, Reader, Site, Tags, document, readers, sections};
 use crate::rules::access::consumers::Identity;
 
 /// What the page may load: its own style sheet, script and values, and the icon that is part of it. Home Assistant shows it
@@ -182,25 +176,6 @@ fn respond(
     response
 }
 
-/// The part of the history that is asked for.
-#[derive(Clone, Debug, Default)]
-struct Asked {
-    view: Option<View>,
-    gateway: Option<Serial>,
-}
-
-fn asked(query: &str) -> Result<Asked, NotAView> {
-    let mut asked = Asked::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if let Some(view) = View::parse(&name, &value) {
-            asked.view = Some(view?);
-        } else if name == "gateway" {
-            asked.gateway = Some(Serial::parse(&value).map_err(|_invalid| NotAView)?);
-        }
-    }
-    Ok(asked)
-}
-
 /// Renders the sections that change with each reading.
 async fn now(context: &Context) -> Document {
     let written = context.latest.reader().borrow().written();
@@ -222,6 +197,7 @@ async fn house(context: &Context) -> House {
         let announced = snapshot.problems().to_vec();
         (sites, unknown(&statuses, &snapshot), snapshot.cloud().map(cloud), announced, broker)
     };
+    name(&mut sites);
     if let Some(reader) = &context.history {
         for site in &mut sites {
             site.today = context.page.today(reader, &site.serial, date).await;
@@ -229,50 +205,6 @@ async fn house(context: &Context) -> House {
     }
     let summary = status::line(&statuses);
     House { now, zone: context.zone.clone(), sites, unknown, summary, cloud, announced, broker }
-}
-
-/// Reads the part of the history that is asked for: today, unless another is named.
-async fn history(context: &Context, asked: Asked) -> History {
-    let today = context.clock.now().to_zoned(context.zone.clone()).date();
-    let view = asked.view.unwrap_or(View::Day(today));
-    let (gateways, read): (Vec<(Serial, String)>, Option<Serial>) = {
-        let reader = context.latest.reader();
-        let snapshot = reader.borrow();
-        let named = |(serial, gateway): (&Serial, &Gateway)| {
-            (serial.clone(), site(serial, gateway, context.interval).name())
-        };
-        let read = snapshot.gateways().find(|(_, gateway)| gateway.reading.is_some());
-        (snapshot.gateways().map(named).collect(), read.map(|(serial, _)| serial.clone()))
-    };
-    let gateway = asked.gateway.or(read).or_else(|| gateways.first().map(|(serial, _)| serial.clone()));
-    let rows = match &context.history {
-        None => Rows::Off,
-        Some(reader) => rows(reader, gateway.clone(), view, context, today).await,
-    };
-    History { view, gateway, gateways, today, zone: context.zone.clone(), rows }
-}
-
-async fn rows(
-    reader: &HistoryReader,
-    gateway: Option<Serial>,
-    view: View,
-    context: &Context,
-    today: jiff::civil::Date,
-) -> Rows {
-    let (file, zone) = (reader.file.clone(), context.zone.clone());
-    let read = move || {
-        // Before the first reading, the gateway that was seen first.
-        let first = || Ok::<_, Error>(gateways(&file)?.into_iter().next());
-        let Some(gateway) = gateway.map_or_else(first, |gateway| Ok(Some(gateway)))? else {
-            return Ok(Found::default());
-        };
-        chart::found(&file, &gateway, view, (today, &zone))
-    };
-    match reader.run(read).await {
-        Ok(found) => Rows::Found(found),
-        Err(Error::Absent) => Rows::Found(Found::default()),
-        Err(error) => Rows::Unavailable(error.to_string()),
-    }
 }
 
 /// Returns those who read, as far as `identity` may know.

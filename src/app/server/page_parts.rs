@@ -14,7 +14,7 @@ use crate::app::history::reader::HistoryReader;
 use crate::app::latest::{Availability, CloudReport, Gateway, Snapshot, TokenReport};
 use crate::app::status::{Place, Status};
 use crate::base::reading::Serial;
-use crate::output::page::{Cloud, SCRIPT, STYLE, Site, Today, Token};
+use crate::output::page::{Cloud, SCRIPT, STYLE, Site, Today, Token, names};
 
 /// The time for which the newest values are not made again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -111,11 +111,21 @@ pub(super) fn site(serial: &Serial, gateway: &Gateway, interval: Duration) -> Si
     };
     Site {
         serial: serial.clone(),
+        name: String::new(),
         reading: gateway.reading.as_ref().map(|reading| Arc::clone(&reading.value)),
         is_fresh,
         trouble,
         token: gateway.token.as_ref().map(|token| self::token(&token.value)),
         today: Today::default(),
+    }
+}
+
+/// Gives each gateway a short name.
+pub(super) fn name(sites: &mut [Site]) {
+    let listed: Vec<_> = sites.iter().map(|site| (&site.serial, site.configured_name())).collect();
+    let named = names(&listed);
+    for (site, name) in sites.iter_mut().zip(named) {
+        site.name = name;
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 pub use error::Error;
 pub use file::{HistoryFile, NAME};
-pub use pages::{Days, Samples, gateways};
+pub use pages::{Days, DaysOfAll, Samples, counted_on, first_date, gateways, recorded_before};
 use rows::{Batch, Counted};
 use writer::{Outcome, Writer};
 

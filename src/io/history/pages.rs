@@ -3,10 +3,11 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::Error;
 use super::file::HistoryFile;
-use super::rows::{Day, Kind, Sample};
+use super::rows::{CountedOn, Day, Kind, Recorded, Sample};
 use super::stored;
 use crate::base::reading::Serial;
 
@@ -16,6 +17,26 @@ const ROWS: u32 = 1000;
 /// Returns the gateways that have a history, in the order in which they were first seen.
 pub fn gateways(file: &HistoryFile) -> Result<Vec<Serial>, Error> {
     stored::gateways(&file.open_for_reading()?)
+}
+
+/// Returns the first date of all gateways.
+pub fn first_date(file: &HistoryFile) -> Result<Option<Date>, Error> {
+    stored::first_date(&file.open_for_reading()?)
+}
+
+/// Returns the counters of all sites, and what was counted before `date` in `zone`.
+pub fn recorded_before(file: &HistoryFile, date: Date, zone: &TimeZone) -> Result<Vec<Recorded>, Error> {
+    stored::recorded_before(&file.open_for_reading()?, date, zone)
+}
+
+/// Returns the counters of `kind` of `gateway`, each with its energy on `date`.
+pub fn counted_on(
+    file: &HistoryFile,
+    gateway: &Serial,
+    kind: Kind,
+    date: Date,
+) -> Result<Vec<CountedOn>, Error> {
+    stored::counted_on(&file.open_for_reading()?, gateway, kind, date)
 }
 
 /// The samples of a gateway in a range of time.
@@ -68,6 +89,31 @@ impl Days {
         let connection = self.file.open_for_reading()?;
         let position = (self.kind, (date.as_str(), series), self.to);
         let (page, last) = stored::days(&connection, &self.gateway, position, ROWS)?;
+        self.after = last;
+        Ok(Some(page))
+    }
+}
+
+/// The days of the sites of all gateways in a range of dates, in the order of the dates.
+#[derive(Debug)]
+pub struct DaysOfAll {
+    file: HistoryFile,
+    after: Option<(String, i64)>,
+    to: Date,
+}
+
+impl DaysOfAll {
+    /// Selects the days from `from` to `to`, both included.
+    pub fn new(file: HistoryFile, from: Date, to: Date) -> Self {
+        Self { file, after: Some((from.to_string(), i64::MIN)), to }
+    }
+
+    /// Reads the next page. Returns `None` after the last one.
+    pub fn page(&mut self) -> Result<Option<Vec<(Serial, Day)>>, Error> {
+        let Some((date, series)) = self.after.take() else { return Ok(None) };
+        let connection = self.file.open_for_reading()?;
+        let position = (Kind::Site, (date.as_str(), series), self.to);
+        let (page, last) = stored::days_of_all(&connection, position, ROWS)?;
         self.after = last;
         Ok(Some(page))
     }

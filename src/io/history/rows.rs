@@ -123,6 +123,28 @@ pub struct Day {
     pub growth: Growth,
 }
 
+/// A counter of a gateway's site, before a range of dates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The gateway.
+    pub gateway: Serial,
+    /// The energy that is counted.
+    pub quantity: Counter,
+    /// The time of its newest record.
+    pub counted_at: Timestamp,
+    /// The last date before the range, and the end of the time that it covers; `None` if it was not counted before.
+    pub before: Option<(Date, Timestamp)>,
+}
+
+/// A counter, and its energy on one day.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CountedOn {
+    /// The counter, up to which its days are counted.
+    pub counted: Counted,
+    /// The energy of the day; `None` if nothing was counted on it.
+    pub energy: Option<WattHours>,
+}
+
 /// Everything of one gateway to be written in one transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {

@@ -1,11 +1,14 @@
 //! Reads what is stored.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
-use super::rows::{Counted, Day, Growth, Kind, Sample, Series};
+use super::rows::{Counted, CountedOn, Day, Growth, Kind, Recorded, Sample, Series};
 use crate::base::reading::{Counter, Serial};
 use crate::base::units::{Percent, WattHours, Watts};
 
@@ -71,23 +74,50 @@ fn sample(row: &Row<'_>) -> rusqlite::Result<Option<Sample>> {
     Ok(Some(Sample { start, seconds: row.get(1)?, power, energy: energies, soc, estimated }))
 }
 
-/// Days, and the date and series of the last of them, after which the next page begins.
-pub(super) type Page = (Vec<Day>, Option<(String, i64)>);
+/// Rows, and the date and series of the last of them, after which the next page begins.
+pub(super) type Page<T> = (Vec<T>, Option<(String, i64)>);
 
 /// Returns up to `limit` days of `gateway` after `date` and `series`, up to the date `to`, and the position of the last.
 pub(super) fn days(
     connection: &Connection,
     gateway: &Serial,
+    position: (Kind, (&str, i64), Date),
+    limit: u32,
+) -> Result<Page<Day>, Error> {
+    let Some(gateway) = id_of_gateway(connection, gateway)? else { return Ok((Vec::new(), None)) };
+    let (days, last) = days_of(connection, Some(gateway), position, limit)?;
+    Ok((days.into_iter().map(|(_, day)| day).collect(), last))
+}
+
+/// Returns the same of all gateways, each day with its gateway.
+pub(super) fn days_of_all(
+    connection: &Connection,
+    position: (Kind, (&str, i64), Date),
+    limit: u32,
+) -> Result<Page<(Serial, Day)>, Error> {
+    let mut list = connection.prepare("SELECT id, serial FROM gateway")?;
+    let serials = list.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let serials = serials.collect::<Result<Vec<(i64, String)>, _>>()?;
+    let serials: BTreeMap<i64, Serial> =
+        serials.iter().filter_map(|(id, serial)| Some((*id, Serial::parse(serial).ok()?))).collect();
+    let (days, end) = days_of(connection, None, position, limit)?;
+    let named = |(id, day)| Some((serials.get(&id)?.clone(), day));
+    Ok((days.into_iter().filter_map(named).collect(), end))
+}
+
+/// Returns the days of one gateway or of all, each with the number of its gateway.
+fn days_of(
+    connection: &Connection,
+    gateway: Option<i64>,
     (kind, after, to): (Kind, (&str, i64), Date),
     limit: u32,
-) -> Result<Page, Error> {
-    let Some(gateway) = id_of_gateway(connection, gateway)? else { return Ok((Vec::new(), None)) };
+) -> Result<Page<(i64, Day)>, Error> {
     let table = if kind == Kind::Site { "site_day" } else { "device_day" };
     // `+` keeps SQLite from searching by series, of which there may be hundreds: the days are in the order of their dates.
     let mut select = connection.prepare(&format!(
-        "SELECT kind, device, quantity, date, wh, since, until, estimated, days.series
+        "SELECT kind, device, quantity, date, wh, since, until, estimated, days.series, series.gateway
          FROM {table} AS days CROSS JOIN series ON series.id = days.series
-         WHERE (date, days.series) > (?1, ?2) AND date <= ?3 AND +series.gateway = ?4 AND +series.kind = ?5
+         WHERE (date, days.series) > (?1, ?2) AND date <= ?3 AND (?4 IS NULL OR +series.gateway = ?4) AND +series.kind = ?5
          ORDER BY date, days.series LIMIT ?6"
     ))?;
     let parameters = params![after.0, after.1, to.to_string(), gateway, kind.name(), limit];
@@ -95,9 +125,80 @@ pub(super) fn days(
     let (mut days, mut last) = (Vec::new(), None);
     while let Some(row) = rows.next()? {
         last = Some((row.get(3)?, row.get(8)?));
-        days.extend(day(row)?);
+        let gateway = row.get(9)?;
+        days.extend(day(row)?.map(|day| (gateway, day)));
     }
     Ok((days, last))
+}
+
+/// Returns the first date of all sites.
+pub(super) fn first_date(connection: &Connection) -> Result<Option<Date>, Error> {
+    let first: Option<String> =
+        connection.query_row("SELECT min(date) FROM site_day", [], |row| row.get(0))?;
+    Ok(first.and_then(|date| date.parse().ok()))
+}
+
+/// Returns the counters of all sites, and what was counted before `date` in `zone`.
+pub(super) fn recorded_before(
+    connection: &Connection,
+    date: Date,
+    zone: &TimeZone,
+) -> Result<Vec<Recorded>, Error> {
+    let mut list = connection.prepare(
+        "SELECT series.id, gateway.serial, quantity, counted_at FROM series JOIN gateway ON gateway.id = series.gateway
+         WHERE kind = 'site' ORDER BY series.id",
+    )?;
+    // In the order of the dates: the last one before is nearly always the first that is found.
+    let mut find = connection.prepare(
+        "SELECT date, until FROM site_day WHERE date < ?1 AND +series = ?2 ORDER BY date DESC, series DESC LIMIT 1",
+    )?;
+    let mut rows = list.query([])?;
+    let mut recorded = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text = |column: usize| row.get_ref(column).ok()?.as_str().ok();
+        let gateway = text(1).and_then(|serial| Serial::parse(serial).ok());
+        let quantity = text(2).and_then(Counter::from_name);
+        let (Some(gateway), Some(quantity), Some(counted_at)) = (gateway, quantity, time(row.get(3)?)) else {
+            continue;
+        };
+        let newest = counted_at.to_zoned(zone.clone()).date();
+        let before = if newest < date {
+            Some((newest, counted_at))
+        } else {
+            let found = find.query_row(params![date.to_string(), row.get::<_, i64>(0)?], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+            });
+            found.optional()?.and_then(|(date, until)| Some((date.parse().ok()?, time(until)?)))
+        };
+        recorded.push(Recorded { gateway, quantity, counted_at, before });
+    }
+    Ok(recorded)
+}
+
+/// Returns the counters of `kind` of `gateway`, each with its energy on `date`.
+pub(super) fn counted_on(
+    connection: &Connection,
+    gateway: &Serial,
+    kind: Kind,
+    date: Date,
+) -> Result<Vec<CountedOn>, Error> {
+    let Some(gateway) = id_of_gateway(connection, gateway)? else { return Ok(Vec::new()) };
+    let table = if kind == Kind::Site { "site_day" } else { "device_day" };
+    // One statement: a write between two would change one of them.
+    let mut list = connection.prepare(&format!(
+        "SELECT kind, device, quantity, total_wh, counted_at, days.wh
+         FROM series LEFT JOIN {table} AS days ON days.date = ?3 AND days.series = series.id
+         WHERE gateway = ?1 AND kind = ?2"
+    ))?;
+    let rows = list.query_map(params![gateway, kind.name(), date.to_string()], |row| {
+        let on = || {
+            let (total, at) = (energy(row.get(3).ok()?)?, time(row.get(4).ok()?)?);
+            let counted = Counted { series: series(row, 0)?, total, at };
+            Some(CountedOn { counted, energy: row.get::<_, Option<i64>>(5).ok()?.and_then(energy) })
+        };
+        Ok(on())
+    })?;
+    rows.filter_map(Result::transpose).map(|row| Ok(row?)).collect()
 }
 
 fn day(row: &Row<'_>) -> rusqlite::Result<Option<Day>> {

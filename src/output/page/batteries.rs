@@ -24,7 +24,7 @@ pub(super) fn batteries(house: &House) -> Markup {
         section #batteries.card aria-labelledby="batteries-title" hidden[sites.is_empty()] {
             h2 #batteries-title { "Batteries" }
             @for (site, reading) in sites {
-                @if house.is_several() { h3 { (site.name()) } }
+                @if house.is_several() { h3 { (site.name) } }
                 @if !site.is_fresh { p.quiet { "Not now: the gateway does not respond" } }
                 @if let Some(sum) = reading.storage.as_ref().and_then(stored) { p { (sum) } }
                 ul.rows { @for battery in &reading.batteries { (one(battery)) } }

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::bars::{Bars, bars};
 use super::curve::{Range, curve};
 use super::house::words;
+use super::sum::{Sum, incomplete};
 use super::view::View;
 use crate::base::reading::Serial;
 use crate::io::history::rows::Sample;
@@ -19,7 +20,7 @@ use crate::rules::history::periods::Period;
 pub struct History {
     /// The part that is shown.
     pub view: View,
-    /// The gateway that is shown; `None` if there is none yet.
+    /// The gateway that is shown; `None` for all together, or if there is none yet.
     pub gateway: Option<Serial>,
     /// The gateways to choose from, with their names.
     pub gateways: Vec<(Serial, String)>,
@@ -51,6 +52,8 @@ pub struct Found {
     pub periods: Vec<Period>,
     /// The first date of all.
     pub first: Option<Date>,
+    /// What a reader has to know, if the rows are those of all gateways together.
+    pub sum: Option<Sum>,
 }
 
 /// Renders the section.
@@ -99,6 +102,7 @@ fn steps(history: &History, title: &str, first: Option<Date>) -> Markup {
     html! {
         @if history.gateways.len() > 1 {
             nav.choice aria-label="Gateway" {
+                a href=(history.view.query(None)) aria-current=[history.gateway.is_none().then_some("true")] { "All gateways" }
                 @for (serial, name) in &history.gateways {
                     a href=(history.view.query(Some(serial))) aria-current=[(history.gateway.as_ref() == Some(serial)).then_some("true")] {
                         (words(name))
@@ -126,22 +130,35 @@ fn chart(history: &History, title: &str, found: &Found) -> Markup {
     let several = (history.gateways.len() > 1).then_some(history.gateway.as_ref()).flatten();
     let total = total(&found.periods);
     let is_empty = found.samples.is_empty() && found.periods.is_empty();
+    let sum = found.sum.as_ref();
+    let remarks = sum.map_or_else(Vec::new, |sum| incomplete(sum, history.view, &history.gateways));
     html! {
-        @if !total.is_empty() { p.total { @for (name, amount) in &total { span { (name) " " b { (amount) } } } } }
+        @if !total.is_empty() {
+            p.total {
+                @for (name, amount) in &total { span { (name) " " b { (amount) } } }
+                @if let Some(until) = until(history, &found.periods) { span { "until " (until) } }
+            }
+        }
+        @for remark in &remarks { p.quiet { (remark) } }
         @if found.periods.iter().any(|period| period.estimated) {
             p.quiet { "A part of these energies is estimated." }
         }
         @if let View::Day(date) = history.view {
             @if let Some(gap) = found.periods.first().filter(|period| period.days > 1) {
-                p.quiet { "These energies cover " (gap.days) " days: nothing was recorded before." }
+                p.quiet {
+                    "These energies cover " (gap.days) " days: "
+                    (if found.sum.is_some() { "before, not every gateway was recorded." } else { "nothing was recorded before." })
+                }
             }
             @if found.samples.is_empty() {
-                p.quiet { (if is_empty { "Nothing was recorded on this day." } else { "No curve was recorded on this day." }) }
+                @if remarks.is_empty() {
+                    p.quiet { (if is_empty { "Nothing was recorded on this day." } else { "No curve was recorded on this day." }) }
+                }
             } @else if let Some(range) = range(date, &history.zone) {
                 (curve(&format!("Power on {title}"), &found.samples, range, &history.zone))
             }
         } @else if is_empty {
-            p.quiet { "Nothing was recorded in this time." }
+            @if remarks.is_empty() { p.quiet { "Nothing was recorded in this time." } }
         } @else {
             (bars(
                 &format!("Energy, {title}"),
@@ -157,6 +174,12 @@ fn range(date: Date, zone: &TimeZone) -> Option<Range> {
     let midnight = |date: Date| Some(date.to_zoned(zone.clone()).ok()?.timestamp());
     let begin: Timestamp = midnight(date)?;
     Some(Range { begin, end: midnight(date.tomorrow().ok()?)? })
+}
+
+/// Returns the time until which the energies were counted, if that is today: the rows are written every 15 minutes.
+fn until(history: &History, periods: &[Period]) -> Option<String> {
+    let until = periods.iter().map(|period| period.until).max()?.to_zoned(history.zone.clone());
+    (until.date() == history.today).then(|| until.strftime("%H:%M").to_string())
 }
 
 /// Returns the sums of all periods.

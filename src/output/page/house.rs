@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::printable::one_line;
 use crate::base::reading::{Reading, Serial};
-use crate::base::units::WattHours;
+use crate::io::history::rows::CountedOn;
 use crate::output::alerts::CurrentProblem;
 use crate::rules::history::periods::Period;
 
@@ -41,6 +41,8 @@ pub struct House {
 pub struct Site {
     /// Its serial number.
     pub serial: Serial,
+    /// A short name that distinguishes it from the others.
+    pub name: String,
     /// The newest reading.
     pub reading: Option<Arc<Reading>>,
     /// The reading is that of now: the gateway responds.
@@ -58,8 +60,8 @@ pub struct Site {
 pub struct Today {
     /// The whole site.
     pub site: Option<Period>,
-    /// Each inverter.
-    pub inverters: BTreeMap<Box<str>, WattHours>,
+    /// The counter of each inverter.
+    pub inverters: BTreeMap<Box<str>, CountedOn>,
 }
 
 /// The state of a gateway's token.
@@ -100,6 +102,12 @@ impl House {
         self.sites.iter().filter(|site| site.reading.is_some())
     }
 
+    /// Returns the beginning of today.
+    pub(super) fn midnight(&self) -> Timestamp {
+        let midnight = self.now.to_zoned(self.zone.clone()).start_of_day();
+        midnight.map_or(self.now, |midnight| midnight.timestamp())
+    }
+
     /// Returns whether there are several gateways to tell apart.
     pub(super) fn is_several(&self) -> bool {
         self.read().count() > 1
@@ -107,10 +115,14 @@ impl House {
 }
 
 impl Site {
-    /// Returns the name for people: the one in the configuration, otherwise the serial number.
-    pub fn name(&self) -> String {
-        let named = self.reading.as_ref().and_then(|reading| reading.gateway.name.clone());
-        named.map_or_else(|| format!("Gateway {}", self.serial), |name| words(&name))
+    /// Returns the name in the configuration.
+    pub fn configured_name(&self) -> Option<&str> {
+        self.reading.as_ref()?.gateway.name.as_deref()
+    }
+
+    /// Returns the name with all that is known: the one in the configuration, otherwise the serial number.
+    pub fn long_name(&self) -> String {
+        self.configured_name().map_or_else(|| format!("Gateway {}", self.serial), words)
     }
 
     /// Returns the reading, unless the gateway has stopped responding since.

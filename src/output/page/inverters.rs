@@ -7,6 +7,7 @@ use super::times::moment;
 use crate::base::reading::{Condition, Inverter};
 use crate::base::units::{WattHours, Watts};
 use crate::output::text::amounts::{energy, power};
+use crate::rules::history::so_far::so_far;
 
 /// The number of colours.
 const LEVELS: f64 = 5.0;
@@ -28,20 +29,20 @@ fn of(site: &Site) -> &[Inverter] {
 
 fn one(site: &Site, house: &House) -> Markup {
     let inverters = of(site);
-    let by_energy = !site.today.inverters.is_empty();
+    let by_energy = inverters.iter().any(|inverter| today(site, house, inverter).is_some());
     let amount = |inverter: &Inverter| -> Option<f64> {
         if by_energy {
-            today(site, inverter).map(WattHours::value)
+            today(site, house, inverter).map(WattHours::value)
         } else {
             inverter.power_w.map(Watts::value)
         }
     };
     let most = inverters.iter().filter_map(amount).fold(0.0, f64::max);
     html! {
-        @if house.is_several() { h3 { (site.name()) } }
+        @if house.is_several() { h3 { (site.name) } }
         p.quiet { (summary(site, by_energy)) }
         ul.tiles {
-            @for inverter in inverters { (tile(site, inverter, level(amount(inverter), most), house)) }
+            @for inverter in inverters { (tile(inverter, today(site, house, inverter).map(energy).as_deref(), by_energy, level(amount(inverter), most), house)) }
         }
         @if most > 0.0 {
             p.legend aria-hidden="true" {
@@ -51,8 +52,12 @@ fn one(site: &Site, house: &House) -> Markup {
     }
 }
 
-fn today(site: &Site, inverter: &Inverter) -> Option<WattHours> {
-    site.today.inverters.get(inverter.serial.as_str()).copied()
+/// Returns what an inverter has made today, up to its newest report.
+fn today(site: &Site, house: &House, inverter: &Inverter) -> Option<WattHours> {
+    let counted = site.today.inverters.get(inverter.serial.as_str())?;
+    let midnight = house.midnight();
+    let is_of_today = site.reading.as_ref().is_some_and(|reading| reading.time >= midnight);
+    so_far(counted, inverter.energy_wh.filter(|_| is_of_today), midnight)
 }
 
 /// Returns the colour, from 0 (nothing) to 5 (as much as the best one).
@@ -80,22 +85,21 @@ fn summary(site: &Site, by_energy: bool) -> String {
     parts.join("; ")
 }
 
-fn tile(site: &Site, inverter: &Inverter, level: u8, house: &House) -> Markup {
+fn tile(inverter: &Inverter, made: Option<&str>, by_energy: bool, level: u8, house: &House) -> Markup {
     let word = match inverter.condition {
         Some(Condition::Silent) => Some("silent"),
         Some(Condition::Weak) => Some("weak"),
         Some(Condition::Good) | None => None,
     };
     let class = word.map_or_else(|| format!("l{level}"), |word| format!("l{level} {word}"));
-    let made = today(site, inverter).map(energy);
     // An inverter that is missing from the energies of today has not reported today: its last power is an old one.
-    let is_old = made.is_none() && !site.today.inverters.is_empty();
+    let is_old = made.is_none() && by_energy;
     let power = inverter.power_w.filter(|_| !is_old).map(power);
     let title = inverter.reported_at.map(|at| moment(at, house.now, &house.zone));
     html! {
         li class=(class) title=[title] {
             span { (inverter.serial) }
-            @if let Some(first) = made.as_ref().or(power.as_ref()) { b { (first) } } @else { b { "no report" } }
+            @if let Some(first) = made.or(power.as_deref()) { b { (first) } } @else { b { "no report" } }
             @if let Some(word) = word { em { (word) } }
             @else if let (Some(_), Some(power)) = (&made, &power) { small { (power) } }
         }

@@ -12,11 +12,13 @@ mod history;
 mod house;
 mod icons;
 mod inverters;
+mod names;
 mod now;
 mod phases;
 mod plot;
 mod problems;
 mod readers;
+mod sum;
 mod times;
 mod today;
 mod token;
@@ -25,7 +27,9 @@ mod view;
 pub use document::{REFUSED_STYLE, Tags, document, refused, sections};
 pub use history::{Found, History, Rows, history};
 pub use house::{Cloud, House, Reader, Site, Today, Token};
+pub use names::names;
 pub use readers::readers;
+pub use sum::Sum;
 pub use view::{NotAView, View};
 
 /// The style sheet.

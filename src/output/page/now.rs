@@ -22,7 +22,7 @@ pub(super) fn now(house: &House) -> Markup {
                     @if is_several { (together(house)) }
                     @for site in house.read() { (one(site, house, is_several)) }
                 }
-                @for site in unread(house) { p.quiet { (site.name()) " has not been read yet." } }
+                @for site in unread(house) { p.quiet { (site.name) " has not been read yet." } }
             }
         }
     }
@@ -46,7 +46,7 @@ fn title(house: &House) -> Option<String> {
 }
 
 fn together(house: &House) -> Markup {
-    let without: Vec<String> = unread(house).map(Site::name).collect();
+    let without: Vec<String> = unread(house).map(|site| site.name.clone()).collect();
     let name = if without.is_empty() {
         "All gateways together".to_owned()
     } else {
@@ -70,7 +70,7 @@ fn one(site: &Site, house: &House, is_named: bool) -> Markup {
     let flows = site.reading.as_deref().map(Flows::of);
     html! {
         div.picture.away[!site.is_fresh] data-serial=(site.serial) {
-            @if is_named { h3 { (site.name()) } }
+            @if is_named { h3 { (site.name) } }
             @match (&site.reading, flows) {
                 (Some(reading), Some(flows)) if !flows.is_empty() => {
                     @if site.is_fresh {
@@ -79,7 +79,11 @@ fn one(site: &Site, house: &House, is_named: bool) -> Markup {
                         p.lead { "Not now: values of " (moment(reading.time, house.now, &house.zone)) }
                     }
                     (picture(&flows, &description(site, reading, house)))
-                    p.quiet { "Measured " (live_age(reading.time, house.now)) }
+                    @if is_named {
+                        p.quiet { (site.serial) " · measured " (live_age(reading.time, house.now)) }
+                    } @else {
+                        p.quiet { "Measured " (live_age(reading.time, house.now)) }
+                    }
                 }
                 _ => p.lead { "Nothing measured yet" },
             }

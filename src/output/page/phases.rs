@@ -47,7 +47,7 @@ pub(super) fn phases(house: &House) -> Markup {
         section #phases.card aria-labelledby="phases-title" hidden[sites.is_empty()] {
             h2 #phases-title { "Phases" }
             @for site in sites {
-                @if house.is_several() { h3 { (site.name()) } }
+                @if house.is_several() { h3 { (site.name) } }
                 @if !site.is_fresh { p.quiet { "Not now: the gateway does not respond" } }
                 @if let Some(reading) = &site.reading { (table(&reading.phases)) }
             }

@@ -93,7 +93,7 @@ fn absence(site: &Site, house: &House) -> Option<Problem> {
     });
     Some(Problem::new(
         "gateway",
-        format!("{}: {trouble}{since}.", site.name()),
+        format!("{}: {trouble}{since}.", site.long_name()),
         if is_lasting { SHOWN_BY_CHECK } else { TRIED_AGAIN },
     ))
 }
@@ -112,15 +112,15 @@ fn logins(house: &House) -> Vec<Problem> {
         let advice = if is_tried_again { LATER } else { BY_HAND };
         match (token.state, &token.waiting) {
             ("missing" | "expired", _) => {
-                problems.push(Problem::new("token", format!("{}: {}", site.name(), token.message), advice));
+                problems.push(Problem::new("token", format!("{}: {}", site.long_name(), token.message), advice));
             }
             // The gateway refuses it.
             ("valid", Some(waiting)) => {
-                problems.push(Problem::new("token", format!("{}: {waiting}", site.name()), advice));
+                problems.push(Problem::new("token", format!("{}: {waiting}", site.long_name()), advice));
             }
             ("short", _) => problems.push(Problem::new(
                 "token",
-                format!("{}: {}", site.name(), token.message),
+                format!("{}: {}", site.long_name(), token.message),
                 "Such a token is not renewed automatically. Bring a new one, or an owner's: `enphased token refresh`.",
             )),
             _ => {}

@@ -8,13 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::reading::{Condition, Reading, Serial};
+use crate::base::reading::{Condition, Counter, Reading, Serial};
 use crate::base::test_readings;
 use crate::base::units::{Percent, WattHours, Watts};
-use crate::io::history::rows::Sample;
+use crate::io::history::rows::{Counted, CountedOn, Sample, Series};
 use crate::output::alerts::CurrentProblem;
 use crate::rules::alerts::{self as rules, Kind};
 use crate::rules::history::periods::Period;
+use crate::rules::history::sums::Remarks;
 
 fn zone() -> TimeZone {
     TimeZone::fixed(jiff::tz::offset(1))
@@ -22,8 +23,11 @@ fn zone() -> TimeZone {
 
 fn site(reading: Option<Reading>) -> Site {
     let serial = reading.as_ref().map(|reading| reading.gateway.serial.clone());
+    let serial = serial.unwrap_or_else(|| Serial::parse("122300000000").unwrap());
     Site {
-        serial: serial.unwrap_or_else(|| Serial::parse("122300000000").unwrap()),
+        name: names(&[(&serial, reading.as_ref().and_then(|reading| reading.gateway.name.as_deref()))])
+            .remove(0),
+        serial,
         reading: reading.map(Arc::new),
         is_fresh: true,
         trouble: None,
@@ -227,7 +231,7 @@ fn inverters_that_are_silent_or_weak_are_named_and_coloured_by_today() {
     let mut reading = test_readings::bare();
     reading.inverters[0].condition = Some(Condition::Silent);
     let mut site = site(Some(reading));
-    site.today.inverters.insert("482200000002".into(), WattHours::new(1240.0).unwrap());
+    site.today.inverters.insert("482200000002".into(), counted(1240.0));
     let mut house = house(vec![site]);
     insta::assert_snapshot!(section(&house, "inverters"));
     let html = sections(&house).into_string();
@@ -235,6 +239,29 @@ fn inverters_that_are_silent_or_weak_are_named_and_coloured_by_today() {
     assert!(section(&house, "problems").contains("Inverter 482200000001 reported nothing"));
     house.sites[0].today.inverters.clear();
     assert!(section(&house, "inverters").contains("power of the last report"));
+}
+
+/// Returns a counter that has counted this energy today, up to the total of 9 kWh.
+fn counted(today: f64) -> CountedOn {
+    let total = WattHours::new(9000.0).unwrap();
+    let counted =
+        Counted { series: Series::site(Counter::Production), total, at: test_readings::at("11:10:00") };
+    CountedOn { counted, energy: WattHours::new(today) }
+}
+
+#[test]
+fn a_tile_shows_the_energy_up_to_the_newest_report() {
+    let mut reading = test_readings::bare();
+    let inverter = &mut reading.inverters[0];
+    inverter.energy_wh = WattHours::new(9030.0);
+    let serial = inverter.serial.as_str().into();
+    let mut site = site(Some(reading));
+    site.today.inverters.insert(serial, counted(1240.0));
+    let mut house = house(vec![site]);
+    assert!(section(&house, "inverters").contains("1.27 kWh"), "{}", section(&house, "inverters"));
+    // The values of a gateway that is away since yesterday are not those of today.
+    house.now += SignedDuration::from_hours(24);
+    assert!(!section(&house, "inverters").contains("1.27 kWh"), "{}", section(&house, "inverters"));
 }
 
 #[test]
@@ -249,6 +276,11 @@ fn several_gateways_have_a_picture_each_and_a_sum_of_what_all_measure() {
         "{now}"
     );
     assert!(section(&house(both()), "today").contains("29.7 kWh"));
+    assert!(
+        section(&house(both()), "today").contains("Garage 14.8 kWh"),
+        "{}",
+        section(&house(both()), "today")
+    );
     let mut away = both();
     away[1].is_fresh = false;
     let now = section(&house(away), "now");
@@ -264,6 +296,10 @@ fn several_gateways_have_a_picture_each_and_a_sum_of_what_all_measure() {
         section(&house(vec![site(Some(test_readings::full())), site(Some(test_readings::bare()))]), "now");
     let sum = mixed.split("Gateway 122300000000").next().unwrap();
     assert!(sum.contains("4.26 kW") && !sum.contains("Grid"), "{sum}");
+    let mixed = house(vec![site(Some(test_readings::full())), site(Some(test_readings::bare()))]);
+    let html = sections(&mixed).into_string();
+    let used = html.split("<dt>Used</dt>").nth(1).unwrap().split("</dd>").next().unwrap();
+    assert!(used.contains("Gateway 122300000000") && !used.contains("<b>"), "no sum of a part: {used}");
 }
 
 #[test]
@@ -295,7 +331,7 @@ fn past(view: View, samples: Vec<Sample>, periods: Vec<Period>) -> History {
         gateways: vec![(Serial::parse("122300000000").unwrap(), "Roof".to_owned())],
         today: date(2026, 11, 20),
         zone: zone(),
-        rows: Rows::Found(Found { samples, periods, first: Some(date(2025, 11, 20)) }),
+        rows: Rows::Found(Found { samples, periods, first: Some(date(2025, 11, 20)), sum: None }),
     }
 }
 
@@ -326,6 +362,46 @@ fn the_curve_of_a_day_has_a_gap_and_a_table() {
     assert!(shown.contains("Friday, 20 November 2026") && shown.contains("produced 14.8 kWh"), "{shown}");
     assert!(!html.contains("\"Later\""), "tomorrow is not there yet");
     assert!(html.contains("href=\"?day=2026-11-19\""));
+}
+
+#[test]
+fn the_sum_of_all_gateways_says_where_it_is_incomplete() {
+    let (roof, barn) = (Serial::parse("122300000000").unwrap(), Serial::parse("122300001003").unwrap());
+    let shown = |view, sum: Sum, periods| {
+        let mut past = past(view, Vec::new(), periods);
+        past.gateway = None;
+        past.gateways.push((barn.clone(), "Gateway …1003".to_owned()));
+        if let Rows::Found(found) = &mut past.rows {
+            found.sum = Some(sum);
+        }
+        history(&past).into_string()
+    };
+    let month = View::Month(date(2026, 10, 1));
+    let html = shown(month, Sum::default(), vec![period("2026-10-01", 14_848.0)]);
+    assert!(html.contains("href=\"?month=2026-10\" aria-current=\"true\">All gateways"), "{html}");
+    assert!(html.contains("href=\"?month=2026-10&amp;gateway=122300001003\">Gateway …1003"), "{html}");
+    assert!(html.contains("href=\"?day=2026-10-01\""), "the bars lead to the sum of their days: {html}");
+    assert!(!html.contains("No sum"), "{html}");
+    let remarks = Remarks {
+        unmeasured: [Counter::Consumption, Counter::Import, Counter::Export].into(),
+        waiting: Some((date(2026, 10, 9), [barn.clone()].into())),
+        begun: vec![(barn.clone(), date(2026, 10, 2))],
+        ended: vec![(roof.clone(), date(2026, 10, 3))],
+    };
+    let text_of = |view| text(&shown(view, Sum { remarks: remarks.clone(), has_gaps: true }, Vec::new()));
+    let words = text_of(month);
+    for sentence in [
+        "No sum of what was used, imported or exported: not every gateway measures it.",
+        "No sum from 9 October 2026 on: Gateway …1003 was not recorded.",
+        "The curve has gaps where not every gateway was recorded.",
+        "Gateway …1003 is part of it from 2 October 2026 on.",
+        "Roof is part of it until 3 October 2026.",
+    ] {
+        assert!(words.contains(sentence), "{sentence}: {words}");
+    }
+    let words = text_of(View::Day(date(2026, 10, 9)));
+    assert!(words.contains("No sum: Gateway …1003 was not recorded on this day."), "{words}");
+    assert!(!words.contains("Nothing was recorded"), "{words}");
 }
 
 #[test]
@@ -378,7 +454,7 @@ fn the_page_is_small_in_a_large_house() {
         (0..240).map(|n| test_readings::inverter(&format!("482200000{n:03}"), 245.0, n % 60)).collect();
     let mut site = site(Some(reading));
     for inverter in &site.reading.as_ref().unwrap().inverters {
-        site.today.inverters.insert(inverter.serial.as_str().into(), WattHours::new(1240.0).unwrap());
+        site.today.inverters.insert(inverter.serial.as_str().into(), counted(1240.0));
     }
     let house = house(vec![site]);
     let tags = Tags { style: "0123456789abcdef", script: "0123456789abcdef" };

@@ -91,6 +91,8 @@ const PARTS: [Part; 6] = [
 /// The places of two of them.
 const USED: usize = 1;
 const IMPORTED: usize = 2;
+/// The places of those that every gateway has to measure for a sum, as in the picture of all together.
+const OF_ALL: [usize; 3] = [USED, IMPORTED, 3];
 
 /// A lifetime total, and its growth today.
 type Counter = (Option<WattHours>, Option<WattHours>);
@@ -127,10 +129,12 @@ fn is_of_today(house: &House, reading: &Reading) -> bool {
     day(reading.time) == day(house.now)
 }
 
-/// Returns the sum over all gateways that measure it, if all parts are known.
+/// Returns the sum over all gateways, if all parts are known: the house and the grid are those of all, and a gateway without
+/// panels or batteries adds none.
 fn sum(house: &House, place: usize) -> Option<WattHours> {
-    let measured = house.sites.iter().map(|site| of_site(house, site, place));
-    WattHours::total(measured.filter(|amount| !matches!(amount, Amount::NotMeasured)).map(Amount::known))
+    let is_part = |amount: &Amount| OF_ALL.contains(&place) || !matches!(amount, Amount::NotMeasured);
+    let amounts = house.read().map(|site| of_site(house, site, place));
+    WattHours::total(amounts.filter(is_part).map(Amount::known))
 }
 
 /// Returns the share of the consumption that did not come from the grid, in percent.
@@ -144,11 +148,8 @@ fn self_sufficiency(house: &House) -> Option<f64> {
 
 /// Renders the section.
 pub(super) fn today(house: &House) -> Markup {
-    let amounts: Vec<Markup> = PARTS
-        .iter()
-        .enumerate()
-        .filter_map(|(place, part)| Some(amount(house, place, part, sum(house, place)?)))
-        .collect();
+    let amounts: Vec<Markup> =
+        PARTS.iter().enumerate().filter_map(|(place, part)| amount(house, place, part)).collect();
     html! {
         section #today.card.wide[house.is_several()] aria-labelledby="today-title" {
             h2 #today-title { "Today so far" }
@@ -158,7 +159,7 @@ pub(super) fn today(house: &House) -> Markup {
                      an hour."
                 }
             } @else {
-                dl.amounts { @for amount in &amounts { (amount) } }
+                dl.amounts.each[house.is_several()] { @for amount in &amounts { (amount) } }
             }
             @if let Some(share) = self_sufficiency(house) {
                 div.share {
@@ -171,29 +172,30 @@ pub(super) fn today(house: &House) -> Markup {
     }
 }
 
-fn amount(house: &House, place: usize, part: &Part, sum: WattHours) -> Markup {
+/// Renders an energy, with that of each gateway if there are several; `None` if nothing of it is known.
+fn amount(house: &House, place: usize, part: &Part) -> Option<Markup> {
+    let sum = sum(house, place);
+    let named = |site: &Site| Some((site.name.clone(), of_site(house, site, place).known()?));
+    let each: Vec<_> = if house.is_several() { house.read().filter_map(named).collect() } else { Vec::new() };
+    if sum.is_none() && each.is_empty() {
+        return None;
+    }
     let mut read = house.read();
     let one = match (read.next(), read.next()) {
         (Some(site), None) => site.reading.as_deref().filter(|reading| is_of_today(house, reading)),
         _ => None,
     };
     let yesterday = one.and_then(part.yesterday);
-    html! {
+    Some(html! {
         div class=(part.class) {
             dt { (part.word) }
             dd {
-                b { (energy(sum)) }
-                @if house.is_several() {
-                    @for site in &house.sites {
-                        @if let Some(part) = of_site(house, site, place).known() {
-                            small { (site.name()) ": " (energy(part)) }
-                        }
-                    }
-                }
+                @if let Some(sum) = sum { b { (energy(sum)) } }
+                @for (name, amount) in each { small { span { (name) } " " span { (energy(amount)) } } }
                 @if let Some(yesterday) = yesterday { small { "yesterday " (energy(yesterday)) } }
             }
         }
-    }
+    })
 }
 
 /// Says what the energies cover, where that is less than one would think.
@@ -202,7 +204,7 @@ fn remarks(house: &House) -> Vec<String> {
     let is_several = house.is_several();
     for site in house.read() {
         let Some(reading) = site.reading.as_deref() else { continue };
-        let name = if is_several { format!("{}: ", site.name()) } else { String::new() };
+        let name = if is_several { format!("{}: ", site.name) } else { String::new() };
         let time = |at| moment(at, house.now, &house.zone);
         if !site.is_fresh {
             remarks.push(format!("{name}as of {}", time(reading.time)));

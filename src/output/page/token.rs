@@ -26,7 +26,7 @@ pub(super) fn token(house: &House) -> Markup {
 
 fn of_site(site: &Site, house: &House) -> Markup {
     html! {
-        @if house.sites.len() > 1 { h3 { (site.name()) } }
+        @if house.sites.len() > 1 { h3 { (site.name) } }
         @match &site.token {
             Some(token) => { p data-state=(token.state) { (sentence(token, house)) } }
             None if site.is_fresh => { p data-state="none" { "This gateway needs no token." } }

@@ -7,6 +7,8 @@
 mod curve;
 mod local_day;
 pub mod periods;
+pub mod so_far;
+pub mod sums;
 mod totals;
 
 use jiff::civil::Date;

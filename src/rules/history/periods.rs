@@ -124,7 +124,7 @@ impl Sum {
 }
 
 /// Returns the number of days that the energy of one date covers, at least one.
-fn days(growth: &Growth) -> i64 {
+pub(super) fn days(growth: &Growth) -> i64 {
     let covered = growth.until.duration_since(growth.since);
     ((covered + SignedDuration::from_hours(12)).as_hours() / 24).max(1)
 }

@@ -14,7 +14,7 @@ use crate::base::units::WattHours;
 use crate::io::history::rows::{Counted, Growth, Kind, Series, Step};
 
 /// The longest gap around midnight whose energy belongs to the new day alone, as in `counters/days.rs`.
-const GAP: SignedDuration = SignedDuration::from_hours(1);
+pub(super) const GAP: SignedDuration = SignedDuration::from_hours(1);
 /// More power than the inverters of any gateway have, for a day longer than has passed: a step beyond it is another total.
 const MOST_POWER_W: i64 = 200_000;
 const SLACK_S: i64 = 86_400;

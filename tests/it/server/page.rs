@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enphased::simulator::{Condition, SimulationOptions};
+use enphased::simulator::{Condition, GatewayOptions, Pages, SimulationOptions};
 use serde_json::Value;
 
 use super::client::{Reply, get, ready, request};
@@ -193,6 +193,40 @@ async fn the_history_is_stepped_through_by_links() {
             assert!(section(&inverters, "inverters").contains("energy of today"), "{inverters}");
             for wrong in ["/?day=yesterday", "/page/history?month=2026-13", "/page/history?gateway=a/b"] {
                 assert_eq!(page(at, wrong).await.status, 400, "{wrong}");
+            }
+        })
+        .await;
+}
+
+/// With several gateways, the history is that of all, and each can be chosen.
+#[tokio::test(start_paused = true)]
+async fn the_history_of_all_gateways_is_their_sum() {
+    let server = "interval = \"5m\"\n[server]\nlisten = [\"127.0.0.1:0\"]\n";
+    let gateway = || GatewayOptions::new(Pages::metered());
+    let options = SimulationOptions { gateways: vec![gateway(), gateway()], ..SimulationOptions::default() };
+    House::new(options)
+        .with(server)
+        .with_history()
+        .visited(async |addresses| {
+            let at = addresses[0].address;
+            ready(at).await;
+            tokio::time::sleep(Duration::from_secs(28 * 3600)).await;
+            let mut sum = 0.0;
+            let gateways = get(at, "/api/v1/gateways").await.json();
+            for gateway in gateways.as_array().unwrap() {
+                let serial = gateway["serial"].as_str().unwrap();
+                let path = format!("/api/v1/gateways/{serial}/history?from=2026-06-21&to=2026-06-21");
+                let made = get(at, &path).await.json()["values"][0]["production_wh"].as_f64().unwrap();
+                let one = page(at, &format!("/page/history?day=2026-06-21&gateway={serial}")).await.body;
+                assert!(one.contains(&format!("produced <b>{:.1} kWh", made / 1e3)), "{made}: {one}");
+                assert!(one.contains("href=\"?day=2026-06-21\">All gateways"), "{one}");
+                sum += made;
+            }
+            for path in ["/?day=2026-06-21", "/?day=2026-06-21&gateway=all"] {
+                let all = page(at, path).await.body;
+                let all = section(&all, "history");
+                assert!(all.contains(&format!("produced <b>{:.1} kWh", sum / 1e3)), "{sum}: {all}");
+                assert!(all.contains("class=\"area sun\"") && !all.contains("No sum"), "{all}");
             }
         })
         .await;
