@@ -64,6 +64,11 @@ impl Config {
         server.chain(proxies.map(|(place, listen)| (Service::Proxy(place), *listen)))
     }
 
+    /// Returns the longest poll interval of all gateways.
+    pub fn longest_interval(&self) -> Duration {
+        self.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default()
+    }
+
     /// Reads the passwords into memory, for a process that is about to lose the permission to read them. A password that
     /// cannot be read is reported where it is needed.
     pub fn load_passwords(&mut self) {

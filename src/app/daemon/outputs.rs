@@ -52,7 +52,7 @@ pub(super) fn page(server: &config::Server) -> Option<String> {
 
 /// Returns the options of the publisher that connects as `client_id`.
 pub fn content(settings: &Mqtt, config: &Config, shared: &Shared, client_id: &str) -> publisher::Options {
-    let interval = config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default();
+    let interval = config.longest_interval();
     let discovery = settings.discovery.as_ref().map(|discovery_prefix| Discovery {
         discovery_prefix: discovery_prefix.clone(),
         prefix: settings.prefix.clone(),

@@ -187,7 +187,7 @@ fn context(
         tally: shared.tally.clone(),
         zone: shared.zone.clone(),
         history: None,
-        interval: config.gateways.iter().map(|gateway| gateway.interval).max().unwrap_or_default(),
+        interval: config.longest_interval(),
         has_broker: config.mqtt.is_some(),
         names: names(config),
         run,
