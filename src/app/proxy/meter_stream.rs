@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, guard};
 use super::context::Context;
-use crate::app::consumers::registry::OpenStream;
+use crate::app::consumers::open_stream::OpenStream;
 use crate::io::gateway::Endpoint;
 use crate::output::meter_stream;
 use crate::rules::proxy::pages::Page;

@@ -15,7 +15,7 @@ use axum::http::header::{ALLOW, HeaderValue};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 
-use crate::app::consumers::registry::OpenStream;
+use crate::app::consumers::open_stream::OpenStream;
 use crate::app::consumers::request::{MISDIRECTED, is_misdirected};
 use crate::io::http::Peer;
 use crate::rules::proxy::target::Target;

@@ -15,7 +15,7 @@ use super::consumer::Consumer;
 use super::context::Context;
 use super::problem::Problem;
 use super::{health, live, refused_page, socket};
-use crate::app::consumers::registry::OpenStream;
+use crate::app::consumers::open_stream::OpenStream;
 use crate::app::consumers::request::{self, header, program};
 use crate::io::http::Peer;
 use crate::rules::access::consumers::{self, Identity, Presented};

@@ -21,7 +21,7 @@ use super::feed::{Choice, Feed, Update};
 use super::group::Group;
 use super::problem::Problem;
 use super::rendered::Message;
-use crate::app::consumers::registry::OpenStream;
+use crate::app::consumers::open_stream::OpenStream;
 use crate::base::reading::Serial;
 use crate::rules::access::consumers::Identity;
 

@@ -16,7 +16,7 @@ use super::context::Context;
 use super::live::{Source, Woken, choice};
 use super::problem::Problem;
 use super::rendered::Message;
-use crate::app::consumers::registry::OpenStream;
+use crate::app::consumers::open_stream::OpenStream;
 use crate::io::http::Slot;
 use crate::rules::access::refusal::Refusal;
 
