@@ -1,6 +1,7 @@
 //! The history: the task that records it, and the requests that read it.
 
 pub mod chart;
+mod disk_job;
 pub mod disks;
 pub mod query;
 pub mod reader;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::disk_job::{DiskJob, Done, load, write};
 use crate::app::latest::{Latest, Snapshot};
 use crate::base::clock::Clock;
 use crate::base::durations::length;
 use crate::base::outage::{Outage, OutageReport};
 use crate::base::reading::Serial;
-use crate::io::history::rows::{Batch, Counted};
+use crate::io::history::rows::Batch;
 use crate::io::history::{Error, History};
 use crate::rules::history::GatewayHistory;
 
@@ -25,8 +26,6 @@ use crate::rules::history::GatewayHistory;
 const SAVE: Duration = Duration::from_secs(15 * 60);
 /// The interval before a failed write is repeated.
 const AGAIN: Duration = Duration::from_secs(60);
-/// The time after which a write counts as failed. It goes on, and no other begins.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The time limit for the last write when the program ends.
 const LAST: Duration = Duration::from_millis(1500);
 /// The time without a failure after which the file counts as usable.
@@ -39,21 +38,6 @@ pub struct Settings {
     pub keep: SignedDuration,
     /// The longest poll interval of the gateways.
     pub interval: SignedDuration,
-}
-
-/// What the disk is doing.
-type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
-
-/// What the disk has done.
-enum Done {
-    Loaded(Serial, Result<Vec<Counted>, Error>),
-    Written(Arc<Vec<Batch>>, Result<(), Error>),
-}
-
-/// A job on the disk, and when it counts as failed.
-struct Running {
-    job: Job,
-    late: Option<Instant>,
 }
 
 /// Records the readings of all gateways.
@@ -98,12 +82,12 @@ impl Recorder {
     /// Records until `stop`, and writes what is left then.
     pub async fn run(mut self, latest: Latest, stop: impl Future<Output = ()> + Send) {
         let (mut reader, mut stop) = (latest.reader(), pin!(stop));
-        let mut running: Option<Running> = None;
+        let mut running: Option<DiskJob> = None;
         loop {
             if running.is_none() {
                 running = self.next_job();
             }
-            let wake = running.as_ref().map_or_else(|| self.due(), |running| running.late);
+            let wake = running.as_ref().map_or_else(|| self.due(), DiskJob::late_at);
             let wake_up = async {
                 match wake {
                     Some(wake) => sleep_until(wake).await,
@@ -116,9 +100,9 @@ impl Recorder {
                     Ok(()) => self.record(&reader.borrow_and_update()),
                     Err(_ended) => break,
                 },
-                done = finished(&mut running) => self.done(done),
+                done = DiskJob::finished(&mut running) => self.done(done),
                 () = wake_up => if let Some(running) = &mut running {
-                    running.late = None;
+                    running.mark_late();
                     self.failed(&Error::Stalled);
                 },
             }
@@ -130,9 +114,9 @@ impl Recorder {
     }
 
     /// Waits for the running job, and writes everything.
-    async fn finish(&mut self, running: Option<Running>) {
+    async fn finish(&mut self, running: Option<DiskJob>) {
         if let Some(running) = running {
-            let done = running.job.await;
+            let done = running.done().await;
             self.done(done);
         }
         let unloaded: Vec<Serial> = self.unloaded().cloned().collect();
@@ -177,21 +161,18 @@ impl Recorder {
     }
 
     /// Starts the job that is due.
-    fn next_job(&mut self) -> Option<Running> {
+    fn next_job(&mut self) -> Option<DiskJob> {
         let now = Instant::now();
-        let late = Some(now + PATIENCE);
         if self.load_at <= now
             && let Some(serial) = self.unloaded().next()
         {
-            let job = Box::pin(load(self.history.clone(), serial.clone()));
-            return Some(Running { job, late });
+            return Some(DiskJob::new(load(self.history.clone(), serial.clone())));
         }
         if self.save_at > now {
             return None;
         }
         self.save_at = now + self.save;
-        let job = Box::pin(write(self.history.clone(), self.take(false)?));
-        Some(Running { job, late })
+        Some(DiskJob::new(write(self.history.clone(), self.take(false)?)))
     }
 
     /// Takes what is to be written of the gateways whose totals on disk are known.
@@ -267,22 +248,4 @@ impl Recorder {
             );
         }
     }
-}
-
-/// Waits for the running job, and clears it.
-async fn finished(running: &mut Option<Running>) -> Done {
-    let Some(current) = running else { return std::future::pending().await };
-    let done = current.job.as_mut().await;
-    *running = None;
-    done
-}
-
-async fn load(history: History, serial: Serial) -> Done {
-    let stored = history.totals(&serial).await;
-    Done::Loaded(serial, stored)
-}
-
-async fn write(history: History, batches: Arc<Vec<Batch>>) -> Done {
-    let outcome = history.write(Arc::clone(&batches)).await;
-    Done::Written(batches, outcome)
 }

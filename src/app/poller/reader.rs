@@ -18,7 +18,7 @@ use crate::app::page_cache::PageCache;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::io::gateway::wire::livedata;
-use crate::io::gateway::{self, Fetched, Stage};
+use crate::io::gateway::{self, Fetched};
 use crate::rules::proxy::pages::Page;
 use crate::rules::sources::{Cycle, Notice, Options, Sources};
 
@@ -119,14 +119,7 @@ impl Reader {
     pub async fn poll_past_hanging_pages(&mut self) -> Result<Option<Reading>, Trouble> {
         let mut polled = self.poll().await;
         for _ in 0..HANGING_PAGES {
-            let one_page = match &polled {
-                Err(Trouble::Gateway(gateway::Error::Unreachable { stage, path, .. })) => {
-                    *stage == Stage::Response && *path != gateway::info::PATH
-                }
-                Err(Trouble::Gateway(gateway::Error::Busy { path, .. })) => *path != gateway::info::PATH,
-                _ => false,
-            };
-            if !one_page {
+            if !polled.as_ref().is_err_and(Trouble::is_hanging_page) {
                 break;
             }
             polled = self.poll().await;

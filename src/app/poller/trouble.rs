@@ -2,7 +2,7 @@
 
 use crate::app::token_provider;
 use crate::base::reading::{Reading, Serial};
-use crate::io::gateway::{self, OpenError};
+use crate::io::gateway::{self, OpenError, Stage, info};
 use crate::io::state_dir;
 use crate::rules::logins::decision::Decision;
 
@@ -105,6 +105,17 @@ impl Trouble {
         }
     }
 
+    /// Returns whether one page other than `/info` hung or was refused as too much: the next poll skips it.
+    pub(super) fn is_hanging_page(&self) -> bool {
+        match self {
+            Self::Gateway(gateway::Error::Unreachable { stage, path, .. }) => {
+                *stage == Stage::Response && *path != info::PATH
+            }
+            Self::Gateway(gateway::Error::Busy { path, .. }) => *path != info::PATH,
+            _ => false,
+        }
+    }
+
     /// Returns whether the nightly restart of a gateway can cause this failure.
     pub fn may_be_a_restart(&self) -> bool {
         matches!(self.kind(), Self::AWAY | "malformed" | "no_production")
@@ -114,7 +125,6 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::gateway::Stage;
 
     #[test]
     fn a_gateway_that_is_no_longer_announced_is_away_as_one_that_refuses_connections() {

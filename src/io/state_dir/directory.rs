@@ -15,8 +15,8 @@ use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::entry::{create, look, open};
 use super::health::{Act, Health};
+use super::open::{create, look, open};
 use super::place::Place;
 use super::temporary::{TEMPORARY, Temporary};
 use crate::io::files;

@@ -1,37 +1,34 @@
-//! Opens one file relative to its directory, without following a link and without waiting for anybody.
+//! An entry of the state directory, as `check` reports it.
 
-use std::fs::{File, Metadata};
-use std::io;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::{Mode, OFlags, openat};
-use rustix::process::geteuid;
-
-use crate::io::files;
-
-/// Prevents waiting for the other end of a FIFO, and taking over a terminal.
-const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
-
-/// Reads the metadata of `name` without opening the file.
-pub(super) fn look(directory: &File, name: &str) -> io::Result<Metadata> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    File::from(openat(directory, name, flags, Mode::empty())?).metadata()
+/// An entry of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Entry {
+    pub name: String,
+    /// The owner.
+    pub uid: u32,
+    /// The permission bits.
+    pub mode: u32,
+    /// Whether the entry is a regular file.
+    pub is_file: bool,
+    /// The length in bytes.
+    pub length: u64,
+    /// The time of the last change, in seconds since 1970.
+    pub modified: i64,
 }
 
-/// Opens a regular file. Checks the metadata first, because opening some devices triggers an action.
-pub(super) fn open(directory: &File, name: &str, access: OFlags) -> Result<File, files::Error> {
-    files::expect_regular(&look(directory, name)?)?;
-    let file = File::from(openat(directory, name, OPEN | access, Mode::empty()).map_err(io::Error::from)?);
-    let metadata = file.metadata()?;
-    files::expect_regular(&metadata)?;
-    // Our own files may have a second name in a backup made of hard links.
-    if metadata.nlink() > 1 && metadata.uid() != geteuid().as_raw() {
-        return Err(files::Error::NotAFile("a link to a file of another user"));
+impl Entry {
+    pub(super) fn new(name: String, data: &Metadata) -> Self {
+        Self {
+            name,
+            uid: data.uid(),
+            mode: data.mode() & 0o7777,
+            is_file: data.is_file(),
+            length: data.len(),
+            modified: data.mtime(),
+        }
     }
-    Ok(file)
-}
-
-pub(super) fn create(directory: &File, name: &str, how: OFlags) -> io::Result<File> {
-    let flags = OPEN | OFlags::RDWR | OFlags::CREATE | how;
-    Ok(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?.into())
 }

@@ -9,14 +9,15 @@ mod entry;
 mod error;
 mod health;
 mod lock;
+mod open;
 mod owner;
 mod place;
 mod saver;
 mod temporary;
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use directory::Stamp;
 use directory::{Content, Directory};
 use disk::Stalled;
 pub use disk::{Disk, Job, Worker};
+pub use entry::Entry;
 pub use error::Error;
 use health::{Act, Health};
 pub use lock::Lock;
@@ -51,36 +53,6 @@ pub enum Stored<T> {
 
 /// The time limit for a write that must be on disk before the next step.
 const AHEAD: Duration = Duration::from_secs(60);
-
-/// An entry of the directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Entry {
-    pub name: String,
-    /// The owner.
-    pub uid: u32,
-    /// The permission bits.
-    pub mode: u32,
-    /// Whether the entry is a regular file.
-    pub is_file: bool,
-    /// The length in bytes.
-    pub length: u64,
-    /// The time of the last change, in seconds since 1970.
-    pub modified: i64,
-}
-
-impl Entry {
-    fn new(name: String, data: &Metadata) -> Self {
-        Self {
-            name,
-            uid: data.uid(),
-            mode: data.mode() & 0o7777,
-            is_file: data.is_file(),
-            length: data.len(),
-            modified: data.mtime(),
-        }
-    }
-}
 
 /// A directory of state files.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use fastrand::Rng;
 use rustix::fs::{AtFlags, OFlags, renameat, unlinkat};
 
-use super::entry::create;
+use super::open::create;
 
 /// The prefix of temporary files.
 pub(super) const TEMPORARY: &str = ".new-";

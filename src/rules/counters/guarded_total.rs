@@ -17,78 +17,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::incident::Incident;
+use super::level::{Level, StoredLevel};
 use super::stopwatch::GuardTime;
+use super::suspect::{StoredSuspect, Suspect};
 use crate::base::reading::Source;
 use crate::base::units::WattHours;
 
 /// 2^32 J: `production.json` of firmware 7.3.130 to before 8.2.4264 contains the inverters' total modulo this.
 pub const WRAP_WH: f64 = 4_294_967_296.0 / 3600.0;
-/// More power than the inverters of any gateway have (600 of them produce 180 kW).
-const MOST_POWER_W: f64 = 200_000.0;
-/// The delay of inverters' reports, up to 15 minutes, after which they arrive all at once.
-const LATE_S: f64 = 15.0 * 60.0;
-/// The largest decrease that is expected to be caught up.
-const SMALL_STEP_WH: f64 = 5_000.0;
 /// The largest decrease that is not reported: the pages of one cycle are seconds apart.
 const NOISE_WH: f64 = 20.0;
-/// The time for which a new total must last while the program runs.
-const QUARANTINE_S: f64 = 30.0 * 60.0;
-/// The number of readings for which a new total must last.
-const QUARANTINE_READINGS: u32 = 3;
-
-/// The gateway's total, with the base that is added to it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Level {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    source: Option<Source>,
-    raw: f64,
-    #[serde(default)]
-    base: f64,
-    /// [`GuardTime::passed`] at the last reading.
-    #[serde(default)]
-    seen: f64,
-}
-
-impl Level {
-    /// Returns `true` if `raw` can be this total at `now`: grown by a possible amount, or slightly decreased.
-    fn continues(&self, raw: f64, source: Option<Source>, now: GuardTime) -> bool {
-        let growth = raw - self.raw;
-        self.source == source && growth >= -SMALL_STEP_WH && growth <= self.most_growth(now)
-    }
-
-    fn most_growth(&self, now: GuardTime) -> f64 {
-        MOST_POWER_W * ((now.passed - self.seen).max(0.0) + LATE_S) / 3600.0
-    }
-}
-
-/// A new level that is not accepted yet.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-pub(super) struct Suspect {
-    first: f64,
-    /// [`GuardTime::running`] at the first reading.
-    #[serde(default)]
-    begun: f64,
-    readings: u32,
-    level: Level,
-}
-
-impl Suspect {
-    /// Continues `known` if the gateway still shows that total, otherwise begins with the current one.
-    pub(super) fn record(known: Option<Self>, raw: f64, source: Option<Source>, now: GuardTime) -> Self {
-        let level = Level { source, raw, base: 0.0, seen: now.passed };
-        match known {
-            Some(suspect) if suspect.level.continues(raw, source, now) => {
-                Self { readings: suspect.readings + 1, level, ..suspect }
-            }
-            _ => Self { first: raw, begun: now.running, readings: 1, level },
-        }
-    }
-
-    /// Returns `true` if the level has lasted long enough to be accepted.
-    pub(super) fn has_lasted(&self, now: GuardTime) -> bool {
-        now.running - self.begun >= QUARANTINE_S && self.readings >= QUARANTINE_READINGS
-    }
-}
 
 /// A guarded lifetime total.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -116,31 +54,6 @@ pub(super) struct StoredTotal<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     suspect: Option<StoredSuspect<'a>>,
     told: bool,
-}
-
-#[derive(Serialize)]
-struct StoredLevel<'a> {
-    #[serde(flatten)]
-    level: &'a Level,
-    at: Timestamp,
-}
-
-/// The form of a [`Suspect`] in the file.
-#[derive(Serialize)]
-pub(super) struct StoredSuspect<'a> {
-    first: f64,
-    begun: f64,
-    since: Timestamp,
-    readings: u32,
-    level: StoredLevel<'a>,
-}
-
-impl Suspect {
-    /// Returns the form in the file of a state whose last reading was `at`.
-    pub(super) fn stored(&self, at: Timestamp) -> StoredSuspect<'_> {
-        let level = StoredLevel { level: &self.level, at };
-        StoredSuspect { first: self.first, begun: self.begun, since: at, readings: self.readings, level }
-    }
 }
 
 impl GuardedTotal {

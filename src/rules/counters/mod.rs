@@ -14,8 +14,10 @@ mod estimates;
 pub mod guarded_total;
 mod incident;
 mod inverter_reports;
+mod level;
 mod state;
 mod stopwatch;
+mod suspect;
 
 use std::collections::BTreeMap;
 
@@ -24,10 +26,11 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use self::estimates::Counted;
-use self::guarded_total::{GuardedTotal, Suspect};
+use self::guarded_total::GuardedTotal;
 use self::incident::Incident;
 pub use self::state::GuardState;
 use self::stopwatch::GuardTime;
+use self::suspect::Suspect;
 use crate::base::reading::Counter;
 use crate::base::reading::{Event, Reading, Serial};
 use crate::base::units::{WattHours, Watts};

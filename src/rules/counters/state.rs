@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::days::Days;
 use super::estimates::Estimates;
-use super::guarded_total::{GuardedTotal, StoredSuspect, StoredTotal, Suspect};
+use super::guarded_total::{GuardedTotal, StoredTotal};
 use super::stopwatch::Stopwatch;
+use super::suspect::{StoredSuspect, Suspect};
 use crate::base::reading::Counter;
 use crate::base::reading::Reading;
 use crate::base::units::WattHours;

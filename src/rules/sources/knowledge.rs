@@ -14,11 +14,15 @@ use super::site::{Metering, Site};
 use super::values::Value;
 use super::{Level, Options, Refusal, acb};
 use crate::io::gateway::Endpoint;
+use crate::io::gateway::endpoint::Cost;
 use crate::io::gateway::info::Info;
 use crate::io::gateway::wire::{self, Malformed};
 
 /// The time after the identification during which the gateway may still be starting.
 const STARTING: Duration = Duration::from_secs(10 * 60);
+
+/// The period of a slow page that has not yielded any value yet.
+const IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// The knowledge about one gateway.
 #[derive(Debug)]
@@ -138,6 +142,23 @@ impl Knowledge {
         let empty = wire::meters::Meters::parse(body).is_ok_and(|list| list.0.is_empty());
         let at_work = self.site().slow_page().map(|page| page.production_meter().is_some());
         !self.past.trusts_list(empty, at_work)
+    }
+
+    /// Requests the slow pages that have not yielded any value less often, except those that `is_short`.
+    pub(super) fn hold_off_idle_pages(&mut self, is_short: impl Fn(Endpoint) -> bool) {
+        for endpoint in Endpoint::ALL {
+            let page = endpoint.page();
+            let is_idle = page.cost == Cost::Slow
+                && page.period < IDLE
+                && !self.past.has_served(endpoint)
+                && !is_short(endpoint);
+            if is_idle
+                && self.requests.was_requested(endpoint, self.cycle)
+                && self.requests.succeeded(endpoint)
+            {
+                self.requests.set_hold_off(endpoint, IDLE);
+            }
+        }
     }
 
     /// Returns the oddity that is visible on the page `endpoint`.

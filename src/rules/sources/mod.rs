@@ -53,13 +53,9 @@ use self::pages::Pages;
 use self::progress::Progress;
 use self::request_log::{Failure, RequestTime};
 use crate::base::reading::Reading;
-use crate::io::gateway::endpoint::Cost;
 use crate::io::gateway::info::Info;
 use crate::io::gateway::wire::Malformed;
 use crate::io::gateway::{Endpoint, Error};
-
-/// The period of a slow page that has not yielded any value yet.
-const IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// The time after which a list with fewer meters than before is requested again.
 const DOUBTFUL: Duration = Duration::from_secs(5 * 60);
@@ -224,20 +220,8 @@ impl Sources {
             }
         }
         known.past.learn(choices.iter(), reading);
-        for endpoint in Endpoint::ALL {
-            let page = endpoint.page();
-            let idle = page.cost == Cost::Slow
-                && page.period < IDLE
-                && !known.past.has_served(endpoint)
-                // The end of a failure is reported only after a good response.
-                && !self.shortfalls.contains_key(&endpoint);
-            if idle
-                && known.requests.was_requested(endpoint, known.cycle)
-                && known.requests.succeeded(endpoint)
-            {
-                known.requests.set_hold_off(endpoint, IDLE);
-            }
-        }
+        // The end of a failure is reported only after a good response.
+        known.hold_off_idle_pages(|page| self.shortfalls.contains_key(&page));
     }
 
     /// Returns the notices since the last call.
