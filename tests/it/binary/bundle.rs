@@ -45,6 +45,11 @@ fn plain(report: &str) -> String {
         };
         let line =
             line.split_once("differs by").map_or(line.clone(), |(start, _)| format!("{start}differs by …"));
+        // The commit, where the program is that of a package.
+        let line = match line.split_once(" (") {
+            Some((start, _)) if line.trim_start().starts_with("version ") => format!("{start} (…)"),
+            _ => line,
+        };
         // Which page is the slowest is chance.
         let line = line
             .split_once("the gateway took ")
