@@ -62,15 +62,27 @@ pub(super) fn phases(pages: &Pages) -> u32 {
         .unwrap_or(1)
 }
 
-/// Patches `/ivp/meters/readings`. Disabled meters and unused channels keep their recorded values, including noise.
+/// Patches `/ivp/meters/readings`. Disabled and unlisted meters and unused channels keep their recorded values,
+/// including noise, at the current time: a row of another time is a clock that differs.
 pub(super) fn readings(pages: &Pages, page: &mut Value, world: &Snapshot) {
     for row in rows(page, "") {
+        restamp(row, world);
+        for channel in rows(row, "/channels") {
+            restamp(channel, world);
+        }
         let Some((kind, phases)) = enabled(pages, &row["eid"]) else { continue };
         let Some(meter) = Meter::of(&kind, world) else { continue };
         reading(row, meter, world);
         for channel in rows(row, "/channels").take(phases as usize) {
             reading(channel, meter.phase(phases), world);
         }
+    }
+}
+
+/// Gives the row the current time, unless it was recorded without a time.
+fn restamp(row: &mut Value, world: &Snapshot) {
+    if row["timestamp"].as_i64().is_some_and(|recorded| recorded > 0) {
+        put(row, "/timestamp", world.time.as_second());
     }
 }
 

@@ -73,10 +73,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disabled_meter_keeps_its_values() {
-        let readings = page(&Pages::metered(), "/ivp/meters/readings", &noon(12, false));
+    async fn a_disabled_or_unlisted_meter_keeps_its_values_at_the_current_time() {
+        let (pages, world) = (Pages::metered(), noon(12, false));
+        let readings = page(&pages, "/ivp/meters/readings", &world);
         assert_eq!(readings[2]["activePower"], 0.0);
-        assert_eq!(readings[7], Pages::metered().json("/ivp/meters/readings").unwrap()[7]);
+        let recorded = &pages.json("/ivp/meters/readings").unwrap()[7];
+        assert_ne!(recorded["timestamp"], world.time.as_second());
+        let mut expected = recorded.clone();
+        expected["timestamp"] = world.time.as_second().into();
+        for channel in expected["channels"].as_array_mut().unwrap() {
+            channel["timestamp"] = world.time.as_second().into();
+        }
+        assert_eq!(readings[7], expected);
+        assert_eq!(readings[3]["timestamp"], 0);
     }
 
     #[tokio::test]
