@@ -35,8 +35,8 @@ pub(super) struct File {
 }
 
 impl File {
-    fn new(text: &str) -> Self {
-        let document = Document::of(text.to_owned());
+    fn new(text: &'static str) -> Self {
+        let document = Document::of(text);
         let tag = document.tag.as_ref().and_then(|tag| tag.to_str().ok()).unwrap_or_default();
         Self { version: tag.trim_matches('"').to_owned(), document }
     }
