@@ -1,14 +1,20 @@
-//! Heartbeats of tasks, for systemd's watchdog.
+//! Heartbeats of tasks, for systemd's watchdog and for `/livez`.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 /// The interval between beats while a task waits.
 pub const BEAT: Duration = Duration::from_secs(20);
+
+/// A task whose last heartbeat is older has stopped responding. The longest time between two heartbeats is a page of a
+/// gateway without TLS: `/info` is requested first, and each of the two requests may be repeated on a new connection
+/// (twice 45 s to wait and 10 s to connect). A task sends heartbeats while it waits for a login, which may take three
+/// minutes.
+const MAX_AGE: Duration = Duration::from_secs(240);
 
 /// The heartbeat of one task. The task beats; clones of the heartbeat are monitored elsewhere.
 #[derive(Clone, Debug)]
@@ -55,6 +61,23 @@ impl Heartbeat {
 impl Default for Heartbeat {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The heartbeats of all tasks that run. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Heartbeats(Arc<Mutex<Vec<Heartbeat>>>);
+
+impl Heartbeats {
+    /// Replaces the tasks.
+    pub fn set(&self, all: Vec<Heartbeat>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    /// Returns `true` if every task responds.
+    pub fn all_respond(&self) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().all(|heartbeat| heartbeat.age() < MAX_AGE)
     }
 }
 

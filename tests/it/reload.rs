@@ -11,6 +11,7 @@ use enphased::app::history::disks::Disks;
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::{Condition, GatewayOptions, Pages, SimulationOptions};
 use fastrand::Rng;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -204,6 +205,16 @@ async fn the_server_moves_and_stays_where_it_was_if_the_new_address_is_in_use() 
     assert_eq!(house.handshakes(0), 1, "the gateway's connection was not disturbed");
 }
 
+/// Returns the status of a page of the proxy at `address`.
+async fn proxied(address: SocketAddr, page: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {page} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_proxy_moves_and_stays_where_it_was_if_the_new_address_is_in_use() {
     let house = Reloads::new(2);
@@ -219,6 +230,9 @@ async fn a_proxy_moves_and_stays_where_it_was_if_the_new_address_is_in_use() {
         assert!(serves(first).await, "the old configuration stays");
         house.reload(&at(second)).await;
         assert!(serves(second).await && !serves(first).await);
+        assert_eq!(house.handshakes(0), 1, "only the proxy has moved");
+        let page = "/ivp/meters/readings";
+        assert_eq!(proxied(second, page).await, 200, "it has the pages of the gateway that is polled");
         house.reload(&(at(second) + "[server]\nopen_to = [\"192.0.2.0/24\"]\n")).await;
         assert!(serves(second).await);
         house.reload(&(house.table(0, "") + &house.table(1, ""))).await;

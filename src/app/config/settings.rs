@@ -123,6 +123,14 @@ impl Gateway {
         }
     }
 
+    /// Returns `true` if a poller of `other` need not be restarted for these settings: they differ in nothing but the
+    /// addresses of the proxy and what it shows.
+    pub fn is_polled_like(&self, other: &Self) -> bool {
+        let polled = |gateway: &Self| Self { proxy: Vec::new(), proxy_serial: None, ..gateway.clone() };
+        // Without a proxy no pages are kept.
+        self.proxy.is_empty() == other.proxy.is_empty() && polled(self) == polled(other)
+    }
+
     /// Returns the settings for opening the gateway.
     pub fn target(&self) -> Target {
         Target {

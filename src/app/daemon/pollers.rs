@@ -42,11 +42,11 @@ impl Pollers {
         }
     }
 
-    /// Stops the pollers whose gateways `new` does not have with the same settings.
+    /// Stops the pollers whose gateways `new` does not have with the same settings, other than those of the proxy.
     pub(super) async fn stop_unless(&mut self, new: &Config, shared: &Shared) {
         let (stay, gone) = std::mem::take(&mut self.0)
             .into_iter()
-            .partition(|poller| new.gateways.contains(&poller.task.settings));
+            .partition(|poller| new.gateways.iter().any(|one| one.is_polled_like(&poller.task.settings)));
         self.0 = stay;
         for poller in gone {
             poller.stop(new, shared).await;
@@ -68,7 +68,7 @@ impl Pollers {
     }
 
     fn of(&self, gateway: &Gateway) -> Option<&RunningPoller> {
-        self.0.iter().find(|poller| poller.task.settings == *gateway)
+        self.0.iter().find(|poller| poller.task.settings.is_polled_like(gateway))
     }
 }
 

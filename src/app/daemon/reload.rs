@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::running::lost_gateways;
-use crate::app::config::{self, Config};
+use crate::app::config::{self, Config, Gateway};
 
 /// The minimum time between two reloads. Signals in between lead to one reload after it.
 const SHORTEST: Duration = Duration::from_secs(3);
@@ -114,19 +114,22 @@ fn change(old: &Config, new: &Config) -> Change {
     if shared(old) != shared(new) {
         return Change::Everything;
     }
-    let mut parts = Vec::new();
-    parts.extend(
-        old.gateways.iter().filter(|one| !new.gateways.contains(one)).map(|gone| format!("removed {gone}")),
-    );
-    parts.extend(
-        new.gateways.iter().filter(|one| !old.gateways.contains(one)).map(|added| format!("added {added}")),
-    );
+    let mut parts = gateways_changed(&old.gateways, &new.gateways);
     parts.extend((old.mqtt != new.mqtt).then(|| "changed [mqtt]".to_owned()));
     parts.extend((old.server != new.server).then(|| "changed [server]".to_owned()));
     parts.extend((old.history != new.history).then(|| "changed [history]".to_owned()));
     parts.extend((old.alerts != new.alerts).then(|| "changed [alerts]".to_owned()));
     parts.extend((old.stdout != new.stdout).then(|| "changed [stdout]".to_owned()));
     if parts.is_empty() { Change::Nothing } else { Change::Parts(parts) }
+}
+
+/// Describes the gateways that are polled no longer, or from now on, and those of which only the proxy differs.
+fn gateways_changed(old: &[Gateway], new: &[Gateway]) -> Vec<String> {
+    let is_polled = |one: &Gateway, list: &[Gateway]| list.iter().any(|other| other.is_polled_like(one));
+    let gone = old.iter().filter(|one| !is_polled(one, new)).map(|gone| format!("removed {gone}"));
+    let added = new.iter().filter(|one| !is_polled(one, old)).map(|added| format!("added {added}"));
+    let other_proxy = new.iter().filter(|one| !old.contains(one) && is_polled(one, old));
+    gone.chain(added).chain(other_proxy.map(|one| format!("changed the proxy of {one}"))).collect()
 }
 
 #[cfg(test)]
@@ -156,6 +159,12 @@ mod tests {
         assert_eq!(parts(ONE, &format!("# a comment\n{ONE}interval = \"30s\"")), "Nothing");
         assert_eq!(parts(ONE, TWO), "added the gateway at 192.168.1.21");
         assert_eq!(parts(TWO, ONE), "removed the gateway at 192.168.1.21");
+        let proxy = |port: &str| format!("{ONE}proxy = [\"127.0.0.1:{port}\"]");
+        assert_eq!(parts(&proxy("1"), &proxy("2")), "changed the proxy of the gateway at 192.168.1.20");
+        assert_eq!(
+            parts(ONE, &format!("{}\nproxy_serial = \"1\"\ninterval = \"5s\"", proxy("1"))),
+            "removed the gateway at 192.168.1.20, added the gateway at 192.168.1.20, changed [server]"
+        );
         assert_eq!(
             parts(ONE, &format!("{ONE}[mqtt]")),
             "changed [mqtt], changed [stdout]",

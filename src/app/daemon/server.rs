@@ -185,6 +185,7 @@ fn context(
         pages: Vec::new(),
         clock: shared.clock.clone(),
         tally: shared.tally.clone(),
+        heartbeats: shared.heartbeats.clone(),
         zone: shared.zone.clone(),
         history: None,
         interval: config.longest_interval(),

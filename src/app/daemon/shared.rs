@@ -14,6 +14,7 @@ use crate::app::status::StatusList;
 use crate::app::token_provider::ending::Ending;
 use crate::app::token_provider::{self, TokenProvider};
 use crate::base::clock::Clock;
+use crate::base::heartbeat::Heartbeats;
 use crate::base::tally::Tally;
 use crate::io::state_dir::StateDir;
 use crate::rules::logins::newcomer::Place;
@@ -49,5 +50,6 @@ pub fn shared(config: &Config, state: &StateDir, clock: &Clock, rng: Rng, ending
         requests: Requests::new(),
         claims: Claims::default(),
         tally: Tally::default(),
+        heartbeats: Heartbeats::default(),
     }
 }

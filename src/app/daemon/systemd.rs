@@ -8,13 +8,8 @@ use tokio::time::{Instant, sleep_until};
 use super::notify::Notify;
 use crate::app::latest::Snapshot;
 use crate::app::status::{Place, line};
-use crate::base::heartbeat::Heartbeat;
+use crate::base::heartbeat::Heartbeats;
 
-/// A task whose last heartbeat is older has stopped responding. The longest time between two heartbeats is a page of a
-/// gateway without TLS: `/info` is requested first, and each of the two requests may be repeated on a new connection
-/// (twice 45 s to wait and 10 s to connect). A task sends heartbeats while it waits for a login, which may take three
-/// minutes.
-const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(240);
 /// How often to wake up when no watchdog is configured.
 const IDLE: Duration = Duration::from_secs(3600);
 /// The minimum time between two pings, however short the watchdog's timeout is.
@@ -23,7 +18,7 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// Notifies systemd, forever.
 pub(super) async fn notify_systemd(
     notify: &mut Notify,
-    heartbeats: &[Heartbeat],
+    heartbeats: &Heartbeats,
     mut statuses: watch::Receiver<Vec<Place>>,
     mut latest: watch::Receiver<Snapshot>,
 ) {
@@ -33,7 +28,7 @@ pub(super) async fn notify_systemd(
     loop {
         if Instant::now() >= due {
             due = Instant::now() + every;
-            if all_respond(heartbeats) {
+            if heartbeats.all_respond() {
                 notify.alive();
             } else {
                 tracing::error!("a task stopped responding; withholding the watchdog ping");
@@ -47,15 +42,11 @@ pub(super) async fn notify_systemd(
         let retry = notify.retry();
         tokio::select! {
             () = sleep_until(due) => {}
-            () = sleep_until(retry.unwrap_or(due)), if retry.is_some() => notify.retry_now(all_respond(heartbeats)),
+            () = sleep_until(retry.unwrap_or(due)), if retry.is_some() => notify.retry_now(heartbeats.all_respond()),
             Ok(()) = statuses.changed() => {}
             Ok(()) = latest.changed() => {}
         }
     }
-}
-
-fn all_respond(heartbeats: &[Heartbeat]) -> bool {
-    heartbeats.iter().all(|heartbeat| heartbeat.age() < MAX_HEARTBEAT_AGE)
 }
 
 fn status(statuses: &[Place], snapshot: &Snapshot) -> String {
@@ -70,14 +61,15 @@ mod tests {
     use super::*;
     use crate::app::latest::Latest;
     use crate::app::status::StatusList;
+    use crate::base::heartbeat::Heartbeat;
 
     #[tokio::test(start_paused = true)]
     async fn the_watchdog_is_pinged_only_while_every_task_responds() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut notify = Notify::Channel(sender, Some(Duration::from_secs(180)));
         let (latest, statuses) = (Latest::new(), StatusList::new());
-        let heartbeats = [Heartbeat::new(), Heartbeat::new()];
-        let first = heartbeats[0].clone();
+        let (first, heartbeats) = (Heartbeat::new(), Heartbeats::default());
+        heartbeats.set(vec![first.clone(), Heartbeat::new()]);
         let beats = async {
             loop {
                 first.beat();

@@ -21,7 +21,6 @@ use crate::app::history::recorder;
 use crate::app::listeners::Listeners;
 use crate::app::poller::Shared;
 use crate::app::token_provider::ending::Ending;
-use crate::base::heartbeat::Heartbeat;
 use crate::io::state_dir::StateDir;
 
 /// The reason that the tasks were interrupted.
@@ -161,11 +160,11 @@ impl Tasks {
     ) -> Next {
         let Inputs { notify, hangups, .. } = inputs;
         let AcrossReloads { stdout, limit } = kept;
-        let heartbeats: Vec<Heartbeat> =
-            self.pollers.heartbeats().chain(self.publisher.heartbeat()).cloned().collect();
+        let heartbeats = self.pollers.heartbeats().chain(self.publisher.heartbeat());
+        self.shared.heartbeats.set(heartbeats.cloned().collect());
         let watch = systemd::notify_systemd(
             notify,
-            &heartbeats,
+            &self.shared.heartbeats,
             self.shared.statuses.reader(),
             self.shared.latest.reader(),
         );

@@ -12,6 +12,7 @@ use crate::app::status::StatusList;
 use crate::app::token_provider::TokenProvider;
 use crate::app::token_provider::ending::Ending;
 use crate::base::clock::Clock;
+use crate::base::heartbeat::Heartbeats;
 use crate::base::reading::{Event, Serial};
 use crate::base::tally::Tally;
 use crate::io::state_dir::StateDir;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub claims: Claims,
     /// Counts polls, requests and logins.
     pub tally: Tally,
+    /// The heartbeats of all tasks.
+    pub heartbeats: Heartbeats,
 }
 
 impl Shared {

@@ -18,6 +18,7 @@ use crate::app::page_cache::PageCache;
 use crate::app::requests::Requests;
 use crate::app::status::StatusList;
 use crate::base::clock::Clock;
+use crate::base::heartbeat::Heartbeats;
 use crate::base::tally::Tally;
 
 /// What the handlers of requests work with.
@@ -35,6 +36,7 @@ pub struct Context {
     pub pages: Vec<PageCache>,
     pub clock: Clock,
     pub tally: Tally,
+    pub heartbeats: Heartbeats,
     pub zone: TimeZone,
     /// `None` if the history is switched off.
     pub history: Option<HistoryReader>,

@@ -40,10 +40,10 @@ struct Check {
     reason: Option<String>,
 }
 
-/// `GET /livez`: the program runs. All tasks share one thread, so an answer shows that it is not blocked; a task that
-/// hangs is a matter for systemd's watchdog.
-pub(super) async fn live() -> Response {
-    respond(Health::Pass, Vec::new())
+/// `GET /livez`: the program runs, and each of its tasks responds, as systemd's watchdog demands too.
+pub(super) async fn live(State(context): State<Arc<Context>>) -> Response {
+    let all_respond = context.heartbeats.all_respond();
+    respond(if all_respond { Health::Pass } else { Health::Fail }, Vec::new())
 }
 
 /// `GET /readyz`: every gateway has a recent reading.

@@ -21,8 +21,8 @@ pub fn possible_connections(wanted: usize) -> usize {
     if possible < wanted {
         let files = current.unwrap_or_default();
         tracing::warn!(
-            "max_connections = {wanted} needs {needed} open files, and the limit is {files}: there are at most {possible} \
-             connections; raise LimitNOFILE= in the service, or `ulimit -n`"
+            "max_connections = {wanted} needs {needed} open files, and the limit is {files}, which is enough for \
+             {possible}; raise LimitNOFILE= in the service, or `ulimit -n`"
         );
     }
     possible

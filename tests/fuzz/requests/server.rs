@@ -10,6 +10,7 @@ use enphased::app::requests::Requests;
 use enphased::app::server::{Context, PageParts, router};
 use enphased::app::status::StatusList;
 use enphased::base::clock::Clock;
+use enphased::base::heartbeat::{Heartbeat, Heartbeats};
 use enphased::base::reading::Serial;
 use enphased::base::tally::Tally;
 use enphased::io::http::{Client, Peer};
@@ -27,6 +28,8 @@ pub(crate) struct Server {
     runtime: Runtime,
     router: Router,
     stop: watch::Sender<bool>,
+    /// The heartbeats of the tasks behind it.
+    pub(crate) heartbeats: Heartbeats,
     _directory: tempfile::TempDir,
 }
 
@@ -37,23 +40,39 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         let (stop, stopped) = watch::channel(false);
-        let context = runtime.block_on(context(&directory, stopped));
-        Self { runtime, router: router(context), stop, _directory: directory }
+        let heartbeats = Heartbeats::default();
+        let context = runtime.block_on(context(&directory, stopped, &heartbeats));
+        Self { runtime, router: router(context), stop, heartbeats, _directory: directory }
     }
 
-    /// Sends `data` on a connection of its own, and compares what returns with HTTP.
-    pub(crate) fn receive(&self, data: &[u8]) {
+    /// Creates the heartbeat of a task, by the clock of the server.
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
+        self.runtime.block_on(async { Heartbeat::new() })
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&self, time: Duration) {
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
+    }
+
+    /// Sends `data` on a connection of its own, compares what returns with HTTP, and returns it as text.
+    pub(crate) fn receive(&self, data: &[u8]) -> String {
         let client = Client::new(Peer { address: [127, 0, 0, 1].into(), port: 8480 });
         let exchange = exchange(client, self.router.clone(), self.stop.subscribe(), data);
         let received = self.runtime.block_on(exchange);
-        let text = String::from_utf8_lossy(&received);
+        let text = String::from_utf8_lossy(&received).into_owned();
         assert!(text.is_empty() || text.starts_with("HTTP/1."), "{text}");
         assert!(!text.starts_with("HTTP/1.1 500"), "{text}");
         assert!(!text.contains("PRIVATE"), "{text}");
+        text
     }
 }
 
-async fn context(directory: &tempfile::TempDir, stop: watch::Receiver<bool>) -> Context {
+async fn context(
+    directory: &tempfile::TempDir,
+    stop: watch::Receiver<bool>,
+    heartbeats: &Heartbeats,
+) -> Context {
     let text = "[server]\nlisten = [\"127.0.0.1:0\"]\nrequests_per_minute = 4294967295\nmax_consumers = 4096\n\
                 allow_origins = [\"http://a\"]\n";
     let config = config::complete(text, None, &Environment::default()).expect("a configuration");
@@ -75,6 +94,7 @@ async fn context(directory: &tempfile::TempDir, stop: watch::Receiver<bool>) -> 
         started_at: clock.now(),
         clock,
         tally: Tally::default(),
+        heartbeats: heartbeats.clone(),
         history: None,
         zone: TimeZone::UTC,
         interval: Duration::from_secs(30),

@@ -7,4 +7,4 @@ thread_local! {
     static SERVER: requests::server::Server = requests::server::Server::start();
 }
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| SERVER.with(|server| server.receive(data)));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| SERVER.with(|server| drop(server.receive(data))));

@@ -99,6 +99,7 @@ impl House {
             requests: enphased::app::requests::Requests::new(),
             claims: Claims::default(),
             tally: enphased::base::tally::Tally::default(),
+            heartbeats: enphased::base::heartbeat::Heartbeats::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Arbitrary bytes in place of requests. The fuzzer sends more of them (docs/development.md).
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use crate::fuzz_requests::server::Server;
@@ -28,5 +30,19 @@ fn whatever_is_sent_the_response_is_one() {
     let server = Server::start();
     // A check of the check: a request is answered.
     server.receive(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    proptest!(ProptestConfig::with_cases(2000), |(data in bytes())| server.receive(&data));
+    proptest!(ProptestConfig::with_cases(2000), |(data in bytes())| { server.receive(&data); });
+}
+
+#[test]
+fn a_task_that_hangs_is_seen_by_whoever_asks_for_life() {
+    const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let server = Server::start();
+    server.heartbeats.set(vec![server.heartbeat()]);
+    server.wait(Duration::from_secs(230));
+    assert!(server.receive(LIVEZ).starts_with("HTTP/1.1 200"));
+    server.wait(Duration::from_secs(20));
+    let hanging = server.receive(LIVEZ);
+    assert!(hanging.starts_with("HTTP/1.1 503") && hanging.contains("\"fail\""), "{hanging}");
+    server.heartbeats.set(Vec::new());
+    assert!(server.receive(LIVEZ).starts_with("HTTP/1.1 200"));
 }
