@@ -41,7 +41,8 @@ export const shown = (page) =>
     const visible = (selector) => isVisible(document.querySelector(selector));
     return {
       pictures: Object.fromEntries(all("#now [data-serial]").map((node) => [node.dataset.serial, flows(node)])),
-      today: Object.fromEntries(all("#today .amounts > div").map((node) => [text(node.querySelector("dt")), text(node.querySelector("b"))])),
+      today: Object.fromEntries(all("#today .amounts > div").filter((node) => node.querySelector("b"))
+        .map((node) => [text(node.querySelector("dt")), text(node.querySelector("b"))])),
       tiles: all("#inverters .tiles li").map(text),
       batteries: all("#batteries .rows li").map(text),
       visible: { inverters: visible("#inverters"), batteries: visible("#batteries"), phases: visible("#phases") },
@@ -49,6 +50,9 @@ export const shown = (page) =>
       sections: all("main > section").filter(isVisible).map((node) => ({ id: node.id, words: text(node) })),
     };
   });
+
+/** The energies that have a sum only if every gateway measures them, and their groups. */
+const OF_ALL = { Used: "consumption", Imported: "grid", Exported: "grid" };
 
 /** Fails if the page shows another number than the readings, or something that is not measured. */
 export const assertNumbers = (page, readings) => {
@@ -75,6 +79,9 @@ export const assertNumbers = (page, readings) => {
     const known = all.map(value).filter((value) => value !== undefined);
     if (known.length === all.length && known.length > 0) {
       assert.equal(page.today[name], energy(known.reduce((sum, value) => sum + value)), `today: ${name}`);
+    }
+    if (OF_ALL[name] && all.some((reading) => !reading[OF_ALL[name]])) {
+      assert.equal(page.today[name], undefined, `today: ${name}, which not every gateway measures`);
     }
   }
   const inverters = all.flatMap(({ inverters }) => inverters ?? []);

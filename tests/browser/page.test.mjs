@@ -22,7 +22,8 @@ const WORDS = {
   "one-inverter": { has: [/One inverter/], not: [/inverters;/] },
   "three-phases": { has: [/L1/, /L2/, /L3/] },
   "battery-only": { has: [/IQ Battery/], not: [/\bSun\b/, /Produced/] },
-  "several-gateways": { has: [/122300000001/, /122300001003/, /122300002002/] },
+  "several-gateways": { has: [/122300000001/, /122300001003/, /122300002002/, /not every gateway measures it/] },
+  "sum-with-gaps": { has: [/All gateways/, /curve has gaps/, /Gateway …1003/] },
   "production-only": { has: [/\bSun\b/], not: [/House\b.*using/, /exporting|importing/] },
   "no-history": { has: [/history is switched off/i] },
 };

@@ -19,7 +19,7 @@ use enphased::base::clock::Clock;
 use enphased::base::secrets::Secret;
 use enphased::io::history::History;
 use enphased::io::state_dir::{Disk, StateDir};
-use enphased::simulator::{GatewayOptions, Pages, Simulation, SimulationOptions};
+use enphased::simulator::{Condition, GatewayOptions, Pages, Simulation, SimulationOptions};
 use fastrand::Rng;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{pause, resume, sleep};
+use tokio::time::{Instant, pause, resume, sleep, sleep_until};
 
 use crate::gateways::pages;
 use crate::states::State;
@@ -151,10 +151,24 @@ impl House {
         }
         if !self.state.before.is_zero() {
             let config = Config { server: None, ..self.config("5m", 0)? };
-            // The clock may be faster than the timers.
-            self.live(config, None, sleep(self.state.before / self.state.speed)).await?;
+            self.live(config, None, self.before()).await?;
         }
         Ok(())
+    }
+
+    /// Lets the time before the browser comes pass, in which the second gateway may be away.
+    async fn before(&self) {
+        let begin = Instant::now();
+        // The clock may be faster than the timers.
+        let at = |passed: Duration| sleep_until(begin + passed / self.state.speed);
+        for (from, length) in self.state.absences {
+            let Some(gateway) = self.simulation.gateways.get(1) else { break };
+            at(*from).await;
+            gateway.set_condition(Condition::Refusing);
+            at(*from + *length).await;
+            gateway.heal();
+        }
+        at(self.state.before).await;
     }
 
     /// Lets the conditions of the state begin and last. Returns the last readings before the later ones, by serial number:

@@ -10,6 +10,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Two mornings, the noon when the browser comes, and how long it is from the first morning until then.
 const DAY_BEFORE: &str = "2026-06-27T03:00:00Z";
 const SAME_DAY: &str = "2026-06-28T03:00:00Z";
+/// The morning three days before that noon, and the absences of a gateway since: for more than two days, and for two hours of
+/// the last morning.
+const DAYS_BEFORE: &str = "2026-06-25T03:00:00Z";
+const ABSENCES: [(Duration, Duration); 2] = [
+    (Duration::from_secs(8 * 3600), Duration::from_secs(55 * 3600)),
+    (Duration::from_secs(75 * 3600), Duration::from_secs(2 * 3600)),
+];
 const NOON: &str = "2026-06-28T13:00:00Z";
 const UNTIL_NOON: Duration = Duration::from_secs(34 * 3600 + 240);
 
@@ -36,6 +43,8 @@ pub(crate) struct State {
     pub(crate) lines: &'static str,
     /// How long a daemon runs before, in virtual time, without a listener.
     pub(crate) before: Duration,
+    /// When the second gateway was away meanwhile: begin and length.
+    pub(crate) absences: &'static [(Duration, Duration)],
     /// The conditions before the first reading, if any.
     pub(crate) from_start: Option<fn(&Simulation)>,
     /// The conditions after the first reading, if any, and how long they last until the browser comes.
@@ -54,6 +63,7 @@ impl State {
             has_year: true,
             lines: "",
             before: UNTIL_NOON,
+            absences: &[],
             from_start: None,
             later: None,
             lasting: Duration::ZERO,
@@ -112,6 +122,13 @@ impl State {
             Self {
                 gateways: vec![(METERED, 12, 0, None), (BATTERY, 14, 0, None), (NON_METERED, 10, 0, None)],
                 ..Self::new("several-gateways").of_today()
+            },
+            Self {
+                gateways: vec![(METERED, 12, 0, None), (BATTERY, 14, 0, None)],
+                start: DAYS_BEFORE,
+                before: UNTIL_NOON + 48 * HOUR,
+                absences: &ABSENCES,
+                ..Self::new("sum-with-gaps")
             },
             Self::small("production-only", (NON_METERED, 10, 0, None)),
             Self {
