@@ -120,7 +120,7 @@ impl Year {
         let peak = self.house.inverters.len().max(1) as f64 * INVERTER_W;
         let production = peak * sunshine(hour, winter) * self.clarity * (0.85 + 0.15 * self.rng.f64());
         let house = load(hour, winter) * (0.7 + 0.6 * self.rng.f64());
-        let has_battery = self.house.has_battery;
+        let (has_battery, is_metered) = (self.house.has_battery, !self.house.phases.is_empty());
         let storage = if has_battery { self.battery(house - production) } else { 0.0 };
         let grid = house - production - storage;
         let powers =
@@ -141,8 +141,8 @@ impl Year {
             seconds: 300,
             power: [
                 Watts::new(production),
-                Watts::new(house),
-                Watts::new(grid),
+                Watts::new(house).filter(|_| is_metered),
+                Watts::new(grid).filter(|_| is_metered),
                 Watts::new(storage).filter(|_| has_battery),
             ],
             energy: measured,
@@ -151,9 +151,13 @@ impl Year {
         }
     }
 
-    /// Returns the number of counters: without a battery not the last two.
-    fn counters(&self) -> usize {
-        if self.house.has_battery { Counter::ALL.len() } else { Counter::ALL.len() - 2 }
+    /// Returns the number of counters: without a battery not the last two, and without meters the first one.
+    const fn counters(&self) -> usize {
+        match (self.house.has_battery, self.house.phases.is_empty()) {
+            (true, _) => Counter::ALL.len(),
+            (false, false) => Counter::ALL.len() - 2,
+            (false, true) => 1,
+        }
     }
 
     /// Returns the power of the battery, positive when discharging, if the house needs `wanted` watts.

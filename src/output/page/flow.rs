@@ -219,13 +219,17 @@ fn wire(node: &Node, centre: (f64, f64), centre_radius: f64, most: f64) -> Marku
         |from: (f64, f64), to: (f64, f64)| format!("M{:.0} {:.0}L{:.0} {:.0}", from.0, from.1, to.0, to.1);
     let share = if most > 0.0 { node.inward.abs() / most } else { 0.0 };
     let is_inward = node.inward > 0.0;
-    let path = if is_inward { line(begin, end) } else { line(end, begin) };
+    let (from, to) = if is_inward { (begin, end) } else { (end, begin) };
+    // The dots leave room for the arrow in the middle.
+    let (mx, my) = (f64::midpoint(begin.0, end.0), f64::midpoint(begin.1, end.1));
+    let (fx, fy) = if is_inward { (ux, uy) } else { (-ux, -uy) };
+    let path = line(from, (mx - 12.0 * fx, my - 12.0 * fy)) + &line((mx + 14.0 * fx, my + 14.0 * fy), to);
     let class = format!("live {}{}", node.class, if is_inward { "" } else { " out" });
     html! {
         path.wire d=(line(begin, end)) {}
         @if node.inward.abs() >= IDLE_W {
             path class=(class) d=(path) stroke-width=(format!("{:.1}", 2.5 + 5.0 * share)) {}
-            (arrow(begin, end, if is_inward { (ux, uy) } else { (-ux, -uy) }, &class))
+            (arrow(begin, end, (fx, fy), &class))
         }
     }
 }

@@ -31,11 +31,11 @@ pub(super) fn incomplete(sum: &Sum, view: View, gateways: &[(Serial, String)]) -
         let names: Vec<String> = gateways.iter().map(name).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let were = if names.len() == 1 { "was" } else { "were" };
-        let (when, on) = match view {
-            View::Day(_) => (String::new(), " on this day"),
+        let (when, throughout) = match view {
+            View::Day(_) => (String::new(), " throughout this day"),
             View::Month(_) | View::Year(_) | View::Years => (format!(" from {} on", date(*first)), ""),
         };
-        remarks.push(format!("No sum{when}: {} {were} not recorded{on}.", list(&names, "and")));
+        remarks.push(format!("No sum{when}: {} {were} not recorded{throughout}.", list(&names, "and")));
     }
     if sum.has_gaps {
         remarks.push("The curve has gaps where not every gateway was recorded.".to_owned());

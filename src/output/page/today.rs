@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::flow::capital;
 use super::gauge::gauge;
 use super::house::{House, Site};
 use super::times::moment;
@@ -191,7 +192,9 @@ fn amount(house: &House, place: usize, part: &Part) -> Option<Markup> {
             dt { (part.word) }
             dd {
                 @if let Some(sum) = sum { b { (energy(sum)) } }
-                @for (name, amount) in each { small { span { (name) } " " span { (energy(amount)) } } }
+                @for (name, amount) in each {
+                    small { span { (name.strip_prefix("Gateway ").unwrap_or(&name)) } " " span { (energy(amount)) } }
+                }
                 @if let Some(yesterday) = yesterday { small { "yesterday " (energy(yesterday)) } }
             }
         }
@@ -206,16 +209,15 @@ fn remarks(house: &House) -> Vec<String> {
         let Some(reading) = site.reading.as_deref() else { continue };
         let name = if is_several { format!("{}: ", site.name) } else { String::new() };
         let time = |at| moment(at, house.now, &house.zone);
-        if !site.is_fresh {
-            remarks.push(format!("{name}as of {}", time(reading.time)));
-        }
         let is_live = reading.production.as_ref().is_some_and(|group| group.today_wh.is_some());
         if let Some(period) = site.today.site.as_ref().filter(|_| !is_live) {
             remarks.push(format!("{name}from {} to {}", time(period.since), time(period.until)));
+        } else if !site.is_fresh {
+            remarks.push(format!("{name}as of {}", time(reading.time)));
         }
         if reading.storage.as_ref().is_some_and(|group| group.energy_estimated) {
             remarks.push(format!("{name}what the batteries charged and discharged is estimated"));
         }
     }
-    remarks
+    remarks.iter().map(|remark| capital(remark)).collect()
 }

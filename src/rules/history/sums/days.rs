@@ -1,6 +1,6 @@
 //! The days of several gateways as those of one house.
 //!
-//! A gateway that was not recorded on a date counts that energy on a later one. The others wait for it: their energies are
+//! A gateway that was not recorded on a date, or not to its end, counts that energy on a later one. The others wait for it: their energies are
 //! carried to that date, which then covers more than a day for all. So every energy is counted once, and no sum mixes one
 //! day of one gateway with three of another.
 
@@ -15,6 +15,7 @@ use crate::base::reading::{Counter, Serial};
 use crate::base::units::WattHours;
 use crate::io::history::rows::{Day, Growth, Recorded, Series};
 use crate::rules::history::periods::days;
+use crate::rules::history::totals::GAP;
 
 /// The last record of a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,13 @@ impl Part {
 
     /// Returns whether `growth` does not cover the time since the last record: the counter began again.
     fn is_broken_by(&self, growth: &Growth) -> bool {
-        self.last.is_some_and(|last| last.date < before(growth.date) && growth.since > last.until)
+        self.last.is_some_and(|last| growth.since.duration_since(last.until) > GAP)
+    }
+
+    /// Returns whether `growth` ends before the date does, of which `newest` is the end or the newest record of all: the rest
+    /// will be counted later.
+    fn goes_on_after(&self, growth: &Growth, newest: Timestamp) -> bool {
+        newest.duration_since(growth.until) > GAP && self.end.is_none_or(|end| end > growth.date)
     }
 }
 
@@ -96,11 +103,12 @@ impl SumOfDays {
     /// Adds the rows of all gateways on the date `date`, later than those before. Returns the sums that are known with it.
     pub fn push(&mut self, date: Date, rows: &[(Serial, Day)]) -> Vec<Day> {
         self.begin(date, rows);
+        let Some(newest) = rows.iter().map(|(_, day)| day.growth.until).max() else { return Vec::new() };
         let sums = Counter::ALL.into_iter().filter_map(|quantity| {
             let of_quantity = rows.iter().filter(|(_, day)| day.series.quantity == quantity);
             let rows: Vec<(&Serial, &Growth)> =
                 of_quantity.map(|(gateway, day)| (gateway, &day.growth)).collect();
-            let growth = self.sum(quantity, date, &rows)?;
+            let growth = self.sum(quantity, (date, newest), &rows)?;
             Some(Day { series: Series::site(quantity), growth })
         });
         sums.collect()
@@ -137,8 +145,13 @@ impl SumOfDays {
         }
     }
 
-    /// Returns the sum of a quantity that is known on `date`.
-    fn sum(&mut self, quantity: Counter, date: Date, rows: &[(&Serial, &Growth)]) -> Option<Growth> {
+    /// Returns the sum of a quantity that is known on `date`, whose newest record of all is at `newest`.
+    fn sum(
+        &mut self,
+        quantity: Counter,
+        (date, newest): (Date, Timestamp),
+        rows: &[(&Serial, &Growth)],
+    ) -> Option<Growth> {
         let place = place(quantity);
         if rows.is_empty() {
             return None;
@@ -151,10 +164,12 @@ impl SumOfDays {
             is_of_house(quantity) && self.gateways.values().any(|parts| is_there(parts) && !measures(parts));
         let has_row = |gateway: &Serial| rows.iter().any(|(known, _)| *known == gateway);
         let lacking = self.gateways.iter().filter(|(gateway, parts)| measures(parts) && !has_row(gateway));
-        let waits_for: BTreeSet<Serial> = lacking.map(|(gateway, _)| gateway.clone()).collect();
-        let is_broken = rows.iter().any(|(gateway, growth)| {
-            self.gateways.get(*gateway).is_some_and(|parts| part_of(parts).is_broken_by(growth))
-        });
+        let part_of_row = |gateway: &Serial| self.gateways.get(gateway).map(part_of).unwrap_or_default();
+        let partial =
+            rows.iter().filter(|(gateway, growth)| part_of_row(gateway).goes_on_after(growth, newest));
+        let waiting = lacking.map(|(gateway, _)| gateway).chain(partial.map(|(gateway, _)| *gateway));
+        let waits_for: BTreeSet<Serial> = waiting.cloned().collect();
+        let is_broken = rows.iter().any(|(gateway, growth)| part_of_row(gateway).is_broken_by(growth));
         for (gateway, growth) in rows {
             let part = self.gateways.get_mut(*gateway).and_then(|parts| parts.get_mut(place));
             if let Some(part) = part {
@@ -187,10 +202,6 @@ impl SumOfDays {
 
 fn place(quantity: Counter) -> usize {
     Counter::ALL.iter().position(|known| *known == quantity).unwrap_or_default()
-}
-
-fn before(date: Date) -> Date {
-    date.yesterday().unwrap_or(date)
 }
 
 /// Returns the sum of energies, for the date `date`.
@@ -283,6 +294,33 @@ mod tests {
             "2 and 3 Wh wait for the third day"
         );
         assert_eq!(remarks, Remarks::default());
+    }
+
+    #[test]
+    fn a_day_of_which_one_gateway_counts_the_rest_later_waits_for_it() {
+        let known = [recorded(1, Production), recorded(2, Production)];
+        let ended_early = |hours| {
+            let mut day = row(Production, 0, 50.0, 0);
+            day.growth.until -= SignedDuration::from_hours(hours);
+            day
+        };
+        let later = |hours| {
+            let mut day = row(Production, 1, 150.0, 0);
+            day.growth.since -= SignedDuration::from_hours(hours);
+            day
+        };
+        let rows = |hours| {
+            [
+                (1, row(Production, 0, 1.0, 0)),
+                (2, ended_early(hours)),
+                (1, row(Production, 1, 2.0, 0)),
+                (2, later(hours)),
+            ]
+        };
+        assert_eq!(added(&known, &[1, 2], &rows(12), 1).0, [(1, Production, 203, 2)]);
+        assert_eq!(added(&known, &[1, 2], &rows(1), 1).0.len(), 2, "a restart around midnight is no gap");
+        let (sums, remarks) = added(&known, &[1, 2], &rows(12)[..2], 0);
+        assert_eq!((sums, remarks.waiting), (vec![], Some((date_of(0), BTreeSet::from([serial(2)])))));
     }
 
     #[test]
