@@ -220,23 +220,25 @@ fn wire(node: &Node, centre: (f64, f64), centre_radius: f64, most: f64) -> Marku
     let share = if most > 0.0 { node.inward.abs() / most } else { 0.0 };
     let is_inward = node.inward > 0.0;
     let (from, to) = if is_inward { (begin, end) } else { (end, begin) };
-    // The dots leave room for the arrow in the middle.
+    // The dots leave room for the arrow in the middle, which shows the power where the line is short.
+    let scale = 0.6 + 0.5 * share;
+    let (back, ahead) = (7.0 * scale + 4.0, 9.0 * scale + 4.0);
     let (mx, my) = (f64::midpoint(begin.0, end.0), f64::midpoint(begin.1, end.1));
     let (fx, fy) = if is_inward { (ux, uy) } else { (-ux, -uy) };
-    let path = line(from, (mx - 12.0 * fx, my - 12.0 * fy)) + &line((mx + 14.0 * fx, my + 14.0 * fy), to);
+    let path = line(from, (mx - back * fx, my - back * fy)) + &line((mx + ahead * fx, my + ahead * fy), to);
     let class = format!("live {}{}", node.class, if is_inward { "" } else { " out" });
     html! {
         path.wire d=(line(begin, end)) {}
         @if node.inward.abs() >= IDLE_W {
             path class=(class) d=(path) stroke-width=(format!("{:.1}", 2.5 + 5.0 * share)) {}
-            (arrow(begin, end, (fx, fy), &class))
+            (arrow((mx, my), (fx, fy), scale, &class))
         }
     }
 }
 
-/// Draws the arrow in the middle of a line, in the direction of the unit vector `to`.
-fn arrow(begin: (f64, f64), end: (f64, f64), (ux, uy): (f64, f64), class: &str) -> Markup {
-    let (x, y) = (f64::midpoint(begin.0, end.0), f64::midpoint(begin.1, end.1));
+/// Draws an arrow at `(x, y)` in the direction of the unit vector `(ux, uy)`.
+fn arrow((x, y): (f64, f64), (ux, uy): (f64, f64), scale: f64, class: &str) -> Markup {
+    let (ux, uy) = (ux * scale, uy * scale);
     let tip = (x + 9.0 * ux, y + 9.0 * uy);
     let back = (x - 7.0 * ux, y - 7.0 * uy);
     let path = format!(
