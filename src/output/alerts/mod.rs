@@ -17,7 +17,7 @@ use crate::rules::alerts::{Announcement, Current, Item, Kind, Notice, Problem, S
 
 /// The maximum number of problems of one notice that are described.
 const DESCRIBED: usize = 5;
-/// The maximum number of characters of all descriptions. Discord accepts 2000 in a message, ntfy 4096 bytes.
+/// The maximum size of all descriptions in bytes. Discord accepts 2000 characters in a message, ntfy 4096 bytes.
 const LONGEST: usize = 1000;
 
 /// A problem that lasts, for programs.
@@ -60,10 +60,11 @@ pub fn event(item: &Item, time: Timestamp) -> Event {
     Event { time, kind, message: format!("{title}: {}", line(item, LONGEST)) }
 }
 
-/// Describes one announcement without its times; the reason has at most `limit` characters.
+/// Describes one announcement without its times; the reason has at most `limit` bytes.
 fn line(item: &Item, limit: usize) -> String {
     // Characters that cannot be printed become longer ones.
-    let what: String = one_line(&item.what, limit).chars().take(limit).collect();
+    let mut what = one_line(&item.what, limit).into_owned();
+    what.truncate(what.floor_char_boundary(limit));
     match item.announcement {
         Announcement::Begun => words::begun(&item.problem, &what),
         Announcement::Ended(end) if end.is_gone => words::gone(&item.problem),

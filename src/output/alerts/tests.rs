@@ -1,4 +1,5 @@
 use super::*;
+use crate::io::webhook::Message;
 use crate::rules::alerts::End;
 
 fn item(kind: Kind, ended: Option<&str>) -> Item {
@@ -56,6 +57,49 @@ fn however_many_fail_with_whatever_reason_the_text_is_short_and_printable() {
     assert!(text.contains("And 235 more."), "{text}");
     assert!(text.chars().count() < 1900 && !text.contains('\u{1b}') && !text.contains('\u{202e}'));
     assert_eq!(text.lines().count(), DESCRIBED + 2);
+}
+
+/// What Gotify accepts at `POST /message`: a text, and perhaps a title and an integer.
+fn is_for_gotify(object: &serde_json::Value) -> bool {
+    let is_text = |name: &str| object[name].as_str().is_some_and(|text| !text.is_empty());
+    is_text("message") && is_text("title") && object["priority"].as_u64().is_some_and(|number| number <= 10)
+}
+
+/// What Discord accepts at the address of a webhook: `content` of 1 to 2000 characters, and nothing with another type among
+/// the fields that it knows.
+fn is_for_discord(object: &serde_json::Value) -> bool {
+    let known = ["username", "avatar_url", "tts", "embeds", "components", "flags", "attachments", "poll"];
+    let length = object["content"].as_str().map_or(0, |text| text.chars().count());
+    (1..=2000).contains(&length) && known.iter().all(|name| object.get(name).is_none())
+}
+
+/// What ntfy shows as a message: a body of at most 4096 bytes, and headers that it knows.
+fn is_for_ntfy(message: &Message) -> bool {
+    let header =
+        |name: &str| message.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value);
+    let is_known = header("priority").is_some_and(|word| ["default", "high"].contains(&word));
+    is_known && header("title").is_some_and(str::is_ascii) && (1..=4096).contains(&message.body.len())
+}
+
+#[test]
+fn every_message_is_one_for_each_server_that_the_documentation_names() {
+    for what in ["the reason".to_owned(), "\u{1f31e}".repeat(3000), "\u{202e}\n\"".repeat(3000)] {
+        for (kind, ended) in
+            Kind::ALL.into_iter().flat_map(|kind| [(kind, None), (kind, Some("2026-06-21T10:20:00Z"))])
+        {
+            let one = Item { what: what.clone(), ..item(kind, ended) };
+            for count in [1, 5, 240] {
+                let notice = Notice { items: vec![one.clone(); count], ..notice(kind, ended) };
+                let plain = message(&notice, Format::Text, &TimeZone::UTC);
+                assert!(is_for_ntfy(&plain), "{kind:?} {count}: {} bytes", plain.body.len());
+                let json = message(&notice, Format::Json, &TimeZone::UTC);
+                let object: serde_json::Value = serde_json::from_str(&json.body).unwrap();
+                assert!(is_for_gotify(&object) && is_for_discord(&object), "{kind:?} {count}: {object}");
+            }
+        }
+    }
+    let object = serde_json::from_str(&test_message(Format::Json).body).unwrap();
+    assert!(is_for_gotify(&object) && is_for_discord(&object) && is_for_ntfy(&test_message(Format::Text)));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 pub enum Refusal {
     /// There are as many consumers as allowed.
     #[error(
-        "{most} programs have asked within the last 30 minutes, which is the maximum: stop one of them, or raise \
-         max_consumers below [server]"
+        "max_consumers = {most}, and as many programs have asked within the last 30 minutes: stop one of them, or raise it \
+         below [server]"
     )]
     TooManyConsumers {
         /// The maximum.
@@ -16,7 +16,7 @@ pub enum Refusal {
     },
     /// There are as many streams as allowed.
     #[error(
-        "{most} streams are open, which is the maximum: close one of them, or raise max_streams below [server]"
+        "max_streams = {most}, and as many streams are open: close one of them, or raise it below [server]"
     )]
     TooManyStreams {
         /// The maximum.
@@ -33,8 +33,7 @@ pub enum Refusal {
     Removed,
     /// The consumer sends too many requests.
     #[error(
-        "too many requests: at most {most} a minute are allowed; ask less often, or raise requests_per_minute below \
-         [server]"
+        "requests_per_minute = {most}, and this program asks more often: ask less often, or raise it below [server]"
     )]
     TooManyRequests {
         /// The maximum per minute.
