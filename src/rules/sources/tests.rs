@@ -1,6 +1,11 @@
 //! Tests with a gateway of a few pages.
 
+mod batteries;
 mod failing;
+mod metered_site;
+mod missing_values;
+mod outages;
+mod stale;
 mod starting;
 
 use std::time::Duration;
