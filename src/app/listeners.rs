@@ -60,7 +60,10 @@ impl Listeners {
         let permits = Arc::new(Semaphore::new(http::possible_connections(self.max_connections)));
         let mut tasks = JoinSet::new();
         for (service, listener) in self.open {
-            let tls = self.certificate.as_ref().filter(|_| listener.listen().tls).map(Certificate::acceptor);
+            let tls = match &self.certificate {
+                Some(certificate) if listener.listen().tls => Some(certificate.acceptor()),
+                _ => None,
+            };
             let (router, permits, stop) = (router(service), Arc::clone(&permits), stop.clone());
             // The key was accepted when it was made or read.
             let Ok(tls) = tls.transpose() else { continue };

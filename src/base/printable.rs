@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// One character of each kind that affects a terminal or a log.
+    /// A character of each kind that affects a terminal or a log.
     const HOSTILE: &str = "\0\t\n\r\x1b\x7f\u{85}\u{9b}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}\u{e0001}\u{ad}";
 
     #[test]

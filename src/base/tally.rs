@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MOST: usize = 10_000;
 
 /// The name of the count of requests to gateways, by path and outcome.
-pub const GATEWAY_REQUESTS: &str = "enphased_page_requests_total";
+const GATEWAY_REQUESTS: &str = "enphased_page_requests_total";
 
-/// What is counted: its name, and the values of its labels.
+/// The name of a count, and the values of its labels.
 pub type Counted = (&'static str, Vec<(&'static str, String)>);
 
 /// Counts since the start, by name and labels. Clones share them.

@@ -24,15 +24,15 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The reason that the Supervisor could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It did not respond.
+    /// The Supervisor did not respond.
     #[error("the Supervisor of Home Assistant does not answer at {address}: {source}")]
     Unanswered {
-        /// Its address.
+        /// The address of the Supervisor.
         address: String,
         /// The underlying error.
         source: Unanswered,
     },
-    /// It refused the token, or failed.
+    /// The Supervisor refused the token, or failed.
     #[error("the Supervisor of Home Assistant returned HTTP {0} for the broker; look into its log")]
     Status(u16),
 }

@@ -1,4 +1,4 @@
-//! Whether the readings are recent enough for the daemon to count as ready.
+//! Decides whether the readings are recent enough for the daemon to count as ready.
 
 use std::time::Duration;
 

@@ -170,7 +170,7 @@ impl Schedule {
 }
 
 /// Returns the first instant after `now` that is a whole number of intervals after `start`.
-pub fn next_tick(start: Instant, interval: Duration, now: Instant) -> Instant {
+fn next_tick(start: Instant, interval: Duration, now: Instant) -> Instant {
     let since = now.saturating_duration_since(start).as_nanos();
     let step = interval.as_nanos().max(1);
     let whole = u64::try_from((since / step + 1) * step).unwrap_or(u64::MAX);

@@ -92,7 +92,7 @@ fn log_panic(panic: &PanicHookInfo<'_>, lines: Lines, queue: &LogQueue) {
 
 impl Logs {
     /// Writes a final message of the program. A failure is ignored, because it could not be reported.
-    pub fn write_last(&self, text: &str) {
+    pub(super) fn write_last(&self, text: &str) {
         match &self.0 {
             Some(queue) => queue.push(text.as_bytes().to_vec()),
             None => io::stderr().write_all(text.as_bytes()).unwrap_or_default(),

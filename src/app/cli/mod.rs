@@ -72,12 +72,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>, environment: Environment)
 /// root that changes its user has to have one thread.
 fn with_broker_of_home_assistant(cli: &Cli, mut environment: Environment) -> Environment {
     let is_health_check = matches!(cli.command, Command::Check { health: true, .. });
-    let Some(token) = environment.supervisor_token.as_ref().filter(|_| environment.options.is_some()) else {
-        return environment;
-    };
-    if is_health_check || !cli.needs_configuration() {
+    if is_health_check || !cli.needs_configuration() || environment.options.is_none() {
         return environment;
     }
+    let Some(token) = &environment.supervisor_token else { return environment };
     let address = environment.supervisor.as_deref().unwrap_or(supervisor::ADDRESS);
     let asked = resources::runtime().map_err(|failure| failure.message).and_then(|runtime| {
         runtime.block_on(supervisor::mqtt_service(address, token)).map_err(|error| error.to_string())

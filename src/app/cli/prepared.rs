@@ -1,4 +1,4 @@
-//! What is read and opened before the process starts threads.
+//! The files that are read and opened before the process starts threads.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! One connection to the MQTT broker, for the commands that need it once.
+//! A connection to the MQTT broker for commands.
 
 use std::time::Duration;
 

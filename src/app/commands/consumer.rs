@@ -22,7 +22,7 @@ use crate::rules::access::consumers::Identity;
 
 /// The lock while the tokens are changed.
 const LOCK: &str = "consumers.lock";
-/// How long to wait for another command that changes the tokens.
+/// The time limit for another command that changes the tokens.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The maximum number of characters of a name.
 const LONGEST_NAME: usize = 40;

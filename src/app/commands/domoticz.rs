@@ -23,7 +23,7 @@ use crate::output::domoticz::measured::{filters, is_measured};
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of messages that may arrive at once: Domoticz publishes every device, configured here or not.
 const BURST: u32 = 10_000;
-/// How often a device is asked for within the time limit.
+/// The number of requests for a device within the time limit.
 const ATTEMPTS: u32 = 4;
 /// The length of the longest key.
 const WIDTH: usize = 19;

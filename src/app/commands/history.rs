@@ -9,7 +9,7 @@ use crate::base::reading::Serial;
 use crate::io::history::{self, HistoryFile, gateways};
 use crate::output::history::Format;
 
-/// What to show.
+/// The query, and the format of its result.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The range and the rows.

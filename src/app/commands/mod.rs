@@ -24,5 +24,5 @@ use std::time::Duration;
 
 pub use context::Context;
 
-/// How long a command waits for another process that is logging in: three requests of a minute each.
+/// The time limit for another process that is logging in: three requests of a minute each.
 const LOGIN_LOCK_TIMEOUT: Duration = Duration::from_secs(200);

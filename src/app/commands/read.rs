@@ -12,7 +12,7 @@ use crate::base::reading::Reading;
 use crate::output::domoticz::idx::Idx;
 use crate::output::text::{self, Style};
 
-/// How to show a reading.
+/// The presentation of a reading.
 #[derive(Clone, Copy, Debug)]
 pub struct Display {
     /// The format; `None` means a table for people.

@@ -50,7 +50,7 @@ pub struct Environment {
     pub alerts_url: Option<Secret>,
     /// The options of the add-on for Home Assistant OS (`$ENPHASED_OPTIONS`), which replace the configuration file.
     pub options: Option<PathBuf>,
-    /// What the Supervisor identifies the add-on by (`$SUPERVISOR_TOKEN`).
+    /// The token by which the Supervisor identifies the add-on (`$SUPERVISOR_TOKEN`).
     pub supervisor_token: Option<Secret>,
     /// The address of the Supervisor (`$ENPHASED_SUPERVISOR`), if it is another than usual.
     pub supervisor: Option<String>,

@@ -9,7 +9,7 @@ use crate::io::files;
 /// The maximum number of problems to report. A file of another kind may have a hundred thousand.
 pub(super) const MAX_PROBLEMS: usize = 20;
 
-/// One mistake in a configuration, described for people.
+/// A mistake in a configuration, described for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem(pub String);
 

@@ -29,7 +29,7 @@ pub struct UnreadableSecret {
 
 impl UnreadableSecret {
     /// Returns whether a later attempt may succeed without a change by a person.
-    pub fn is_temporary(&self) -> bool {
+    pub(super) fn is_temporary(&self) -> bool {
         matches!(&self.source, files::Error::System(error) if !files::needs_a_person(error))
     }
 }

@@ -170,7 +170,7 @@ pub enum AlertFormat {
 /// The formats of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One line for people.
+    /// A line for people.
     Text,
     /// The JSON document.
     Json,
@@ -220,7 +220,7 @@ pub struct Mqtt {
     pub commands: bool,
 }
 
-/// What answers at an address.
+/// The service that answers at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// The server.
@@ -245,7 +245,7 @@ pub struct Server {
     pub ingress: Option<IpAddr>,
     /// The maximum number of connections.
     pub max_connections: usize,
-    /// Who may ask, and how much.
+    /// The limits for consumers.
     pub limits: Limits,
 }
 

@@ -6,7 +6,7 @@ use super::file::{File, GatewayTable, MqttTable, ServerTable};
 use super::findings::Findings;
 use crate::base::similar::most_similar;
 
-/// What the name of every variable of this program begins with.
+/// The beginning of the name of every variable of this program.
 const PREFIX: &str = "ENPHASED_";
 
 /// A variable that sets a key.
@@ -76,7 +76,7 @@ impl Variable {
 /// The variables of the environment that begin like those of this program.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
-    /// Those that set a key, with their values.
+    /// The variables that set a key, with their values.
     set: Vec<(Variable, String)>,
     /// A misspelt name, and the variable that is probably meant.
     misspelt: Vec<(String, &'static str)>,

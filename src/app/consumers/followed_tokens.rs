@@ -13,13 +13,14 @@ use crate::base::clock::Clock;
 use crate::io::state_dir::{Stamp, StateDir};
 use crate::rules::access::consumers::Presented;
 
-/// How often the file is looked at while requests or streams depend on it. A removed token ends its streams within this
-/// time.
+/// The interval at which the file is checked while requests or streams depend on it. A removed token ends its streams
+/// within this time.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
-/// How often it is looked at for tokens that are not known, which wait for it: a script uses one at once after it was added.
+/// The shortest interval between two checks for unknown tokens, which wait for it: a script uses a token as soon as it has
+/// added it.
 const LOOK_FOR_NEW: Duration = Duration::from_millis(100);
 
-/// What is known about the tokens.
+/// The tokens as they were when the file was read.
 #[derive(Debug, Default)]
 struct Known {
     /// Identifies the file that was read.

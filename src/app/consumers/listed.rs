@@ -1,4 +1,4 @@
-//! What consumers have done: the state file `consumers.json`, and the lists for people and programs.
+//! The usage of the server by consumers: the state file `consumers.json`, and the lists for people and programs.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ impl Seen {
     }
 }
 
-/// How a consumer is recognised.
+/// The way in which a consumer is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {

@@ -14,11 +14,11 @@ use crate::rules::access::Limits;
 use crate::rules::access::consumers::{Consumers, Identity, Request};
 use crate::rules::access::refusal::Refusal;
 
-/// How often the file with the tokens is looked at when nothing depends on it, so that an idle server wakes nobody.
+/// The interval at which the file with the tokens is checked when nothing depends on it. Long, to let an idle machine sleep.
 const IDLE: Duration = Duration::from_secs(60);
-/// How often wrong tokens are reported at most.
+/// The shortest interval between two reports of wrong tokens.
 const GUESSES: Duration = Duration::from_secs(3600);
-/// How often the file with the consumers is written, if there is news.
+/// The shortest interval between two writes of the file with the consumers.
 const SAVE: Duration = Duration::from_secs(3600);
 
 /// The consumers of the running server. Clones share them.
@@ -147,7 +147,7 @@ impl Registry {
     }
 
     /// Returns all consumers and the tokens that nobody has used yet, by the tokens as they are now.
-    pub async fn complete_list(&self) -> Vec<Listed> {
+    pub(super) async fn complete_list(&self) -> Vec<Listed> {
         self.tokens.look().await;
         let consumers = self.consumers();
         self.tokens.with(|tokens| listed::complete(consumers.all(Instant::now()), tokens))

@@ -1,4 +1,4 @@
-//! What the head of a request says about its sender.
+//! Reads from the head of a request which program sent it, and with which token.
 
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName};

@@ -148,7 +148,7 @@ impl ConsumerTokens {
     }
 
     /// Returns the name that the operator gave to a consumer.
-    pub fn name_of(&self, identity: &Identity) -> Option<&str> {
+    pub(super) fn name_of(&self, identity: &Identity) -> Option<&str> {
         match identity {
             Identity::Token(id) => {
                 self.tokens.iter().find(|entry| entry.id == *id).map(|entry| entry.name.as_str())
@@ -205,7 +205,7 @@ pub struct Index {
     sessions: BTreeMap<String, Indexed>,
 }
 
-/// What a token is, as long as it has not expired.
+/// The meaning of a token, as long as it has not expired.
 #[derive(Clone, Debug)]
 struct Indexed {
     known: Presented,
@@ -221,7 +221,7 @@ impl Indexed {
 
 impl Index {
     /// Returns what a presented token is at the time `now`.
-    pub fn look_up(&self, token: Option<&str>, now: Timestamp) -> Presented {
+    pub(super) fn look_up(&self, token: Option<&str>, now: Timestamp) -> Presented {
         match token {
             None => Presented::Nothing,
             Some(token) => self.tokens.get(&hash(token)).map_or(Presented::Unknown, |token| token.at(now)),
@@ -229,7 +229,7 @@ impl Index {
     }
 
     /// Returns what a presented session is. An unknown one may be that of the gateway itself, which a program has kept.
-    pub fn look_up_session(&self, session: &str, now: Timestamp) -> Presented {
+    pub(super) fn look_up_session(&self, session: &str, now: Timestamp) -> Presented {
         self.sessions.get(&hash(session)).map_or(Presented::Nothing, |session| session.at(now))
     }
 

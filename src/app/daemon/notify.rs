@@ -89,7 +89,7 @@ impl Notify {
     }
 
     /// Reports that the daemon is stopping.
-    pub fn stopping(&mut self) {
+    pub(super) fn stopping(&mut self) {
         self.send(Waiting { stopping: true, ..Waiting::default() });
     }
 
@@ -113,7 +113,7 @@ impl Notify {
     }
 
     /// Sends the waiting notifications, including a watchdog ping only if the daemon is still `alive`.
-    pub fn retry_now(&mut self, alive: bool) {
+    pub(super) fn retry_now(&mut self, alive: bool) {
         if let Self::Systemd(systemd) = self {
             systemd.waiting.alive &= alive;
             systemd.send();

@@ -129,7 +129,7 @@ fn report(listeners: &Listeners, config: &Config) {
 /// The routes of each service.
 struct Routers {
     server: Router,
-    /// Those of each gateway; empty for a gateway without a proxy.
+    /// The routes of each gateway's proxy; empty for a gateway without one.
     proxies: Vec<Router>,
 }
 

@@ -1,4 +1,4 @@
-//! What the pollers of one configuration share.
+//! The state that the pollers of one configuration share.
 
 use std::sync::Arc;
 

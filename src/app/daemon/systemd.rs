@@ -10,7 +10,7 @@ use crate::app::latest::Snapshot;
 use crate::app::status::{Place, line};
 use crate::base::heartbeat::Heartbeats;
 
-/// How often to wake up when no watchdog is configured.
+/// The interval between two wake-ups when no watchdog is configured.
 const IDLE: Duration = Duration::from_secs(3600);
 /// The minimum time between two pings, however short the watchdog's timeout is.
 const SHORTEST: Duration = Duration::from_millis(50);

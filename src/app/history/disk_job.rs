@@ -14,7 +14,7 @@ use crate::io::history::{Error, History};
 /// The time after which a job counts as failed. It goes on, and no other begins.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the disk has done.
+/// The outcome of a job.
 pub(super) enum Done {
     Loaded(Serial, Result<Vec<Counted>, Error>),
     Written(Arc<Vec<Batch>>, Result<(), Error>),

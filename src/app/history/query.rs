@@ -20,7 +20,7 @@ const PIECE: usize = 64 << 10;
 /// The first date of a range without a beginning; no gateway is older.
 const FIRST: Date = jiff::civil::date(2000, 1, 1);
 
-/// What is asked for, in the words of the command line or of a request.
+/// A query in the words of the command line or of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Words<'a> {
     /// The first date; may be a month or a year.
@@ -65,7 +65,7 @@ pub enum Invalid {
     NoSamples,
 }
 
-/// What is asked for.
+/// A query: the periods, and the series of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     step: Step,

@@ -10,7 +10,7 @@ use crate::base::reading::Serial;
 use crate::io::history::{Error, HistoryFile, gateways};
 use crate::io::state_dir::Disk;
 
-/// How long a request waits for the disk.
+/// The time limit of a request for the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the history is read.

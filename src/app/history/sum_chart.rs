@@ -12,7 +12,7 @@ use crate::output::page::{Found, Sum, View};
 use crate::rules::history::periods::{Length, Period, Periods};
 use crate::rules::history::sums::{Member, Remarks, SumOfDays, SumOfSamples};
 
-/// Whether a gateway is still read: another may have replaced it.
+/// A function that returns whether a gateway is still read: another may have replaced it.
 type IsRead<'a> = &'a dyn Fn(&Serial) -> bool;
 
 /// Reads the rows of a view.

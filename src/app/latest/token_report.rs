@@ -7,7 +7,7 @@ use crate::io::token::store::Tokens;
 use crate::rules::logins::decision::{Decision, Stopped, Waiting};
 use crate::rules::logins::situation::TokenFacts;
 
-/// What stands between a gateway and a new token.
+/// The obstacle between a gateway and a new token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// A login waits, for this reason.
@@ -42,7 +42,7 @@ pub struct TokenReport {
     /// The reason that another token is needed, and when it comes; `None` if none is needed. Part of the message.
     #[serde(skip)]
     pub waiting: Option<String>,
-    /// What stands between the gateway and a new token, if it needs one.
+    /// The obstacle between the gateway and a new token, if it needs one.
     #[serde(skip)]
     pub obstacle: Option<Obstacle>,
 }

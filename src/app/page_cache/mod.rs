@@ -17,11 +17,11 @@ use crate::rules::proxy::cache::{Cache, Contact, Look};
 use crate::rules::proxy::outcome::Outcome;
 use crate::rules::proxy::pages::Page;
 
-/// How long a program waits for a response. Some give up after 5 s, and take what they get before then for the answer to
+/// The time for which a program waits for a response. Some give up after 5 s, and conclude from what they get before then
 /// whether the gateway has a feature.
 pub const PATIENCE: Duration = Duration::from_secs(4);
 
-/// What a program gets.
+/// The response to a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// This response, which arrived so long ago.

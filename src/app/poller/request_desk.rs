@@ -19,7 +19,7 @@ use crate::rules::schedule::{OnDemand, Schedule};
 /// The shortest interval between two reported refusals, so that refusals do not displace the other events of a gateway.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What is due.
+/// The next action of the poller.
 #[derive(Debug)]
 pub(super) enum Due {
     /// A poll, perhaps because of a request.

@@ -51,7 +51,7 @@ impl AppliedReset {
 
     /// Removes the applied request, unless a newer one has replaced it. The totals must already be on disk.
     pub(super) async fn tidy_up(&mut self, state: &StateDir, serial: &Serial) {
-        let Some(applied) = self.stamp.filter(|_| self.is_saved) else { return };
+        let (Some(applied), true) = (self.stamp, self.is_saved) else { return };
         if state.stamp(&name(serial)).await.ok().flatten() == Some(applied)
             && let Err(error) = state.remove(&name(serial)).await
         {

@@ -117,7 +117,7 @@ impl Trouble {
     }
 
     /// Returns whether the nightly restart of a gateway can cause this failure.
-    pub fn may_be_a_restart(&self) -> bool {
+    pub(super) fn may_be_a_restart(&self) -> bool {
         matches!(self.kind(), Self::AWAY | "malformed" | "no_production")
     }
 }

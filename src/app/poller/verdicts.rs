@@ -1,4 +1,4 @@
-//! Whether a gateway accepts its token, on the way to the record of the token provider.
+//! The verdicts of a gateway on its token, on the way to the record of the token provider.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use crate::output::topics;
 /// The prefix of the file names, `announced-SERIAL.json`.
 const BEGINNING: &str = "announced-";
 const END: &str = ".json";
-/// How long to wait before a failed write is retried.
+/// The delay before a failed write is retried.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Reads the stored records of all gateways.

@@ -89,12 +89,12 @@ impl Outbox {
     }
 
     /// Records that the stored records were lost, so that they are written again.
-    pub fn rewrite(&mut self) {
+    pub(super) fn rewrite(&mut self) {
         self.gateways.rewrite();
     }
 
     /// Returns what could not be published since the last call, at most the first few.
-    pub fn unpublished(&mut self) -> Vec<Unpublished> {
+    pub(super) fn unpublished(&mut self) -> Vec<Unpublished> {
         self.unpublished.take()
     }
 
@@ -172,7 +172,7 @@ impl Outbox {
     }
 
     /// Returns the next time at which something has to be sent without any event.
-    pub fn wakes(&self) -> Option<Instant> {
+    pub(super) fn wakes(&self) -> Option<Instant> {
         if !self.connected {
             return None;
         }
@@ -180,7 +180,7 @@ impl Outbox {
     }
 
     /// Returns the last messages before an orderly end.
-    pub fn last_messages(&self) -> Vec<Message> {
+    pub(super) fn last_messages(&self) -> Vec<Message> {
         let prefix = &self.options.prefix;
         let offline = self.gateways.serials().map(|serial| topics::availability(prefix, serial, false));
         offline.chain([topics::status(prefix, false)]).collect()

@@ -55,7 +55,7 @@ impl<W: Write + AsFd + Send + 'static> Output<W> {
     }
 
     /// Waits for the write in progress, if any.
-    pub async fn settled(&mut self) -> io::Result<()> {
+    pub(super) async fn settled(&mut self) -> io::Result<()> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         let ended = writing.await;
         self.writing = None;

@@ -27,11 +27,11 @@ const STUCK: Duration = Duration::from_secs(60);
 /// The format of a reading.
 #[derive(Clone, Debug)]
 pub enum Format {
-    /// One line for people, with times in this zone.
+    /// A line for people, with times in this zone.
     Text(TimeZone),
     /// The JSON document on one line.
     Json,
-    /// One message for `domoticz/in` per line.
+    /// Messages for `domoticz/in`, one per line.
     Domoticz(Idx),
     /// The line protocol of `InfluxDB`.
     Influx,

@@ -13,7 +13,7 @@ const MAX_ENTRIES: usize = 16;
 
 /// Something that cannot be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unpublished {
+pub(super) enum Unpublished {
     /// A message is longer than brokers accept.
     TooLong {
         /// The beginning of its topic.

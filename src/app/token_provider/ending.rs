@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::io::cloud;
 
-/// How long to wait for a request: its maximum duration, and some time to record its outcome.
+/// The time to wait for a request: its maximum duration, and some time to record its outcome.
 pub const PATIENCE: Duration = cloud::LONGEST_REQUEST.saturating_add(Duration::from_secs(5));
 
 /// The shutdown state that a token provider shares with the code that ends the program. Clones share the same state.

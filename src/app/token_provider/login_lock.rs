@@ -9,7 +9,7 @@ use crate::io::state_dir::{self, Lock, StateDir};
 
 /// The name of the lock file.
 const LOCK: &str = "login.lock";
-/// How often to retry while another process holds the lock.
+/// The interval between two attempts while another process holds the lock.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The lock of a state directory against other processes.

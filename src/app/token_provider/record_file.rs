@@ -9,7 +9,7 @@ use crate::rules::logins::Record;
 use crate::rules::logins::clocks::Clocks;
 
 /// The name of the file.
-pub const RECORD: &str = "logins.json";
+pub(super) const RECORD: &str = "logins.json";
 /// The name under which [`StateDir::read`] sets a damaged record aside.
 const ASIDE: &str = "logins.json.damaged";
 
@@ -39,7 +39,7 @@ impl RecordFile {
 
     /// Returns the current record in order to change it. Always reads the file, because two writes within one tick of the
     /// file system's clock may leave the same stamp.
-    pub async fn read_under(
+    pub(super) async fn read_under(
         &mut self,
         _lock: &Lock,
         serial: &Serial,

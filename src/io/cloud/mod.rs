@@ -21,11 +21,12 @@ use crate::base::reading::Serial;
 use crate::base::secrets::{Credentials, Secret};
 use crate::io::tls;
 use http::{Field, NoResponse, send};
+use response::SESSION_COOKIE;
 
 pub use crate::io::retry_after::RetryAfter;
 pub use failure as answer;
 pub use failure::{Failure, Kind};
-pub use response::{Cookie, Response, SESSION_COOKIE};
+pub use response::{Cookie, Response};
 
 /// The connect timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

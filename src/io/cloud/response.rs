@@ -13,7 +13,7 @@ use crate::io::retry_after::RetryAfter;
 use crate::io::token::Token;
 
 /// The name of the session cookie. Its value is the session identifier.
-pub const SESSION_COOKIE: &str = "_enlighten_4_session";
+pub(super) const SESSION_COOKIE: &str = "_enlighten_4_session";
 
 /// A cookie that the cloud sets.
 #[derive(Clone, Debug, PartialEq, Eq)]

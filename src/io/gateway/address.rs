@@ -67,7 +67,7 @@ impl Address {
     }
 
     /// Returns the host as the resolver expects it. An IPv6 address has no brackets.
-    pub fn bare_host(&self) -> &str {
+    pub(super) fn bare_host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
@@ -78,7 +78,7 @@ impl Address {
 
     /// Returns the address with https and the matching port.
     #[must_use]
-    pub fn encrypted(&self) -> Self {
+    pub(super) fn encrypted(&self) -> Self {
         let port = self.port.filter(|port| *port != Scheme::Http.port());
         Self { scheme: Some(Scheme::Https), host: self.host.clone(), port }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::reading::Serial;
 use crate::io::tls::Fingerprint;
 
-/// How far a request without a response came.
+/// The stage that a request without a response reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Nothing responds at the address: no route, an unknown name, a refused connection, or a timeout.

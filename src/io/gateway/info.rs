@@ -79,7 +79,7 @@ impl Info {
 /// The message for the page of another device.
 pub const NOT_A_GATEWAY: &str = "this is not an Enphase gateway";
 /// The message for a missing page. A gateway that is starting may refuse all pages for some seconds.
-pub const NO_INFO_PAGE: &str =
+pub(super) const NO_INFO_PAGE: &str =
     "the page does not exist; this is not an Enphase gateway, or it is still starting";
 
 fn damaged(text: &str) -> String {

@@ -15,7 +15,7 @@ use crate::io::files::expect_regular;
 
 /// The name of the file in the state directory.
 pub const NAME: &str = "history.db";
-/// How long a program that has locked the file is waited for. After it, the write is repeated every minute.
+/// The time limit for a program that has locked the file. After it, the write is repeated every minute.
 const BUSY: Duration = Duration::from_millis(250);
 
 /// The settings of the connection that writes.

@@ -60,8 +60,11 @@ impl Samples {
         let Some(from) = self.next else { return Ok(Vec::new()) };
         let connection = self.file.open_for_reading()?;
         let page = stored::samples(&connection, &self.gateway, from, self.to, ROWS)?;
-        let last = page.last().filter(|_| u32::try_from(page.len()).is_ok_and(|length| length == ROWS));
-        self.next = last.map(|sample| sample.start.as_second() + 1);
+        let is_full = u32::try_from(page.len()).is_ok_and(|length| length == ROWS);
+        self.next = match page.last() {
+            Some(last) if is_full => Some(last.start.as_second() + 1),
+            _ => None,
+        };
         Ok(page)
     }
 }

@@ -41,7 +41,7 @@ const SEND_BUFFER: u32 = 32 * 1024;
 /// The client of a connection, as an extension of each request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// Its address. An IPv4 address is one, even if the listener is for IPv6.
+    /// The client's address. An IPv4 address is given as such, even if the listener is for IPv6.
     pub address: IpAddr,
     /// The port of the listener.
     pub port: u16,
@@ -163,7 +163,7 @@ impl Listener {
     }
 }
 
-/// What is known of the client of a connection.
+/// The client of a connection.
 #[derive(Debug)]
 pub struct Client {
     peer: Peer,

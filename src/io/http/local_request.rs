@@ -40,10 +40,10 @@ pub enum Unanswered {
     /// The TLS handshake failed.
     #[error("TLS failed: {0}")]
     Tls(String),
-    /// What listens there does not speak HTTP, or closed the connection.
+    /// The program that listens there does not speak HTTP, or closed the connection.
     #[error("no HTTP response came")]
     NotHttp,
-    /// It did not respond in time.
+    /// No response came in time.
     #[error("no response came within {} s", .0.as_secs())]
     Late(Duration),
 }

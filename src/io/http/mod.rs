@@ -1,6 +1,6 @@
 //! The HTTP server: listeners, TLS with a key of this daemon's own, and the limits of a connection.
 //!
-//! What is answered is decided elsewhere: a listener passes each request to a service.
+//! A listener passes each request to a service, which decides about the response.
 
 pub mod certificate;
 mod connection_limit;

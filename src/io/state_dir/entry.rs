@@ -12,7 +12,7 @@ pub struct Entry {
     pub uid: u32,
     /// The permission bits.
     pub mode: u32,
-    /// Whether the entry is a regular file.
+    /// `true` for a regular file.
     pub is_file: bool,
     /// The length in bytes.
     pub length: u64,

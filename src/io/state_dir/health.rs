@@ -50,7 +50,7 @@ pub(super) struct Health(Arc<Shared>);
 struct Shared {
     /// The path of the directory.
     path: PathBuf,
-    /// Whether failures are logged. A command that ends because of one reports it itself.
+    /// `true` if failures are logged. A command that ends because of one reports it itself.
     logs: bool,
     state: Mutex<State>,
 }

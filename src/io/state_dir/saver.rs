@@ -22,7 +22,7 @@ pub struct Saver {
 #[derive(Debug, Default)]
 struct Slot {
     waiting: Option<Zeroizing<Vec<u8>>>,
-    /// Whether a job is running. It writes the pending contents until there are none.
+    /// `true` while a job is running. It writes the pending contents until there are none.
     busy: bool,
     outcome: Option<Result<(), Error>>,
 }

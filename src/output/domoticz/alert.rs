@@ -14,7 +14,7 @@ const YELLOW: u8 = 2;
 const ORANGE: u8 = 3;
 const RED: u8 = 4;
 
-/// What is known about a gateway.
+/// The state of a gateway, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Situation<'a> {
     /// The reason that the gateway is unavailable.

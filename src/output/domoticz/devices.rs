@@ -40,7 +40,7 @@ pub enum Kind {
 
 impl Kind {
     /// Returns the type in Domoticz's responses and, if only one subtype fits, the subtype.
-    pub const fn type_names(self) -> (&'static str, Option<&'static str>) {
+    pub(super) const fn type_names(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Usage => ("Usage", Some("Electric")),
             Self::Kwh => ("General", Some("kWh")),
@@ -78,7 +78,7 @@ impl fmt::Display for Kind {
 /// `nvalue` and `svalue`.
 type Sent = (u8, String);
 
-/// One row of the table.
+/// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Device {
     /// The key in the configuration.

@@ -1,4 +1,4 @@
-//! What a list of rows is about, and how its times are written.
+//! The heading of a list of rows, and the form of its times.
 
 use jiff::Timestamp;
 use jiff::civil::Date;

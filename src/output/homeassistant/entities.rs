@@ -9,7 +9,7 @@ use super::devices::{BATTERY, INVERTER};
 use super::discovery::{Announcement, Discovery, INVERTERS};
 use super::quantity::Quantity;
 use super::site::{CONTACT, MAIN, PHASE, STATE};
-use crate::base::reading::{Reading, Serial};
+use crate::base::reading::{Inverter, Reading, Serial};
 use crate::output::topics;
 
 /// The end of an object id in a topic that Domoticz ignores (tested with V2025.1).
@@ -159,13 +159,11 @@ pub fn entities(reading: &Reading, settings: &Discovery) -> Vec<Entity> {
             Entity::new(&owner, None, row, battery)
         }));
     }
-    for row in INVERTER.iter().filter(|_| settings.inverters) {
-        all.extend(
-            reading
-                .inverters
-                .iter()
-                .map(|inverter| Entity::new(&Owner::Inverter(inverter.serial.clone()), None, row, inverter)),
-        );
+    if settings.inverters {
+        all.extend(INVERTER.iter().flat_map(|row| {
+            let of = |inverter: &Inverter| Owner::Inverter(inverter.serial.clone());
+            reading.inverters.iter().map(move |inverter| Entity::new(&of(inverter), None, row, inverter))
+        }));
     }
     all
 }

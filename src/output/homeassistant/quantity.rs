@@ -33,7 +33,7 @@ pub(super) enum Quantity {
     Time,
     /// A number of devices.
     Count,
-    /// One of these words.
+    /// A choice between these words.
     Choice(&'static [&'static str]),
     /// A text.
     Word,

@@ -10,7 +10,7 @@ use crate::output::json::{self, List};
 /// Joules in a watt-hour.
 const JOULES: f64 = 3600.0;
 
-/// How a field of the document becomes a sample, by the end of its name.
+/// The conversion of a field of the document into a sample, by the end of its name.
 struct Unit {
     /// The end of the field's name, which shows its unit in the document.
     field: &'static str,

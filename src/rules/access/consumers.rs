@@ -25,7 +25,7 @@ pub enum Identity {
     Program {
         /// The address.
         address: IpAddr,
-        /// What the program calls itself (`User-Agent`); empty if it does not.
+        /// The name that the program gives itself (`User-Agent`); empty if it gives none.
         program: String,
     },
 }
@@ -40,14 +40,14 @@ impl Identity {
     }
 }
 
-/// What a consumer has done.
+/// The requests of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// The identity.
     pub identity: Identity,
     /// The address of the last request.
     pub address: IpAddr,
-    /// What the program called itself in the last request.
+    /// The name that the program gave itself in the last request.
     pub program: String,
     /// The time of the first request.
     pub first_seen: Timestamp,
@@ -78,7 +78,7 @@ impl Consumer {
     }
 }
 
-/// What a presented token turned out to be.
+/// The meaning of a presented token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presented {
     /// No token was presented.

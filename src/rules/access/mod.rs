@@ -1,4 +1,4 @@
-//! Who may ask the server, and how often.
+//! Decides which requests the server answers: by consumer, address and rate.
 //!
 //! A consumer is identified by its token, otherwise by its address and the name of its program. The limits protect the
 //! daemon and the gateway behind it from programs that ask too much; they are not a defence against an attacker inside
@@ -28,4 +28,4 @@ pub struct Limits {
 }
 
 /// A consumer without a request for this long is no longer active, and does not count towards the maximum.
-pub const INACTIVE: Duration = Duration::from_secs(30 * 60);
+pub(super) const INACTIVE: Duration = Duration::from_secs(30 * 60);

@@ -23,21 +23,21 @@ pub struct Now {
     pub run: Duration,
 }
 
-/// What is seen of a problem. A problem that nothing is known about at the moment is not observed at all.
+/// An observation of a problem. There is none while nothing is known about the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
-    /// It exists.
+    /// The problem exists.
     Present {
         /// The description, for people.
         what: String,
-        /// How long it has to last before it is reported.
+        /// The time for which the problem has to last before it is reported.
         after: Duration,
         /// The time does not count, because it is night.
         paused: bool,
     },
-    /// It does not exist.
+    /// The problem does not exist.
     Absent,
-    /// What it affected does not exist any more.
+    /// The affected thing does not exist any more.
     Gone,
 }
 
@@ -48,11 +48,11 @@ enum Phase {
     /// There is no problem.
     #[default]
     Over,
-    /// It has not lasted long enough.
+    /// The problem has not lasted long enough.
     Pending,
-    /// It lasts, and its beginning was not announced, because it was announced within a day before.
+    /// The problem lasts, and was not announced, because it was announced within the day before.
     Unannounced,
-    /// It lasts, and its beginning was announced.
+    /// The problem lasts, and was announced.
     Announced,
 }
 
@@ -73,7 +73,7 @@ pub struct End {
     pub since: Timestamp,
     /// The time at which it ended.
     pub at: Timestamp,
-    /// What the problem affected does not exist any more.
+    /// `true` if the affected thing does not exist any more.
     #[serde(default)]
     pub is_gone: bool,
 }

@@ -30,15 +30,15 @@ const MOST: usize = 2_000;
 /// The time after a start without the stored state in which existing problems are found.
 const TAKEOVER: Duration = Duration::from_secs(10 * 60);
 
-/// Everything that is seen at a time.
+/// All observations of a moment.
 pub type Observations = BTreeMap<Problem, Seen>;
 
-/// What is seen of one problem.
+/// An observation, and the gateway that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The serial number of the gateway that it affects, if it is known.
     pub serial: Option<Serial>,
-    /// What is seen.
+    /// The observation.
     pub observation: Observation,
 }
 

@@ -34,7 +34,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// It can wait for a while.
+    /// The problem can wait for a while.
     Warning,
     /// Values are missing or will be soon.
     Critical,
@@ -81,7 +81,7 @@ impl Kind {
 
     /// Returns how long everything has to be well before the end is reported, so that one response of a gateway that
     /// fails again is not an end.
-    pub const fn ends_after(self) -> Duration {
+    pub(super) const fn ends_after(self) -> Duration {
         match self {
             Self::GatewayUnreachable | Self::Disk => Duration::from_secs(10 * 60),
             Self::GatewayKey | Self::CounterHeld | Self::Login => MINUTE,

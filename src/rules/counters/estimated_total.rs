@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::stopwatch::GuardTime;
 use crate::base::units::WattHours;
 
-/// How long an estimate without a counter before it is not published, in seconds while the program runs.
+/// The time in seconds, while the program runs, for which an estimate without a counter before it is not published.
 const WAIT_S: f64 = 30.0 * 60.0;
 /// The share of the estimate that a counter must have counted to be the same one. An estimate is more accurate than that.
 const COUNTED: f64 = 0.5;

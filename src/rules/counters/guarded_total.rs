@@ -24,7 +24,7 @@ use crate::base::reading::Source;
 use crate::base::units::WattHours;
 
 /// 2^32 J: `production.json` of firmware 7.3.130 to before 8.2.4264 contains the inverters' total modulo this.
-pub const WRAP_WH: f64 = 4_294_967_296.0 / 3600.0;
+const WRAP_WH: f64 = 4_294_967_296.0 / 3600.0;
 /// The largest decrease that is not reported: the pages of one cycle are seconds apart.
 const NOISE_WH: f64 = 20.0;
 

@@ -1,4 +1,4 @@
-//! What happens to a guarded total, in words.
+//! The incidents of a guarded total, in words.
 
 use std::fmt;
 

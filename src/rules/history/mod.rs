@@ -1,6 +1,6 @@
 //! Makes the history of a gateway from its readings: the curve of 5-minute samples, and the energy of each day.
 //!
-//! What is not on disk yet stays here. When the clock jumps, that part is discarded and the history continues from what is
+//! Values that are not on disk yet stay here. When the clock jumps, that part is discarded and the history continues from what is
 //! on disk: totals lose nothing by it, and the curve at most 15 minutes. So a time is trusted once it has lasted for 15
 //! minutes, and neither a wrong time nor its correction counts anything twice.
 

@@ -23,7 +23,7 @@ fn at(local: &str) -> Timestamp {
     local.parse::<DateTime>().unwrap().to_zoned(zone()).unwrap().timestamp()
 }
 
-/// What the file would contain.
+/// The content that the file would have.
 #[derive(Clone, Default)]
 struct Disk {
     samples: BTreeMap<i64, Sample>,

@@ -34,14 +34,14 @@ struct Pending {
     growth: Vec<Growth>,
 }
 
-/// One counter.
+/// A counter.
 #[derive(Clone, Debug)]
 struct Book {
     /// The first total of this run, until the total on disk is known.
     unjoined: Option<Point>,
     last: Point,
     pending: Pending,
-    /// What is being written.
+    /// The growth that is being written.
     sending: Option<Pending>,
 }
 

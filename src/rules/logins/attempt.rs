@@ -39,7 +39,7 @@ pub enum Reason {
     Operator,
 }
 
-/// One request to the cloud.
+/// A request to the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// The kind of the request.
@@ -89,27 +89,27 @@ impl Attempt {
     }
 
     /// Returns `true` for the kinds of requests that can open a session: a login and the code of a second factor.
-    pub fn can_open_session(&self) -> bool {
+    pub(super) fn can_open_session(&self) -> bool {
         matches!(self.step, Step::Login | Step::Code)
     }
 
     /// Returns `true` if the cloud returned a token.
-    pub fn fetched_token(&self) -> bool {
+    pub(super) fn fetched_token(&self) -> bool {
         matches!(self.step, Step::Token | Step::OtherToken) && self.outcome == Some(Outcome::Success)
     }
 
     /// Returns `true` if the attempt failed as `how`.
-    pub fn failed_as(&self, how: Kind) -> bool {
+    pub(super) fn failed_as(&self, how: Kind) -> bool {
         matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if *kind == how)
     }
 
     /// Returns `true` if the attempt failed with a kind in `row` of the table of hold-offs (L6).
-    pub fn is_in_row(&self, row: Kind) -> bool {
+    pub(super) fn is_in_row(&self, row: Kind) -> bool {
         matches!(&self.outcome, Some(Outcome::Failed { kind, .. }) if kind.row() == row)
     }
 
     /// Returns `true` if the other token endpoint is tried next, without a hold-off.
-    pub fn leads_to_other_endpoint(&self) -> bool {
+    pub(super) fn leads_to_other_endpoint(&self) -> bool {
         self.step == Step::Token && self.failed_as(Kind::Unexpected)
     }
 }

@@ -161,7 +161,7 @@ fn agree(one: i64, other: i64) -> bool {
 /// gateway's clock agrees with it. The times in a token are from the cloud's clock, so a small difference means
 /// nothing. If both clocks are known, both have to be past `deadline`: a clock that has jumped ahead must not make
 /// a token look expired.
-pub fn has_passed(deadline: Timestamp, newest: Timestamp, clocks: &Clocks) -> bool {
+pub(super) fn has_passed(deadline: Timestamp, newest: Timestamp, clocks: &Clocks) -> bool {
     let system = clocks.moment.wall >= deadline;
     let behind = between(clocks.moment.wall, newest);
     let trusted = behind <= 0 || agree(behind, 0) || clocks.clocks_agree();

@@ -10,7 +10,7 @@ use crate::base::backoff::{doubling, with_jitter};
 use crate::io::cloud::{Failure, Kind};
 
 /// The first hold-off after a transient failure; it doubles up to 6 hours.
-pub const SHORTEST_HOLD_OFF: Duration = Duration::from_secs(5 * 60);
+pub(super) const SHORTEST_HOLD_OFF: Duration = Duration::from_secs(5 * 60);
 const LONGEST_HOLD: Duration = Duration::from_secs(6 * 3600);
 /// The minimum time between two automatic logins.
 pub const DAY: Duration = Duration::from_secs(24 * 3600);

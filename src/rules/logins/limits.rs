@@ -35,7 +35,12 @@ pub enum Waiting {
 }
 
 /// Returns the longest wait that is in force for `step`, if there is one.
-pub fn longest_wait(record: &Record, step: Step, reason: Reason, now: Age) -> Option<(Duration, Waiting)> {
+pub(super) fn longest_wait(
+    record: &Record,
+    step: Step,
+    reason: Reason,
+    now: Age,
+) -> Option<(Duration, Waiting)> {
     let mut waits = Vec::new();
     let mut wait = |since: Age, length: Duration, why: Waiting| {
         waits.push((length.saturating_sub(now.since(since)), why));

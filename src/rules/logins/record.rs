@@ -80,7 +80,7 @@ impl Record {
     }
 
     /// Returns the wall clock when the record was last written.
-    pub fn newest_time(&self) -> Timestamp {
+    pub(super) fn newest_time(&self) -> Timestamp {
         self.anchor.wall
     }
 
@@ -240,12 +240,12 @@ impl Record {
     }
 
     /// Returns `true` if a gateway without a clock has refused `token` twice since it expired by our clock.
-    pub fn is_refused_when_expired(&self, serial: &Serial, token: &TokenId) -> bool {
+    pub(super) fn is_refused_when_expired(&self, serial: &Serial, token: &TokenId) -> bool {
         self.refusals.is_confirmed(serial, token, true)
     }
 
     /// Returns `true` if a token for `serial` arrived less than `ago` before now.
-    pub fn token_arrived_within(&self, serial: &Serial, ago: Duration, clocks: &Clocks) -> bool {
+    pub(super) fn token_arrived_within(&self, serial: &Serial, ago: Duration, clocks: &Clocks) -> bool {
         let now = self.age(clocks);
         let is_for_serial = |attempt: &&Attempt| attempt.fetched_token() && attempt.serial == *serial;
         self.attempts
@@ -256,7 +256,7 @@ impl Record {
     }
 
     /// Returns `true` if a login was sent, or ended, less than `ago` before now.
-    pub fn login_was_sent_within(&self, ago: Duration, clocks: &Clocks) -> bool {
+    pub(super) fn login_was_sent_within(&self, ago: Duration, clocks: &Clocks) -> bool {
         let now = self.age(clocks);
         let last = self.attempts.iter().rfind(|attempt| attempt.can_open_session());
         last.is_some_and(|attempt| now.since(attempt.ended.unwrap_or(attempt.at)) < ago)

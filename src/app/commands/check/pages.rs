@@ -42,7 +42,7 @@ enum Outcome {
 pub(super) struct PageCheck {
     sources: Sources,
     outcomes: BTreeMap<Endpoint, Outcome>,
-    /// How long the gateway took for each page that it has shown.
+    /// The time that the gateway took for each page that it has shown.
     costs: BTreeMap<Endpoint, Duration>,
     cycle: Cycle,
 }

@@ -11,7 +11,7 @@ use crate::io::state_dir::StateDir;
 
 /// The time limit for a response.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// What the daemon answers to a health check: the server, and a proxy, which has no such page.
+/// The daemon's responses to a health check: that of the server, and that of a proxy, which has no such page.
 const SIGNS: [&str; 2] = ["\"status\":\"pass\"", "the proxy has no such page"];
 /// The maximum number of programs to name.
 const MOST: usize = 8;

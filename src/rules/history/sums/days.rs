@@ -50,7 +50,7 @@ impl Part {
     }
 }
 
-/// What a reader has to know about the sums.
+/// The reservations about the sums that a reader has to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remarks {
     /// The quantities that some gateways measure, and not all of them.

@@ -25,9 +25,9 @@ const STORAGE: usize = 3;
 /// The powers that a gateway measures on a day, also where it has no samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Member {
-    /// It was measured before the day.
+    /// `true` for a series that was measured before the day.
     begun: [bool; 4],
-    /// It is not measured after the last sample.
+    /// `true` for a series that is not measured after the last sample.
     ended: [bool; 4],
 }
 

@@ -2,6 +2,7 @@
 
 use super::metered_site::*;
 use super::*;
+use crate::base::units::WattHours;
 
 #[test]
 fn readings_that_stand_still_are_replaced_by_those_of_the_next_page() {
