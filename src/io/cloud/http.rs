@@ -110,16 +110,27 @@ async fn read(mut response: reqwest::Response) -> Result<Response, NoResponse> {
     let (retry_after, date) = (header(headers, RETRY_AFTER), header(headers, DATE));
     let content_type = header(headers, CONTENT_TYPE);
     let cookies = headers.get_all(SET_COOKIE).iter().filter_map(cookie).collect();
-    // Allocated at once: a body that grows leaves copies behind, and it may contain a token.
-    let mut body = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
+    let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| no_response(&error))? {
         if body.len() + chunk.len() > MAX_BYTES {
             let why = format!("the response exceeds {MAX_BYTES} bytes");
             return Err(NoResponse { may_be_sent: true, why });
         }
-        body.extend_from_slice(&chunk);
+        append(&mut body, &chunk);
     }
     Ok(Response { status, retry_after, date, content_type, cookies, body })
+}
+
+/// Appends `chunk`. A vector that grows by itself leaves a copy behind, and a body may contain a token, so a larger one
+/// takes its place and the smaller one is wiped.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let length = body.len() + chunk.len();
+    if length > body.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.next_power_of_two()));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(chunk);
 }
 
 fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<String> {
@@ -161,6 +172,17 @@ mod tests {
         let set = HeaderValue::from_static("_enlighten_4_session=5e55; Secure; HttpOnly; path=/");
         let cookie = cookie(&set).unwrap();
         assert_eq!((cookie.name.as_str(), cookie.value.expose()), ("_enlighten_4_session", "5e55"));
+    }
+
+    #[test]
+    fn a_body_that_arrives_in_pieces_is_whole_and_never_grows_by_itself() {
+        let (mut body, mut whole) = (Zeroizing::new(Vec::new()), Vec::new());
+        for piece in [&b"eyJ"[..], b"", b"0", &[7; 5000], b"end"] {
+            let room = body.capacity().max((whole.len() + piece.len()).next_power_of_two());
+            append(&mut body, piece);
+            whole.extend_from_slice(piece);
+            assert_eq!((body.as_slice(), body.capacity()), (whole.as_slice(), room));
+        }
     }
 
     #[test]
