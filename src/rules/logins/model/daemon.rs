@@ -7,11 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::process::{Answer, Attempt, DAEMONS, Goal, Process};
-use super::promises::{Promises, TokenEvent};
-use super::world::{DAY, HOUR, MINUTE, SERIALS, World};
+use super::promises::{self, TokenEvent};
+use super::truth::Truth;
+use super::world::{SERIALS, World};
 use crate::io::token::Token;
 use crate::io::token::store::{Origin, Tokens};
-use crate::rules::logins::attempt::{Outcome, Reason, Step};
+use crate::rules::logins::attempt::{Reason, Step};
 use crate::rules::logins::clocks::Clocks;
 use crate::rules::logins::decision::{Decision, decide};
 use crate::rules::logins::limits::Waiting;
@@ -22,12 +23,13 @@ use crate::rules::logins::second_factor;
 use crate::rules::logins::situation::{Account, Operator, Situation, TokenFacts};
 use crate::rules::logins::verdict::Verdict;
 
+/// The daemons and the commands, the world around them, and the true history.
 #[derive(Debug)]
-pub(super) struct Model {
+pub(super) struct Daemons {
     pub(super) world: World,
-    pub(super) promises: Promises,
+    pub(super) truth: Truth,
     /// The daemons, followed by the running commands.
-    processes: Vec<Process>,
+    pub(super) processes: Vec<Process>,
     renews_short: bool,
     /// A cache of the token properties, because computing them is slow.
     facts: [(Rc<Tokens>, Vec<TokenFacts>); SERIALS],
@@ -35,206 +37,17 @@ pub(super) struct Model {
     certain: bool,
 }
 
-impl Model {
+impl Daemons {
     pub(super) fn new(mut world: World) -> Self {
-        let promises = Promises::new(&world);
+        let truth = Truth::new(&world);
         let renews_short = world.rng.u8(..4) == 0;
         let processes = (0..DAEMONS).map(|_| Process::default()).collect();
-        Self { world, promises, processes, renews_short, facts: Default::default(), certain: false }
-    }
-
-    /// Performs one random event, and checks that no token is lost.
-    pub(super) fn step(&mut self) {
-        let before = self.world.disk.tokens.clone();
-        let event = self.happen();
-        for (number, before) in before.iter().enumerate() {
-            let after = &self.world.disk.tokens[number];
-            let same = match (before, after) {
-                (Some(before), Some(after)) => Rc::ptr_eq(before, after),
-                (before, after) => before.is_none() && after.is_none(),
-            };
-            if !same {
-                Promises::no_token_is_lost(before.as_deref(), after.as_deref(), event);
-            }
-        }
-    }
-
-    fn happen(&mut self) -> TokenEvent {
-        if self.processes.len() > DAEMONS && self.world.rng.bool() {
-            let which = self.world.rng.usize(DAEMONS..self.processes.len());
-            return self.command_goes_on(which);
-        }
-        let which = self.world.rng.usize(..DAEMONS);
-        let gateway = self.world.rng.usize(..self.world.gateways);
-        match self.world.rng.u16(..1000) {
-            0..680 => return self.poll(which, gateway),
-            680..700 => self.program_asks(which, gateway),
-            700..710 => self.type_code(which, gateway),
-            710..730 => {
-                self.processes[which].end();
-                self.promises.process_ended(which);
-            }
-            730..745 => return self.terminate(which),
-            745..780 => self.world.set_clock(),
-            780..795 => self.reboot(),
-            795..815 => self.world.gateway_answers[gateway] = self.world.rng.u8(..4) != 0,
-            815..860 => self.world.change_gateway(gateway),
-            860..865 => self.world.revoke(gateway),
-            865..900 => self.world.change_mood(),
-            900..915 => self.world.disk.is_writable = self.world.rng.u8(..3) != 0,
-            // Not during a request: its process would overwrite the damaged record.
-            915..919 if !self.is_locked() => {
-                self.world.disk.is_damaged = self.world.disk.record.is_some();
-            }
-            919..931 => self.processes[which].credentials = self.world.rng.u8(..3),
-            931..936 => self.world.right = self.world.rng.u8(..3),
-            936..956 => self.ask_at_once(gateway),
-            956..960 => return self.import(gateway),
-            960..962 => return self.forget(gateway),
-            962..966 => {
-                // A person removes the files.
-                self.world.disk.tokens[self.world.named[gateway]] = None;
-                return TokenEvent::Removed;
-            }
-            966..968 if !self.is_locked() => self.remove_record(),
-            968 => self.world.disk.backup = self.world.disk.tokens.clone(),
-            969..971 if !self.is_locked() => {
-                // A person restores a backup.
-                let number = self.world.named[gateway];
-                if let Some(backup) = self.world.disk.backup[number].clone() {
-                    self.world.disk.tokens[number] = Some(backup);
-                }
-                return TokenEvent::Removed;
-            }
-            _ => {
-                let length = [HOUR, DAY, 9 * DAY, 100 * DAY][self.world.rng.usize(..4)];
-                self.world.pass(length);
-            }
-        }
-        TokenEvent::Nothing
-    }
-
-    /// Removes the record. A daemon that has polled still has a copy in memory.
-    fn remove_record(&mut self) {
-        let record = self.world.disk.record.take();
-        self.promises.record_was_removed();
-        for daemon in self.processes.iter_mut().take(DAEMONS).filter(|daemon| daemon.record.is_some()) {
-            daemon.record.clone_from(&record);
-        }
-    }
-
-    fn reboot(&mut self) {
-        self.processes.truncate(DAEMONS);
-        self.processes.iter_mut().for_each(Process::end);
-        (0..DAEMONS).for_each(|which| self.promises.process_ended(which));
-        self.world.reboot();
-        self.promises.rebooted(&self.world);
-    }
-
-    /// Stops a daemon with SIGTERM: it waits for a request in progress, and records the outcome.
-    fn terminate(&mut self, which: usize) -> TokenEvent {
-        let (mut event, was_under_way) = (TokenEvent::Nothing, self.processes[which].attempt.is_some());
-        while let Some(attempt) = self.processes[which].attempt.take() {
-            event = self.go_on(which, attempt);
-        }
-        if was_under_way && self.world.disk.is_writable {
-            Promises::no_request_is_cut_off_by_a_stop(self.world.disk.record.as_deref());
-            self.promises.coverage.stops += 1;
-        }
-        self.processes[which].end();
-        self.promises.process_ended(which);
-        event
-    }
-
-    /// Starts one or several commands of the operator that request a token.
-    fn ask_at_once(&mut self, gateway: usize) {
-        let rng = &mut self.world.rng;
-        let operator = if rng.u8(..3) == 0 { Operator::Insists } else { Operator::Asks };
-        let number = if rng.u8(..8) == 0 { rng.usize(..SERIALS) } else { self.world.named[gateway] };
-        let at_once = [1, 1, 2, 3][rng.usize(..4)];
-        let sees_gateway = rng.u8(..4) != 0;
-        let credentials = self.processes[0].credentials;
-        for _ in 0..at_once {
-            let goal = Goal { gateway, number, operator, asked: Some(self.world.now), sees_gateway };
-            self.processes.push(Process { credentials, command: Some(goal), ..Process::default() });
-        }
-    }
-
-    /// Advances a command: it waits for the lock, makes its next request, or is killed.
-    fn command_goes_on(&mut self, which: usize) -> TokenEvent {
-        self.world.pass(MINUTE / 60);
-        let Some(goal) = self.processes[which].command else { return TokenEvent::Nothing };
-        let is_over = if self.world.rng.u8(..50) == 0 {
-            true
-        } else if let Some(attempt) = self.processes[which].attempt.take() {
-            let step = attempt.step;
-            let event = self.go_on(which, attempt);
-            let record = self.world.disk.record.clone();
-            let last = record.as_ref().and_then(|record| record.attempts.last());
-            let goes_on = last.is_some_and(|last| {
-                step == Step::Login && last.outcome == Some(Outcome::Success)
-                    || last.leads_to_other_endpoint()
-            });
-            if self.processes[which].attempt.is_none() && !goes_on {
-                self.end_command(which);
-            }
-            return event;
-        } else if self.is_locked() {
-            false
-        } else {
-            self.tend(which, goal);
-            self.processes[which].attempt.is_none()
-        };
-        if is_over {
-            self.end_command(which);
-        }
-        TokenEvent::Nothing
-    }
-
-    fn end_command(&mut self, which: usize) {
-        // The following commands change their index, which is harmless: commands do not ask the gateway about tokens.
-        self.processes.remove(which);
-    }
-
-    fn import(&mut self, gateway: usize) -> TokenEvent {
-        let lifetime = [365 * DAY, 12 * HOUR][self.world.rng.usize(..2)];
-        let ago = [Duration::ZERO, 400 * DAY][self.world.rng.usize(..2)];
-        let number = self.world.named[gateway];
-        let token = self.world.token(number, self.world.now - ago, lifetime);
-        let mut person = Process::default();
-        let is_locked = self.is_locked();
-        self.keep(&mut person, number, token, Origin::Import, is_locked)
-    }
-
-    fn forget(&mut self, gateway: usize) -> TokenEvent {
-        if self.world.disk.is_writable && !self.is_locked() {
-            let number = self.world.named[gateway];
-            (self.world.disk.tokens[number], self.world.disk.is_forgotten[number]) = (None, true);
-        }
-        TokenEvent::Forgotten
+        Self { world, truth, processes, renews_short, facts: Default::default(), certain: false }
     }
 
     /// Returns `true` while an attempt is in progress: its process holds the lock.
-    fn is_locked(&self) -> bool {
+    pub(super) fn is_locked(&self) -> bool {
         self.processes.iter().any(|process| process.attempt.is_some())
-    }
-
-    fn poll(&mut self, which: usize, gateway: usize) -> TokenEvent {
-        let length = [30 * MINUTE / 60, 5 * MINUTE, 40 * MINUTE, 6 * HOUR][self.world.rng.usize(..4)];
-        self.world.pass(length);
-        if let Some(attempt) = self.processes[which].attempt.take() {
-            return self.go_on(which, attempt);
-        }
-        let number = self.world.named[gateway];
-        if self.world.gateway_answers[gateway] && self.world.disk.is_writable {
-            self.world.disk.seen_at[number] = Some(gateway);
-            self.promises.seen(number, gateway);
-        }
-        let goal = Goal { gateway, number, operator: Operator::Absent, asked: None, sees_gateway: true };
-        let event = self.tend(which, goal);
-        // A poll waits for its own login before it reads pages.
-        let reads = self.processes[which].attempt.is_none() && self.world.gateway_answers[gateway];
-        if event == TokenEvent::Nothing && reads { self.ask_gateway(which, gateway) } else { event }
     }
 
     /// Reads the record as `token_provider` does. Returns `None` if a damaged record cannot be replaced.
@@ -251,7 +64,7 @@ impl Model {
                     return None;
                 }
                 self.certain = self.sees_truth(clocks);
-                self.promises.record_was_damaged(&self.world);
+                self.truth.record_was_damaged(&self.world);
                 Rc::new(record)
             }
             None => {
@@ -259,7 +72,7 @@ impl Model {
                 let known = self.processes.iter().filter_map(|process| process.record.clone());
                 let known = known.max_by_key(|record| record.age(clocks));
                 let Some(record) = known else {
-                    self.promises.record_was_lost(&self.world);
+                    self.truth.record_was_lost(&self.world);
                     return Some(Rc::new(Record::new(clocks)));
                 };
                 if !self.is_locked() {
@@ -279,10 +92,10 @@ impl Model {
         if written {
             self.processes[which].record.clone_from(&self.world.disk.record);
             if is_first {
-                self.promises.record_began(&self.world);
+                self.truth.record_began(&self.world);
             }
             if !self.certain {
-                self.promises.no_jump_of_a_clock_counts(record, clocks, false, &self.world);
+                promises::no_jump_of_a_clock_counts(&mut self.truth, record, clocks, false, &self.world);
             }
             self.certain = self.sees_truth(clocks);
         }
@@ -311,7 +124,7 @@ impl Model {
                 let kept = Rc::clone(kept);
                 if self.world.disk.is_writable && !is_locked {
                     self.world.disk.tokens[number] = Some(Rc::clone(&kept));
-                    self.promises.coverage.restored += 1;
+                    self.truth.coverage.restored += 1;
                 }
                 kept
             }
@@ -372,7 +185,7 @@ impl Model {
     }
 
     /// Does what `TokenProvider` does for each poll and command, up to its first request.
-    fn tend(&mut self, which: usize, goal: Goal) -> TokenEvent {
+    pub(super) fn tend(&mut self, which: usize, goal: Goal) -> TokenEvent {
         let Goal { gateway, number, operator, sees_gateway, .. } = goal;
         // A command requests the time only from the gateway with its serial number.
         let sees_gateway = sees_gateway && self.world.named[gateway] == number;
@@ -381,7 +194,7 @@ impl Model {
         if self.world.disk.record.is_some() {
             let seen = self.world.clocks(Some(gateway));
             let certain = self.certain && self.sees_truth(&seen);
-            self.promises.no_jump_of_a_clock_counts(&record, &seen, certain, &self.world);
+            promises::no_jump_of_a_clock_counts(&mut self.truth, &record, &seen, certain, &self.world);
         }
         if !self.is_locked() && record.wants_time(&clocks) {
             Rc::make_mut(&mut record).keep_time(&clocks);
@@ -407,10 +220,10 @@ impl Model {
             record = again;
             self.complete(which, number, &mut record);
             decision = self.decide(which, &record, &tokens, &goal, &clocks);
-            self.promises.coverage.asked_first += 1;
+            self.truth.coverage.asked_first += 1;
         }
         if operator == Operator::Absent && self.world.disk.record.is_some() && !self.is_locked() {
-            self.promises.no_wait_outlives_its_length(&decision, &self.world);
+            promises::no_wait_outlives_its_length(&mut self.truth, &decision, &self.world);
         }
         let Decision::Act { step, reason } = decision else { return event };
         if operator == Operator::Absent && !self.is_locked() && self.take_back(which, number, &tokens) {
@@ -457,7 +270,7 @@ impl Model {
     }
 
     /// Enters the code of a second factor if a login waits for one.
-    fn type_code(&mut self, which: usize, gateway: usize) {
+    pub(super) fn type_code(&mut self, which: usize, gateway: usize) {
         let clocks = self.world.clocks(Some(gateway));
         if self.is_locked() {
             return;
@@ -480,11 +293,11 @@ impl Model {
         if !self.write(which, &attempt.record, &clocks) {
             return;
         }
-        self.promises.began(attempt.step, &attempt.goal, attempt.credentials, &self.world);
+        self.truth.began(attempt.step, &attempt.goal, attempt.credentials, &self.world);
         self.processes[which].attempt = Some(attempt);
     }
 
-    fn go_on(&mut self, which: usize, mut attempt: Attempt) -> TokenEvent {
+    pub(super) fn go_on(&mut self, which: usize, mut attempt: Attempt) -> TokenEvent {
         let Some(answer) = attempt.answer.take() else {
             attempt.answer = Some(self.send(which, &attempt));
             self.processes[which].attempt = Some(attempt);
@@ -495,15 +308,15 @@ impl Model {
 
     /// Checks the promises, and sends the request.
     fn send(&mut self, which: usize, attempt: &Attempt) -> Answer {
-        Promises::no_request_without_a_record(attempt.step, self.world.disk.record.as_deref());
+        promises::no_request_without_a_record(attempt.step, self.world.disk.record.as_deref());
         let kept = &self.processes[which].tokens[attempt.goal.number];
         let is_forgotten = self.world.disk.is_forgotten[attempt.goal.number];
         let kept = if is_forgotten { None } else { kept.as_ref() };
         let stored = self.world.disk.tokens[attempt.goal.number].as_ref().or(kept);
         let stored = stored.cloned().unwrap_or_default();
-        self.promises.judge(which, attempt, &stored, self.renews_short, &self.world);
+        promises::judge(&mut self.truth, which, attempt, &stored, self.renews_short, &self.world);
         if let Some(before) = &self.processes[which].before[attempt.goal.number] {
-            self.promises.no_request_while_another_is_accepted(which, attempt, before, &self.world);
+            promises::no_request_while_another_is_accepted(&self.truth, which, attempt, before, &self.world);
         }
         let answer = match attempt.step {
             Step::Login => self.world.log_in(attempt.credentials).map(Answer::Session),
@@ -543,14 +356,14 @@ impl Model {
             return if event == TokenEvent::Nothing { TokenEvent::Unwritten } else { event };
         }
         match failure {
-            Some(failure) => self.promises.failed(&failure, &self.world),
-            None => self.promises.succeeded(&self.world),
+            Some(failure) => self.truth.failed(&failure, &self.world),
+            None => self.truth.succeeded(&self.world),
         }
         event
     }
 
     /// Stores a new token if the disk is writable.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         process: &mut Process,
         number: usize,
@@ -572,7 +385,7 @@ impl Model {
     }
 
     /// Does what the poller does at the gateway: shows it the candidate, then the token in use.
-    fn ask_gateway(&mut self, which: usize, gateway: usize) -> TokenEvent {
+    pub(super) fn ask_gateway(&mut self, which: usize, gateway: usize) -> TokenEvent {
         let number = self.world.named[gateway];
         let is_locked = self.is_locked();
         let tokens = self.tokens(which, number, is_locked);
@@ -605,7 +418,7 @@ impl Model {
 
     /// A program asks the proxy for a page that the poller does not read. If the gateway refuses it, the session is opened
     /// again: an acceptance counts, and a refusal says nothing.
-    fn program_asks(&mut self, which: usize, gateway: usize) {
+    pub(super) fn program_asks(&mut self, which: usize, gateway: usize) {
         let number = self.world.named[gateway];
         if !self.world.gateway_answers[gateway] || self.is_locked() {
             return;
@@ -614,7 +427,7 @@ impl Model {
         let Some(kept) = tokens.in_use() else { return };
         let verdict = self.world.verdict(gateway, &kept.token);
         if verdict == Verdict::Accepted {
-            self.promises.gateway_said(which, &kept.token.id(), verdict);
+            self.truth.gateway_said(which, &kept.token.id(), verdict);
             self.note_acceptance(which, &kept.token);
         }
     }
@@ -623,7 +436,7 @@ impl Model {
     fn note(&mut self, which: usize, gateway: usize, token: &Token) -> Noted {
         let (serial, id) = (token.serial.clone(), token.id());
         let verdict = self.world.verdict(gateway, token);
-        self.promises.gateway_said(which, &id, verdict);
+        self.truth.gateway_said(which, &id, verdict);
         match verdict {
             Verdict::Accepted => {
                 self.note_acceptance(which, token);
@@ -658,12 +471,12 @@ impl Model {
             return false;
         }
         if is_unwritten {
-            self.promises.gateway_accepted(&id, None, &self.world);
+            self.truth.gateway_accepted(&id, None, &self.world);
         }
         let verdicts = &mut self.processes[which].verdicts;
         verdicts.note_unwritten(&id, false);
         verdicts.note(&serial, &id, Verdict::Refused);
-        self.promises.gateway_refused(&id, &clocks, &self.world);
+        self.truth.gateway_refused(&id, &clocks, &self.world);
         record.is_refused(&serial, &id)
     }
 
@@ -683,7 +496,7 @@ impl Model {
         if is_written {
             self.processes[which].verdicts.note_unwritten(&id, false);
         }
-        self.promises.gateway_accepted(&id, (!is_written).then_some(which), &self.world);
+        self.truth.gateway_accepted(&id, (!is_written).then_some(which), &self.world);
     }
 }
 

@@ -3,17 +3,20 @@
 //! `ENPHASED_STEPS` sets the number of steps (a million by default), `ENPHASED_SEED` the first seed. A history that
 //! breaks a promise prints its seed; `ENPHASED_STEPS=1 ENPHASED_SEED=...` repeats it.
 
+mod coverage;
 mod daemon;
+mod history;
 mod process;
 mod promises;
+mod truth;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use fastrand::Rng;
 
-use daemon::Model;
-use promises::Coverage;
+use coverage::Coverage;
+use history::History;
 use world::{World, WrongClock};
 
 /// The number of steps in a history.
@@ -27,11 +30,11 @@ fn number(name: &str) -> Option<u64> {
 /// Runs the history of `seed`, and returns how often each check was reached.
 fn run_history(seed: u64, wrong_clock: WrongClock) -> Coverage {
     let world = World::new(Rng::with_seed(seed), wrong_clock);
-    let mut model = Model::new(world);
+    let mut history = History::new(world);
     for _ in 0..LENGTH {
-        model.step();
+        history.step();
     }
-    model.promises.coverage
+    history.daemons.truth.coverage
 }
 
 /// Runs a quarter of all steps, and fails if a history breaks a promise.
