@@ -1,9 +1,7 @@
 //! A disk that hangs under the daemon, in virtual time: polls, the publisher and the watchdog go on, nothing is lost, and
 //! there is no login without its record.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,48 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::house::{HOUR, House, MINUTE, one_login};
 use crate::support::log::Log;
-
-/// Does every job at once, and while it hangs none.
-#[derive(Default)]
-struct Sd {
-    hangs: AtomicBool,
-    waiting: Mutex<VecDeque<Job>>,
-}
-
-impl fmt::Debug for Sd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sd")
-    }
-}
-
-impl Worker for Sd {
-    fn submit(&self, job: Job) -> bool {
-        if self.hangs.load(Ordering::Relaxed) {
-            self.waiting.lock().unwrap().push_back(job);
-        } else {
-            job();
-        }
-        true
-    }
-}
-
-impl Sd {
-    fn hang(&self) {
-        self.hangs.store(true, Ordering::Relaxed);
-    }
-
-    fn respond(&self) {
-        loop {
-            let Some(job) = self.waiting.lock().unwrap().pop_front() else { break };
-            job();
-        }
-        self.hangs.store(false, Ordering::Relaxed);
-    }
-
-    fn disk(self: &Arc<Self>) -> Disk {
-        Disk::new(Arc::clone(self) as Arc<dyn Worker>)
-    }
-}
+use crate::support::sd_card::SdCard;
 
 /// A broker that takes everything, and counts the documents.
 async fn broker(mut stream: TcpStream, documents: Arc<Mutex<Vec<Instant>>>) -> std::io::Result<()> {
@@ -113,7 +70,7 @@ async fn ten_minutes_of_a_disk_that_hangs_delay_no_poll_and_no_message() {
     });
     let (log, _guard) = Log::start();
     let house = House::new(SimulationOptions::default()).with(&toml);
-    let (sd, gateway) = (Arc::new(Sd::default()), &house.simulation.gateways[0]);
+    let (sd, gateway) = (Arc::new(SdCard::default()), &house.simulation.gateways[0]);
     let story = async {
         sleep(HOUR).await;
         sd.hang();
@@ -141,7 +98,7 @@ async fn ten_minutes_of_a_disk_that_hangs_delay_no_poll_and_no_message() {
 #[tokio::test(start_paused = true)]
 async fn while_the_disk_hangs_there_is_no_login_and_afterwards_there_is_one() {
     let house = House::new(SimulationOptions::default());
-    let sd = Arc::new(Sd::default());
+    let sd = Arc::new(SdCard::default());
     let story = async {
         sd.hang();
         sleep(10 * MINUTE).await;
@@ -161,7 +118,7 @@ async fn a_disk_that_hangs_anywhere_in_a_login_costs_no_second_one() {
     let mut hung_before = BTreeSet::new();
     for jobs in 50..110 {
         let house = House::new(SimulationOptions::default()).with("interval = \"5m\"\n");
-        let sd = Arc::new(Counting { left: Mutex::new(Some(jobs)), sd: Sd::default() });
+        let sd = Arc::new(Counting { left: Mutex::new(Some(jobs)), sd: SdCard::default() });
         let story = async {
             sleep(10 * MINUTE).await;
             hung_before.insert(house.cloud().login_attempts);
@@ -187,7 +144,7 @@ async fn a_disk_that_hangs_anywhere_in_a_login_costs_no_second_one() {
 #[derive(Debug)]
 struct Counting {
     left: Mutex<Option<u32>>,
-    sd: Sd,
+    sd: SdCard,
 }
 
 impl Worker for Counting {
@@ -209,7 +166,7 @@ async fn a_stop_while_the_disk_hangs_ends_in_bounded_time() {
         if with_token {
             house.live(MINUTE).await;
         }
-        let (sd, stopped) = (Arc::new(Sd::default()), Mutex::new(None));
+        let (sd, stopped) = (Arc::new(SdCard::default()), Mutex::new(None));
         let story = async {
             sd.hang();
             sleep(5 * MINUTE).await;

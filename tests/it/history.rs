@@ -1,18 +1,15 @@
 //! The history of a daemon in virtual time: what it contains, how often files are written, and what a disk that hangs, is
 //! locked or loses its file does to it.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use enphased::base::reading::{Counter, Serial};
 use enphased::base::units::WattHours;
 use enphased::io::history::rows::{Day, Kind, Sample};
 use enphased::io::history::{Days, HistoryFile, Samples};
 use enphased::io::http::Listen;
-use enphased::io::state_dir::{Disk, Job, Worker};
 use enphased::simulator::SimulationOptions;
 use jiff::civil::date;
 use tokio::time::sleep;
@@ -20,46 +17,7 @@ use tokio::time::sleep;
 use crate::server::client::get;
 use crate::support::house::{HOUR, House, MINUTE};
 use crate::support::log::Log;
-
-/// Does every job at once, or none while it hangs, and counts them.
-#[derive(Default)]
-struct Sd {
-    hangs: AtomicBool,
-    done: AtomicUsize,
-    waiting: Mutex<VecDeque<Job>>,
-}
-
-impl fmt::Debug for Sd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sd")
-    }
-}
-
-impl Worker for Sd {
-    fn submit(&self, job: Job) -> bool {
-        if self.hangs.load(Ordering::Relaxed) {
-            self.waiting.lock().unwrap().push_back(job);
-        } else {
-            self.done.fetch_add(1, Ordering::Relaxed);
-            job();
-        }
-        true
-    }
-}
-
-impl Sd {
-    fn respond(&self) {
-        self.hangs.store(false, Ordering::Relaxed);
-        loop {
-            let Some(job) = self.waiting.lock().unwrap().pop_front() else { break };
-            job();
-        }
-    }
-
-    fn disk(self: &Arc<Self>) -> Disk {
-        Disk::new(Arc::clone(self) as Arc<dyn Worker>)
-    }
-}
+use crate::support::sd_card::SdCard;
 
 fn house() -> House {
     House::new(SimulationOptions::default()).with_history()
@@ -132,11 +90,11 @@ fn identities(house: &House) -> BTreeMap<String, (u64, i64, i64)> {
 async fn a_day_writes_at_most_250_times_to_all_files_together() {
     let house =
         house().with("\n[server]\nlisten = [\"127.0.0.1:0\"]\n[alerts]\nurl = \"http://127.0.0.1:9/\"\n");
-    let worker = Arc::new(Sd::default());
+    let worker = Arc::new(SdCard::default());
     let visit = async |addresses: Vec<Listen>| {
         let server = addresses[0].address;
         sleep(HOUR).await;
-        let (before, mut replaced) = (worker.done.load(Ordering::Relaxed), BTreeMap::new());
+        let (before, mut replaced) = (worker.done(), BTreeMap::new());
         let mut known = identities(&house);
         for step in 0..24 * 240 {
             sleep(MINUTE / 4).await;
@@ -149,7 +107,7 @@ async fn a_day_writes_at_most_250_times_to_all_files_together() {
             }
             known = now;
         }
-        let history = worker.done.load(Ordering::Relaxed) - before;
+        let history = worker.done() - before;
         assert!((95..=97).contains(&history), "{history} writes of the history");
         assert!(
             replaced.contains_key("consumers.json") && replaced.contains_key("alerts.json"),
@@ -186,10 +144,10 @@ async fn the_end_of_the_program_loses_nothing_and_a_kill_at_most_15_minutes_of_t
 async fn a_disk_that_hangs_for_hours_delays_no_poll_and_loses_nothing() {
     let (log, _guard) = Log::start();
     let house = house();
-    let worker = Arc::new(Sd::default());
+    let worker = Arc::new(SdCard::default());
     let story = async {
         sleep(HOUR).await;
-        worker.hangs.store(true, Ordering::Relaxed);
+        worker.hang();
         let polls = house.polls();
         sleep(4 * HOUR).await;
         assert_eq!(house.polls(), polls + 480, "the grid of 30 s");

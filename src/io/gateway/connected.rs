@@ -188,7 +188,7 @@ impl Connected {
         let path = request.path;
         let response = match &self.contact.credentials {
             Credentials::Token(_) => self.request_with_token(request).await?,
-            Credentials::Digest(_) => self.request_with_digest(request).await?,
+            Credentials::Digest(_) => self.contact.send_with_digest(request).await?,
             Credentials::Nothing => return Err(Error::NoToken),
         };
         Ok(Fetched::new(response, path))
@@ -269,25 +269,5 @@ impl Connected {
             }
         }
         checked.map(|_cookie| ())
-    }
-
-    /// Sends a request to firmware before 7. Most pages are open; the others send one challenge, whose nonce is used
-    /// again.
-    async fn request_with_digest(&mut self, mut request: Request<'_>) -> Result<Response, Error> {
-        let response = self.send_with_digest(&mut request).await?;
-        let Credentials::Digest(Some(digest)) = &mut self.contact.credentials else { return Ok(response) };
-        if response.status == 401 && response.challenges().any(|challenge| digest.take_challenge(challenge)) {
-            return self.send_with_digest(&mut request).await;
-        }
-        Ok(response)
-    }
-
-    async fn send_with_digest(&mut self, request: &mut Request<'_>) -> Result<Response, Error> {
-        if let Credentials::Digest(Some(digest)) = &mut self.contact.credentials
-            && let Some(authorization) = digest.authorization(&request.method, request.path, request.json)
-        {
-            request.put(AUTHORIZATION, BoundSecret::new(authorization, &self.contact.gateway.peer));
-        }
-        self.contact.send(request).await
     }
 }

@@ -87,6 +87,26 @@ impl Contact {
         Ok(self.gateway.connection.send(&self.gateway.peer, request).await?)
     }
 
+    /// Sends a request to firmware before 7. Most pages are open; the others send one challenge, whose nonce is used
+    /// again.
+    pub(super) async fn send_with_digest(&mut self, mut request: Request<'_>) -> Result<Response, Error> {
+        let response = self.send_authorized(&mut request).await?;
+        let Credentials::Digest(Some(digest)) = &mut self.credentials else { return Ok(response) };
+        if response.status == 401 && response.challenges().any(|challenge| digest.take_challenge(challenge)) {
+            return self.send_authorized(&mut request).await;
+        }
+        Ok(response)
+    }
+
+    async fn send_authorized(&mut self, request: &mut Request<'_>) -> Result<Response, Error> {
+        if let Credentials::Digest(Some(digest)) = &mut self.credentials
+            && let Some(authorization) = digest.authorization(&request.method, request.path, request.json)
+        {
+            request.put(AUTHORIZATION, BoundSecret::new(authorization, &self.gateway.peer));
+        }
+        self.send(request).await
+    }
+
     /// Sends `token` without a cookie, which would be accepted in its place; returns the cookie of the new session.
     pub(super) async fn check_jwt(&mut self, token: &BoundSecret) -> Result<Option<BoundSecret>, Error> {
         let checked = self.ask_check_jwt(token).await;

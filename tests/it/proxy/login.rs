@@ -1,7 +1,6 @@
 //! The login of programs at the proxy, and what it never does at the gateway and in the cloud.
 
 use enphased::app::consumers::tokens::ConsumerTokens;
-use enphased::base::secrets::Secret;
 use enphased::io::http::Listen;
 use enphased::io::state_dir::StateDir;
 use enphased::simulator::{
@@ -12,6 +11,7 @@ use tracing::Level;
 
 use super::client::{Client, Reply, get, request};
 use super::{PROXY, READINGS, of, polled, proxied};
+use crate::server::consumers::add;
 use crate::support::house::{House, one_login};
 use crate::support::log::Log;
 
@@ -22,17 +22,6 @@ const VALID: &str = "<!DOCTYPE html><h2>Valid token.</h2>\n";
 fn closed() -> House {
     let server = "[server]\nopen_to = [\"192.0.2.0/24\"]\n";
     House::new(SimulationOptions::default()).with_gateway(PROXY).with(server)
-}
-
-async fn add(house: &House, name: &str) -> Secret {
-    let state = StateDir::open(house.state()).unwrap();
-    let mut tokens = match ConsumerTokens::read(&state).await.unwrap() {
-        Some(tokens) => tokens,
-        None => ConsumerTokens::empty().unwrap(),
-    };
-    let token = tokens.add(name, None, house.clock.now()).unwrap();
-    tokens.write(&state).await.unwrap();
-    token
 }
 
 fn bearer(token: &str) -> String {

@@ -24,7 +24,7 @@ use crate::support::house::House;
 /// A network to which nobody in a test belongs.
 pub(super) const CLOSED: &str = "open_to = [\"192.0.2.0/24\"]\n";
 
-pub(super) async fn add(house: &House, name: &str) -> Secret {
+pub(crate) async fn add(house: &House, name: &str) -> Secret {
     let state = StateDir::open(house.state()).unwrap();
     let mut tokens = match ConsumerTokens::read(&state).await.unwrap() {
         Some(tokens) => tokens,

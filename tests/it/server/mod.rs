@@ -2,7 +2,7 @@
 
 mod api;
 pub(crate) mod client;
-mod consumers;
+pub(crate) mod consumers;
 mod documentation;
 mod history;
 mod listeners;

@@ -3,4 +3,5 @@
 pub(crate) mod house;
 pub(crate) mod log;
 pub(crate) mod scripted_gateway;
+pub(crate) mod sd_card;
 pub(crate) mod webhook;
