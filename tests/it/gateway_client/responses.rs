@@ -1,7 +1,7 @@
 //! Responses that are slow, cut off, too long, or no HTTP.
 
 use enphased::io::gateway::{Endpoint, Error};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::{READINGS, modern, modern_client, open, target, why};
 use crate::support::scripted_gateway::{CHECK, Reply, Seen, Server, ok, reply};
@@ -173,9 +173,10 @@ async fn a_connection_that_keeps_breaking_is_replaced_only_once() {
 
 #[tokio::test]
 async fn nobody_there_is_said_in_plain_words() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // A socket that does not listen, so that no other test gets the port.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = closed.local_addr().unwrap();
     let error = open(&target(&address.to_string())).await.unwrap_err();
     let shown = error.to_string().replace(&address.to_string(), "GATEWAY");
     insta::assert_snapshot!(shown, @"the gateway at GATEWAY did not respond to /info: connection refused");

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -136,6 +136,8 @@ pub(crate) struct Server {
     shown: Arc<Mutex<Shown>>,
     connections: Arc<Mutex<Vec<AbortHandle>>>,
     accepting: AbortHandle,
+    /// A socket that is bound to the same port and never listens, so that no other test gets the port after the end.
+    _reservation: TcpSocket,
 }
 
 impl Server {
@@ -152,8 +154,9 @@ impl Server {
         shown: Shown,
         script: impl FnMut(&Seen) -> Reply + Send + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(bind).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let reservation = bound(bind.parse().unwrap());
+        let address = reservation.local_addr().unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let scheme = if shown.tls.is_some() { "https" } else { "http" };
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let connections: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
@@ -180,7 +183,7 @@ impl Server {
             }
         });
         let accepting = accepting.abort_handle();
-        Self { address, scheme, seen, shown, connections, accepting }
+        Self { address, scheme, seen, shown, connections, accepting, _reservation: reservation }
     }
 
     /// With the scheme that was spoken at the start.
@@ -227,6 +230,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
