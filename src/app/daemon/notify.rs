@@ -104,7 +104,7 @@ impl Notify {
         self.send(Waiting { status: Some(line), ..Waiting::default() });
     }
 
-    /// Returns the time at which to call [`Self::retry_now`]; `None` if nothing waits.
+    /// Returns the time at which to call `retry_now`; `None` if nothing waits.
     pub const fn retry(&self) -> Option<Instant> {
         match self {
             Self::Systemd(systemd) => systemd.retry,

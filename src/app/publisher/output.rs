@@ -38,7 +38,7 @@ impl<W: Write + AsFd + Send + 'static> Output<W> {
     }
 
     /// Writes whole lines, after any write in progress. If an earlier write was cut off within a line, that line is ended
-    /// first. If this future is dropped, the write continues, and [`Self::settled`] waits for it.
+    /// first. If this future is dropped, the write continues, and `settled` waits for it.
     pub async fn write(&mut self, lines: String) -> io::Result<()> {
         // The caller that dropped the earlier write would have handled its error.
         self.settled().await.unwrap_or_default();
