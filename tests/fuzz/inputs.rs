@@ -59,7 +59,7 @@ pub fn pages(data: &[u8]) {
     let mut pages = split(data).into_iter().cycle();
     let mut guard = Guard::new(GuardState::default());
     let start = Instant::now();
-    let mut sources = Sources::new(info_page(), Options { live_data: true }, start);
+    let mut sources = Sources::new(info_page(), Options { live_data: true, ..Options::default() }, start);
     for cycle in 0..2 {
         let now = start + Duration::from_secs(cycle * 3600);
         sources.begin_cycle(now);

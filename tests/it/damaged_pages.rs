@@ -26,7 +26,7 @@ type Answers = BTreeMap<Endpoint, Vec<u8>>;
 /// Returns the document of the second poll, and the responses. `damaged` is a page and its replacement.
 fn read(folder: &Path, damaged: Option<(Endpoint, Option<&[u8]>)>) -> (Option<Value>, Answers) {
     let start = Instant::now();
-    let mut sources = Sources::new(info(folder), Options { live_data: true }, start);
+    let mut sources = Sources::new(info(folder), Options { live_data: true, ..Options::default() }, start);
     let mut answers = Answers::new();
     for now in [start, start + Duration::from_secs(300)] {
         sources.begin_cycle(now);

@@ -25,7 +25,7 @@ fn read(
     change: &mut dyn FnMut(Endpoint, Vec<u8>) -> Vec<u8>,
 ) -> (Option<Reading>, Vec<String>) {
     let now = Instant::now();
-    let mut sources = Sources::new(info(folder), Options { live_data: true }, now);
+    let mut sources = Sources::new(info(folder), Options { live_data: true, ..Options::default() }, now);
     sources.begin_cycle(now);
     while let Some(endpoint) = sources.next(now) {
         let answer = answer(folder, endpoint).map(|body| change(endpoint, body));

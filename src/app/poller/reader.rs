@@ -159,7 +159,10 @@ impl Reader {
         let (info, identified_at) = (gateway.info().clone(), gateway.identified_at());
         match &mut self.sources {
             Some(sources) => sources.identified(info, identified_at),
-            sources @ None => *sources = Some(Sources::new(info, Options { live_data }, identified_at)),
+            sources @ None => {
+                let options = Options { live_data, clock_speed: self.shared.clock.speed() };
+                *sources = Some(Sources::new(info, options, identified_at));
+            }
         }
         Ok(())
     }

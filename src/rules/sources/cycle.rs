@@ -3,10 +3,18 @@
 use crate::base::reading::Reading;
 
 /// The configured options.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Requests live values for batteries without a storage meter. The caller has to keep their stream enabled.
     pub live_data: bool,
+    /// How many times as fast as tokio's time the gateway's clock runs: 1, and more in the demo.
+    pub clock_speed: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { live_data: false, clock_speed: 1 }
+    }
 }
 
 /// The result of a cycle.

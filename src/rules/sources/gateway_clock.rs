@@ -10,6 +10,8 @@ use super::age;
 pub(super) struct GatewayClock {
     /// The last time in `/info`, and when it was read.
     info: Option<(Timestamp, Instant)>,
+    /// How many times as fast as tokio's time it runs.
+    speed: u32,
     /// The beginning of the cycle.
     began: Instant,
     /// The newest timestamp of a meter before this cycle.
@@ -23,10 +25,10 @@ pub(super) struct GatewayClock {
 }
 
 impl GatewayClock {
-    /// Creates the clock of a gateway whose `/info` returned `time` at `now`.
-    pub(super) fn new(time: Option<Timestamp>, now: Instant) -> Self {
+    /// Creates the clock of a gateway whose `/info` returned `time` at `now`. It runs `speed` times as fast as tokio's time.
+    pub(super) fn new(time: Option<Timestamp>, now: Instant, speed: u32) -> Self {
         let info = time.map(|time| (time, now));
-        Self { info, began: now, before: None, newest: None, apart: false, reported: false }
+        Self { info, speed, began: now, before: None, newest: None, apart: false, reported: false }
     }
 
     /// Updates the clock from a new `/info`.
@@ -74,8 +76,7 @@ impl GatewayClock {
     /// Returns the gateway's time at `at`, if `/info` has ever returned it.
     pub(super) fn shown_at(&self, at: Instant) -> Option<Timestamp> {
         let (shown, read_at) = self.info?;
-        let passed = SignedDuration::try_from(at.saturating_duration_since(read_at)).ok()?;
-        shown.checked_add(passed).ok()
+        shown.checked_add(self.passed(read_at, at)).ok()
     }
 
     fn is_plausible(&self, stamp: Timestamp) -> bool {
@@ -85,7 +86,13 @@ impl GatewayClock {
     /// Returns the age of `/info` at the beginning of the cycle.
     fn since(&self) -> SignedDuration {
         let read_at = self.info.map_or(self.began, |(_, at)| at);
-        SignedDuration::try_from(self.began.saturating_duration_since(read_at)).unwrap_or(SignedDuration::MAX)
+        self.passed(read_at, self.began)
+    }
+
+    /// Returns the time that passes on the clock from `start` to `end`.
+    fn passed(&self, start: Instant, end: Instant) -> SignedDuration {
+        let passed = end.saturating_duration_since(start).saturating_mul(self.speed);
+        SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX)
     }
 }
 
@@ -102,8 +109,14 @@ mod tests {
     /// Starts a clock whose `/info` returned 0, and records one timestamp in each cycle, 30 s apart. Returns the messages,
     /// and `true` if the last timestamp is stale.
     fn after(stamps: &[i64]) -> (Vec<String>, bool) {
+        at_speed(1, stamps)
+    }
+
+    /// The same with a clock that runs `speed` times as fast as tokio's time.
+    fn at_speed(speed: u32, stamps: &[i64]) -> (Vec<String>, bool) {
         let start = Instant::now();
-        let (mut clock, mut now, mut reported) = (GatewayClock::new(Some(at(0)), start), start, Vec::new());
+        let mut clock = GatewayClock::new(Some(at(0)), start, speed);
+        let (mut now, mut reported) = (start, Vec::new());
         for stamp in stamps {
             clock.begin(now);
             reported.extend(clock.record([at(*stamp)].into_iter()));
@@ -140,9 +153,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_runs_faster_is_followed() {
+        let stamps = [0, 1800, 3600, 5400];
+        assert_eq!(at_speed(60, &stamps), (vec![], false));
+        assert_eq!(after(&stamps).0.len(), 1, "from the future");
+    }
+
+    #[test]
     fn info_is_believed_again_when_it_is_read_again() {
         let start = Instant::now();
-        let mut clock = GatewayClock::new(Some(at(0)), start);
+        let mut clock = GatewayClock::new(Some(at(0)), start, 1);
         for stamp in [-900, -870] {
             clock.begin(start);
             clock.record([at(stamp)].into_iter());

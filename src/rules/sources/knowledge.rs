@@ -46,7 +46,7 @@ impl Knowledge {
     /// Creates the knowledge about a gateway that was identified at `now`.
     pub(super) fn new(info: Info, options: Options, now: Instant) -> Self {
         Self {
-            clock: GatewayClock::new(info.time, now),
+            clock: GatewayClock::new(info.time, now, options.clock_speed),
             info,
             options,
             pages: Pages::default(),

@@ -265,7 +265,7 @@ fn live_values_are_used_while_their_stream_moves_and_wanted_when_it_does_not() {
     for (page, wanted, watts, house) in
         [(MOVING, false, 700.0, 2700.0), (FROZEN, true, 500.0, 2500.0), (OLD, true, 500.0, 2500.0)]
     {
-        let mut sources = Sources::new(info(), Options { live_data: true }, now);
+        let mut sources = Sources::new(info(), Options { live_data: true, ..Options::default() }, now);
         ask(&mut sources, now, |endpoint| battery_site(endpoint, page));
         assert_eq!(sources.wants_stream(now), wanted);
         sources.stream_asked(true, now);

@@ -50,7 +50,8 @@ pub(super) struct PageCheck {
 impl PageCheck {
     /// Creates a check that has not requested anything yet.
     pub(super) fn new(gateway: &Connected, live_data: bool) -> Self {
-        let sources = Sources::new(gateway.info().clone(), Options { live_data }, gateway.identified_at());
+        let options = Options { live_data, ..Options::default() };
+        let sources = Sources::new(gateway.info().clone(), options, gateway.identified_at());
         Self { sources, outcomes: BTreeMap::new(), costs: BTreeMap::new(), cycle: Cycle::Nothing }
     }
 
